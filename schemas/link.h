@@ -1,0 +1,166 @@
+// Frames between a dispatcher and an executor. The executor listens; dispatchers dial. Stream is always 0.
+//
+//   dispatcher → executor  DispatcherHello, once, first;  Exec, Fence, Cancel, DoneAck, HeartbeatAck
+//   executor → dispatcher  ExecutorHello, once, first;    Nack, Done, FenceReport, Heartbeat, SlotReport
+//
+// Leases: the executor sends Heartbeat every kHeartbeatMs with its own send time; the acknowledgement renews the lease
+// of every attempt of that dispatcher to that send time plus orphan grace. Fencing: an executor obeys the highest epoch
+// that it has seen for a partition and answers Exec of a lower one with Nack(kFenced).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "schemas/frame.h"
+#include "schemas/function.h"
+#include "schemas/record.h"
+#include "schemas/request.h"
+#include "schemas/result.h"
+
+namespace hearth::link {
+
+constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::int64_t kHeartbeatMs = 200;
+constexpr std::int64_t kSuspectMs = 600;          // no heartbeat for so long: no new work goes there
+constexpr std::int64_t kOrphanGraceMs = 20'000;   // executor: without an acknowledged heartbeat, kill and publish nothing
+constexpr std::int64_t kLeaseMs = 25'000;         // dispatcher: place again only after that much silence
+
+// Which attempt of which record: the fencing token and the key of an attempt everywhere.
+struct AttemptRef {
+  PartitionId partition;
+  std::int64_t offset = 0;
+  std::int64_t epoch = 0;
+  std::int32_t attempt = 1;             // counts every try, whatever ended the last
+  friend auto operator<=>(const AttemptRef&, const AttemptRef&) = default;
+};
+
+struct DispatcherHello {
+  std::uint32_t protocol = kProtocolVersion;
+  DispatcherId dispatcher;
+};
+
+enum class SlotState : std::uint8_t { kCreating = 0, kIdle = 1, kBusy = 2, kGone = 3 };
+// One container, or (container empty) one instance, as the directory knows it.
+struct Slot {
+  UserId user;
+  InstanceId instance;
+  ContainerId container;      // empty: the line of the instance itself
+  FunctionName function;
+  std::int64_t version = 0;
+  SlotState state = SlotState::kIdle;
+  std::int32_t memory_mib = 0;   // of the container; of the instance: free for further containers
+  std::int64_t since_ms = 0;     // wall clock of the change
+  friend bool operator==(const Slot&, const Slot&) = default;
+};
+
+struct ProfileCapacity {
+  std::string profile;
+  std::int32_t pool_ready = 0;     // unassigned warm instances
+  std::int32_t shells = 0;
+  std::int32_t can_start = 0;      // further instances that memory allows
+  friend bool operator==(const ProfileCapacity&, const ProfileCapacity&) = default;
+};
+
+struct ExecutorHello {
+  std::uint32_t protocol = kProtocolVersion;
+  ExecutorId executor;
+  std::string incarnation;           // new at each start of the process
+  std::string acceleration;          // "kvm", "tcg" or "simulated"
+  std::int32_t credit = 0;           // attempts it will hold at once, over all dispatchers
+  bool draining = false;
+  std::vector<ProfileCapacity> profiles;
+  std::vector<Slot> slots;           // all that it has
+};
+
+struct Exec {
+  AttemptRef ref;
+  InvocationId id;
+  std::int32_t try_number = 1;       // attempts that count against max_attempts, this one included
+  bool final_try = false;            // publish the result even if it is a failure
+  RequestForm form = RequestForm::kHeaders;
+  std::string reply_to;              // resolved, never empty
+  std::string traceparent;
+  std::string content_type;
+  std::int32_t timeout_ms = 0;       // resolved
+  std::int64_t expires_ms = 0;
+  Times times;                       // enqueued, received, placed
+  Function function;
+  std::string payload;
+};
+
+struct Fence {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+  std::int64_t committed_offset = 0;  // report nothing below
+};
+struct Cancel {
+  AttemptRef ref;
+};
+// The dispatcher has taken note of Done; the executor may forget that it owes it.
+struct DoneAck {
+  AttemptRef ref;
+};
+
+enum class NackReason : std::uint8_t { kBusy = 0, kFenced = 1, kDraining = 2, kNoCapacity = 3, kUnknownProfile = 4 };
+struct Nack {
+  AttemptRef ref;
+  NackReason reason = NackReason::kBusy;
+};
+
+enum class Outcome : std::uint8_t {
+  kPublished = 0,       // the result is durable on the reply topic (or on hearth.undeliverable)
+  kFailed = 1,          // user code failed and this was not the final try; nothing was published
+  kInfrastructure = 2,  // the machine, agent or executor failed; nothing was published
+  kExpired = 3,         // expired before it started; nothing was published
+};
+struct Done {
+  AttemptRef ref;
+  InvocationId id;
+  Outcome outcome = Outcome::kPublished;
+  Status status = Status::kOk;
+  std::string error_type;
+  std::string error_message;
+  StartPath start_path = StartPath::kNone;
+  Times times;
+  friend bool operator==(const Done&, const Done&) = default;
+};
+
+// The answer to Fence: what this executor runs and has finished for the partition, from the committed offset on.
+// From now on the running ones carry the new epoch.
+struct FenceReport {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+  std::vector<AttemptRef> running;
+  std::vector<Done> finished;
+};
+
+struct Heartbeat {
+  std::uint64_t sequence = 0;
+  std::int64_t sent_mono_us = 0;      // the executor's monotonic clock, echoed
+  std::int32_t credit = 0;            // attempts it can hold in all
+  std::int32_t held = 0;              // attempts it holds now
+  bool draining = false;
+  std::vector<ProfileCapacity> profiles;
+};
+struct HeartbeatAck {
+  std::uint64_t sequence = 0;
+  std::int64_t sent_mono_us = 0;
+};
+
+// Changes of slots since the last report; kGone removes.
+struct SlotReport {
+  std::vector<Slot> slots;
+};
+
+using Message = std::variant<DispatcherHello, ExecutorHello, Exec, Fence, Cancel, DoneAck, Nack, Done, FenceReport,
+                             Heartbeat, HeartbeatAck, SlotReport>;
+
+// The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order.
+void AppendLinkMessage(std::string& out, const Message& message);
+Result<Message> DecodeLinkMessage(RawFrame raw);
+
+}  // namespace hearth::link

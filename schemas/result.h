@@ -1,0 +1,71 @@
+// The one terminal answer to an invocation, and the reply record that carries it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "schemas/record.h"
+#include "schemas/request.h"
+
+namespace hearth {
+
+enum class Status : std::uint8_t {
+  kOk = 0, kError = 1, kTimeout = 2, kOom = 3, kExpired = 4, kRejected = 5, kPoison = 6, kCancelled = 7,
+};
+enum class StartPath : std::uint8_t {
+  kNone = 0, kContainer = 1, kCached = 2, kInstance = 3, kPool = 4, kRestore = 5, kBoot = 6,
+};
+std::string_view StatusName(Status status);        // "ok", "error", …
+std::string_view StartPathName(StartPath path);    // "none", "container", …
+Result<Status> ParseStatus(std::string_view name);
+Result<StartPath> ParseStartPath(std::string_view name);
+
+// Microseconds since the epoch on the host's clock; 0: did not happen.
+struct Times {
+  std::int64_t enqueued_us = 0;  // Kafka's timestamp of the request (ms resolution)
+  std::int64_t received_us = 0;  // the dispatcher's poll handed it over
+  std::int64_t placed_us = 0;    // the dispatcher chose an executor
+  std::int64_t leased_us = 0;    // the executor gave it a container
+  std::int64_t started_us = 0;   // first instruction of user code
+  std::int64_t ended_us = 0;     // user code ended
+  friend bool operator==(const Times&, const Times&) = default;
+};
+
+struct InvocationResult {
+  InvocationId id;
+  UserId user;
+  FunctionName function;
+  std::int64_t version = 0;
+  Status status = Status::kOk;
+  std::string error_type;      // e.g. "result_too_large", "unknown_function", "ValueError"; empty when ok
+  std::string error_message;
+  std::string output;          // bytes that the function returned
+  std::string content_type;    // of the output; empty: that of the request
+  std::int32_t attempt = 1;
+  StartPath start_path = StartPath::kNone;
+  Times times;
+  std::int64_t epoch = 0;      // of the dispatcher that placed it
+  ExecutorId executor;
+  InstanceId instance;
+  ContainerId container;
+  std::string acceleration;    // "kvm" or "tcg"; empty where nothing ran
+  std::int64_t billed_ms = 0;
+  std::int64_t memory_peak_bytes = 0;
+  std::string log_tail;
+  bool log_truncated = false;
+  std::string traceparent;
+  friend bool operator==(const InvocationResult&, const InvocationResult&) = default;
+};
+
+// The reply record in the request's form, to `topic`, with the headers hearth-id, hearth-status, hearth-attempt,
+// hearth-start-path, hearth-epoch, traceparent (and the detail headers that README.md lists for the headers form).
+// The key is the invocation id.
+OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const std::string& topic);
+
+// Reads a reply in any form (the command line, tests).
+Result<InvocationResult> DecodeReply(const Record& record);
+
+}  // namespace hearth

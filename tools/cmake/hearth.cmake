@@ -1,0 +1,45 @@
+# Warnings, sanitizers, packages, and the two functions by which every folder declares its targets.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(GTest REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+foreach(package rdkafka hiredis libvirt libuv cpp-httplib pugixml libarchive libseccomp)
+  string(TOUPPER ${package} prefix)
+  string(REPLACE "-" "_" prefix ${prefix})
+  pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${package})
+endforeach()
+
+add_library(hearth_options INTERFACE)
+target_include_directories(hearth_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(hearth_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_compile_definitions(hearth_options INTERFACE MSGPACK_NO_BOOST SPDLOG_FMT_EXTERNAL TOML_EXCEPTIONS=0)
+if(HEARTH_SANITIZE)
+  target_compile_options(hearth_options INTERFACE -fsanitize=${HEARTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(hearth_options INTERFACE -fsanitize=${HEARTH_SANITIZE})
+endif()
+
+# hearth_library(NAME SOURCES … LIBRARIES …): a static library of this project.
+function(hearth_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC hearth_options ${ARG_LIBRARIES})
+endfunction()
+
+# hearth_program(NAME SOURCES … LIBRARIES …): an executable in bin/.
+function(hearth_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE hearth_options ${ARG_LIBRARIES})
+endfunction()
+
+# hearth_test(NAME RING unit|simulation|integration SOURCES … LIBRARIES …): a GoogleTest binary, labelled by its ring.
+function(hearth_test name)
+  cmake_parse_arguments(ARG "" "RING" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE hearth_options GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LIBRARIES})
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_RING})
+endfunction()
