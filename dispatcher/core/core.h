@@ -28,12 +28,15 @@ struct Settings {
   std::string reply_topic = "hearth.reply";             // where a request names none
   std::vector<std::string> reply_topics_allowed;        // exact names, or a prefix followed by '*'
   std::string dead_letter_topic = "hearth.dead-letter";
+  std::string undeliverable_topic = "hearth.undeliverable";  // where a reply goes whose topic refused it
   std::int32_t user_concurrency = 64;                   // attempts of one user at once
   std::int32_t user_queue_limit = 10'000;               // waiting invocations of one user: beyond it, intake pauses
   std::int64_t commit_interval_ms = 200;
   std::int64_t retry_base_ms = 1000;                    // back-off of a failed try: base × 4^(n-1), jittered
   std::int64_t fence_settle_ms = 1000;                  // wait that long for FenceReports after an assignment
   std::int64_t drain_ms = 500;                          // on revoke
+  std::int64_t drain_deadline_ms = 30'000;              // on DrainRequested: then the rest is left to the next owner
+  std::int64_t unknown_function_grace_ms = 1000;        // wait that long for the registry before refusing
   std::uint64_t seed = 0;                               // of the jitter
 };
 
@@ -100,6 +103,8 @@ struct Gauges {
   std::int64_t queued = 0, queued_limit = 0, placed = 0, users = 0, executors_up = 0;
   std::int64_t window_max = 0, window_limit = 0, incomplete_ranges_max = 0;
   std::int64_t partitions = 0, oldest_incomplete_age_ms = 0;
+  std::int64_t maps_truncated = 0;   // commits whose map did not fit whole; counts up
+  std::int64_t output_failures = 0;  // produces that failed and were sent again or elsewhere; counts up
 };
 
 // Not thread-safe: one thread steps it. Effects are appended in the order in which they must be carried out.

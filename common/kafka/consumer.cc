@@ -1,0 +1,198 @@
+#include "common/kafka/consumer.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace hearth::kafka {
+namespace {
+
+constexpr int kBrokerTimeoutMs = 5000;
+constexpr int kMaxRecordsPerTurn = 2000;  // then the loop serves others before it goes on
+
+PartitionList OneOffset(const PartitionId& partition, std::int64_t offset, const std::string& metadata) {
+  PartitionList list(rd_kafka_topic_partition_list_new(1));
+  auto* entry = rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+  entry->offset = offset;
+  if (!metadata.empty()) {
+    entry->metadata = malloc(metadata.size() + 1);  // freed with the list, which uses free
+    std::memcpy(entry->metadata, metadata.c_str(), metadata.size() + 1);
+    entry->metadata_size = metadata.size();
+  }
+  return list;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GroupConsumer>> GroupConsumer::Create(Loop& loop, const std::string& bootstrap,
+                                                             const std::string& client_id, const std::string& group,
+                                                             const std::vector<std::string>& topics,
+                                                             Callbacks callbacks) {
+  auto conf = MakeConf(bootstrap, client_id,
+                       {{"group.id", group},
+                        {"enable.auto.commit", "false"},
+                        {"enable.auto.offset.store", "false"},
+                        {"auto.offset.reset", "error"},
+                        {"partition.assignment.strategy", "roundrobin"},
+                        {"session.timeout.ms", "6000"},
+                        {"heartbeat.interval.ms", "1000"},
+                        {"max.poll.interval.ms", "60000"},
+                        {"fetch.error.backoff.ms", "20"},
+                        {"queued.max.messages.kbytes", "65536"}});
+  if (!conf) return std::unexpected(conf.error());
+  auto consumer = std::unique_ptr<GroupConsumer>(new GroupConsumer(loop, std::move(callbacks)));
+  rd_kafka_conf_set_opaque(conf->get(), consumer.get());
+  rd_kafka_conf_set_rebalance_cb(
+      conf->get(), [](rd_kafka_t*, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions, void* self) {
+        static_cast<GroupConsumer*>(self)->Rebalance(what, partitions);
+      });
+  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  consumer->client_ = std::move(*client);
+  rd_kafka_poll_set_consumer(consumer->client_.get());
+  PartitionList subscription(rd_kafka_topic_partition_list_new(static_cast<int>(topics.size())));
+  for (const auto& topic : topics) {
+    rd_kafka_topic_partition_list_add(subscription.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  }
+  if (const auto error = rd_kafka_subscribe(consumer->client_.get(), subscription.get());
+      error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Fail(Code::kUnavailable, std::string("subscribe: ") + rd_kafka_err2str(error));
+  }
+  auto* self = consumer.get();
+  consumer->doorbell_ = std::make_unique<Doorbell>(loop, Queue(rd_kafka_queue_get_consumer(self->client_.get())),
+                                                   [self] { self->Drain(); });
+  return consumer;
+}
+
+GroupConsumer::~GroupConsumer() { Close(); }
+
+void GroupConsumer::Close() {
+  if (closed_) return;
+  closed_ = true;
+  doorbell_.reset();
+  rd_kafka_consumer_close(client_.get());
+  client_.reset();
+}
+
+void GroupConsumer::Drain() {
+  if (closed_ || draining_) return;  // a callback that commits must not start a second drain
+  draining_ = true;
+  for (int count = 0; count < kMaxRecordsPerTurn && !closed_; ++count) {
+    const Message message(rd_kafka_consumer_poll(client_.get(), 0));
+    if (!newly_assigned_.empty()) callbacks_.assigned(std::exchange(newly_assigned_, {}));
+    if (!message) break;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      TakeError(*message);
+    } else {
+      callbacks_.record(std::make_shared<const Record>(ToRecord(*message)));
+    }
+    if (count + 1 == kMaxRecordsPerTurn) loop_.Post([this] { Drain(); });
+  }
+  draining_ = false;
+}
+
+void GroupConsumer::TakeError(const rd_kafka_message_t& message) {
+  if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return;
+  std::string where = message.rkt == nullptr ? "consumer" : rd_kafka_topic_name(message.rkt);
+  if (message.rkt != nullptr) where += "/" + std::to_string(message.partition);
+  callbacks_.alarm(where + ": " + rd_kafka_message_errstr(&message));
+  const bool out_of_range = message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+                            message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
+                            message.err == RD_KAFKA_RESP_ERR__NO_OFFSET;
+  if (out_of_range && message.rkt != nullptr) {
+    const auto error = rd_kafka_seek(message.rkt, message.partition, RD_KAFKA_OFFSET_BEGINNING, kBrokerTimeoutMs);
+    callbacks_.alarm(where + ": reading again from the start of the partition: " + rd_kafka_err2str(error));
+  }
+}
+
+void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions) {
+  if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !closed_) return Assign(partitions);
+  std::vector<PartitionId> revoked;
+  for (int i = 0; i < partitions->cnt; ++i) {
+    revoked.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
+  }
+  newly_assigned_.clear();
+  callbacks_.revoked(std::move(revoked), rd_kafka_assignment_lost(client_.get()) != 0);
+  rd_kafka_assign(client_.get(), nullptr);
+}
+
+void GroupConsumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
+  auto error = rd_kafka_committed(client_.get(), partitions, kBrokerTimeoutMs);
+  for (int i = 0; i < partitions->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    auto& entry = partitions->elems[i];
+    error = entry.err;
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
+    Assigned assigned{{entry.topic, entry.partition}, entry.offset, ""};
+    if (entry.metadata != nullptr) assigned.metadata.assign(static_cast<char*>(entry.metadata), entry.metadata_size);
+    if (entry.offset < 0) {
+      std::int64_t low = 0;
+      std::int64_t high = 0;
+      error = rd_kafka_query_watermark_offsets(client_.get(), entry.topic, entry.partition, &low, &high,
+                                               kBrokerTimeoutMs);
+      entry.offset = assigned.next_offset = low;
+    }
+    newly_assigned_.push_back(std::move(assigned));
+  }
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    // Without the committed state nothing may be read: give the partitions back and join again.
+    callbacks_.alarm(std::string("committed offsets cannot be read, joining again: ") + rd_kafka_err2str(error));
+    newly_assigned_.clear();
+    rd_kafka_assign(client_.get(), nullptr);
+    loop_.Post([this] {
+      if (closed_) return;
+      rd_kafka_topic_partition_list_t* raw = nullptr;
+      if (rd_kafka_subscription(client_.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+      const PartitionList subscription(raw);
+      rd_kafka_unsubscribe(client_.get());
+      rd_kafka_subscribe(client_.get(), subscription.get());
+    });
+    return;
+  }
+  rd_kafka_assign(client_.get(), partitions);
+}
+
+void GroupConsumer::Commit(const PartitionId& partition, std::int64_t offset, const std::string& metadata,
+                           std::function<void(Result<void>)> done) {
+  if (closed_) return;
+  const auto list = OneOffset(partition, offset, metadata);
+  const Queue queue(rd_kafka_queue_get_consumer(client_.get()));
+  auto opaque = std::make_unique<std::function<void(Result<void>)>>(std::move(done));
+  const auto error = rd_kafka_commit_queue(
+      client_.get(), list.get(), queue.get(),
+      [](rd_kafka_t*, rd_kafka_resp_err_t outcome, rd_kafka_topic_partition_list_t*, void* raw) {
+        const std::unique_ptr<std::function<void(Result<void>)>> report(
+            static_cast<std::function<void(Result<void>)>*>(raw));
+        if (!*report) return;
+        if (outcome == RD_KAFKA_RESP_ERR_NO_ERROR) return (*report)({});
+        (*report)(Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(outcome)));
+      },
+      opaque.get());
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    (void)opaque.release();  // comes back in the callback
+  } else if (*opaque) {
+    (*opaque)(Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(error)));
+  }
+}
+
+Result<void> GroupConsumer::CommitNow(const PartitionId& partition, std::int64_t offset, const std::string& metadata) {
+  if (!client_) return Fail(Code::kUnavailable, "commit: the consumer is closed");
+  const auto list = OneOffset(partition, offset, metadata);
+  auto error = rd_kafka_commit(client_.get(), list.get(), 0);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = list->elems[0].err;
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(error));
+}
+
+void GroupConsumer::Pause(const PartitionId& partition) {
+  if (closed_) return;
+  const auto list = OneOffset(partition, RD_KAFKA_OFFSET_INVALID, "");
+  rd_kafka_pause_partitions(client_.get(), list.get());
+}
+
+void GroupConsumer::Resume(const PartitionId& partition) {
+  if (closed_) return;
+  const auto list = OneOffset(partition, RD_KAFKA_OFFSET_INVALID, "");
+  rd_kafka_resume_partitions(client_.get(), list.get());
+}
+
+}  // namespace hearth::kafka

@@ -1,0 +1,65 @@
+// A member of a consumer group on the event loop, with offsets and their metadata in our own hands: nothing is committed
+// by librdkafka, positions are given explicitly, and an offset out of range is reported and answered by the start of the
+// partition, never by its end. Loop thread only; callbacks come from the loop, those of a revocation from inside the
+// rebalance so that commits made in them still count.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/kafka/handle.h"
+#include "schemas/record.h"
+
+namespace hearth::kafka {
+
+struct Assigned {
+  PartitionId partition;
+  std::int64_t next_offset = 0;  // committed, or the start of the partition where nothing was
+  std::string metadata;          // of the commit
+};
+
+class GroupConsumer {
+ public:
+  struct Callbacks {
+    std::function<void(std::vector<Assigned>)> assigned;
+    std::function<void(std::vector<PartitionId>, bool lost)> revoked;
+    std::function<void(std::shared_ptr<const Record>)> record;
+    std::function<void(const std::string& what)> alarm;  // out of range, brokers away, fatal errors
+  };
+  static Result<std::unique_ptr<GroupConsumer>> Create(Loop& loop, const std::string& bootstrap,
+                                                       const std::string& client_id, const std::string& group,
+                                                       const std::vector<std::string>& topics, Callbacks callbacks);
+  ~GroupConsumer();
+  GroupConsumer(const GroupConsumer&) = delete;
+  GroupConsumer& operator=(const GroupConsumer&) = delete;
+
+  // `offset` is the next to read. `done` may be empty. CommitNow blocks for one round trip.
+  void Commit(const PartitionId& partition, std::int64_t offset, const std::string& metadata,
+              std::function<void(Result<void>)> done);
+  Result<void> CommitNow(const PartitionId& partition, std::int64_t offset, const std::string& metadata);
+  void Pause(const PartitionId& partition);
+  void Resume(const PartitionId& partition);
+  // Leaves the group (revocation included). Blocks.
+  void Close();
+
+ private:
+  GroupConsumer(Loop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {}
+  void Drain();
+  void Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions);
+  void Assign(rd_kafka_topic_partition_list_t* partitions);
+  void TakeError(const rd_kafka_message_t& message);
+
+  Loop& loop_;
+  Callbacks callbacks_;
+  Client client_;
+  std::unique_ptr<Doorbell> doorbell_;
+  std::vector<Assigned> newly_assigned_;  // told after the poll that assigned them has returned
+  bool closed_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace hearth::kafka

@@ -1,0 +1,76 @@
+#include "common/kafka/follower.h"
+
+namespace hearth::kafka {
+namespace {
+
+constexpr int kMetadataTimeoutMs = 1000;
+constexpr std::int64_t kRetryMs = 500;
+
+}  // namespace
+
+TopicFollower::TopicFollower(Loop& loop, std::string topic, Callbacks callbacks)
+    : topic_(std::move(topic)), callbacks_(std::move(callbacks)), retry_(loop, [this] { TryAssign(); }) {}
+
+Result<std::unique_ptr<TopicFollower>> TopicFollower::Create(Loop& loop, const std::string& bootstrap,
+                                                             const std::string& client_id, const std::string& topic,
+                                                             Callbacks callbacks) {
+  auto conf = MakeConf(bootstrap, client_id,
+                       {{"group.id", client_id + "-follower"},  // required by the library; no group is joined
+                        {"enable.auto.commit", "false"},
+                        {"enable.partition.eof", "true"},
+                        {"auto.offset.reset", "earliest"}});
+  if (!conf) return std::unexpected(conf.error());
+  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  auto follower = std::unique_ptr<TopicFollower>(new TopicFollower(loop, topic, std::move(callbacks)));
+  follower->client_ = std::move(*client);
+  rd_kafka_poll_set_consumer(follower->client_.get());
+  auto* self = follower.get();
+  follower->doorbell_ = std::make_unique<Doorbell>(loop, Queue(rd_kafka_queue_get_consumer(self->client_.get())),
+                                                   [self] { self->Drain(); });
+  follower->retry_.StartOnce(0);
+  return follower;
+}
+
+TopicFollower::~TopicFollower() {
+  doorbell_.reset();
+  if (client_) rd_kafka_consumer_close(client_.get());
+}
+
+void TopicFollower::TryAssign() {
+  const Topic topic(rd_kafka_topic_new(client_.get(), topic_.c_str(), nullptr));
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto error = rd_kafka_metadata(client_.get(), 0, topic.get(), &raw, kMetadataTimeoutMs);
+  const Metadata metadata(raw);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || metadata->topic_cnt != 1 || metadata->topics[0].partition_cnt == 0) {
+    const auto reason = error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : metadata->topics[0].err;
+    callbacks_.alarm("topic " + topic_ + " cannot be read yet: " + rd_kafka_err2str(reason));
+    retry_.StartOnce(kRetryMs);
+    return;
+  }
+  partitions_ = metadata->topics[0].partition_cnt;
+  const PartitionList list(rd_kafka_topic_partition_list_new(partitions_));
+  for (int i = 0; i < partitions_; ++i) {
+    rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+  }
+  rd_kafka_assign(client_.get(), list.get());
+}
+
+void TopicFollower::Drain() {
+  while (true) {
+    const Message message(rd_kafka_consumer_poll(client_.get(), 0));
+    if (!message) return;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      callbacks_.record(ToRecord(*message));
+    } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      if (!told_ && ++at_end_ >= partitions_) {
+        told_ = true;
+        callbacks_.caught_up();
+      }
+    } else {
+      callbacks_.alarm("topic " + topic_ + ": " + rd_kafka_message_errstr(message.get()));
+    }
+  }
+}
+
+}  // namespace hearth::kafka

@@ -1,0 +1,89 @@
+#include "common/kafka/handle.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+
+namespace hearth::kafka {
+namespace {
+
+constexpr std::int64_t kDoorbellPeriodMs = 100;
+
+}  // namespace
+
+Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id,
+                      const std::vector<Setting>& settings) {
+  std::vector<Setting> all = {
+      {"bootstrap.servers", bootstrap},
+      {"client.id", client_id},
+      {"socket.nagle.disable", "true"},
+      {"socket.keepalive.enable", "true"},
+      {"reconnect.backoff.ms", "50"},
+      {"reconnect.backoff.max.ms", "1000"},
+      {"topic.metadata.refresh.interval.ms", "60000"},
+      {"allow.auto.create.topics", "false"},
+      {"log_level", "3"},
+  };
+  all.insert(all.end(), settings.begin(), settings.end());
+  Conf conf(rd_kafka_conf_new());
+  std::array<char, 512> reason{};
+  for (const auto& [name, value] : all) {
+    if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), reason.data(), reason.size()) != RD_KAFKA_CONF_OK) {
+      return Fail(Code::kInvalid, "kafka setting " + name + ": " + reason.data());
+    }
+  }
+  return conf;
+}
+
+Result<Client> MakeClient(rd_kafka_type_t type, Conf conf) {
+  std::array<char, 512> reason{};
+  Client client(rd_kafka_new(type, conf.get(), reason.data(), reason.size()));
+  if (!client) return Fail(Code::kInvalid, std::string("kafka client: ") + reason.data());
+  (void)conf.release();  // rd_kafka_new owns the configuration only once it has succeeded
+  return client;
+}
+
+Record ToRecord(const rd_kafka_message_t& message) {
+  Record record;
+  record.partition = {rd_kafka_topic_name(message.rkt), message.partition};
+  record.offset = message.offset;
+  rd_kafka_timestamp_type_t kind{};
+  record.timestamp_ms = rd_kafka_message_timestamp(&message, &kind);
+  if (message.key != nullptr) record.key.assign(static_cast<const char*>(message.key), message.key_len);
+  if (message.payload != nullptr) record.value.assign(static_cast<const char*>(message.payload), message.len);
+  rd_kafka_headers_t* headers = nullptr;  // owned by the message
+  if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         ++i) {
+      record.headers.push_back({name, value == nullptr ? "" : std::string(static_cast<const char*>(value), size)});
+    }
+  }
+  return record;
+}
+
+Doorbell::Doorbell(Loop& loop, Queue queue, std::function<void()> drain)
+    : queue_(std::move(queue)),
+      event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      drain_(std::move(drain)),
+      timer_(loop, [this] { drain_(); }) {
+  const std::uint64_t one = 1;
+  rd_kafka_queue_io_event_enable(queue_.get(), event_, &one, sizeof one);
+  watch_ = std::make_unique<ReadableWatch>(loop, event_, [this] {
+    std::uint64_t count = 0;
+    (void)!read(event_, &count, sizeof count);
+    drain_();
+  });
+  timer_.StartEvery(kDoorbellPeriodMs);
+}
+
+Doorbell::~Doorbell() {
+  rd_kafka_queue_io_event_enable(queue_.get(), -1, nullptr, 0);
+  watch_.reset();
+  close(event_);
+}
+
+}  // namespace hearth::kafka

@@ -1,0 +1,61 @@
+// RAII for librdkafka's handles, its configuration, and the doorbell that couples its queues to the event loop.
+// Included by sources and by headers of common/kafka only.
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/handle.h"
+#include "common/base/result.h"
+#include "common/loop/loop.h"
+#include "schemas/record.h"
+
+namespace hearth::kafka {
+
+using Conf = std::unique_ptr<rd_kafka_conf_t, Deleter<rd_kafka_conf_destroy>>;
+using TopicConf = std::unique_ptr<rd_kafka_topic_conf_t, Deleter<rd_kafka_topic_conf_destroy>>;
+using Client = std::unique_ptr<rd_kafka_t, Deleter<rd_kafka_destroy>>;
+using Topic = std::unique_ptr<rd_kafka_topic_t, Deleter<rd_kafka_topic_destroy>>;
+using Queue = std::unique_ptr<rd_kafka_queue_t, Deleter<rd_kafka_queue_destroy>>;
+using Message = std::unique_ptr<rd_kafka_message_t, Deleter<rd_kafka_message_destroy>>;
+using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t, Deleter<rd_kafka_topic_partition_list_destroy>>;
+using Event = std::unique_ptr<rd_kafka_event_t, Deleter<rd_kafka_event_destroy>>;
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_metadata_destroy>>;
+
+using Setting = std::pair<std::string, std::string>;
+
+// Hears of librdkafka's own log lines (its threads call it) with syslog's levels.
+using LogSink = std::function<void(int level, const std::string& line)>;
+
+// Settings common to all clients first, then `settings` in order. Fails with the name of the setting that is refused.
+Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id,
+                      const std::vector<Setting>& settings);
+Result<Client> MakeClient(rd_kafka_type_t type, Conf conf);
+
+// Copies a consumed message. `message` must carry no error.
+Record ToRecord(const rd_kafka_message_t& message);
+
+// Wakes the loop when `queue` turns from empty to filled, and every 100 ms because such a signal can be lost
+// (librdkafka issues 3344; rust-rdkafka 665). `drain` must poll until nothing is left.
+class Doorbell {
+ public:
+  Doorbell(Loop& loop, Queue queue, std::function<void()> drain);
+  ~Doorbell();
+  Doorbell(const Doorbell&) = delete;
+  Doorbell& operator=(const Doorbell&) = delete;
+
+ private:
+  Queue queue_;
+  int event_ = -1;
+  std::function<void()> drain_;
+  Timer timer_;
+  std::unique_ptr<ReadableWatch> watch_;
+};
+
+}  // namespace hearth::kafka

@@ -1,0 +1,144 @@
+#include "common/kafka/producer.h"
+
+#include <array>
+#include <utility>
+
+namespace hearth::kafka {
+
+Result<std::unique_ptr<Producer>> Producer::Create(Loop& loop, const std::string& bootstrap,
+                                                   const std::string& client_id) {
+  auto producer = std::unique_ptr<Producer>(new Producer(loop));
+  producer->bootstrap_ = bootstrap;
+  producer->client_id_ = client_id;
+  if (auto opened = producer->Open(); !opened) return std::unexpected(opened.error());
+  return producer;
+}
+
+Result<void> Producer::Open() {
+  auto conf = MakeConf(bootstrap_, client_id_,
+                       {{"enable.idempotence", "true"},
+                        {"acks", "all"},
+                        {"linger.ms", "0"},
+                        {"partitioner", "murmur2_random"},
+                        {"message.timeout.ms", "0"},
+                        {"message.max.bytes", "4194304"},
+                        {"topic.metadata.propagation.max.ms", std::to_string(kUnknownTopicMs)},
+                        {"queue.buffering.max.messages", "1000000"}});
+  if (!conf) return std::unexpected(conf.error());
+  rd_kafka_conf_set_opaque(conf->get(), this);
+  rd_kafka_conf_set_dr_msg_cb(conf->get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+    static_cast<Producer*>(opaque)->Finish(std::unique_ptr<Pending>(static_cast<Pending*>(message->_private)),
+                                           message->err);
+  });
+  auto client = MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  client_ = std::move(*client);
+  doorbell_ = std::make_unique<Doorbell>(loop_, Queue(rd_kafka_queue_get_main(client_.get())), [this] { Drain(); });
+  return {};
+}
+
+Producer::~Producer() {
+  closing_ = true;
+  doorbell_.reset();
+  topics_.clear();
+  if (client_) {
+    rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_poll(client_.get(), 0);  // frees what waits; no callback is called while closing
+  }
+}
+
+rd_kafka_topic_t* Producer::TopicHandle(const std::string& name) {
+  // A handle made ahead: the first record to an unknown topic is otherwise a second late (librdkafka issue 5032).
+  auto found = topics_.find(name);
+  if (found == topics_.end()) {
+    if (topics_.size() >= kMaxCachedTopics) topics_.erase(topics_.begin());
+    found = topics_.emplace(name, Topic(rd_kafka_topic_new(client_.get(), name.c_str(), nullptr))).first;
+  }
+  return found->second.get();
+}
+
+void Producer::Send(OutRecord record, Delivered done) {
+  ++outstanding_;
+  Submit(std::make_unique<Pending>(Pending{std::move(record), false, std::move(done)}));
+}
+
+void Producer::SendTombstone(const std::string& topic, const std::string& key, Delivered done) {
+  ++outstanding_;
+  Submit(std::make_unique<Pending>(Pending{OutRecord{topic, key, "", {}}, true, std::move(done)}));
+}
+
+void Producer::Submit(std::unique_ptr<Pending> pending) {
+  const OutRecord& record = pending->record;
+  rd_kafka_topic_t* topic = TopicHandle(record.topic);
+  if (topic == nullptr) return Finish(std::move(pending), rd_kafka_last_error());
+  std::unique_ptr<rd_kafka_headers_t, Deleter<rd_kafka_headers_destroy>> headers(
+      rd_kafka_headers_new(record.headers.size()));
+  for (const auto& [name, value] : record.headers) {
+    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                        static_cast<ssize_t>(value.size()));
+  }
+  // The bytes stay in Pending until the delivery report, so librdkafka need not copy them.
+  const auto error = rd_kafka_producev(
+      client_.get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
+      RD_KAFKA_V_VALUE(pending->tombstone ? nullptr : const_cast<char*>(record.value.data()), record.value.size()),
+      RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_OPAQUE(pending.get()), RD_KAFKA_V_END);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    (void)headers.release();  // producev owns them once it has succeeded
+    (void)pending.release();  // comes back in the delivery report
+    return;
+  }
+  if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL || error == RD_KAFKA_RESP_ERR__FATAL) {
+    overflow_.push_back(std::move(pending));
+    return;
+  }
+  Finish(std::move(pending), error);
+}
+
+void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error) {
+  if (closing_) return;
+  const bool again = error == RD_KAFKA_RESP_ERR__FATAL || error == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+                     error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+  if (again) {
+    overflow_.push_back(std::move(pending));
+    return;
+  }
+  --outstanding_;
+  if (!pending->done) return;
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return pending->done({});
+  const bool wrong_topic = error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                           error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+  pending->done(Fail(wrong_topic ? Code::kNotFound : Code::kUnavailable,
+                     "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
+}
+
+void Producer::Drain() {
+  while (rd_kafka_poll(client_.get(), 0) > 0) {
+  }
+  std::array<char, 256> reason{};
+  if (rd_kafka_fatal_error(client_.get(), reason.data(), reason.size()) != RD_KAFKA_RESP_ERR_NO_ERROR) Reopen();
+  for (std::size_t left = overflow_.size(); left > 0; --left) {
+    auto pending = std::move(overflow_.front());
+    overflow_.pop_front();
+    Submit(std::move(pending));
+  }
+}
+
+// An idempotent producer never recovers from a fatal error (librdkafka issue 4438): what was not acknowledged is sent
+// again by a new one. Readers keep the first result of an id.
+void Producer::Reopen() {
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  while (rd_kafka_poll(client_.get(), 10) > 0) {
+  }
+  topics_.clear();
+  doorbell_.reset();
+  client_.reset();
+  (void)Open();  // the same settings were accepted before
+}
+
+bool Producer::Flush(std::int64_t timeout_ms) {
+  Drain();
+  return rd_kafka_flush(client_.get(), static_cast<int>(timeout_ms)) == RD_KAFKA_RESP_ERR_NO_ERROR && overflow_.empty();
+}
+
+}  // namespace hearth::kafka

@@ -1,0 +1,64 @@
+// An idempotent producer (acks=all, linger 0) on the event loop. A record's callback is called exactly once, after the
+// broker has acknowledged it or it is certain that it will not be written. An outage of the brokers fails nothing: the
+// records wait. A topic that does not exist fails after kUnknownTopicMs. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/kafka/handle.h"
+#include "schemas/record.h"
+
+namespace hearth::kafka {
+
+constexpr std::int64_t kUnknownTopicMs = 2000;
+constexpr std::size_t kMaxCachedTopics = 1000;
+
+class Producer {
+ public:
+  using Delivered = std::function<void(Result<void>)>;
+
+  static Result<std::unique_ptr<Producer>> Create(Loop& loop, const std::string& bootstrap,
+                                                  const std::string& client_id);
+  ~Producer();
+  Producer(const Producer&) = delete;
+  Producer& operator=(const Producer&) = delete;
+
+  void Send(OutRecord record, Delivered done);
+  // An empty value with a key (a tombstone of a compacted topic).
+  void SendTombstone(const std::string& topic, const std::string& key, Delivered done);
+  // Waits for all that was sent; blocks. False: the time was not enough.
+  bool Flush(std::int64_t timeout_ms);
+  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
+
+ private:
+  struct Pending {
+    OutRecord record;
+    bool tombstone = false;
+    Delivered done;
+  };
+  explicit Producer(Loop& loop) : loop_(loop) {}
+  Result<void> Open();
+  void Submit(std::unique_ptr<Pending> pending);
+  void Drain();
+  void Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error);
+  void Reopen();
+  rd_kafka_topic_t* TopicHandle(const std::string& name);
+
+  Loop& loop_;
+  std::string bootstrap_;
+  std::string client_id_;
+  std::map<std::string, Topic> topics_;  // destroyed before client_: see Reopen and the destructor
+  Client client_;
+  std::unique_ptr<Doorbell> doorbell_;
+  std::deque<std::unique_ptr<Pending>> overflow_;  // did not fit into librdkafka's queue, or outlived a fatal error
+  std::size_t outstanding_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace hearth::kafka

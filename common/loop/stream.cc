@@ -1,0 +1,232 @@
+#include "common/loop/stream.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+namespace hearth {
+namespace {
+
+constexpr int kBacklog = 128;
+constexpr std::size_t kReadChunkBytes = 64U << 10;
+
+struct Address {
+  bool is_unix = false;
+  std::string path;
+  sockaddr_in tcp{};
+};
+
+Result<Address> ParseAddress(const std::string& text) {
+  Address address;
+  if (text.starts_with("unix:")) {
+    address.is_unix = true;
+    address.path = text.substr(5);
+    if (address.path.empty() || address.path.size() >= sizeof(sockaddr_un::sun_path)) {
+      return Fail(Code::kInvalid, "address '" + text + "': the path must have 1 to 107 bytes");
+    }
+    return address;
+  }
+  const auto colon = text.rfind(':');
+  if (!text.starts_with("tcp:") || colon <= 4) {
+    return Fail(Code::kInvalid, "address '" + text + "': expected unix:PATH or tcp:HOST:PORT");
+  }
+  std::string host = text.substr(4, colon - 4);
+  if (host == "localhost") host = "127.0.0.1";
+  int port = 0;
+  const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size() || port < 0 || port > 65535 ||
+      uv_ip4_addr(host.c_str(), port, &address.tcp) != 0) {
+    return Fail(Code::kInvalid, "address '" + text + "': expected a numeric host and a port");
+  }
+  return address;
+}
+
+// True where a socket file exists and nobody listens behind it.
+bool IsStale(const std::string& path) {
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.data(), path.size());
+  const bool refused = connect(probe, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 && errno == ECONNREFUSED;
+  close(probe);
+  return refused;
+}
+
+}  // namespace
+
+struct FrameStream::Impl {
+  union {
+    uv_stream_t stream;
+    uv_pipe_t pipe;
+    uv_tcp_t tcp;
+  };
+  FrameReader reader;
+  std::array<char, kReadChunkBytes> chunk{};
+  std::function<void(RawFrame)> on_frame;
+  std::function<void(std::string)> on_close;
+  bool closed = false;  // no callback any more
+
+  Impl(Loop& loop, bool is_unix) {
+    if (is_unix) {
+      uv_pipe_init(loop.raw(), &pipe, 0);
+    } else {
+      uv_tcp_init(loop.raw(), &tcp);
+      uv_tcp_nodelay(&tcp, 1);
+    }
+    stream.data = this;
+  }
+
+  void Close() {
+    closed = true;
+    auto* handle = reinterpret_cast<uv_handle_t*>(&stream);
+    if (uv_is_closing(handle) == 0) uv_close(handle, [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
+  }
+
+  void Fault(std::string reason) {
+    if (closed) return;
+    closed = true;
+    uv_read_stop(&stream);
+    if (auto report = std::exchange(on_close, nullptr)) report(std::move(reason));  // may destroy the owner
+  }
+
+  void Take(std::string_view bytes) {
+    if (auto fed = reader.Feed(bytes); !fed) return Fault(fed.error().message);
+    while (!closed) {
+      auto frame = reader.Next();
+      if (!frame) return;
+      on_frame(std::move(*frame));
+    }
+  }
+};
+
+FrameStream::FrameStream(Impl* impl) : impl_(impl) {}
+FrameStream::~FrameStream() { impl_->Close(); }
+
+void FrameStream::Start(std::function<void(RawFrame)> on_frame, std::function<void(std::string)> on_close) {
+  impl_->on_frame = std::move(on_frame);
+  impl_->on_close = std::move(on_close);
+  uv_read_start(
+      &impl_->stream,
+      [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
+        auto* impl = static_cast<Impl*>(handle->data);
+        *buffer = uv_buf_init(impl->chunk.data(), kReadChunkBytes);
+      },
+      [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
+        auto* impl = static_cast<Impl*>(stream->data);
+        if (count < 0) return impl->Fault(count == UV_EOF ? "the peer closed" : uv_strerror(static_cast<int>(count)));
+        if (count > 0 && !impl->closed) impl->Take({buffer->base, static_cast<std::size_t>(count)});
+      });
+}
+
+void FrameStream::Send(std::string bytes) {
+  if (impl_->closed || bytes.empty()) return;
+  auto buffer = uv_buf_init(bytes.data(), static_cast<unsigned>(bytes.size()));
+  std::size_t written = 0;
+  if (uv_stream_get_write_queue_size(&impl_->stream) == 0) {
+    const int count = uv_try_write(&impl_->stream, &buffer, 1);
+    if (count > 0) written = static_cast<std::size_t>(count);
+    if (written == bytes.size()) return;
+  }
+  if (uv_stream_get_write_queue_size(&impl_->stream) + bytes.size() - written > kMaxStreamQueueBytes) {
+    return impl_->Fault("the peer does not read");
+  }
+  struct Write {
+    uv_write_t raw{};
+    std::string bytes;
+  };
+  auto* write = new Write{{}, bytes.substr(written)};  // freed by the write callback
+  write->raw.data = write;
+  buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
+  const int queued = uv_write(&write->raw, &impl_->stream, &buffer, 1,
+                              [](uv_write_t* raw, int) { delete static_cast<Write*>(raw->data); });
+  if (queued != 0) delete write;  // the read side reports the lost connection
+}
+
+struct Listener::Impl {
+  Loop* loop = nullptr;
+  bool is_unix = false;
+  std::string path;
+  union {
+    uv_stream_t stream;
+    uv_pipe_t pipe;
+    uv_tcp_t tcp;
+  };
+  std::function<void(std::unique_ptr<FrameStream>)> on_accept;
+
+  Impl() : stream{} {}
+};
+
+Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const std::string& text,
+                                                   std::function<void(std::unique_ptr<FrameStream>)> on_accept) {
+  auto address = ParseAddress(text);
+  if (!address) return std::unexpected(address.error());
+  auto* impl = new Impl;  // freed by libuv's close callback
+  auto listener = std::unique_ptr<Listener>(new Listener(impl));
+  impl->loop = &loop;
+  impl->is_unix = address->is_unix;
+  impl->on_accept = std::move(on_accept);
+  int status = 0;
+  if (address->is_unix) {
+    if (IsStale(address->path)) unlink(address->path.c_str());
+    uv_pipe_init(loop.raw(), &impl->pipe, 0);
+    impl->stream.data = impl;
+    status = uv_pipe_bind(&impl->pipe, address->path.c_str());
+    if (status == 0) impl->path = address->path;
+  } else {
+    uv_tcp_init(loop.raw(), &impl->tcp);
+    impl->stream.data = impl;
+    status = uv_tcp_bind(&impl->tcp, reinterpret_cast<const sockaddr*>(&address->tcp), 0);
+  }
+  if (status == 0) {
+    status = uv_listen(&impl->stream, kBacklog, [](uv_stream_t* server, int error) {
+      auto* self = static_cast<Impl*>(server->data);
+      if (error != 0) return;
+      auto* accepted = new FrameStream::Impl(*self->loop, self->is_unix);
+      auto stream = std::make_unique<FrameStream>(accepted);
+      if (uv_accept(server, &accepted->stream) == 0) self->on_accept(std::move(stream));
+    });
+  }
+  if (status != 0) return Fail(Code::kUnavailable, "cannot listen at " + text + ": " + uv_strerror(status));
+  return listener;
+}
+
+Listener::~Listener() {
+  if (!impl_->path.empty()) unlink(impl_->path.c_str());
+  auto* handle = reinterpret_cast<uv_handle_t*>(&impl_->stream);
+  if (uv_is_closing(handle) == 0) uv_close(handle, [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
+}
+
+void Dial(Loop& loop, const std::string& text, std::function<void(Result<std::unique_ptr<FrameStream>>)> done) {
+  auto address = ParseAddress(text);
+  if (!address) return done(std::unexpected(address.error()));
+  struct Attempt {
+    uv_connect_t raw{};
+    std::string text;
+    std::unique_ptr<FrameStream> stream;
+    std::function<void(Result<std::unique_ptr<FrameStream>>)> done;
+  };
+  auto* impl = new FrameStream::Impl(loop, address->is_unix);
+  auto* attempt = new Attempt{{}, text, std::make_unique<FrameStream>(impl), std::move(done)};
+  attempt->raw.data = attempt;
+  const auto finished = [](uv_connect_t* raw, int status) {
+    const std::unique_ptr<Attempt> owned(static_cast<Attempt*>(raw->data));
+    if (status == 0) return owned->done(std::move(owned->stream));
+    owned->stream.reset();
+    owned->done(Fail(Code::kUnavailable, "cannot connect to " + owned->text + ": " + uv_strerror(status)));
+  };
+  if (address->is_unix) {
+    uv_pipe_connect(&attempt->raw, &impl->pipe, address->path.c_str(), finished);
+  } else if (const int status = uv_tcp_connect(&attempt->raw, &impl->tcp,
+                                               reinterpret_cast<const sockaddr*>(&address->tcp), finished);
+             status != 0) {
+    finished(&attempt->raw, status);
+  }
+}
+
+}  // namespace hearth

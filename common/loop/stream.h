@@ -1,0 +1,56 @@
+// A connection that carries frames (schemas/frame.h), over a Unix socket or TCP, with a bounded queue of what is still
+// to be written. Loop thread only.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/loop/loop.h"
+#include "schemas/frame.h"
+
+namespace hearth {
+
+// A peer that does not read is cut off once this much waits for it.
+constexpr std::size_t kMaxStreamQueueBytes = 64U << 20;
+
+class FrameStream {
+ public:
+  struct Impl;
+  explicit FrameStream(Impl* impl);
+  ~FrameStream();  // closes; no callback is called afterwards
+  FrameStream(const FrameStream&) = delete;
+  FrameStream& operator=(const FrameStream&) = delete;
+
+  // Call once. `on_frame` is called for each whole frame; `on_close` once, when the peer is gone, broke the framing or
+  // was cut off. Either may destroy the stream.
+  void Start(std::function<void(RawFrame)> on_frame, std::function<void(std::string reason)> on_close);
+  // Queues framed bytes and writes at once what the socket takes.
+  void Send(std::string bytes);
+
+ private:
+  Impl* impl_;
+};
+
+// Listens at "unix:PATH" or "tcp:HOST:PORT". A stale socket file in the way is removed when nobody listens on it.
+class Listener {
+ public:
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  static Result<std::unique_ptr<Listener>> Listen(Loop& loop, const std::string& address,
+                                                  std::function<void(std::unique_ptr<FrameStream>)> on_accept);
+
+ private:
+  struct Impl;
+  explicit Listener(Impl* impl) : impl_(impl) {}
+  Impl* impl_;
+};
+
+// Connects to "unix:PATH" or "tcp:HOST:PORT" (a numeric host or "localhost"); calls `done` once.
+void Dial(Loop& loop, const std::string& address, std::function<void(Result<std::unique_ptr<FrameStream>>)> done);
+
+}  // namespace hearth

@@ -1,0 +1,171 @@
+#include "common/redis/client.h"
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+
+#include <charconv>
+#include <utility>
+
+#include "common/base/time.h"
+
+// The adapter is a header of C functions, some unused here.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wshadow"
+#include <hiredis/adapters/libuv.h>
+#pragma GCC diagnostic pop
+
+namespace hearth::redis {
+namespace {
+
+constexpr std::int64_t kCheckPeriodMs = 50;
+constexpr std::int64_t kPingPeriodUs = 250'000;
+
+}  // namespace
+
+Value ToValue(const redisReply* reply) {
+  Value value;
+  if (reply == nullptr) return value;
+  switch (reply->type) {
+    case REDIS_REPLY_STRING:
+    case REDIS_REPLY_STATUS:
+      value.kind = Value::Kind::kText;
+      value.text.assign(reply->str, reply->len);
+      break;
+    case REDIS_REPLY_ERROR:
+      value.kind = Value::Kind::kError;
+      value.text.assign(reply->str, reply->len);
+      break;
+    case REDIS_REPLY_INTEGER:
+      value.kind = Value::Kind::kInteger;
+      value.integer = reply->integer;
+      break;
+    case REDIS_REPLY_ARRAY:
+      value.kind = Value::Kind::kArray;
+      for (std::size_t i = 0; i < reply->elements; ++i) value.elements.push_back(ToValue(reply->element[i]));
+      break;
+    default: break;
+  }
+  return value;
+}
+
+struct Client::Call {
+  Client* client;
+  Answered answered;
+};
+
+Client::Client(Loop& loop, std::string address, std::function<void(bool, std::string)> on_state)
+    : loop_(loop), address_(std::move(address)), on_state_(std::move(on_state)), check_(loop, [this] { Check(); }) {
+  check_.StartEvery(kCheckPeriodMs);
+  Connect();
+}
+
+Client::~Client() {
+  closing_ = true;
+  check_.Cancel();
+  if (auto* context = std::exchange(context_, nullptr)) redisAsyncFree(context);
+}
+
+void Client::Connect() {
+  next_connect_us_ = ReadClocks().mono_us + kRedisReconnectMs * kMicrosPerMilli;
+  redisAsyncContext* context = nullptr;
+  if (address_.starts_with("unix:")) {
+    context = redisAsyncConnectUnix(address_.c_str() + 5);
+  } else {
+    const auto colon = address_.rfind(':');
+    int port = 6379;
+    const std::size_t start = address_.starts_with("tcp:") ? 4 : 0;
+    std::from_chars(address_.data() + colon + 1, address_.data() + address_.size(), port);
+    context = redisAsyncConnect(address_.substr(start, colon - start).c_str(), port);
+  }
+  if (context == nullptr || context->err != 0) {
+    const std::string reason = context == nullptr ? "no memory" : context->errstr;
+    if (context != nullptr) redisAsyncFree(context);
+    on_state_(false, "redis at " + address_ + ": " + reason);
+    return;
+  }
+  context_ = context;
+  context->data = this;
+  redisLibuvAttach(context, loop_.raw());
+  redisAsyncSetDisconnectCallback(context, [](const redisAsyncContext* raw, int) {
+    auto* self = static_cast<Client*>(raw->data);
+    if (self->closing_ || self->context_ != raw) return;
+    self->context_ = nullptr;  // hiredis frees it after this callback
+    self->Lost(raw->err != 0 ? raw->errstr : "the connection ended");
+  });
+  redisAsyncSetConnectCallback(context, [](const redisAsyncContext* raw, int status) {
+    auto* self = static_cast<Client*>(raw->data);
+    if (self->closing_ || self->context_ != raw) return;
+    if (status != REDIS_OK) {
+      self->context_ = nullptr;  // hiredis frees it after this callback
+      return self->Lost(raw->errstr);
+    }
+    self->oldest_wait_us_ = 0;
+    self->Command({"PING"}, [self](Result<Value> answer) {
+      if (!answer) return;
+      if (answer->kind == Value::Kind::kError) return self->Lost(answer->text);
+      if (std::exchange(self->up_, true)) return;
+      self->on_state_(true, "");
+    });
+  });
+}
+
+void Client::Lost(const std::string& reason) {
+  up_ = false;
+  oldest_wait_us_ = 0;
+  if (auto* context = std::exchange(context_, nullptr)) redisAsyncFree(context);  // fails what is pending
+  on_state_(false, "redis at " + address_ + ": " + reason);
+}
+
+void Client::Check() {
+  const auto now_us = ReadClocks().mono_us;
+  if (context_ == nullptr) {
+    if (now_us >= next_connect_us_) Connect();
+    return;
+  }
+  if (oldest_wait_us_ != 0 && now_us - oldest_wait_us_ > kRedisTimeoutMs * kMicrosPerMilli) {
+    return Lost("no answer for " + std::to_string(kRedisTimeoutMs) + " ms");
+  }
+  if (up_ && pending_ == 0 && now_us >= next_connect_us_ + kPingPeriodUs) {
+    next_connect_us_ = now_us;
+    Command({"PING"}, nullptr);
+  }
+}
+
+void Client::Command(const std::vector<std::string>& words, Answered answered) {
+  if (context_ == nullptr || pending_ >= kMaxPendingCommands) {
+    if (answered) {
+      answered(Fail(context_ == nullptr ? Code::kUnavailable : Code::kExhausted,
+                    context_ == nullptr ? "redis is away" : "too many commands wait for redis"));
+    }
+    return;
+  }
+  std::vector<const char*> texts;
+  std::vector<std::size_t> sizes;
+  for (const auto& word : words) {
+    texts.push_back(word.data());
+    sizes.push_back(word.size());
+  }
+  auto* call = new Call{this, std::move(answered)};  // freed by the reply callback, which hiredis always calls
+  const auto replied = [](redisAsyncContext*, void* reply, void* opaque) {
+    const std::unique_ptr<Call> owned(static_cast<Call*>(opaque));
+    auto* self = owned->client;
+    --self->pending_;
+    self->oldest_wait_us_ = self->pending_ == 0 ? 0 : ReadClocks().mono_us;
+    if (!owned->answered || self->closing_) return;
+    if (reply == nullptr) return owned->answered(Fail(Code::kUnavailable, "redis: the connection was lost"));
+    owned->answered(ToValue(static_cast<redisReply*>(reply)));
+  };
+  ++pending_;
+  ++commands_sent_;
+  if (oldest_wait_us_ == 0) oldest_wait_us_ = ReadClocks().mono_us;
+  if (redisAsyncCommandArgv(context_, replied, call, static_cast<int>(words.size()), texts.data(), sizes.data()) !=
+      REDIS_OK) {
+    --pending_;
+    const std::unique_ptr<Call> owned(call);
+    if (owned->answered) owned->answered(Fail(Code::kUnavailable, "redis: the connection is closing"));
+  }
+}
+
+}  // namespace hearth::redis

@@ -1,0 +1,58 @@
+#include "dispatcher/core/admission.h"
+
+#include <algorithm>
+
+namespace hearth::dispatcher {
+
+bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic) {
+  if (topic.empty() || topic == policy.default_topic) return true;
+  return std::any_of(policy.allowed.begin(), policy.allowed.end(), [topic](const std::string& pattern) {
+    if (!pattern.empty() && pattern.back() == '*') {
+      return topic.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1));
+    }
+    return topic == pattern;
+  });
+}
+
+std::int64_t DeadlineMs(const Request& request, const Function* function, std::int64_t record_timestamp_ms) {
+  std::int64_t deadline = request.expires_ms;
+  if (function != nullptr && function->max_age_ms > 0 && record_timestamp_ms > 0) {
+    const std::int64_t by_age = record_timestamp_ms + function->max_age_ms;
+    deadline = deadline == 0 ? by_age : std::min(deadline, by_age);
+  }
+  return deadline;
+}
+
+Answer Admit(const Request& request, const Function* function, std::int64_t record_timestamp_ms,
+             std::int64_t now_wall_ms, const ReplyPolicy& policy) {
+  if (!ReplyTopicAllowed(policy, request.reply_to)) {
+    return {Verdict::kDeadLetter, "reply_topic_not_allowed", "the reply topic " + request.reply_to + " is not allowed"};
+  }
+  if (request.expires_ms != 0 && now_wall_ms >= request.expires_ms) {
+    return {Verdict::kExpire, "expired", "the invocation expired before it started"};
+  }
+  if (function == nullptr) {
+    return {Verdict::kAwaitFunction, "unknown_function",
+            "no function " + request.function.str() + " of user " + request.user.str() + " is deployed"};
+  }
+  const std::int64_t deadline = DeadlineMs(request, function, record_timestamp_ms);
+  if (deadline != 0 && now_wall_ms >= deadline) {
+    return {Verdict::kExpire, "max_age", "the invocation is older than its function allows"};
+  }
+  return {};
+}
+
+Answer AdmitUnreadable(const Error& error, const Request& partial, const ReplyPolicy& policy) {
+  if (error.code == Code::kExhausted && !partial.id.empty() && ReplyTopicAllowed(policy, partial.reply_to)) {
+    return {Verdict::kReject, "too_large", error.message};
+  }
+  return {Verdict::kDeadLetter, error.code == Code::kExhausted ? "too_large" : "unreadable", error.message};
+}
+
+Turn TakeTurn(const Load& load) {
+  if (load.user_placed >= load.user_cap) return Turn::kUserAtCap;
+  if (load.function_cap > 0 && load.function_placed >= load.function_cap) return Turn::kFunctionAtCap;
+  return Turn::kRun;
+}
+
+}  // namespace hearth::dispatcher

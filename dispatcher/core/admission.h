@@ -1,0 +1,57 @@
+// May this invocation run, and may it run now? Pure functions over plain data; every refusal has a name that travels
+// as the result's error type or the dead-letter reason.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schemas/function.h"
+#include "schemas/request.h"
+
+namespace hearth::dispatcher {
+
+enum class Verdict : std::uint8_t {
+  kAdmit,
+  kAwaitFunction,  // nobody has deployed it as far as we know: wait for the registry for a moment, then refuse
+  kReject,         // result `rejected` on the reply topic
+  kExpire,         // result `expired` on the reply topic
+  kDeadLetter,     // nobody can be answered: the dead-letter topic
+};
+
+struct Answer {
+  Verdict verdict = Verdict::kAdmit;
+  std::string reason;    // name of what decided; empty when admitted
+  std::string message;   // for people
+};
+
+struct ReplyPolicy {
+  std::string default_topic;
+  std::vector<std::string> allowed;   // exact names, or a prefix followed by '*'
+};
+
+// An empty topic stands for the default one, which is always allowed.
+bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic);
+
+// When the invocation is too old to be started: the earlier of its own expiry and its function's age limit, ms since
+// the epoch; 0: never. `function` may be null.
+std::int64_t DeadlineMs(const Request& request, const Function* function, std::int64_t record_timestamp_ms);
+
+// The checks at intake, and again before each placement. `function` may be null.
+Answer Admit(const Request& request, const Function* function, std::int64_t record_timestamp_ms,
+             std::int64_t now_wall_ms, const ReplyPolicy& policy);
+
+// What to do with a record that DecodeRequest refused; `partial` is what it could read.
+Answer AdmitUnreadable(const Error& error, const Request& partial, const ReplyPolicy& policy);
+
+struct Load {
+  std::int32_t user_placed = 0;
+  std::int32_t user_cap = 0;
+  std::int32_t function_placed = 0;
+  std::int32_t function_cap = 0;   // 0: none but the user's
+};
+enum class Turn : std::uint8_t { kRun, kUserAtCap, kFunctionAtCap };
+Turn TakeTurn(const Load& load);
+
+}  // namespace hearth::dispatcher

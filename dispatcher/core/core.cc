@@ -1,0 +1,191 @@
+// Steps, timers, numbers.
+#include "dispatcher/core/core.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "dispatcher/core/core_state.h"
+
+namespace hearth::dispatcher {
+
+Core::State::State(Settings given)
+    : settings(std::move(given)), reply_policy{settings.reply_topic, settings.reply_topics_allowed} {}
+
+Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
+Core::~Core() = default;
+
+void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
+  State& state = *state_;
+  state.now = now;
+  state.effects = &effects;
+  std::visit([&state](const auto& one) { state.On(one); }, event);
+  state.Dispatch();
+  state.CheckDrain();
+  state.effects = nullptr;
+}
+
+Gauges Core::ReadGauges(Time now) const {
+  const State& state = *state_;
+  Gauges gauges;
+  for (const auto& [id, partition] : state.partitions) {
+    gauges.received += partition->ledger.received();
+    gauges.complete += partition->ledger.complete();
+    gauges.in_flight += static_cast<std::int64_t>(partition->invocations.size());
+    gauges.window_max = std::max(gauges.window_max, partition->ledger.window());
+    gauges.incomplete_ranges_max = std::max(gauges.incomplete_ranges_max, partition->ledger.incomplete_ranges());
+    if (!partition->invocations.empty()) {
+      const std::int64_t oldest_us = partition->invocations.begin()->second.received_mono_us;
+      gauges.oldest_incomplete_age_ms =
+          std::max(gauges.oldest_incomplete_age_ms, (now.mono_us - oldest_us) / kMicrosPerMilli);
+    }
+  }
+  gauges.partitions = static_cast<std::int64_t>(state.partitions.size());
+  gauges.window_limit = kMaxWindowOffsets;
+  gauges.placed = state.placed;
+  gauges.queued = gauges.in_flight - state.placed - state.producing;
+  gauges.queued_limit = kMaxWindowOffsets * gauges.partitions;
+  gauges.users = static_cast<std::int64_t>(state.users.size());
+  for (const auto& [id, executor] : state.executors) gauges.executors_up += executor.connected ? 1 : 0;
+  gauges.maps_truncated = state.maps_truncated;
+  gauges.output_failures = state.output_failures;
+  return gauges;
+}
+
+void Core::State::RunTimers() {
+  while (!timers.empty() && timers.begin()->first <= now.mono_us) {
+    const std::uint64_t serial = timers.begin()->second;
+    timers.erase(timers.begin());
+    const auto found = by_serial.find(serial);
+    if (found == by_serial.end()) continue;
+    found->second->due_us = 0;
+    FireTimer(*found->second);
+  }
+
+  std::vector<ExecutorId> silent;
+  for (const auto& [id, executor] : executors) {
+    if (!executor.lease_over && now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli) silent.push_back(id);
+  }
+  for (const ExecutorId& id : silent) EndLease(executors.at(id));
+
+  for (const auto& [id, partition] : partitions) {
+    if (partition->phase == Partition::Phase::kClaiming) {
+      if (partition->claim_at_us != 0 && now.mono_us >= partition->claim_at_us) StartClaim(*partition);
+      continue;
+    }
+    ReviewSettling(*partition);
+    const bool due = now.mono_us - partition->committed_at_us >= settings.commit_interval_ms * kMicrosPerMilli;
+    if (partition->dirty && !partition->commit_pending && due) CommitNow(*partition, false);
+    if (partition->paused) UpdateIntake(*partition);
+  }
+  if (users.size() > kMaxIdleUsers) PruneUsers();
+}
+
+void Core::State::FireTimer(Invocation& invocation) {
+  switch (invocation.stage) {
+    case Stage::kKeyed:
+    case Stage::kQueued:
+      Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
+      return;
+    case Stage::kNoFunction: {
+      Answer answer = Admit(invocation.request, FunctionOf(invocation.request), invocation.record->timestamp_ms,
+                            now.wall_us / kMicrosPerMilli, reply_policy);
+      if (answer.verdict == Verdict::kAwaitFunction) answer.verdict = Verdict::kReject;
+      Refuse(invocation, answer);
+      return;
+    }
+    case Stage::kBackoff: Enqueue(invocation); return;
+    case Stage::kProduceBackoff: ProduceNext(invocation); return;
+    case Stage::kPlaced: {
+      // Far beyond its time-out: the executor, if it is there, says what became of it.
+      const auto executor = executors.find(invocation.executor);
+      const bool may_ask = invocation.partition->phase != Partition::Phase::kClaiming;
+      if (may_ask && executor != executors.end() && executor->second.connected) {
+        SendFence(*invocation.partition, executor->second);
+      }
+      SetTimer(invocation, now.mono_us + kOverdueGraceMs * kMicrosPerMilli);
+      return;
+    }
+    case Stage::kProducing: return;
+  }
+}
+
+void Core::State::SetTimer(Invocation& invocation, std::int64_t due_us) {
+  if (invocation.due_us != 0) timers.erase({invocation.due_us, invocation.serial});
+  invocation.due_us = due_us;
+  if (due_us != 0) timers.insert({due_us, invocation.serial});
+}
+
+void Core::State::On(const DrainRequested&) {
+  if (draining) return;
+  draining = true;
+  drain_until_us = now.mono_us + settings.drain_deadline_ms * kMicrosPerMilli;
+  for (const auto& [id, partition] : partitions) {
+    if (!partition->paused) Emit(PauseIntake{id});
+    partition->paused = true;
+  }
+}
+
+void Core::State::CheckDrain() {
+  if (!draining || drained) return;
+  if ((placed > 0 || producing > 0) && now.mono_us < drain_until_us) return;
+  drained = true;
+  for (const auto& [id, partition] : partitions) {
+    if (partition->phase != Partition::Phase::kClaiming) CommitNow(*partition, true);
+  }
+  Emit(DrainFinished{});
+}
+
+void Core::State::Check(bool truth, const char* what, const Partition& partition) const {
+  if (truth) return;
+  std::fprintf(stderr, "dispatcher core: %s broken on %s/%d epoch %lld: received %lld complete %lld held %zu\n", what,
+               partition.id.topic.c_str(), partition.id.partition, static_cast<long long>(partition.epoch),
+               static_cast<long long>(partition.ledger.received()), static_cast<long long>(partition.ledger.complete()),
+               partition.invocations.size());
+  std::abort();
+}
+
+Trace& Core::State::Note(Trace::Kind kind, const Invocation& invocation, std::string_view constraint) {
+  Trace trace;
+  trace.kind = kind;
+  trace.partition = invocation.partition->id;
+  trace.offset = invocation.offset;
+  trace.epoch = invocation.partition->epoch;
+  trace.id = invocation.request.id;
+  trace.user = invocation.request.user;
+  trace.function = invocation.request.function;
+  trace.executor = invocation.executor;
+  trace.attempt = invocation.attempt;
+  trace.constraint = std::string(constraint);
+  trace.times = invocation.times;
+  Emit(std::move(trace));
+  return std::get<Trace>(effects->back());
+}
+
+void Core::State::NotePartition(Trace::Kind kind, const Partition& partition, std::string_view constraint) {
+  Trace trace;
+  trace.kind = kind;
+  trace.partition = partition.id;
+  trace.epoch = partition.epoch;
+  trace.constraint = std::string(constraint);
+  Emit(std::move(trace));
+}
+
+Partition* Core::State::Find(const PartitionId& id) const {
+  const auto found = partitions.find(id);
+  return found == partitions.end() ? nullptr : found->second.get();
+}
+
+Invocation* Core::State::Find(Partition& partition, std::int64_t offset) {
+  const auto found = partition.invocations.find(offset);
+  return found == partition.invocations.end() ? nullptr : &found->second;
+}
+
+const Function* Core::State::FunctionOf(const Request& request) const {
+  const auto user = functions.find(request.user);
+  if (user == functions.end()) return nullptr;
+  const auto function = user->second.find(request.function);
+  return function == user->second.end() ? nullptr : function->second.get();
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,158 @@
+// How attempts end.
+#include <algorithm>
+
+#include "dispatcher/core/core_state.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+bool IsFailure(Status status) { return status == Status::kError || status == Status::kTimeout || status == Status::kOom; }
+
+}  // namespace
+
+// Every Done is acknowledged, after it was noted: also one that is late, unknown or of an old epoch.
+void Core::State::OnDone(Executor& executor, const link::Done& done, bool from_report) {
+  const ExecutorId from = executor.id;
+  Partition* partition = Find(done.ref.partition);
+  const bool current_epoch = partition != nullptr && partition->phase != Partition::Phase::kClaiming &&
+                             (from_report || done.ref.epoch == partition->epoch);
+  if (current_epoch) {
+    Invocation* invocation = Find(*partition, done.ref.offset);
+    if (invocation == nullptr) {
+      if (done.ref.offset >= partition->ledger.next()) {
+        const auto early = partition->finished_early.find(done.ref.offset);
+        const bool keep = early != partition->finished_early.end() &&
+                          (early->second.second.outcome == link::Outcome::kPublished ||
+                           early->second.second.ref.attempt >= done.ref.attempt);
+        if (!keep || done.outcome == link::Outcome::kPublished) partition->finished_early[done.ref.offset] = {from, done};
+        const auto running = partition->running_early.find(done.ref.offset);
+        const bool ended = running != partition->running_early.end() &&
+                           (done.outcome == link::Outcome::kPublished || running->second.attempt <= done.ref.attempt);
+        if (ended) partition->running_early.erase(running);
+      }
+    } else if (invocation->stage == Stage::kPlaced && invocation->executor == from &&
+               invocation->attempt == done.ref.attempt) {
+      Settle(*invocation, done);
+    } else if (invocation->stage != Stage::kProducing && invocation->stage != Stage::kProduceBackoff) {
+      // Not the attempt that we wait for. What it published is durable all the same, and readers keep the first.
+      const bool newer = from_report && invocation->stage != Stage::kPlaced && done.ref.attempt > invocation->attempt;
+      if (done.outcome == link::Outcome::kPublished || newer) {
+        if (invocation->stage == Stage::kPlaced) ChangeStage(*invocation, Stage::kQueued);
+        invocation->attempt = std::max(invocation->attempt, done.ref.attempt);
+        invocation->executor = from;
+        Settle(*invocation, done);
+      }
+    }
+  }
+  Emit(SendToExecutor{from, link::DoneAck{done.ref}});
+}
+
+void Core::State::Settle(Invocation& invocation, const link::Done& done) {
+  if (done.times.leased_us != 0) {
+    const std::int64_t placed_us = invocation.times.placed_us;
+    const Times before = invocation.times;
+    invocation.times = done.times;
+    invocation.times.enqueued_us = before.enqueued_us;
+    invocation.times.received_us = before.received_us;
+    if (placed_us != 0) invocation.times.placed_us = placed_us;
+  }
+  if (done.times.started_us != 0 && done.times.ended_us > done.times.started_us) {
+    FunctionUse& use = users[invocation.request.user].functions[invocation.request.function];
+    const std::int64_t took_ms = (done.times.ended_us - done.times.started_us) / kMicrosPerMilli;
+    use.expected_ms += (took_ms - use.expected_ms) / 8;
+  }
+  invocation.final_path = done.start_path;
+  if (!done.error_message.empty()) invocation.last_error = done.error_message;
+  const std::string reason = done.error_type.empty() ? std::string(StatusName(done.status)) : done.error_type;
+  switch (done.outcome) {
+    case link::Outcome::kPublished:
+      if (IsFailure(done.status)) {
+        ++invocation.failed_tries;
+        Finish(invocation, done.status, reason, {DeadLetterOutput(invocation, reason, done.error_message)});
+      } else {
+        Finish(invocation, done.status, "published", {});
+      }
+      return;
+    case link::Outcome::kFailed: OnFailedTry(invocation, done); return;
+    case link::Outcome::kInfrastructure: OnInfrastructure(invocation, done.times.leased_us != 0, "infrastructure"); return;
+    case link::Outcome::kExpired:
+      Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
+      return;
+  }
+}
+
+void Core::State::OnFailedTry(Invocation& invocation, const link::Done& done) {
+  const Function* function = FunctionOf(invocation.request);
+  const std::int32_t most = function != nullptr ? function->max_attempts : kDefaultAttempts;
+  // The first attempt that we hear of may be a later one of an earlier owner; as it was not the final one, there is
+  // at least one more to come.
+  const std::int32_t by_attempt = invocation.attempt - invocation.infrastructure_failures - invocation.returned;
+  invocation.failed_tries = std::max(invocation.failed_tries + 1, std::min(by_attempt, most - 1));
+  const std::int64_t deadline_ms = DeadlineMs(invocation.request, function, invocation.record->timestamp_ms);
+  const std::int64_t wait_ms = BackoffMs(invocation.serial, invocation.failed_tries);
+  const bool too_late = deadline_ms != 0 && now.wall_us / kMicrosPerMilli + wait_ms >= deadline_ms;
+  const std::string reason = done.error_type.empty() ? std::string(StatusName(done.status)) : done.error_type;
+  if (invocation.failed_tries >= most || too_late) {
+    Finish(invocation, done.status, reason,
+           {DeadLetterOutput(invocation, reason, done.error_message),
+            ReplyOutput(invocation, done.status, done.error_type, done.error_message)});
+    return;
+  }
+  ChangeStage(invocation, Stage::kBackoff);
+  SetTimer(invocation, now.mono_us + wait_ms * kMicrosPerMilli);
+  Note(Trace::Kind::kRetried, invocation, reason).status = done.status;
+}
+
+void Core::State::OnInfrastructure(Invocation& invocation, bool may_have_started, std::string_view reason) {
+  ++invocation.infrastructure_failures;
+  if (invocation.last_error.empty()) invocation.last_error = std::string(reason);
+  const Function* function = FunctionOf(invocation.request);
+  if (invocation.infrastructure_failures >= kMaxInfrastructureFailures) {
+    const std::string message = "the machine or executor died under it " +
+                                std::to_string(invocation.infrastructure_failures) + " times: " + invocation.last_error;
+    Finish(invocation, Status::kPoison, "poison",
+           {DeadLetterOutput(invocation, "poison", message), ReplyOutput(invocation, Status::kPoison, "poison", message)});
+    return;
+  }
+  if (function != nullptr && function->max_attempts == 1 && may_have_started) {   // at most once was asked for
+    const std::string message = "its only attempt was lost: " + std::string(reason);
+    Finish(invocation, Status::kError, "attempt_lost",
+           {DeadLetterOutput(invocation, "attempt_lost", message),
+            ReplyOutput(invocation, Status::kError, "attempt_lost", message)});
+    return;
+  }
+  Note(Trace::Kind::kRetried, invocation, reason);
+  Enqueue(invocation);
+}
+
+void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
+  Partition* partition = Find(nack.ref.partition);
+  if (partition == nullptr || nack.ref.epoch != partition->epoch) return;
+  Invocation* invocation = Find(*partition, nack.ref.offset);
+  if (invocation == nullptr || invocation->stage != Stage::kPlaced || invocation->executor != executor.id ||
+      invocation->attempt != nack.ref.attempt) {
+    return;
+  }
+  const auto cool = [&](const std::string& what, std::int64_t wait_ms) {
+    executor.cooling_until_us[what] = now.mono_us + wait_ms * kMicrosPerMilli;
+  };
+  const Function* function = FunctionOf(invocation->request);
+  const std::string profile = function != nullptr ? function->profile : "";
+  std::string_view reason;
+  switch (nack.reason) {
+    case link::NackReason::kBusy: reason = "busy"; cool("", kBusyCoolingMs); break;
+    case link::NackReason::kNoCapacity: reason = "no_capacity"; cool(profile, kCapacityCoolingMs); break;
+    case link::NackReason::kUnknownProfile: reason = "unknown_profile"; cool(profile, kUnknownProfileCoolingMs); break;
+    case link::NackReason::kDraining: reason = "draining"; executor.draining = true; break;
+    case link::NackReason::kFenced: reason = "fenced"; break;
+  }
+  Note(Trace::Kind::kNacked, *invocation, reason);
+  ++invocation->returned;
+  Enqueue(*invocation);
+  // The executor obeys a higher epoch: the partition is somebody else's, unless our commit still goes through.
+  if (nack.reason == link::NackReason::kFenced && partition->phase != Partition::Phase::kClaiming) {
+    Reclaim(*partition, partition->epoch + 1);
+  }
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,217 @@
+// From the queue to an executor.
+#include <algorithm>
+
+#include "dispatcher/core/core_state.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+bool Waits(Stage stage) {
+  return stage == Stage::kKeyed || stage == Stage::kNoFunction || stage == Stage::kQueued || stage == Stage::kBackoff;
+}
+bool Produces(Stage stage) { return stage == Stage::kProducing || stage == Stage::kProduceBackoff; }
+
+// Cost of one run in the fair queue: 128 MiB for 100 ms is 4.
+std::int64_t CostOf(std::int32_t memory_mib, std::int64_t expected_ms) { return memory_mib * expected_ms / 3200; }
+
+// One round of splitmix64: enough to spread retries, and the same for the same seed.
+std::uint64_t Mix(std::uint64_t value) {
+  value += 0x9e3779b97f4a7c15ULL;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+  return value ^ (value >> 31);
+}
+
+}  // namespace
+
+void Core::State::ChangeStage(Invocation& invocation, Stage to) {
+  User& user = users[invocation.request.user];
+  if (invocation.in_queue) {
+    queue.Remove(invocation.partition->request_class, invocation.request.user, invocation.request.function, invocation.serial);
+    invocation.in_queue = false;
+  }
+  SetTimer(invocation, 0);
+  if (invocation.stage == Stage::kPlaced) {
+    --placed;
+    --user.placed;
+    --user.functions[invocation.placed_function].placed;
+    if (const auto found = executors.find(invocation.executor); found != executors.end()) {
+      Executor& executor = found->second;
+      --executor.placed;
+      const auto promise =
+          executor.promised.find({invocation.request.user, {invocation.placed_function, invocation.placed_version}});
+      if (promise != executor.promised.end() && --promise->second.count == 0) executor.promised.erase(promise);
+    }
+  }
+  user.waiting += (Waits(to) ? 1 : 0) - (Waits(invocation.stage) ? 1 : 0);
+  producing += (Produces(to) ? 1 : 0) - (Produces(invocation.stage) ? 1 : 0);
+  invocation.stage = to;
+}
+
+bool Core::State::HeadOfKey(const Invocation& invocation) {
+  if (invocation.request.order_key.empty()) return true;
+  const auto key = invocation.partition->keys.find(invocation.request.order_key);
+  return key == invocation.partition->keys.end() || *key->second.begin() == invocation.offset;
+}
+
+void Core::State::Enqueue(Invocation& invocation) {
+  const bool head = HeadOfKey(invocation);
+  const Function* function = FunctionOf(invocation.request);
+  ChangeStage(invocation, head ? Stage::kQueued : Stage::kKeyed);
+  const std::int64_t deadline_ms = DeadlineMs(invocation.request, function, invocation.record->timestamp_ms);
+  if (deadline_ms != 0) {
+    const std::int64_t left_us = deadline_ms * kMicrosPerMilli - now.wall_us;
+    SetTimer(invocation, now.mono_us + std::max<std::int64_t>(1, left_us));
+  }
+  if (!head || !MayQueue(invocation)) return;
+  const std::int64_t expected_ms = users[invocation.request.user].functions[invocation.request.function].expected_ms;
+  const std::int32_t memory_mib = function != nullptr ? function->memory_mib : kDefaultMemoryMib;
+  queue.Push(invocation.partition->request_class, invocation.request.user, invocation.request.function,
+             invocation.serial, CostOf(memory_mib, expected_ms));
+  invocation.in_queue = true;
+}
+
+void Core::State::Dispatch() {
+  if (draining || queue.size() == 0) return;
+  queue.Offer([this](FairQueue::Ticket ticket) { return TryPlace(*by_serial.at(ticket)); });
+}
+
+bool Core::State::Suspect(const Executor& executor) const {
+  return now.mono_us - executor.heard_us > link::kSuspectMs * kMicrosPerMilli;
+}
+
+Candidate Core::State::Describe(const Executor& executor, const Function& function) const {
+  Candidate candidate;
+  candidate.executor = executor.id;
+  candidate.link_up = executor.connected;
+  candidate.suspect = Suspect(executor);
+  candidate.draining = executor.draining;
+  candidate.held = executor.placed + executor.held_by_others;
+  candidate.free_credit = executor.credit - candidate.held;
+  const auto cools = [&](const std::string& profile) {
+    const auto until = executor.cooling_until_us.find(profile);
+    return until != executor.cooling_until_us.end() && now.mono_us < until->second;
+  };
+  candidate.cooling = cools("") || cools(function.profile);
+  const auto profile = executor.profiles.find(function.profile);
+  candidate.has_profile = profile != executor.profiles.end();
+  if (candidate.has_profile) {
+    candidate.pool_ready = profile->second.pool_ready;
+    candidate.shells = profile->second.shells;
+    candidate.can_start = profile->second.can_start;
+  }
+
+  // Every attempt of ours holds one container, or is about to: the rest of the containers are idle.
+  const Warmth warmth = warm.Of(function.user, executor.id, function.name, function.version, function.memory_mib);
+  const auto own = executor.promised.find({function.user, {function.name, function.version}});
+  const std::int32_t taken = own == executor.promised.end() ? 0 : own->second.count;
+  candidate.idle_containers = std::max(0, warmth.containers - taken);
+  std::int32_t promised_mib = 0;
+  for (auto it = executor.promised.lower_bound({function.user, {FunctionName{}, 0}});
+       it != executor.promised.end() && it->first.first == function.user; ++it) {
+    const auto& [name, version] = it->first.second;
+    const std::int32_t have = warm.Of(function.user, executor.id, name, version, 0).containers;
+    promised_mib += std::max(0, it->second.count - have) * it->second.memory_mib;
+  }
+  candidate.instance_room_mib = std::max(0, warmth.instance_room_mib - promised_mib);
+  candidate.code_cached = warmth.code_cached;
+  return candidate;
+}
+
+FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
+  using Offered = FairQueue::Offered;
+  // Where no executor can take anything there is no use in asking further.
+  const bool any = std::any_of(executors.begin(), executors.end(), [this](const auto& one) {
+    const Executor& executor = one.second;
+    return executor.connected && !executor.draining && !Suspect(executor) &&
+           executor.credit > executor.placed + executor.held_by_others;
+  });
+  if (!any) return Offered::kStop;
+
+  const Function* function = FunctionOf(invocation.request);
+  const Answer answer =
+      Admit(invocation.request, function, invocation.record->timestamp_ms, now.wall_us / kMicrosPerMilli, reply_policy);
+  if (answer.verdict != Verdict::kAdmit) {
+    invocation.in_queue = false;   // the queue takes it out itself
+    Answer refusal = answer;
+    if (refusal.verdict == Verdict::kAwaitFunction) refusal.verdict = Verdict::kReject;   // it was there, and was removed
+    Refuse(invocation, refusal);
+    return Offered::kTaken;
+  }
+  const User& user = users[invocation.request.user];
+  const auto use = user.functions.find(function->name);
+  const std::int32_t function_placed = use == user.functions.end() ? 0 : use->second.placed;
+  switch (TakeTurn({user.placed, settings.user_concurrency, function_placed, function->concurrency})) {
+    case Turn::kUserAtCap: return Offered::kSkipUser;
+    case Turn::kFunctionAtCap: return Offered::kSkipFunction;
+    case Turn::kRun: break;
+  }
+
+  std::vector<Candidate> candidates;
+  candidates.reserve(executors.size());
+  for (const auto& [id, executor] : executors) candidates.push_back(Describe(executor, *function));
+  const Placement placement = Place({function->user, function->memory_mib}, candidates);
+  if (!placement.executor) return Offered::kSkipFunction;
+
+  Executor& executor = executors.at(*placement.executor);
+  if (placement.expected == StartPath::kPool) --executor.profiles.at(function->profile).pool_ready;
+  if (placement.expected == StartPath::kRestore) --executor.profiles.at(function->profile).shells;
+  if (placement.expected == StartPath::kBoot) --executor.profiles.at(function->profile).can_start;
+  invocation.in_queue = false;   // the queue takes it out itself
+  ++invocation.attempt;
+  invocation.times.placed_us = now.wall_us;
+  TakePlace(invocation, executor, function->name, function->version, function->memory_mib);
+  Note(Trace::Kind::kPlaced, invocation, placement.constraint).path = placement.expected;
+  SendExec(invocation, executor, *function);
+  return Offered::kTaken;
+}
+
+void Core::State::TakePlace(Invocation& invocation, Executor& executor, const FunctionName& function,
+                            std::int64_t version, std::int32_t memory_mib) {
+  ChangeStage(invocation, Stage::kPlaced);
+  invocation.executor = executor.id;
+  invocation.placed_incarnation = executor.incarnation;
+  invocation.placed_serial = ++last_order;
+  invocation.placed_function = function;
+  invocation.placed_version = version;
+  ++placed;
+  ++executor.placed;
+  Promise& promise = executor.promised[{invocation.request.user, {function, version}}];
+  ++promise.count;
+  promise.memory_mib = memory_mib;
+  User& user = users[invocation.request.user];
+  ++user.placed;
+  ++user.functions[function].placed;
+}
+
+std::int64_t Core::State::BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const {
+  std::int64_t wait_ms = settings.retry_base_ms;
+  for (std::int32_t i = 1; i < failed_tries && wait_ms < kDefaultMaxAgeMs; ++i) wait_ms *= 4;
+  const auto spread = static_cast<std::uint64_t>(wait_ms / 2 + 1);   // three quarters to five quarters
+  const std::uint64_t noise = Mix(settings.seed ^ Mix(serial) ^ static_cast<std::uint64_t>(failed_tries));
+  return wait_ms - wait_ms / 4 + static_cast<std::int64_t>(noise % spread);
+}
+
+void Core::State::SendExec(Invocation& invocation, Executor& executor, const Function& function) {
+  const Request& request = invocation.request;
+  link::Exec exec;
+  exec.ref = {invocation.partition->id, invocation.offset, invocation.partition->epoch, invocation.attempt};
+  exec.id = request.id;
+  exec.try_number = invocation.failed_tries + 1;
+  exec.expires_ms = DeadlineMs(request, &function, invocation.record->timestamp_ms);
+  const std::int64_t next_try_ms =
+      now.wall_us / kMicrosPerMilli + BackoffMs(invocation.serial, exec.try_number);
+  exec.final_try = exec.try_number >= function.max_attempts || (exec.expires_ms != 0 && next_try_ms >= exec.expires_ms);
+  exec.form = request.form;
+  exec.reply_to = request.reply_to.empty() ? settings.reply_topic : request.reply_to;
+  exec.traceparent = request.traceparent;
+  exec.content_type = request.content_type;
+  exec.timeout_ms = request.timeout_ms > 0 ? std::min(request.timeout_ms, function.timeout_ms) : function.timeout_ms;
+  exec.times = invocation.times;
+  exec.function = function;
+  exec.payload = invocation.payload_is_value ? invocation.record->value : request.payload;
+  SetTimer(invocation, now.mono_us + (exec.timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
+  Emit(SendToExecutor{executor.id, std::move(exec)});
+}
+
+}  // namespace hearth::dispatcher

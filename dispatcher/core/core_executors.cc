@@ -1,0 +1,199 @@
+// Executors: links, heartbeats, leases, what they report.
+#include <algorithm>
+#include <set>
+
+#include "dispatcher/core/core_state.h"
+
+namespace hearth::dispatcher {
+
+void Core::State::On(const ExecutorConnected& event) {
+  const link::ExecutorHello& hello = event.hello;
+  Executor& executor = executors[hello.executor];
+  const bool reborn = !executor.incarnation.empty() && executor.incarnation != hello.incarnation;
+  executor.id = hello.executor;
+  executor.incarnation = hello.incarnation;
+  executor.connected = true;
+  executor.lease_over = false;
+  executor.draining = hello.draining;
+  executor.credit = hello.credit;
+  executor.held_by_others = 0;
+  executor.heard_us = now.mono_us;
+  executor.cooling_until_us.clear();
+  executor.fences.clear();
+  executor.profiles.clear();
+  for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles[profile.profile] = profile;
+  for (const link::Slot& slot : warm.Replace(hello.executor, hello.slots)) WriteDirectory(hello.executor, slot);
+
+  for (const auto& [id, partition] : partitions) {
+    if (partition->phase == Partition::Phase::kClaiming) continue;
+    // It may run what we are about to place: ask first, for as long as a settle window lasts.
+    const bool may_hold_ours = partition->phase == Partition::Phase::kOwned && !reborn;
+    SendFence(*partition, executor);
+    if (may_hold_ours) {
+      partition->phase = Partition::Phase::kSettling;
+      partition->settle_until_us = now.mono_us + settings.fence_settle_ms * kMicrosPerMilli;
+      for (auto& [offset, invocation] : partition->invocations) {
+        if (!invocation.in_queue) continue;
+        queue.Remove(partition->request_class, invocation.request.user, invocation.request.function, invocation.serial);
+        invocation.in_queue = false;
+      }
+    }
+  }
+}
+
+void Core::State::On(const ExecutorDisconnected& event) {
+  const auto found = executors.find(event.executor);
+  if (found == executors.end()) return;
+  found->second.connected = false;
+  found->second.fences.clear();
+  if (found->second.lease_over) EndLease(found->second);
+}
+
+void Core::State::On(const ExecutorMessage& event) {
+  const auto found = executors.find(event.executor);
+  if (found == executors.end()) return;
+  Executor& executor = found->second;
+  executor.heard_us = now.mono_us;
+  executor.lease_over = false;
+  if (const auto* done = std::get_if<link::Done>(&event.message)) {
+    OnDone(executor, *done, false);
+  } else if (const auto* heartbeat = std::get_if<link::Heartbeat>(&event.message)) {
+    OnHeartbeat(executor, *heartbeat);
+  } else if (const auto* report = std::get_if<link::SlotReport>(&event.message)) {
+    OnSlots(executor, report->slots);
+  } else if (const auto* nack = std::get_if<link::Nack>(&event.message)) {
+    OnNack(executor, *nack);
+  } else if (const auto* fence = std::get_if<link::FenceReport>(&event.message)) {
+    OnFenceReport(executor, *fence);
+  }
+}
+
+void Core::State::OnHeartbeat(Executor& executor, const link::Heartbeat& heartbeat) {
+  executor.credit = heartbeat.credit;
+  executor.held_by_others = std::max(0, heartbeat.held - executor.placed);
+  executor.draining = heartbeat.draining;
+  executor.profiles.clear();
+  for (const link::ProfileCapacity& profile : heartbeat.profiles) executor.profiles[profile.profile] = profile;
+  Emit(SendToExecutor{executor.id, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
+}
+
+void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slots) {
+  for (const link::Slot& slot : slots) {
+    warm.Apply(executor.id, slot);
+    WriteDirectory(executor.id, slot);
+  }
+}
+
+// The owner of a user's partition is the one writer of the user's lines.
+void Core::State::WriteDirectory(const ExecutorId& executor, const link::Slot& slot) {
+  const auto user = users.find(slot.user);
+  if (user != users.end()) Emit(DirectoryWrite{executor, slot, user->second.fence});
+}
+
+void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& report) {
+  Partition* partition = Find(report.partition);
+  if (partition == nullptr) {
+    for (const link::Done& done : report.finished) Emit(SendToExecutor{executor.id, link::DoneAck{done.ref}});
+    return;
+  }
+  if (report.epoch > partition->epoch) {   // somebody has a higher epoch: only a commit shows who the owner is
+    if (partition->phase != Partition::Phase::kClaiming) Reclaim(*partition, report.epoch + 1);
+    return;
+  }
+  if (report.epoch < partition->epoch || partition->phase == Partition::Phase::kClaiming) return;
+
+  std::set<std::pair<std::int64_t, std::int32_t>> running;
+  for (const link::AttemptRef& ref : report.running) {
+    running.insert({ref.offset, ref.attempt});
+    NoteRunning(*partition, executor, ref);
+  }
+  for (const link::Done& done : report.finished) OnDone(executor, done, true);
+
+  if (const auto fence = executor.fences.find(partition->id); fence != executor.fences.end()) {
+    const std::uint64_t asked = fence->second;
+    executor.fences.erase(fence);
+    std::vector<Invocation*> unknown;
+    for (auto& [offset, invocation] : partition->invocations) {
+      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id && invocation.placed_serial < asked &&
+          !running.contains({offset, invocation.attempt})) {
+        unknown.push_back(&invocation);
+      }
+    }
+    for (Invocation* invocation : unknown) {
+      // A process that was born since has lost it in the middle; the same process never got it.
+      const bool died = invocation->placed_incarnation != executor.incarnation;
+      Note(Trace::Kind::kLostPlacement, *invocation, died ? "executor_died" : "never_arrived");
+      if (died) {
+        OnInfrastructure(*invocation, true, "executor_died");
+      } else {
+        ++invocation->returned;
+        Enqueue(*invocation);
+      }
+    }
+  }
+  partition->owing.erase(executor.id);
+  const bool was_owned = partition->phase == Partition::Phase::kOwned;
+  ReviewSettling(*partition);
+  if (was_owned && partition->owing.empty()) QueueHeld(*partition);
+}
+
+void Core::State::NoteRunning(Partition& partition, Executor& executor, const link::AttemptRef& ref) {
+  Invocation* invocation = Find(partition, ref.offset);
+  if (invocation == nullptr) {
+    if (ref.offset < partition.ledger.next()) return;   // complete: its result is durable, this one changes nothing
+    const auto finished = partition.finished_early.find(ref.offset);
+    if (finished != partition.finished_early.end() &&
+        (finished->second.second.outcome == link::Outcome::kPublished || finished->second.second.ref.attempt >= ref.attempt)) {
+      return;
+    }
+    Reported& early = partition.running_early[ref.offset];
+    if (ref.attempt > early.attempt) early = {executor.id, ref.attempt};
+    return;
+  }
+  const bool waits = invocation->stage == Stage::kKeyed || invocation->stage == Stage::kNoFunction ||
+                     invocation->stage == Stage::kQueued;
+  const bool later = invocation->stage == Stage::kBackoff && ref.attempt > invocation->attempt;
+  if (later || (waits && ref.attempt >= invocation->attempt)) {
+    Adopt(*invocation, executor, ref.attempt);
+  }
+}
+
+void Core::State::Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt) {
+  const Function* function = FunctionOf(invocation.request);
+  invocation.attempt = attempt;
+  const std::int32_t most = function != nullptr ? function->max_attempts : kDefaultAttempts;
+  const std::int32_t before = attempt - 1 - invocation.infrastructure_failures - invocation.returned;
+  invocation.failed_tries = std::max(invocation.failed_tries, std::min(before, most - 1));
+  TakePlace(invocation, executor, invocation.request.function, function != nullptr ? function->version : 0,
+            function != nullptr ? function->memory_mib : kDefaultMemoryMib);
+  const std::int64_t timeout_ms = function != nullptr ? function->timeout_ms : kMaxTimeoutMs;
+  SetTimer(invocation, now.mono_us + (timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
+  Note(Trace::Kind::kAdopted, invocation, "running");
+}
+
+// So long silent that by its own clock it has killed what it ran, and published nothing.
+void Core::State::EndLease(Executor& executor) {
+  executor.lease_over = true;
+  std::vector<Invocation*> lost;
+  for (const auto& [id, partition] : partitions) {
+    for (auto& [offset, invocation] : partition->invocations) {
+      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id) lost.push_back(&invocation);
+    }
+  }
+  for (Invocation* invocation : lost) {
+    Note(Trace::Kind::kLostPlacement, *invocation, "lease_over");
+    OnInfrastructure(*invocation, true, "lease_over");
+  }
+  if (executor.connected) return;
+  const ExecutorId id = executor.id;
+  for (const auto& [partition_id, partition] : partitions) {
+    partition->owing.erase(id);
+    std::erase_if(partition->running_early, [&id](const auto& one) { return one.second.executor == id; });
+    if (partition->phase == Partition::Phase::kOwned && partition->owing.empty()) QueueHeld(*partition);
+  }
+  warm.Drop(id);
+  executors.erase(id);
+  Emit(DirectoryDropExecutor{id});
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,169 @@
+// From a record to a place in the queue.
+#include <algorithm>
+
+#include "dispatcher/core/core_state.h"
+
+namespace hearth::dispatcher {
+
+void Core::State::On(const FunctionUpdated& event) {
+  if (event.function == nullptr) return;
+  functions[event.function->user][event.function->name] = event.function;
+  for (const auto& [id, partition] : partitions) {
+    std::vector<Invocation*> waiting;
+    for (auto& [offset, invocation] : partition->invocations) {
+      if (invocation.stage == Stage::kNoFunction && invocation.request.user == event.function->user &&
+          invocation.request.function == event.function->name) {
+        waiting.push_back(&invocation);
+      }
+    }
+    for (Invocation* invocation : waiting) Activate(*invocation);
+  }
+}
+
+void Core::State::On(const FunctionRemoved& event) {
+  const auto user = functions.find(event.user);
+  if (user == functions.end()) return;
+  user->second.erase(event.name);
+  if (user->second.empty()) functions.erase(user);
+}
+
+void Core::State::On(const RecordReceived& event) {
+  if (event.record == nullptr) return;
+  const Record& record = *event.record;
+  Partition* partition = Find(record.partition);
+  if (partition == nullptr) return;
+  switch (partition->ledger.Receive(record.offset)) {
+    case Ledger::Reception::kRepeated: return;
+    case Ledger::Reception::kClaimed:
+      partition->dirty = true;
+      partition->finished_early.erase(record.offset);
+      partition->running_early.erase(record.offset);
+      return;
+    case Ledger::Reception::kNew: break;
+  }
+
+  Invocation& invocation = partition->invocations[record.offset];
+  invocation.serial = ++last_serial;
+  invocation.partition = partition;
+  invocation.offset = record.offset;
+  invocation.record = event.record;
+  invocation.received_mono_us = now.mono_us;
+  invocation.times.enqueued_us = record.timestamp_ms * kMicrosPerMilli;
+  invocation.times.received_us = now.wall_us;
+  invocation.bytes = static_cast<std::int64_t>(record.key.size() + record.value.size()) + kRecordOverheadBytes;
+  for (const Header& header : record.headers) {
+    invocation.bytes += static_cast<std::int64_t>(header.name.size() + header.value.size());
+  }
+  by_serial[invocation.serial] = &invocation;
+
+  Request partial;
+  Result<Request> decoded = DecodeRequest(record, &partial);
+  invocation.request = decoded ? std::move(*decoded) : std::move(partial);
+  if (invocation.request.payload == record.value) {
+    invocation.payload_is_value = true;
+    invocation.request.payload.clear();
+    invocation.request.payload.shrink_to_fit();
+  } else {
+    invocation.bytes += static_cast<std::int64_t>(invocation.request.payload.size());
+  }
+  partition->held_bytes += invocation.bytes;
+  User& user = SeeUser(invocation.request.user, partition->epoch);
+  ++user.waiting;
+  Check(partition->ledger.incomplete() == static_cast<std::int64_t>(partition->invocations.size()), "I6", *partition);
+  Note(Trace::Kind::kReceived, invocation, "");
+  if (user.waiting > settings.user_queue_limit) partition->flooding.insert(invocation.request.user);
+  UpdateIntake(*partition);
+
+  if (!decoded) {
+    Refuse(invocation, AdmitUnreadable(decoded.error(), invocation.request, reply_policy));
+    return;
+  }
+  const std::string& key = invocation.request.order_key;
+  if (!key.empty()) partition->keys[key].insert(record.offset);
+  if (const auto early = partition->finished_early.find(record.offset); early != partition->finished_early.end()) {
+    const auto [executor, done] = early->second;
+    partition->finished_early.erase(early);
+    invocation.executor = executor;
+    invocation.attempt = done.ref.attempt;
+    if (!partition->running_early.contains(record.offset)) {
+      Settle(invocation, done);
+      return;
+    }
+  }
+  if (const auto early = partition->running_early.find(record.offset); early != partition->running_early.end()) {
+    const Reported reported = early->second;
+    partition->running_early.erase(early);
+    const auto executor = executors.find(reported.executor);
+    if (executor != executors.end()) {
+      Adopt(invocation, executor->second, reported.attempt);
+      return;
+    }
+  }
+  Activate(invocation);
+}
+
+void Core::State::Activate(Invocation& invocation) {
+  if (!HeadOfKey(invocation)) {
+    Enqueue(invocation);   // waits behind the head; admitted when its turn comes
+    return;
+  }
+  const Function* function = FunctionOf(invocation.request);
+  const std::int64_t wall_ms = now.wall_us / kMicrosPerMilli;
+  const Answer answer = Admit(invocation.request, function, invocation.record->timestamp_ms, wall_ms, reply_policy);
+  if (answer.verdict == Verdict::kAdmit) {
+    Enqueue(invocation);
+  } else if (answer.verdict == Verdict::kAwaitFunction) {
+    ChangeStage(invocation, Stage::kNoFunction);
+    SetTimer(invocation, now.mono_us + settings.unknown_function_grace_ms * kMicrosPerMilli);
+  } else {
+    Refuse(invocation, answer);
+  }
+}
+
+void Core::State::Refuse(Invocation& invocation, const Answer& answer) {
+  Note(Trace::Kind::kRefused, invocation, answer.reason);
+  switch (answer.verdict) {
+    case Verdict::kExpire:
+      Finish(invocation, Status::kExpired, answer.reason,
+             {ReplyOutput(invocation, Status::kExpired, answer.reason, answer.message)});
+      return;
+    case Verdict::kReject:
+      Finish(invocation, Status::kRejected, answer.reason,
+             {ReplyOutput(invocation, Status::kRejected, answer.reason, answer.message)});
+      return;
+    case Verdict::kDeadLetter:
+      Finish(invocation, Status::kRejected, answer.reason, {DeadLetterOutput(invocation, answer.reason, answer.message)});
+      return;
+    case Verdict::kAdmit:
+    case Verdict::kAwaitFunction: Activate(invocation); return;
+  }
+}
+
+User& Core::State::SeeUser(const UserId& id, std::int64_t epoch) {
+  const auto [found, first] = users.try_emplace(id);
+  User& user = found->second;
+  user.fence = std::max(user.fence, epoch);
+  if (first && !id.empty()) {
+    Emit(LoadUser{id});
+    for (const auto& [executor, slot] : warm.SlotsOf(id)) WriteDirectory(executor, slot);
+  }
+  return user;
+}
+
+void Core::State::PruneUsers() {
+  std::erase_if(users, [](const auto& one) { return one.second.waiting == 0 && one.second.placed == 0; });
+}
+
+// Executors overrule the directory: what Redis tells of a connected one that does not have it is removed there.
+void Core::State::On(const UserLoaded& event) {
+  for (const auto& [id, slot] : event.slots) {
+    const auto executor = executors.find(id);
+    if (executor == executors.end() || !executor->second.connected || warm.Has(id, slot)) continue;
+    link::Slot gone = slot;
+    gone.user = event.user;
+    gone.state = link::SlotState::kGone;
+    WriteDirectory(id, gone);
+  }
+}
+
+}  // namespace hearth::dispatcher

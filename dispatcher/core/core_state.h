@@ -1,0 +1,266 @@
+// What the core knows, and its moves. Private to core*.cc: each file holds the moves of one group of events.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "dispatcher/core/admission.h"
+#include "dispatcher/core/core.h"
+#include "dispatcher/core/fair_queue.h"
+#include "dispatcher/core/ledger.h"
+#include "dispatcher/core/placement.h"
+#include "dispatcher/core/warm.h"
+#include "schemas/request.h"
+
+namespace hearth::dispatcher {
+
+// ---- limits, all per partition unless said otherwise ---------------------------------------------------------------
+constexpr std::int64_t kMaxWindowOffsets = 24'000;       // any pattern of so many fits in a map
+constexpr std::int64_t kMaxScatteredIncomplete = 1'000;  // so many fit in a map however far apart they are
+constexpr std::int64_t kMaxHeldBytes = 64LL << 20;       // of records held in memory
+constexpr std::int64_t kRecordOverheadBytes = 1024;      // counted for each record beside its bytes
+constexpr std::size_t kMaxIdleUsers = 100'000;           // users remembered with nothing to do, in all
+constexpr std::int64_t kClaimRetryMs = 100;              // first back-off of a failed epoch commit; doubles
+constexpr std::int64_t kProduceRetryMs = 100;            // first back-off of a failed produce; doubles
+constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
+constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
+constexpr std::int64_t kCapacityCoolingMs = 100;
+constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
+constexpr std::int64_t kOverdueGraceMs = 60'000;         // past its time-out, ask the executor what became of it
+
+enum class Stage : std::uint8_t {
+  kKeyed,           // waits for its turn within its order key
+  kNoFunction,      // waits for the registry
+  kQueued,          // may be placed
+  kBackoff,         // a try failed; waits for the next
+  kPlaced,          // an executor has it
+  kProducing,       // its last records are on their way
+  kProduceBackoff,  // one of them failed
+};
+
+struct Output {
+  enum class Kind : std::uint8_t { kReply, kDeadLetter, kUndeliverable };
+  Kind kind = Kind::kReply;
+  OutRecord record;
+};
+
+struct Partition;
+
+// A record that is not complete.
+struct Invocation {
+  std::uint64_t serial = 0;              // unique in this process, rises with arrival
+  Partition* partition = nullptr;
+  std::int64_t offset = 0;
+  std::shared_ptr<const Record> record;
+  Request request;                       // payload emptied where the record's value is the payload
+  bool payload_is_value = false;
+  std::int64_t bytes = 0;
+  Stage stage = Stage::kQueued;
+  bool in_queue = false;                 // in the fair queue
+  std::int64_t due_us = 0;               // its line in the timers; 0: none
+  std::int32_t attempt = 0;              // of the last try, whatever ended it
+  std::int32_t failed_tries = 0;         // count against max_attempts
+  std::int32_t infrastructure_failures = 0;
+  std::int32_t returned = 0;             // attempts that never ran: refused by the executor, or lost on the way
+  ExecutorId executor;                   // kPlaced
+  std::uint64_t placed_serial = 0;       // order of placements and fences
+  std::string placed_incarnation;        // of that executor
+  FunctionName placed_function;          // what the promise was made for
+  std::int64_t placed_version = 0;
+  std::string last_error;
+  Times times;
+  std::int64_t received_mono_us = 0;
+  std::deque<Output> outputs;            // still to be delivered, in order
+  std::uint64_t token = 0;               // of the produce under way
+  std::int32_t output_failures = 0;
+  Status final_status = Status::kOk;     // for the trace of completion
+  StartPath final_path = StartPath::kNone;
+  std::string final_reason;
+};
+
+struct Reported {                        // a FenceReport spoke of an offset that was not read yet
+  ExecutorId executor;
+  std::int32_t attempt = 0;
+};
+
+// One ownership of a partition. Dies with a revoke, and all its counters with it.
+struct Partition {
+  enum class Phase : std::uint8_t { kClaiming, kSettling, kOwned };
+  PartitionId id;
+  RequestClass request_class = RequestClass::kStandard;
+  std::int64_t epoch = 0;
+  Phase phase = Phase::kClaiming;
+  Ledger ledger;
+  std::map<std::int64_t, Invocation> invocations;            // by offset
+  std::map<std::string, std::set<std::int64_t>> keys;        // order key → offsets, the first one is active
+  std::map<std::int64_t, std::pair<ExecutorId, link::Done>> finished_early;  // by offset, of reports
+  std::map<std::int64_t, Reported> running_early;
+  std::map<ExecutorId, std::int64_t> owing;                  // executors that owe a report; when their lease is over
+  std::int64_t settle_until_us = 0;
+  std::int64_t held_bytes = 0;
+  std::set<UserId> flooding;                                 // users beyond their bound
+  bool paused = false;
+  bool dirty = false;
+  bool commit_pending = false;
+  std::int64_t committed_at_us = 0;
+  std::int64_t claim_at_us = 0;                              // when to try the epoch commit again; 0: not
+  std::int64_t claim_failures = 0;
+};
+
+struct Promise {
+  std::int32_t count = 0;
+  std::int32_t memory_mib = 0;
+};
+
+struct Executor {
+  ExecutorId id;
+  std::string incarnation;
+  bool connected = false;
+  bool draining = false;
+  bool lease_over = false;
+  std::int32_t credit = 0;
+  std::int32_t held_by_others = 0;
+  std::int32_t placed = 0;
+  std::int64_t heard_us = 0;
+  std::map<std::string, link::ProfileCapacity> profiles;
+  std::map<std::string, std::int64_t> cooling_until_us;      // by profile; "" for all
+  std::map<PartitionId, std::uint64_t> fences;               // unanswered: placements before this serial are covered
+  std::map<std::pair<UserId, std::pair<FunctionName, std::int64_t>>, Promise> promised;
+};
+
+struct FunctionUse {
+  std::int32_t placed = 0;
+  std::int64_t expected_ms = 100;        // moving average of what runs took
+};
+
+struct User {
+  std::int64_t waiting = 0;              // received, not placed, not in its last records
+  std::int32_t placed = 0;
+  std::int64_t fence = 0;                // highest epoch under which the user was seen
+  std::map<FunctionName, FunctionUse> functions;
+};
+
+struct Core::State {
+  explicit State(Settings given);
+
+  Settings settings;
+  ReplyPolicy reply_policy;
+  Time now;
+  std::vector<Effect>* effects = nullptr;
+
+  std::map<PartitionId, std::unique_ptr<Partition>> partitions;
+  std::map<ExecutorId, Executor> executors;
+  std::map<UserId, User> users;
+  std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions;
+  Warm warm;
+  FairQueue queue;
+  std::unordered_map<std::uint64_t, Invocation*> by_serial;    // looked up, never walked
+  std::unordered_map<std::uint64_t, std::uint64_t> by_token;   // produce token → serial
+  std::set<std::pair<std::int64_t, std::uint64_t>> timers;     // due, serial
+  std::uint64_t last_serial = 0;
+  std::uint64_t last_token = 0;
+  std::uint64_t last_order = 0;          // of placements and fences
+  std::int64_t placed = 0;
+  std::int64_t producing = 0;
+  std::int64_t maps_truncated = 0;
+  std::int64_t output_failures = 0;
+  bool draining = false;
+  bool drained = false;
+  std::int64_t drain_until_us = 0;
+
+  // core.cc
+  void RunTimers();
+  void FireTimer(Invocation& invocation);
+  void CheckDrain();
+  void SetTimer(Invocation& invocation, std::int64_t due_us);
+  void Check(bool truth, const char* what, const Partition& partition) const;
+  template <class T>
+  void Emit(T effect) { effects->push_back(Effect(std::move(effect))); }
+  Trace& Note(Trace::Kind kind, const Invocation& invocation, std::string_view constraint);
+  void NotePartition(Trace::Kind kind, const Partition& partition, std::string_view constraint);
+  [[nodiscard]] Partition* Find(const PartitionId& id) const;
+  [[nodiscard]] static Invocation* Find(Partition& partition, std::int64_t offset);
+  [[nodiscard]] const Function* FunctionOf(const Request& request) const;
+
+  // core_partitions.cc
+  void On(const PartitionAssigned& event);
+  void On(const PartitionRevoked& event);
+  void On(const CommitFinished& event);
+  void StartClaim(Partition& partition);
+  void Reclaim(Partition& partition, std::int64_t epoch);   // raises the epoch of a partition that we hold
+  void CommitNow(Partition& partition, bool sync);
+  void SendFence(Partition& partition, Executor& executor);
+  void ReviewSettling(Partition& partition);                 // lets go what no longer has to wait for reports
+  [[nodiscard]] bool MayQueue(const Invocation& invocation) const;
+  void QueueHeld(Partition& partition);
+  void UpdateIntake(Partition& partition);
+  void Forget(Partition& partition);
+
+  // core_intake.cc
+  void On(const FunctionUpdated& event);
+  void On(const FunctionRemoved& event);
+  void On(const RecordReceived& event);
+  void On(const UserLoaded& event);
+  void Activate(Invocation& invocation);                     // its turn has come: admit, then queue
+  void Refuse(Invocation& invocation, const Answer& answer);
+  User& SeeUser(const UserId& user, std::int64_t epoch);
+  void PruneUsers();
+
+  // core_dispatch.cc
+  void Dispatch();
+  FairQueue::Offered TryPlace(Invocation& invocation);
+  void SendExec(Invocation& invocation, Executor& executor, const Function& function);
+  // To kQueued, and into the fair queue if it may; to kKeyed where another one of its key comes first.
+  void Enqueue(Invocation& invocation);
+  [[nodiscard]] static bool HeadOfKey(const Invocation& invocation);
+  // The one way from stage to stage: gives back what the old one held, counts the new one.
+  void ChangeStage(Invocation& invocation, Stage to);
+  void TakePlace(Invocation& invocation, Executor& executor, const FunctionName& function, std::int64_t version,
+                 std::int32_t memory_mib);
+  [[nodiscard]] Candidate Describe(const Executor& executor, const Function& function) const;
+  [[nodiscard]] bool Suspect(const Executor& executor) const;
+  [[nodiscard]] std::int64_t BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const;
+
+  // core_executors.cc
+  void On(const ExecutorConnected& event);
+  void On(const ExecutorDisconnected& event);
+  void On(const ExecutorMessage& event);
+  void OnHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);
+  void OnSlots(Executor& executor, const std::vector<link::Slot>& slots);
+  void OnFenceReport(Executor& executor, const link::FenceReport& report);
+  void NoteRunning(Partition& partition, Executor& executor, const link::AttemptRef& ref);
+  void Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt);
+  void EndLease(Executor& executor);
+  void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
+
+  // core_attempts.cc
+  void OnDone(Executor& executor, const link::Done& done, bool from_report);
+  void OnNack(Executor& executor, const link::Nack& nack);
+  void Settle(Invocation& invocation, const link::Done& done);   // the attempt ended so
+  void OnFailedTry(Invocation& invocation, const link::Done& done);
+  void OnInfrastructure(Invocation& invocation, bool may_have_started, std::string_view reason);
+
+  // core_outputs.cc
+  void On(const ProduceFinished& event);
+  [[nodiscard]] Output ReplyOutput(const Invocation& invocation, Status status, std::string_view error_type,
+                                   std::string_view message) const;
+  [[nodiscard]] Output DeadLetterOutput(const Invocation& invocation, std::string_view reason,
+                                        std::string_view message) const;
+  void Finish(Invocation& invocation, Status status, std::string_view reason, std::vector<Output> outputs);
+  void ProduceNext(Invocation& invocation);
+  void Complete(Invocation& invocation);
+
+  void On(const DrainRequested&);
+  void On(const Tick&) { RunTimers(); }
+};
+
+}  // namespace hearth::dispatcher

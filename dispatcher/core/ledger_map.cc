@@ -1,0 +1,228 @@
+#include "dispatcher/core/ledger_map.h"
+
+#include <algorithm>
+#include <array>
+
+namespace hearth::dispatcher {
+namespace {
+
+constexpr char kVersion = 1;
+constexpr char kRangesForm = 0;
+constexpr char kBitmapForm = 1;
+constexpr std::int64_t kMaxSpan = std::int64_t{1} << 56;
+constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void AppendVarint(std::string& out, std::int64_t value) {
+  auto rest = static_cast<std::uint64_t>(value);
+  while (rest >= 0x80) {
+    out.push_back(static_cast<char>((rest & 0x7f) | 0x80));
+    rest >>= 7;
+  }
+  out.push_back(static_cast<char>(rest));
+}
+
+// Reads what AppendVarint wrote; only the shortest writing of a number is taken, and none above kMaxSpan.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view bytes) : bytes_(bytes) {}
+
+  bool Byte(char& out) {
+    if (at_ >= bytes_.size()) return false;
+    out = bytes_[at_++];
+    return true;
+  }
+  bool Varint(std::int64_t& out) {
+    std::uint64_t value = 0;
+    for (int shift = 0; shift < 63; shift += 7) {
+      char byte = 0;
+      if (!Byte(byte)) return false;
+      const auto bits = static_cast<std::uint64_t>(static_cast<unsigned char>(byte));
+      value |= (bits & 0x7f) << shift;
+      if ((bits & 0x80) == 0) {
+        if (bits == 0 && shift > 0) return false;
+        out = static_cast<std::int64_t>(value);
+        return value <= static_cast<std::uint64_t>(kMaxSpan);
+      }
+    }
+    return false;
+  }
+  [[nodiscard]] std::string_view rest() const { return bytes_.substr(at_); }
+
+ private:
+  std::string_view bytes_;
+  std::size_t at_ = 0;
+};
+
+std::string ToBase64(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = (group << 8) | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out.push_back(k <= count ? kAlphabet[(group >> (18 - 6 * k)) & 63] : '=');
+    }
+  }
+  return out;
+}
+
+constexpr std::array<signed char, 256> MakeReverse() {
+  std::array<signed char, 256> reverse{};
+  reverse.fill(-1);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    reverse[static_cast<unsigned char>(kAlphabet[i])] = static_cast<signed char>(i);
+  }
+  return reverse;
+}
+constexpr auto kReverse = MakeReverse();
+
+bool FromBase64(std::string_view text, std::string& out) {
+  if (text.size() % 4 != 0) return false;
+  std::size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  const std::size_t digits = text.size() - padding;
+  std::uint32_t group = 0;
+  int bits = 0;
+  for (std::size_t i = 0; i < digits; ++i) {
+    const int value = kReverse[static_cast<unsigned char>(text[i])];
+    if (value < 0) return false;
+    group = ((group << 6) | static_cast<std::uint32_t>(value)) & 0xffffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out.push_back(static_cast<char>((group >> bits) & 0xff));
+    }
+  }
+  return (group & ((1U << bits) - 1)) == 0;  // no hidden bits in the last digit
+}
+
+std::string Head(const LedgerMap& map, char form, std::int64_t span) {
+  std::string out(1, kVersion);
+  AppendVarint(out, map.epoch);
+  out.push_back(form);
+  AppendVarint(out, span);
+  return out;
+}
+
+struct Draft {
+  std::string bytes;
+  std::int64_t span = 0;
+};
+
+Draft DraftRanges(const LedgerMap& map, std::size_t room) {
+  std::string body;
+  std::int64_t end = 0;
+  std::int64_t span = map.span;
+  std::int64_t count = 0;
+  constexpr std::size_t kHeadReserve = 1 + 10 + 1 + 10 + 10;  // the longest head and count
+  for (const LedgerRange& range : map.incomplete) {
+    std::string one;
+    AppendVarint(one, range.start - end);
+    AppendVarint(one, range.length);
+    if (kHeadReserve + body.size() + one.size() > room) {
+      span = range.start;  // all before it is known
+      break;
+    }
+    body += one;
+    end = range.start + range.length;
+    ++count;
+  }
+  Draft draft{Head(map, kRangesForm, span), span};
+  AppendVarint(draft.bytes, count);
+  draft.bytes += body;
+  return draft;
+}
+
+Draft DraftBitmap(const LedgerMap& map, std::size_t room) {
+  const std::size_t head = 1 + 10 + 1 + 10;
+  const std::int64_t most = room > head ? static_cast<std::int64_t>(room - head) * 8 : 0;
+  const std::int64_t span = std::min(map.span, most);
+  Draft draft{Head(map, kBitmapForm, span), span};
+  std::string bits(static_cast<std::size_t>((span + 7) / 8), '\0');
+  for (const LedgerRange& range : map.incomplete) {
+    if (range.start >= span) break;
+    const std::int64_t end = std::min(span, range.start + range.length);
+    for (std::int64_t i = range.start; i < end; ++i) {
+      auto& byte = bits[static_cast<std::size_t>(i / 8)];
+      byte = static_cast<char>(static_cast<unsigned char>(byte) | (1U << (i % 8)));
+    }
+  }
+  draft.bytes += bits;
+  return draft;
+}
+
+Result<LedgerMap> Broken(const char* what) { return Fail(Code::kInvalid, std::string("ledger map: ") + what); }
+
+}  // namespace
+
+bool LedgerMap::Claims(std::int64_t relative) const {
+  if (relative < 0 || relative >= span) return false;
+  const auto after = std::upper_bound(incomplete.begin(), incomplete.end(), relative,
+                                      [](std::int64_t offset, const LedgerRange& range) { return offset < range.start; });
+  if (after == incomplete.begin()) return true;
+  const LedgerRange& last = *std::prev(after);
+  return relative >= last.start + last.length;
+}
+
+EncodedLedgerMap EncodeLedgerMap(const LedgerMap& map, std::size_t limit) {
+  const std::size_t room = limit / 4 * 3;
+  Draft ranges = DraftRanges(map, room);
+  Draft bitmap = DraftBitmap(map, room);
+  const bool prefer_bitmap =
+      bitmap.span > ranges.span || (bitmap.span == ranges.span && bitmap.bytes.size() < ranges.bytes.size());
+  const Draft& best = prefer_bitmap ? bitmap : ranges;
+  return {ToBase64(best.bytes), best.span < map.span};
+}
+
+Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
+  std::string bytes;
+  if (!FromBase64(text, bytes)) return Broken("not base64");
+  Cursor cursor(bytes);
+  char version = 0;
+  char form = 0;
+  LedgerMap map;
+  if (!cursor.Byte(version) || version != kVersion) return Broken("unknown version");
+  if (!cursor.Varint(map.epoch)) return Broken("epoch");
+  if (!cursor.Byte(form)) return Broken("form");
+  if (!cursor.Varint(map.span)) return Broken("span");
+
+  if (form == kRangesForm) {
+    std::int64_t count = 0;
+    if (!cursor.Varint(count)) return Broken("count");
+    if (static_cast<std::uint64_t>(count) > cursor.rest().size() / 2) return Broken("count above its bytes");
+    map.incomplete.reserve(static_cast<std::size_t>(count));
+    std::int64_t end = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      LedgerRange range;
+      if (!cursor.Varint(range.start) || !cursor.Varint(range.length)) return Broken("range cut short");
+      if (range.length == 0 || (i > 0 && range.start == 0)) return Broken("empty or touching range");
+      range.start += end;
+      if (range.start > map.span || range.length > map.span - range.start) return Broken("range beyond the span");
+      end = range.start + range.length;
+      map.incomplete.push_back(range);
+    }
+    if (!cursor.rest().empty()) return Broken("bytes left over");
+    return map;
+  }
+  if (form != kBitmapForm) return Broken("unknown form");
+  const std::string_view bits = cursor.rest();
+  if (static_cast<std::uint64_t>(map.span) > bits.size() * 8 || static_cast<std::uint64_t>((map.span + 7) / 8) != bits.size()) {
+    return Broken("bitmap of another size");
+  }
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(bits.size()) * 8; ++i) {
+    const auto byte = static_cast<unsigned char>(bits[static_cast<std::size_t>(i / 8)]);
+    if (((byte >> (i % 8)) & 1U) == 0) continue;
+    if (i >= map.span) return Broken("bit beyond the span");
+    if (!map.incomplete.empty() && map.incomplete.back().start + map.incomplete.back().length == i) {
+      ++map.incomplete.back().length;
+    } else {
+      map.incomplete.push_back({i, 1});
+    }
+  }
+  return map;
+}
+
+}  // namespace hearth::dispatcher

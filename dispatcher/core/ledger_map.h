@@ -1,0 +1,49 @@
+// What a commit's metadata says beside the offset: the owner's epoch, and which records above the committed offset are
+// complete. Format, before base64 (standard alphabet, padded):
+//   u8 version (1) | varint epoch | u8 form | varint span | body
+//   form 0, ranges:  varint count, then count × (varint gap since the end of the last range, varint length)
+//   form 1, bitmap:  ceil(span / 8) bytes, least significant bit first, a set bit = incomplete
+// Offsets are relative to the committed one. Within the span what is not incomplete is complete; beyond the span
+// nothing is claimed. So a cut span is always safe: it costs replays, never records.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace hearth::dispatcher {
+
+constexpr std::size_t kMaxLedgerMapBytes = 4096;  // the broker's default limit of offset metadata
+
+struct LedgerRange {
+  std::int64_t start = 0;
+  std::int64_t length = 0;
+  friend bool operator==(const LedgerRange&, const LedgerRange&) = default;
+};
+
+struct LedgerMap {
+  std::int64_t epoch = 0;
+  std::int64_t span = 0;                 // offsets that the map speaks of
+  std::vector<LedgerRange> incomplete;   // ascending, apart from each other, within the span
+
+  // True if the record at `relative` (offset minus the committed one) was completed.
+  [[nodiscard]] bool Claims(std::int64_t relative) const;
+  friend bool operator==(const LedgerMap&, const LedgerMap&) = default;
+};
+
+struct EncodedLedgerMap {
+  std::string text;
+  bool truncated = false;   // not all fitted: the text speaks of a shorter span
+};
+
+// The smaller of both forms; the longest prefix that fits in `limit` bytes if neither fits. Pure; any thread.
+EncodedLedgerMap EncodeLedgerMap(const LedgerMap& map, std::size_t limit = kMaxLedgerMapBytes);
+
+// Checks every bound; allocates no more than the text's length warrants. kInvalid for what is not a map.
+Result<LedgerMap> DecodeLedgerMap(std::string_view text);
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,53 @@
+// On which executor an attempt should run: a list of named filters, then a list of named ranks, over plain data. The
+// answer names the constraint that decided.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "schemas/result.h"
+
+namespace hearth::dispatcher {
+
+struct Wanted {
+  UserId user;
+  std::int32_t memory_mib = 0;
+};
+
+// One executor as seen for one wanted attempt. What earlier placements have promised away is already taken off.
+struct Candidate {
+  ExecutorId executor;
+  bool link_up = false;
+  bool suspect = false;
+  bool draining = false;
+  bool cooling = false;                // refused such an attempt a moment ago
+  bool has_profile = false;
+  std::int32_t free_credit = 0;
+  std::int32_t idle_containers = 0;    // of this function version, for the user
+  bool code_cached = false;            // an instance of the user holds the code, and has room
+  std::int32_t instance_room_mib = 0;  // largest room in an instance of the user; 0: no instance
+  std::int32_t pool_ready = 0;
+  std::int32_t shells = 0;
+  std::int32_t can_start = 0;
+  std::int32_t held = 0;               // attempts it holds
+};
+
+struct Placement {
+  std::optional<ExecutorId> executor;
+  StartPath expected = StartPath::kNone;   // kNone: it will have to make room, or have the attempt wait
+  std::string_view constraint;             // the filter that left nobody, or the rank that decided
+};
+
+// The start path that an executor would take, by what is known of it.
+StartPath ExpectedPath(const Wanted& wanted, const Candidate& candidate);
+
+// The weight of an executor for a user: rendezvous hashing, so that a user's warmth stays together.
+std::uint64_t RendezvousWeight(const UserId& user, const ExecutorId& executor);
+
+// Pure; the order of `candidates` does not matter.
+Placement Place(const Wanted& wanted, const std::vector<Candidate>& candidates);
+
+}  // namespace hearth::dispatcher

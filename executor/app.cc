@@ -1,0 +1,316 @@
+#include "executor/app.h"
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "common/base/time.h"
+#include "executor/folders.h"
+#include "schemas/function.h"
+
+namespace hearth::executor {
+namespace {
+
+// QEMU's accounts lie above all that Debian, containers and systemd hand out, and below 2^31. Each executor of a host
+// has a block of its own, chosen by its id.
+constexpr std::uint32_t kFirstUid = 1'900'000'000;
+constexpr std::uint32_t kUidsOfExecutor = 1024;
+constexpr std::uint32_t kUidBlocks = 4096;
+constexpr std::uint32_t kNoGroup = 65534;
+
+std::uint32_t Fnv1a(const std::string& text) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
+// The group that may open the KVM device.
+std::uint32_t MachineGroup() {
+  struct stat device {};
+  if (stat("/dev/kvm", &device) == 0 && device.st_gid != 0) return device.st_gid;
+  const group* kvm = getgrnam("kvm");  // called once, before there are threads that could call it too
+  return kvm != nullptr ? kvm->gr_gid : kNoGroup;
+}
+
+}  // namespace
+
+App::App(Loop& loop, Config config, MachineImage image, std::string incarnation, Logger log)
+    : loop_(loop),
+      config_(std::move(config)),
+      image_(std::move(image)),
+      incarnation_(std::move(incarnation)),
+      log_(std::move(log)),
+      metrics_(*registry_),
+      sweep_retry_(loop, [this] { Sweep(); }),
+      tick_(loop, [this] { Handle(Tick{}); }),
+      show_(loop, [this] { Show(); }),
+      reconcile_(loop, [this] { fleet_->Reconcile({}); }),
+      shutdown_(loop, [this] {
+        log_->warn("executor left={} not all machines could be destroyed in time", fleet_ ? fleet_->size() : 0);
+        loop_.Stop();
+      }) {}
+
+App::~App() {
+  // Before the loop's other users: their callbacks come through the loop, which runs no more.
+  hypervisor_.reset();
+}
+
+FleetOptions App::MakeFleetOptions() const {
+  FleetOptions options;
+  options.executor = config_.id;
+  options.incarnation = incarnation_;
+  options.run_dir = config_.run_dir;
+  if (MachinesHaveAccounts(config_)) {
+    const std::uint32_t block = Fnv1a(config_.id.value) % kUidBlocks;
+    options.first_account = MachineAccount{kFirstUid + block * kUidsOfExecutor, MachineGroup()};
+  }
+  return options;
+}
+
+Result<void> App::Start() {
+  readiness_->Set("libvirt", "not connected yet");
+  readiness_->Set("acceleration", "not proved yet");
+  readiness_->Set("kafka", "the functions were not read yet");
+  readiness_->Set("pool", "no machine is warm yet");
+  auto status = StatusServer::Start(config_.http, readiness_, registry_);
+  if (!status) return std::unexpected(status.error());
+  status_ = std::move(*status);
+  auto outbox = Outbox::Create(loop_, config_.kafka, config_.id.value, config_.topics.usage,
+                               [this](std::uint64_t token, Result<void> result) {
+                                 Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message});
+                               });
+  if (!outbox) return std::unexpected(outbox.error());
+  outbox_ = std::move(*outbox);
+  const auto post = [this](std::function<void()> work) { loop_.Post(std::move(work)); };
+  code_store_ = std::make_unique<FolderCodeStore>(config_.code_store, post);
+  HypervisorOptions options;
+  options.uri = config_.libvirt;
+  options.starters = static_cast<std::size_t>(config_.concurrent_starts);
+  hypervisor_ = std::make_unique<Hypervisor>(
+      options, post, [this](bool up, const std::string& reason) { HypervisorChanged(up, reason); });
+  starter_ = std::make_unique<BootStarter>(*hypervisor_);
+  show_.StartEvery(kShowMs);
+  log_->info("executor={} incarnation={} http={} image={} waiting for libvirt={}", config_.id.value, incarnation_,
+             status_->port(), image_.hash.substr(0, 16), config_.libvirt);
+  return {};
+}
+
+void App::HypervisorChanged(bool up, const std::string& reason) {
+  readiness_->Set("libvirt", up ? "" : reason);
+  if (!up) {
+    log_->warn("libvirt={} away: {}", config_.libvirt, reason);
+    return;
+  }
+  log_->info("libvirt={} connected", config_.libvirt);
+  if (fleet_ != nullptr) return fleet_->Reconcile({});
+  Sweep();
+}
+
+void App::Sweep() {
+  if (fleet_ != nullptr || prover_ != nullptr || draining_) return;
+  sweeper_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, MakeFleetOptions(), Fleet::Callbacks{});
+  sweeper_->Reconcile([this](Result<std::size_t> strays) {
+    if (!strays) {
+      log_->warn("libvirt={} cannot be searched for strays: {}", config_.libvirt, strays.error().message);
+      return sweep_retry_.StartOnce(kRetrySweepMs);
+    }
+    if (*strays > 0) log_->warn("executor={} destroyed={} machines of an earlier life", config_.id.value, *strays);
+    ProveAcceleration();
+  });
+}
+
+void App::ProveAcceleration() {
+  if (prover_ != nullptr || draining_) return;
+  RemoveMachineFolders(config_.run_dir);
+  AccelerationProver::Options options;
+  options.choice = config_.accel;
+  options.require_kvm = config_.require_kvm;
+  options.proof_file = config_.state_dir + "/acceleration.json";
+  options.profile = config_.profiles.front();
+  options.fleet = MakeFleetOptions();
+  prover_ = std::make_unique<AccelerationProver>(
+      loop_, *hypervisor_, image_, std::move(options),
+      [this](Result<AccelerationProver::Outcome> outcome) { Accelerated(std::move(outcome)); });
+}
+
+void App::Accelerated(Result<AccelerationProver::Outcome> outcome) {
+  if (draining_) return;
+  if (!outcome) {
+    readiness_->Set("acceleration", outcome.error().message);
+    log_->error("executor={} refuses to run: {}", config_.id.value, outcome.error().message);
+    verdict_ = std::unexpected(outcome.error());
+    return loop_.Stop();
+  }
+  acceleration_ = AccelerationName(outcome->acceleration);
+  if (outcome->acceleration == Acceleration::kTcg) {
+    log_->warn("acceleration=tcg reason=\"{}\": emulated machines are slow and no isolation is promised for them",
+               outcome->reason);
+    readiness_->Remark("isolation", "none is promised: machines are emulated (TCG), for development and tests");
+  } else {
+    log_->info("acceleration=kvm reason=\"{}\"", outcome->reason);
+  }
+  readiness_->Set("acceleration", "");
+  readiness_->Remark("acceleration", fmt::format("{}: {}", acceleration_, outcome->reason));
+  metrics_.Acceleration(acceleration_);
+  Open(*outcome);
+}
+
+void App::Open(const AccelerationProver::Outcome& outcome) {
+  Settings settings;
+  settings.id = config_.id;
+  settings.incarnation = incarnation_;
+  settings.acceleration = acceleration_;
+  settings.profiles = config_.profiles;
+  settings.memory_mib = config_.memory_mib;
+  settings.credit = config_.credit;
+  settings.concurrent_starts = config_.concurrent_starts;
+  settings.container_idle_ms = config_.container_idle_s * 1000;
+  settings.instance_idle_ms = config_.instance_idle_s * 1000;
+  settings.undeliverable_topic = config_.topics.undeliverable;
+  settings.usage_topic = config_.topics.usage;
+  getrandom(&settings.seed, sizeof settings.seed, 0);
+
+  FleetOptions options = MakeFleetOptions();
+  options.acceleration = outcome.acceleration;
+  options.start_within_ms = settings.start_timeout_ms;
+  options.hello_within_ms = settings.start_timeout_ms;
+  Fleet::Callbacks callbacks;
+  callbacks.ready = [this](const InstanceId& instance, StartPath path, guest::Hello hello) {
+    metrics_.Start(true);
+    if (const auto node = started_us_.extract(instance); !node.empty()) {
+      metrics_.StartTook(ReadClocks().mono_us - node.mapped());
+    }
+    Handle(MachineReady{instance, path, std::move(hello)});
+  };
+  callbacks.failed = [this](const InstanceId& instance, std::string reason) {
+    metrics_.Start(false);
+    started_us_.erase(instance);
+    log_->error("instance={} could not be started: {}", instance.value, reason);
+    Handle(MachineFailed{instance, std::move(reason)});
+  };
+  callbacks.lost = [this](const InstanceId& instance, std::string reason) {
+    log_->warn("instance={} lost: {}", instance.value, reason);
+    Handle(MachineLost{instance, std::move(reason)});
+  };
+  callbacks.frame = [this](const InstanceId& instance, guest::Frame frame) {
+    Handle(GuestMessage{instance, std::move(frame)});
+  };
+  callbacks.destroyed = [this](const InstanceId& instance) {
+    started_us_.erase(instance);
+    Handle(MachineDestroyed{instance});
+  };
+  fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, std::move(options), std::move(callbacks));
+  core_ = std::make_unique<Core>(std::move(settings));
+
+  Result<void> opened = ListenForDispatchers();
+  if (opened) opened = FollowFunctions();
+  if (!opened) {
+    log_->error("executor={} cannot go on: {}", config_.id.value, opened.error().message);
+    verdict_ = std::unexpected(opened.error());
+    return loop_.Stop();
+  }
+  directory_ = std::make_unique<Directory>(
+      loop_, config_.redis, config_.id, [this] { return DescribeSelf(); },
+      [this](bool up, const std::string& reason) {
+        readiness_->Remark("redis", up ? "connected" : "away: " + reason);
+        if (up) {
+          log_->info("redis={} connected", config_.redis);
+        } else {
+          log_->warn("redis={} away: {}", config_.redis, reason);
+        }
+      });
+  tick_.StartEvery(kTickMs);
+  reconcile_.StartEvery(kReconcileMs);
+  Handle(Tick{});
+}
+
+Result<void> App::ListenForDispatchers() {
+  DispatcherLinks::Callbacks callbacks;
+  callbacks.connected = [this](LinkId link, const DispatcherId& dispatcher) {
+    log_->info("dispatcher={} link={} connected", dispatcher.value, link);
+    Handle(DispatcherConnected{link, dispatcher});
+  };
+  callbacks.message = [this](LinkId link, link::Message message) {
+    Handle(DispatcherMessage{link, std::move(message)});
+  };
+  callbacks.disconnected = [this](LinkId link, const std::string& reason) {
+    log_->warn("link={} disconnected: {}", link, reason);
+    Handle(DispatcherDisconnected{link});
+  };
+  callbacks.refused = [this](const std::string& reason) { log_->warn("a connection was refused: {}", reason); };
+  auto links = DispatcherLinks::Listen(loop_, config_.listen, std::move(callbacks));
+  if (!links) return std::unexpected(links.error());
+  links_ = std::move(*links);
+  return {};
+}
+
+Result<void> App::FollowFunctions() {
+  kafka::TopicFollower::Callbacks callbacks;
+  callbacks.record = [this](const Record& record) {
+    if (!record.value.empty()) {
+      auto function = DecodeFunction(record.value);
+      if (!function) {
+        return log_->warn("fn={} has a record that cannot be read: {}", record.key, function.error().message);
+      }
+      return Handle(FunctionUpdated{std::make_shared<const Function>(std::move(*function))});
+    }
+    const auto slash = record.key.find('/');
+    if (slash == std::string::npos) return;
+    Handle(FunctionRemoved{UserId(record.key.substr(0, slash)), FunctionName(record.key.substr(slash + 1))});
+  };
+  callbacks.caught_up = [this] {
+    readiness_->Set("kafka", "");
+    log_->info("topic={} is read to its end", config_.topics.functions);
+  };
+  callbacks.alarm = [this](const std::string& what) {
+    readiness_->Remark("kafka", what);
+    log_->warn("kafka: {}", what);
+  };
+  auto follower = kafka::TopicFollower::Create(loop_, config_.kafka, config_.id.value, config_.topics.functions,
+                                               std::move(callbacks));
+  if (!follower) return std::unexpected(follower.error());
+  follower_ = std::move(*follower);
+  return {};
+}
+
+DirectoryRecord App::DescribeSelf() const {
+  const Gauges gauges = core_->ReadGauges();
+  DirectoryRecord record;
+  record.address = config_.listen;
+  record.incarnation = incarnation_;
+  record.acceleration = acceleration_;
+  record.state = draining_ ? "draining" : "ready";
+  record.credit = gauges.credit;
+  record.held = gauges.held;
+  record.instances = gauges.instances;
+  record.memory_mib = config_.memory_mib;
+  return record;
+}
+
+void App::Show() {
+  QueueDepths depths;
+  depths.starts = hypervisor_->starts_waiting();
+  depths.starts_limit = kMaxStartsQueued;
+  depths.destroys = hypervisor_->destroys_waiting();
+  depths.destroys_limit = kMaxDestroysQueued;
+  depths.outbox = outbox_->outstanding();
+  depths.usage_lost = outbox_->usage_lost();
+  depths.dispatchers = links_ ? links_->size() : 0;
+  depths.redis_up = directory_ && directory_->up();
+  depths.libvirt_up = hypervisor_->up();
+  const Gauges gauges = core_ ? core_->ReadGauges() : Gauges{};
+  metrics_.Show(gauges, depths);
+  if (core_ == nullptr) return;
+  // A pool that was full once may be empty for a moment later: that is load, not unreadiness.
+  std::int64_t warm = 0;
+  bool wanted = false;
+  for (const auto& profile : config_.profiles) wanted = wanted || profile.pool_min > 0;
+  for (const auto& [profile, count] : gauges.pool_ready) warm += count;
+  if (warm > 0 || gauges.assigned > 0 || !wanted) readiness_->Set("pool", "");
+  if (draining_) readiness_->Set("draining", "takes no new work");
+}
+
+}  // namespace hearth::executor

@@ -1,0 +1,118 @@
+// The executor's shell: builds everything, turns what happens into events for the core, carries out its effects, and
+// takes the daemon from "libvirt is not there yet" to "drained". Loop thread only.
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/http/status_server.h"
+#include "common/kafka/follower.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "executor/code_store.h"
+#include "executor/config.h"
+#include "executor/core/core.h"
+#include "executor/directory.h"
+#include "executor/links.h"
+#include "executor/machines/acceleration.h"
+#include "executor/machines/fleet.h"
+#include "executor/machines/hypervisor.h"
+#include "executor/machines/image.h"
+#include "executor/metrics.h"
+#include "executor/outbox.h"
+
+namespace hearth::executor {
+
+constexpr std::int64_t kTickMs = 25;
+constexpr std::int64_t kShowMs = 250;              // metrics and readiness
+constexpr std::int64_t kReconcileMs = 30'000;
+constexpr std::int64_t kRetrySweepMs = 1000;
+constexpr std::int64_t kShutdownMs = 15'000;       // for the machines to be destroyed and the outbox to be emptied
+
+class App {
+ public:
+  // `image` is checked and staged already. `incarnation` is new for each process.
+  App(Loop& loop, Config config, MachineImage image, std::string incarnation, Logger log);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Opens what has to be had at once: the status port, the outbox, the link's address. Then the loop may run: libvirt,
+  // Kafka and Redis are waited for. An error names what could not be opened.
+  Result<void> Start();
+  // Takes no new work, finishes what runs, destroys the machines, stops the loop. The second call does not wait for
+  // what runs.
+  void Drain();
+  // Why the loop stopped by itself, or nothing.
+  [[nodiscard]] const Result<void>& verdict() const { return verdict_; }
+
+ private:
+  void HypervisorChanged(bool up, const std::string& reason);
+  void Sweep();                                   // strays of an earlier life
+  void ProveAcceleration();
+  void Accelerated(Result<AccelerationProver::Outcome> outcome);
+  void Open(const AccelerationProver::Outcome& outcome);
+  Result<void> ListenForDispatchers();
+  Result<void> FollowFunctions();
+
+  void Handle(Event event);
+  void Do(SendToDispatcher& effect);
+  void Do(StartMachine& effect);
+  void Do(DestroyMachine& effect);
+  void Do(MarkOwner& effect);
+  void Do(SendToGuest& effect);
+  void Do(LoadCode& effect);
+  void Do(Publish& effect);
+  void Do(PublishUsage& effect);
+  void Do(Trace& effect);
+  void Do(DrainFinished& effect);
+
+  [[nodiscard]] FleetOptions MakeFleetOptions() const;
+  [[nodiscard]] DirectoryRecord DescribeSelf() const;
+  void Show();
+  void Shutdown();
+
+  Loop& loop_;
+  const Config config_;
+  const MachineImage image_;
+  const std::string incarnation_;
+  const Logger log_;
+
+  std::shared_ptr<Readiness> readiness_ = std::make_shared<Readiness>();
+  std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  Metrics metrics_;
+  std::unique_ptr<StatusServer> status_;
+  std::unique_ptr<Outbox> outbox_;
+  std::unique_ptr<FolderCodeStore> code_store_;
+  std::unique_ptr<Hypervisor> hypervisor_;
+  std::unique_ptr<BootStarter> starter_;
+  std::unique_ptr<Fleet> sweeper_;               // until the strays of an earlier life are gone
+  std::unique_ptr<AccelerationProver> prover_;
+  std::string acceleration_;
+
+  std::unique_ptr<Core> core_;                   // from here on: once the acceleration is known
+  std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<DispatcherLinks> links_;
+  std::unique_ptr<kafka::TopicFollower> follower_;
+  std::unique_ptr<Directory> directory_;
+  std::map<InstanceId, std::int64_t> started_us_;   // machines that have not said HELLO yet
+
+  Timer sweep_retry_;
+  Timer tick_;
+  Timer show_;
+  Timer reconcile_;
+  Timer shutdown_;
+  std::deque<Event> events_;
+  bool stepping_ = false;
+  bool draining_ = false;
+  bool shutting_down_ = false;
+  Result<void> verdict_;
+};
+
+}  // namespace hearth::executor

@@ -1,0 +1,137 @@
+// The half of the shell that the core drives: stepping it, carrying out its effects, and going down.
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "common/base/time.h"
+#include "executor/app.h"
+
+namespace hearth::executor {
+namespace {
+
+constexpr std::size_t kEntropyBytes = 64;
+constexpr std::int64_t kFlushMs = 5000;
+
+std::string Entropy() {
+  std::string bytes(kEntropyBytes, '\0');
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) std::abort();
+  return bytes;
+}
+
+}  // namespace
+
+void App::Handle(Event event) {
+  if (core_ == nullptr) return;
+  events_.push_back(std::move(event));
+  if (stepping_) return;  // an effect answered at once: its event waits for the step to end
+  stepping_ = true;
+  std::vector<Effect> effects;
+  while (!events_.empty()) {
+    const Event next = std::move(events_.front());
+    events_.pop_front();
+    effects.clear();
+    core_->Step(next, ReadClocks(), effects);
+    for (auto& effect : effects) std::visit([this](auto& what) { Do(what); }, effect);
+  }
+  stepping_ = false;
+  if (links_ != nullptr) links_->Flush();
+}
+
+void App::Do(SendToDispatcher& effect) {
+  if (links_ != nullptr) links_->Send(effect.link, effect.message);
+}
+
+void App::Do(StartMachine& effect) {
+  started_us_[effect.instance] = ReadClocks().mono_us;
+  for (const auto& profile : config_.profiles) {
+    if (profile.name == effect.profile) return fleet_->Start(effect.instance, profile);
+  }
+  log_->critical("instance={} profile={} is not in the configuration", effect.instance.value, effect.profile);
+  std::abort();
+}
+
+void App::Do(DestroyMachine& effect) {
+  log_->info("instance={} is destroyed: {}", effect.instance.value, effect.reason);
+  fleet_->Destroy(effect.instance);
+}
+
+void App::Do(MarkOwner& effect) { fleet_->MarkOwner(effect.instance, effect.user); }
+
+void App::Do(SendToGuest& effect) {
+  if (auto* configure = std::get_if<guest::Configure>(&effect.frame.message)) configure->entropy = Entropy();
+  fleet_->Send(effect.instance, effect.frame);
+}
+
+void App::Do(LoadCode& effect) {
+  code_store_->Load(effect.hash, [this, hash = effect.hash](Result<std::shared_ptr<const std::string>> loaded) {
+    if (!loaded) log_->warn("code={} cannot be loaded: {}", hash.value, loaded.error().message);
+    Handle(CodeLoaded{hash, loaded ? *loaded : nullptr, loaded ? "" : loaded.error().message});
+  });
+}
+
+void App::Do(Publish& effect) { outbox_->Publish(effect.token, std::move(effect.record)); }
+
+void App::Do(PublishUsage& effect) { outbox_->PublishUsage(effect.usage); }
+
+void App::Do(Trace& effect) {
+  metrics_.Count(effect);
+  switch (effect.kind) {
+    case Trace::Kind::kInstanceMoved:
+      log_->info("user={} instance={} from={} to={} reason=\"{}\"", effect.user.value, effect.instance.value,
+                 effect.from, effect.to, effect.reason);
+      break;
+    case Trace::Kind::kContainerMoved:
+      log_->debug("user={} fn={} instance={} container={} from={} to={} reason=\"{}\"", effect.user.value,
+                  effect.function.value, effect.instance.value, effect.container.value, effect.from, effect.to,
+                  effect.reason);
+      break;
+    case Trace::Kind::kOrphaned:
+    case Trace::Kind::kNacked:
+      log_->warn("inv={} user={} fn={} instance={} {} reason=\"{}\"", effect.id.value, effect.user.value,
+                 effect.function.value, effect.instance.value,
+                 effect.kind == Trace::Kind::kNacked ? "nacked" : "orphaned", effect.reason);
+      break;
+    case Trace::Kind::kEnded:
+      log_->debug("inv={} user={} fn={} instance={} container={} ended status={} path={}", effect.id.value,
+                  effect.user.value, effect.function.value, effect.instance.value, effect.container.value,
+                  StatusName(effect.status), StartPathName(effect.path));
+      break;
+    case Trace::Kind::kAccepted:
+    case Trace::Kind::kStarted:
+    case Trace::Kind::kPublished:
+      break;  // counted; a line for each would be the log
+  }
+}
+
+void App::Do(DrainFinished&) { Shutdown(); }
+
+void App::Drain() {
+  if (shutting_down_) return loop_.Stop();
+  if (std::exchange(draining_, true) || core_ == nullptr) return Shutdown();
+  log_->info("executor={} drains", config_.id.value);
+  readiness_->Set("draining", "takes no new work");
+  Handle(DrainRequested{});
+}
+
+void App::Shutdown() {
+  if (std::exchange(shutting_down_, true)) return;
+  draining_ = true;
+  if (fleet_ == nullptr) return loop_.Stop();
+  log_->info("executor={} machines={} goes down", config_.id.value, fleet_->size());
+  tick_.Cancel();
+  reconcile_.Cancel();
+  shutdown_.StartOnce(kShutdownMs);
+  fleet_->DestroyAll([this] {
+    if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {
+      log_->error("executor={} records={} could not be written", config_.id.value, outbox_->outstanding());
+    }
+    directory_->Leave([this] {
+      log_->info("executor={} is down", config_.id.value);
+      loop_.Stop();
+    });
+  });
+}
+
+}  // namespace hearth::executor

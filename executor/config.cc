@@ -1,0 +1,98 @@
+#include "executor/config.h"
+
+#include <set>
+#include <utility>
+
+#include "common/config/reader.h"
+#include "schemas/request.h"
+
+namespace hearth::executor {
+namespace {
+
+// A machine's socket is "<run_dir>/m<number>/agent.sock" and has to fit into a socket address.
+constexpr std::size_t kMaxRunDirBytes = 80;
+constexpr std::int64_t kMaxMemoryOfHostMib = 16LL << 20;
+
+Profile ReadProfile(ConfigReader& reader) {
+  Profile profile;
+  profile.name = reader.RequiredString("name");
+  if (!profile.name.empty() && !IsIdentifier(profile.name)) reader.Reject("name", "must be of [A-Za-z0-9._-]");
+  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t least, std::int64_t most) {
+    return static_cast<std::int32_t>(reader.Integer(key, fallback, least, most));
+  };
+  profile.memory_mib = integer("memory_mib", profile.memory_mib, 128, 65536);
+  profile.reserve_mib = integer("reserve_mib", profile.reserve_mib, 32, 65536);
+  profile.vcpus = integer("vcpus", profile.vcpus, 1, 64);
+  profile.pool_min = integer("pool_min", profile.pool_min, 0, 1000);
+  profile.pool_max = integer("pool_max", profile.pool_max, 0, 1000);
+  if (profile.reserve_mib >= profile.memory_mib) reader.Reject("reserve_mib", "must be less than memory_mib");
+  if (profile.pool_max < profile.pool_min) reader.Reject("pool_max", "must not be less than pool_min");
+  return profile;
+}
+
+Result<Config> Read(ConfigReader reader) {
+  Config config;
+  config.id = ExecutorId(reader.RequiredString("id"));
+  if (!config.id.empty() && !IsIdentifier(config.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
+  config.http = reader.RequiredString("http");
+  config.listen = reader.RequiredString("listen");
+  config.run_dir = reader.RequiredString("run_dir");
+  if (config.run_dir.size() > kMaxRunDirBytes) reader.Reject("run_dir", "must not be longer than 80 bytes");
+  if (!config.run_dir.empty() && config.run_dir.front() != '/') reader.Reject("run_dir", "must be an absolute path");
+  config.state_dir = reader.RequiredString("state_dir");
+  config.code_store = reader.RequiredString("code_store");
+  config.log_level = reader.String("log_level", config.log_level);
+  config.kafka = reader.RequiredString("kafka.bootstrap");
+  // The whole table is the same for both daemons, so that one file may serve as a template; these three are used here.
+  for (const char* other : {"rt", "std", "batch", "reply", "dead_letter"}) {
+    reader.String(std::string("topics.") + other, "");
+  }
+  config.topics.functions = reader.String("topics.functions", config.topics.functions);
+  config.topics.undeliverable = reader.String("topics.undeliverable", config.topics.undeliverable);
+  config.topics.usage = reader.String("topics.usage", config.topics.usage);
+  config.redis = reader.RequiredString("redis.address");
+  config.libvirt = reader.String("machines.libvirt", "qemu:///system");
+  config.image = reader.RequiredString("machines.image");
+  const std::string accel = reader.String("machines.accel", "auto");
+  if (accel == "kvm") {
+    config.accel = AccelerationChoice::kKvm;
+  } else if (accel == "tcg") {
+    config.accel = AccelerationChoice::kTcg;
+  } else if (accel != "auto") {
+    reader.Reject("machines.accel", "must be auto, kvm or tcg");
+  }
+  config.require_kvm = reader.Boolean("machines.require_kvm", config.require_kvm);
+  config.memory_mib =
+      static_cast<std::int32_t>(reader.Integer("machines.memory_mib", config.memory_mib, 128, kMaxMemoryOfHostMib));
+  config.credit = static_cast<std::int32_t>(reader.Integer("machines.credit", config.credit, 1, 100'000));
+  config.concurrent_starts =
+      static_cast<std::int32_t>(reader.Integer("machines.concurrent_starts", config.concurrent_starts, 1, 64));
+  config.container_idle_s = reader.Integer("machines.container_idle_s", config.container_idle_s, 1, 86'400);
+  config.instance_idle_s = reader.Integer("machines.instance_idle_s", config.instance_idle_s, 1, 86'400);
+  std::set<std::string> names;
+  for (auto& table : reader.Tables("profile")) {
+    Profile profile = ReadProfile(table);
+    if (!names.insert(profile.name).second) table.Reject("name", "stands for two profiles");
+    if (profile.memory_mib > config.memory_mib) table.Reject("memory_mib", "is more than machines.memory_mib");
+    config.profiles.push_back(std::move(profile));
+  }
+  if (config.profiles.empty()) config.profiles.emplace_back();
+  if (auto finished = reader.Finish(); !finished) return std::unexpected(finished.error());
+  return config;
+}
+
+}  // namespace
+
+Result<Config> LoadConfig(const std::string& path) {
+  auto reader = ConfigReader::FromFile(path);
+  if (!reader) return std::unexpected(reader.error());
+  return Read(std::move(*reader));
+}
+
+Result<Config> ParseConfig(std::string_view text, const std::string& name) {
+  auto reader = ConfigReader::FromText(text, name);
+  if (!reader) return std::unexpected(reader.error());
+  return Read(std::move(*reader));
+}
+
+}  // namespace hearth::executor

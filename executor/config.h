@@ -1,0 +1,48 @@
+// The executor's configuration file, checked. docs/adr/0001 shows one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/base/result.h"
+#include "executor/core/core.h"
+#include "executor/machines/acceleration.h"
+
+namespace hearth::executor {
+
+struct Topics {
+  std::string functions = "hearth.functions";
+  std::string undeliverable = "hearth.undeliverable";
+  std::string usage = "hearth.usage";
+};
+
+struct Config {
+  ExecutorId id;
+  std::string http;          // HOST:PORT
+  std::string listen;        // unix:PATH or tcp:HOST:PORT, for dispatchers
+  std::string run_dir;       // sockets of machines; a short path that other accounts may pass through
+  std::string state_dir;
+  std::string code_store;
+  std::string log_level = "info";
+  std::string kafka;         // bootstrap servers
+  Topics topics;
+  std::string redis;
+  std::string libvirt;       // connection URI
+  std::string image;         // folder
+  AccelerationChoice accel = AccelerationChoice::kAuto;
+  bool require_kvm = false;
+  std::int32_t memory_mib = 8192;
+  std::int32_t credit = 64;
+  std::int32_t concurrent_starts = 2;
+  std::int64_t container_idle_s = 300;
+  std::int64_t instance_idle_s = 900;
+  std::vector<Profile> profiles;
+};
+
+// kInvalid: every fault of the file on a line of its own, with the number of its line there.
+Result<Config> LoadConfig(const std::string& path);
+Result<Config> ParseConfig(std::string_view text, const std::string& name);
+
+}  // namespace hearth::executor

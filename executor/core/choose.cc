@@ -1,0 +1,110 @@
+// One function for each rung, in the order of the ladder.
+#include "executor/core/choose.h"
+
+#include <algorithm>
+#include <limits>
+#include <tuple>
+
+namespace hearth::executor {
+namespace {
+
+// The instance with the least room that fits, so that others can drain; the oldest of equals.
+const OwnInstance* Tightest(std::int32_t need_mib, const std::vector<OwnInstance>& own, bool holds_code) {
+  const OwnInstance* best = nullptr;
+  for (const OwnInstance& instance : own) {
+    if (instance.holds_code != holds_code || instance.free_mib < need_mib) continue;
+    if (best == nullptr || std::tie(instance.free_mib, instance.number) < std::tie(best->free_mib, best->number)) {
+      best = &instance;
+    }
+  }
+  return best;
+}
+
+// Fewest regrets: the instance whose last container to go is retired or has been idle longest.
+std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<OwnInstance>& own) {
+  std::optional<Choice> best;
+  std::tuple<bool, std::int64_t, std::uint64_t> best_cost{true, std::numeric_limits<std::int64_t>::max(), 0};
+  for (const OwnInstance& instance : own) {
+    std::vector<IdleContainer> idle = instance.idle;
+    std::sort(idle.begin(), idle.end(), [](const IdleContainer& a, const IdleContainer& b) {
+      return std::tuple(!a.retired, a.idle_since_us, a.number) < std::tuple(!b.retired, b.idle_since_us, b.number);
+    });
+    std::int32_t room = instance.free_mib + instance.freeing_mib;
+    std::vector<std::uint32_t> removed;
+    for (const IdleContainer& container : idle) {
+      room += container.memory_mib;
+      removed.push_back(container.number);
+      if (room < need_mib) continue;
+      const std::tuple cost{!container.retired, container.idle_since_us, instance.number};
+      if (!best || cost < best_cost) {
+        best_cost = cost;
+        best = Choice{Rung::kEvictContainers, instance.number, removed, {},
+                      container.retired ? "own_retired_container" : "own_longest_idle_container"};
+      }
+      break;
+    }
+  }
+  return best;
+}
+
+std::optional<Choice> EvictInstances(const House& house) {
+  std::vector<Spare> spares = house.spares;
+  std::sort(spares.begin(), spares.end(), [](const Spare& a, const Spare& b) {
+    return std::tuple(!a.unassigned, a.idle_since_us, a.number) < std::tuple(!b.unassigned, b.idle_since_us, b.number);
+  });
+  Choice choice{Rung::kEvictInstances, 0, {}, {}, "longest_idle_instance"};
+  std::int32_t room = house.free_mib + house.freeing_mib;
+  for (const Spare& spare : spares) {
+    room += spare.memory_mib;
+    choice.instances.push_back(spare.number);
+    if (room >= house.machine_mib) return choice;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnInstance>& own, const House& house) {
+  if (idle_container) return {Rung::kContainer, 0, {}, {}, "idle_container"};
+  if (const OwnInstance* at = Tightest(need_mib, own, true)) return {Rung::kCached, at->number, {}, {}, "code_cached"};
+  if (const OwnInstance* at = Tightest(need_mib, own, false)) return {Rung::kInstance, at->number, {}, {}, "own_instance"};
+  for (const OwnInstance& instance : own) {
+    if (instance.freeing_mib > 0 && instance.free_mib + instance.freeing_mib >= need_mib) {
+      return {Rung::kAwaitRoom, instance.number, {}, {}, "own_memory_coming_free"};
+    }
+  }
+  if (house.pool) return {Rung::kPool, *house.pool, {}, {}, "pool"};
+  if (house.awaited_mib >= need_mib) return {Rung::kAwaitMachine, 0, {}, {}, "own_machine_starting"};
+  if (house.starting > 0) return {Rung::kAwaitMachine, 0, {}, {}, "machine_starting"};
+  const bool fits = house.free_mib >= house.machine_mib;
+  if (fits && house.may_start) return {Rung::kStart, 0, {}, {}, "memory_for_machine"};
+  if (!fits && house.freeing_mib > 0 && house.free_mib + house.freeing_mib >= house.machine_mib) {
+    return {Rung::kAwaitMemory, 0, {}, {}, "host_memory_coming_free"};
+  }
+  if (!fits) {
+    if (auto choice = EvictContainers(need_mib, own)) return *choice;
+    if (house.may_start) {
+      if (auto choice = EvictInstances(house)) return *choice;
+    }
+  }
+  return {Rung::kWait, 0, {}, {}, fits ? "starts_bounded" : "memory_full"};
+}
+
+std::string_view RungName(Rung rung) {
+  switch (rung) {
+    case Rung::kContainer: return "container";
+    case Rung::kCached: return "cached";
+    case Rung::kInstance: return "instance";
+    case Rung::kAwaitRoom: return "await_room";
+    case Rung::kPool: return "pool";
+    case Rung::kAwaitMachine: return "await_machine";
+    case Rung::kStart: return "start";
+    case Rung::kAwaitMemory: return "await_memory";
+    case Rung::kEvictContainers: return "evict_containers";
+    case Rung::kEvictInstances: return "evict_instances";
+    case Rung::kWait: return "wait";
+  }
+  return "unknown";
+}
+
+}  // namespace hearth::executor

@@ -1,0 +1,73 @@
+// The ladder: where a waiting attempt gets its container from. Pure functions over plain data; the first rung that
+// holds is taken, and `because` names the constraint that decided.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace hearth::executor {
+
+enum class Rung : std::uint8_t {
+  kContainer,        // an idle container of this function version
+  kCached,           // a new container in an own instance that holds the code
+  kInstance,         // a new container in an own instance, the code is sent first
+  kAwaitRoom,        // memory in an own instance is being freed already
+  kPool,             // a ready instance of the pool is assigned
+  kAwaitMachine,     // a machine that starts already will serve it
+  kStart,            // a machine is started for it
+  kAwaitMemory,      // memory of the host is being freed already
+  kEvictContainers,  // idle containers of an own instance make room
+  kEvictInstances,   // idle instances are destroyed to make room
+  kWait,             // nothing of that: until something comes free or the attempt expires
+};
+[[nodiscard]] std::string_view RungName(Rung rung);
+
+struct IdleContainer {
+  std::uint32_t number = 0;
+  std::int32_t memory_mib = 0;
+  std::int64_t idle_since_us = 0;
+  bool retired = false;            // of a function version that is not the latest known
+};
+
+// An instance of the same user, assigned and healthy, of the profile, with the runtime.
+struct OwnInstance {
+  std::uint64_t number = 0;
+  std::int32_t free_mib = 0;
+  std::int32_t freeing_mib = 0;    // comes free without further decision
+  bool holds_code = false;
+  std::vector<IdleContainer> idle;
+};
+
+// A whole instance that could be given up: nothing runs in it, nothing is promised in it.
+struct Spare {
+  std::uint64_t number = 0;
+  std::int32_t memory_mib = 0;
+  std::int64_t idle_since_us = 0;
+  bool unassigned = false;         // of another profile's pool: the cheapest to remake
+};
+
+struct House {
+  std::optional<std::uint64_t> pool;   // the ready instance of the profile that was taken into the pool first
+  std::int32_t awaited_mib = 0;        // room left in starting machines that are meant for this user already
+  std::int32_t starting = 0;           // starting machines of the profile that are meant for nobody yet
+  bool may_start = false;              // the bound of concurrent starts and the back-off allow it
+  std::int32_t machine_mib = 0;        // what a machine of the profile takes
+  std::int32_t free_mib = 0;           // of the host
+  std::int32_t freeing_mib = 0;
+  std::vector<Spare> spares;
+};
+
+struct Choice {
+  Rung rung = Rung::kWait;
+  std::uint64_t instance = 0;              // kCached, kInstance, kAwaitRoom, kPool, kEvictContainers
+  std::vector<std::uint32_t> containers;   // kEvictContainers: to be removed, longest idle first, retired before others
+  std::vector<std::uint64_t> instances;    // kEvictInstances
+  std::string_view because;
+};
+
+[[nodiscard]] Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnInstance>& own,
+                            const House& house);
+
+}  // namespace hearth::executor

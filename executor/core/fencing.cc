@@ -1,0 +1,25 @@
+// Epochs only rise.
+#include "executor/core/fencing.h"
+
+namespace hearth::executor {
+
+Admission Fencing::Admit(const PartitionId& partition, std::int64_t epoch, const DispatcherId& dispatcher,
+                         std::uint64_t link) {
+  Ownership& owner = owners_[partition];
+  if (epoch < owner.epoch) return Admission::kFenced;
+  if (epoch == owner.epoch) {
+    if (owner.dispatcher != dispatcher) return Admission::kFenced;
+    if (link > owner.link) owner.link = link;
+    return Admission::kCurrent;
+  }
+  owner = Ownership{epoch, dispatcher, link};
+  return Admission::kRaised;
+}
+
+const Ownership& Fencing::Of(const PartitionId& partition) const {
+  static const Ownership kNobody;
+  const auto at = owners_.find(partition);
+  return at == owners_.end() ? kNobody : at->second;
+}
+
+}  // namespace hearth::executor

@@ -1,0 +1,52 @@
+// The executor's own record in Redis: the hash ex:<id>, which expires unless it is renewed, and its place in ex:idx.
+// Best effort; Redis being away harms nothing here. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "common/base/ids.h"
+#include "common/loop/loop.h"
+#include "common/redis/client.h"
+
+namespace hearth::executor {
+
+constexpr std::int64_t kDirectoryRenewMs = 1000;
+constexpr std::int64_t kDirectoryExpiryMs = 3000;
+constexpr std::int64_t kDirectoryLeaveMs = 500;    // how long leaving may take
+
+// What the record says.
+struct DirectoryRecord {
+  std::string address;        // where dispatchers dial
+  std::string incarnation;
+  std::string acceleration;
+  std::string state;          // "ready" or "draining"
+  std::int64_t credit = 0;
+  std::int64_t held = 0;
+  std::int64_t instances = 0;
+  std::int64_t memory_mib = 0;
+};
+
+class Directory {
+ public:
+  // `read` is called at each renewal.
+  Directory(Loop& loop, const std::string& redis, ExecutorId id, std::function<DirectoryRecord()> read,
+            std::function<void(bool up, std::string reason)> on_state);
+  // Removes the record, then calls `done`, at the latest after kDirectoryLeaveMs.
+  void Leave(std::function<void()> done);
+  [[nodiscard]] bool up() const { return client_.up(); }
+
+ private:
+  void Renew();
+  void Finish();
+
+  const ExecutorId id_;
+  const std::function<DirectoryRecord()> read_;
+  std::function<void()> left_;
+  redis::Client client_;
+  Timer renew_;
+  Timer give_up_;
+};
+
+}  // namespace hearth::executor

@@ -1,0 +1,82 @@
+#include "executor/folders.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace hearth::executor {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<void> MakeFolder(const std::string& path, unsigned mode) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error) fs::permissions(path, static_cast<fs::perms>(mode), error);
+  if (error) return Fail(Code::kUnavailable, fmt::format("cannot make {}: {}", path, error.message()));
+  return {};
+}
+
+// The first folder above (or at) `path` that other accounts cannot pass through, or empty.
+std::string Barrier(const std::string& path) {
+  struct stat status {};
+  for (fs::path folder = path; !folder.empty(); folder = folder.parent_path()) {
+    if (stat(folder.c_str(), &status) != 0 || (status.st_mode & S_IXOTH) == 0) return folder.string();
+    if (folder == folder.root_path()) break;
+  }
+  return "";
+}
+
+}  // namespace
+
+bool MachinesHaveAccounts(const Config& config) {
+  return geteuid() == 0 &&
+         (config.libvirt.starts_with("qemu:///system") || config.libvirt.starts_with("qemu:///embed"));
+}
+
+FolderLock::FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+Result<FolderLock> PrepareFolders(const Config& config) {
+  const bool accounts = MachinesHaveAccounts(config);
+  if (auto made = MakeFolder(config.run_dir, accounts ? 0711 : 0700); !made) return std::unexpected(made.error());
+  if (auto made = MakeFolder(config.state_dir, 0700); !made) return std::unexpected(made.error());
+  if (accounts) {
+    if (const std::string barrier = Barrier(config.run_dir); !barrier.empty()) {
+      return Fail(Code::kInvalid, fmt::format("run_dir {}: the accounts of machines cannot pass through {} (it needs x "
+                                              "for others)",
+                                              config.run_dir, barrier));
+    }
+  }
+  const std::string path = config.run_dir + "/lock";
+  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    return Fail(Code::kUnavailable, fmt::format("cannot open {}: {}", path, std::generic_category().message(errno)));
+  }
+  FolderLock lock(descriptor);
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    return Fail(Code::kUnavailable, fmt::format("another executor works in {}", config.run_dir));
+  }
+  return lock;
+}
+
+void RemoveMachineFolders(const std::string& run_dir) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run_dir, error)) {
+    std::error_code ignored;
+    if (entry.is_directory(ignored) && fs::exists(entry.path() / "agent.sock", ignored)) {
+      fs::remove_all(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace hearth::executor

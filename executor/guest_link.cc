@@ -1,0 +1,72 @@
+#include "executor/guest_link.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace hearth::executor {
+
+Result<std::unique_ptr<GuestLink>> GuestLink::Listen(Loop& loop, const std::string& path,
+                                                     std::int64_t hello_within_ms, Callbacks callbacks) {
+  auto link = std::unique_ptr<GuestLink>(new GuestLink(loop, std::move(callbacks)));
+  auto listener = Listener::Listen(loop, "unix:" + path, [raw = link.get()](std::unique_ptr<FrameStream> stream) {
+    raw->Accept(std::move(stream));
+  });
+  if (!listener) return std::unexpected(listener.error());
+  link->listener_ = std::move(*listener);
+  link->deadline_.StartOnce(hello_within_ms);
+  return link;
+}
+
+GuestLink::GuestLink(Loop& loop, Callbacks callbacks)
+    : loop_(loop), callbacks_(std::move(callbacks)), deadline_(loop, [this] { Lose("no HELLO in the time allowed"); }) {}
+
+void GuestLink::ExpectHelloWithin(std::int64_t hello_within_ms) {
+  if (!greeted_ && !lost_) deadline_.StartOnce(hello_within_ms);
+}
+
+void GuestLink::Accept(std::unique_ptr<FrameStream> stream) {
+  if (stream_ != nullptr || lost_) return;  // one connection for the life of the machine
+  listener_.reset();
+  stream_ = std::move(stream);
+  stream_->Start([this](RawFrame raw) { Take(std::move(raw)); }, [this](std::string reason) { Lose(std::move(reason)); });
+}
+
+void GuestLink::Take(RawFrame raw) {
+  if (lost_) return;
+  const std::uint64_t now_ms = uv_now(loop_.raw());
+  if (now_ms - window_start_ms_ >= 1000) {
+    window_start_ms_ = now_ms;
+    window_frames_ = 0;
+  }
+  if (++window_frames_ > kMaxGuestFramesPerSecond) return Lose("the guest floods its link");
+  auto frame = guest::DecodeGuestFrame(std::move(raw));
+  if (!frame) return Lose("the guest sent rubbish: " + frame.error().message);
+  if (auto* hello = std::get_if<guest::Hello>(&frame->message)) {
+    if (greeted_) return Lose("the guest said HELLO twice");
+    if (hello->protocol != guest::kProtocolVersion) {
+      return Lose(fmt::format("the agent speaks version {}, not {}", hello->protocol, guest::kProtocolVersion));
+    }
+    greeted_ = true;
+    deadline_.Cancel();
+    return callbacks_.hello(std::move(*hello));
+  }
+  if (!greeted_) return Lose("the guest did not begin with HELLO");
+  callbacks_.frame(std::move(*frame));
+}
+
+void GuestLink::Lose(std::string reason) {
+  if (std::exchange(lost_, true)) return;
+  deadline_.Cancel();
+  listener_.reset();
+  if (const auto report = std::exchange(callbacks_.lost, nullptr)) report(std::move(reason));  // may destroy this
+}
+
+void GuestLink::Send(const guest::Frame& frame) {
+  if (stream_ == nullptr || lost_) return;
+  std::string bytes;
+  guest::AppendGuestFrame(bytes, frame);
+  stream_->Send(std::move(bytes));
+}
+
+}  // namespace hearth::executor

@@ -1,0 +1,56 @@
+// The connection to the agent of one machine: a Unix socket that the executor listens on and QEMU connects to, once.
+// Loop thread only. `lost` may destroy the link; the other callbacks may not.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/loop/loop.h"
+#include "common/loop/stream.h"
+#include "schemas/guest.h"
+
+namespace hearth::executor {
+
+// A guest is not trusted: one that sends more than this in a second is cut off.
+constexpr std::int64_t kMaxGuestFramesPerSecond = 20'000;
+
+class GuestLink {
+ public:
+  struct Callbacks {
+    std::function<void(guest::Hello)> hello;           // once, before any frame
+    std::function<void(guest::Frame)> frame;           // decoded; sizes are within the limits
+    std::function<void(std::string reason)> lost;      // once, and nothing after it
+  };
+
+  // Listens at `path` (at most 107 bytes). Unless HELLO came `hello_within_ms` later, the link is lost.
+  static Result<std::unique_ptr<GuestLink>> Listen(Loop& loop, const std::string& path, std::int64_t hello_within_ms,
+                                                   Callbacks callbacks);
+  GuestLink(const GuestLink&) = delete;
+  GuestLink& operator=(const GuestLink&) = delete;
+
+  // Sets the time left for HELLO anew; nothing once it has come.
+  void ExpectHelloWithin(std::int64_t hello_within_ms);
+  // Queues a frame (bounded by kMaxStreamQueueBytes; a guest that does not read is lost).
+  void Send(const guest::Frame& frame);
+
+ private:
+  GuestLink(Loop& loop, Callbacks callbacks);
+  void Accept(std::unique_ptr<FrameStream> stream);
+  void Take(RawFrame raw);
+  void Lose(std::string reason);
+
+  Loop& loop_;
+  Callbacks callbacks_;
+  Timer deadline_;
+  std::unique_ptr<Listener> listener_;   // gone once QEMU has connected
+  std::unique_ptr<FrameStream> stream_;
+  bool greeted_ = false;
+  bool lost_ = false;
+  std::uint64_t window_start_ms_ = 0;
+  std::int64_t window_frames_ = 0;
+};
+
+}  // namespace hearth::executor

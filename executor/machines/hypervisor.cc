@@ -1,0 +1,223 @@
+#include "executor/machines/hypervisor.h"
+
+#include <fmt/format.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "common/base/handle.h"
+
+namespace hearth::executor {
+namespace {
+
+using Domain = std::unique_ptr<virDomain, Deleter<virDomainFree>>;
+
+constexpr int kKeepAliveIntervalS = 5;
+constexpr unsigned kKeepAliveMisses = 3;
+constexpr auto kLookEvery = std::chrono::seconds(2);  // how soon a lost connection is noticed without a failing call
+
+// libvirt's keep-alive, and its whole client where it embeds the driver, needs an event loop in the process. The
+// registration is the library's own global and holds once for all; the thread ends with the process.
+void StartLibvirtEvents() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // errors come back as values, not on stderr
+    virInitialize();
+    virEventRegisterDefaultImpl();
+    std::thread([] {
+      pthread_setname_np(pthread_self(), "libvirt-events");
+      sigset_t all;
+      sigfillset(&all);
+      pthread_sigmask(SIG_BLOCK, &all, nullptr);
+      while (virEventRunDefaultImpl() == 0) {
+      }
+    }).detach();
+  });
+}
+
+std::string LastError() {
+  const virErrorPtr error = virGetLastError();
+  return error != nullptr && error->message != nullptr ? error->message : "unknown error";
+}
+
+int LastCode() {
+  const virErrorPtr error = virGetLastError();
+  return error != nullptr ? error->code : VIR_ERR_OK;
+}
+
+std::string TakeText(char* text) {
+  std::string copy = text != nullptr ? text : "";
+  std::free(text);
+  return copy;
+}
+
+}  // namespace
+
+Hypervisor::Hypervisor(HypervisorOptions options, Post post, OnState on_state)
+    : options_(std::move(options)),
+      post_(std::move(post)),
+      on_state_(std::move(on_state)),
+      starters_("libvirt-start", options_.starters, kMaxStartsQueued),
+      destroyer_("libvirt-destroy", 1, kMaxDestroysQueued) {
+  StartLibvirtEvents();
+  keeper_ = std::thread([this] { KeepConnected(); });
+}
+
+Hypervisor::~Hypervisor() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  keeper_.join();
+}
+
+void Hypervisor::KeepConnected() {
+  pthread_setname_np(pthread_self(), "libvirt-keeper");
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  std::int64_t delay_ms = options_.retry_min_ms;
+  std::string reported;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (connection_ != nullptr) {
+      wake_.wait_for(lock, kLookEvery, [this] { return stopping_ || suspect_; });
+      suspect_ = false;
+      const Connection held = connection_;
+      lock.unlock();
+      const bool alive = virConnectIsAlive(held.get()) == 1;
+      lock.lock();
+      if (alive) continue;
+      connection_ = nullptr;
+      up_ = false;
+      reported = "the connection was lost";
+      post_([report = on_state_, reason = reported] { report(false, reason); });
+      continue;
+    }
+    lock.unlock();
+    Connection opened(virConnectOpen(options_.uri.c_str()), [](virConnectPtr c) {
+      if (c != nullptr) virConnectClose(c);
+    });
+    const std::string reason = opened != nullptr ? "" : LastError();
+    if (opened != nullptr) virConnectSetKeepAlive(opened.get(), kKeepAliveIntervalS, kKeepAliveMisses);
+    lock.lock();
+    if (opened != nullptr) {
+      connection_ = std::move(opened);
+      up_ = true;
+      delay_ms = options_.retry_min_ms;
+      reported.clear();
+      post_([report = on_state_] { report(true, ""); });
+      continue;
+    }
+    if (reason != reported) {
+      reported = reason;
+      post_([report = on_state_, reason] { report(false, reason); });
+    }
+    wake_.wait_for(lock, std::chrono::milliseconds(delay_ms), [this] { return stopping_; });
+    delay_ms = std::min(delay_ms * 2, options_.retry_max_ms);
+  }
+  connection_ = nullptr;
+}
+
+Result<Hypervisor::Connection> Hypervisor::Take() {
+  const std::scoped_lock lock(mutex_);
+  if (connection_ == nullptr) return Fail(Code::kUnavailable, "libvirt is away");
+  return connection_;
+}
+
+void Hypervisor::Suspect() {
+  {
+    const std::scoped_lock lock(mutex_);
+    suspect_ = true;
+  }
+  wake_.notify_all();
+}
+
+void Hypervisor::Submit(Worker& worker, std::function<Result<void>(virConnectPtr)> call, Done done) {
+  const bool queued = worker.Post([this, call = std::move(call), done] {
+    auto connection = Take();
+    Result<void> result = connection ? call(connection->get()) : std::unexpected(connection.error());
+    if (!result) Suspect();
+    post_([done, result = std::move(result)] { done(result); });
+  });
+  if (!queued) post_([done = std::move(done)] { done(Fail(Code::kExhausted, "too many libvirt calls wait")); });
+}
+
+void Hypervisor::Create(std::string xml, Done done) {
+  Submit(
+      starters_,
+      [xml = std::move(xml)](virConnectPtr connection) -> Result<void> {
+        const Domain domain(virDomainCreateXML(connection, xml.c_str(), VIR_DOMAIN_NONE));
+        if (domain == nullptr) return Fail(Code::kInternal, LastError());
+        return {};
+      },
+      std::move(done));
+}
+
+void Hypervisor::Destroy(std::string name, Done done) {
+  Submit(
+      destroyer_,
+      [name = std::move(name)](virConnectPtr connection) -> Result<void> {
+        const Domain domain(virDomainLookupByName(connection, name.c_str()));
+        if (domain == nullptr) {
+          if (LastCode() == VIR_ERR_NO_DOMAIN) return {};
+          return Fail(Code::kUnavailable, LastError());
+        }
+        if (virDomainDestroy(domain.get()) == 0) return {};
+        const int code = LastCode();
+        if (code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID) return {};  // it ended by itself
+        return Fail(Code::kUnavailable, LastError());
+      },
+      std::move(done));
+}
+
+void Hypervisor::SetMark(std::string name, Mark mark, Done done) {
+  Submit(
+      destroyer_,
+      [name = std::move(name), mark = std::move(mark)](virConnectPtr connection) -> Result<void> {
+        const Domain domain(virDomainLookupByName(connection, name.c_str()));
+        if (domain == nullptr) {
+          return Fail(LastCode() == VIR_ERR_NO_DOMAIN ? Code::kNotFound : Code::kUnavailable, LastError());
+        }
+        const std::string xml = BuildMarkXml(mark);
+        if (virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT, xml.c_str(),
+                                 std::string(kMarkPrefix).c_str(), std::string(kMarkNamespace).c_str(),
+                                 VIR_DOMAIN_AFFECT_LIVE) != 0) {
+          return Fail(Code::kInternal, LastError());
+        }
+        return {};
+      },
+      std::move(done));
+}
+
+void Hypervisor::List(Listed listed) {
+  auto found = std::make_shared<std::vector<MarkedDomain>>();
+  Submit(
+      destroyer_,
+      [found](virConnectPtr connection) -> Result<void> {
+        virDomainPtr* domains = nullptr;
+        const int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+        if (count < 0) return Fail(Code::kUnavailable, LastError());
+        for (int i = 0; i < count; ++i) {
+          const Domain domain(domains[i]);
+          const std::string xml = TakeText(virDomainGetXMLDesc(domain.get(), 0));
+          const char* name = virDomainGetName(domain.get());
+          if (auto mark = ReadMark(xml); mark && name != nullptr) found->push_back({name, std::move(*mark)});
+        }
+        std::free(domains);
+        return {};
+      },
+      [found, listed = std::move(listed)](Result<void> result) {
+        if (!result) return listed(std::unexpected(result.error()));
+        listed(std::move(*found));
+      });
+}
+
+}  // namespace hearth::executor

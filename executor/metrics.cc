@@ -1,0 +1,119 @@
+#include "executor/metrics.h"
+
+#include <algorithm>
+
+namespace hearth::executor {
+namespace {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+using prometheus::BuildHistogram;
+
+constexpr double kMicros = 1e-6;
+
+prometheus::Histogram::BucketBoundaries StageBounds() {
+  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+}
+
+const char* KindName(Trace::Kind kind) {
+  switch (kind) {
+    case Trace::Kind::kAccepted: return "accepted";
+    case Trace::Kind::kNacked: return "nacked";
+    case Trace::Kind::kStarted: return "started";
+    case Trace::Kind::kEnded: return "ended";
+    case Trace::Kind::kPublished: return "published";
+    case Trace::Kind::kOrphaned: return "orphaned";
+    case Trace::Kind::kInstanceMoved: return "instance_moved";
+    case Trace::Kind::kContainerMoved: return "container_moved";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Metrics::Metrics(prometheus::Registry& registry)
+    : attempts_(BuildCounter()
+                    .Name("hearth_executor_attempts_total")
+                    .Help("Attempts that ended, by status and start path")
+                    .Register(registry)),
+      events_(BuildCounter()
+                  .Name("hearth_executor_events_total")
+                  .Help("State changes of attempts, instances and containers")
+                  .Register(registry)),
+      starts_(BuildCounter()
+                  .Name("hearth_executor_machine_starts_total")
+                  .Help("Machines started, by outcome")
+                  .Register(registry)),
+      stages_(BuildHistogram()
+                  .Name("hearth_executor_stage_seconds")
+                  .Help("Time of each stage: lease (placed to leased), start (leased to first instruction), run, boot")
+                  .Register(registry)),
+      held_(BuildGauge().Name("hearth_executor_held").Help("What the executor holds now").Register(registry)),
+      pool_(BuildGauge().Name("hearth_executor_pool").Help("Unassigned warm instances").Register(registry)),
+      queue_(BuildGauge().Name("hearth_executor_queue_depth").Help("Waiting entries of a queue").Register(registry)),
+      queue_limit_(
+          BuildGauge().Name("hearth_executor_queue_limit").Help("Most entries of a queue").Register(registry)),
+      up_(BuildGauge().Name("hearth_executor_peer_up").Help("1 while the peer is connected").Register(registry)),
+      acceleration_(BuildGauge()
+                        .Name("hearth_executor_acceleration")
+                        .Help("1 for the acceleration that machines run under")
+                        .Register(registry)) {}
+
+void Metrics::Count(const Trace& trace) {
+  events_.Add({{"kind", KindName(trace.kind)}}).Increment();
+  if (trace.kind != Trace::Kind::kEnded) return;
+  attempts_.Add({{"status", std::string(StatusName(trace.status))}, {"path", std::string(StartPathName(trace.path))}})
+      .Increment();
+  const auto observe = [this](const char* stage, std::int64_t from_us, std::int64_t to_us) {
+    if (from_us <= 0 || to_us < from_us) return;
+    stages_.Add({{"stage", stage}}, StageBounds()).Observe(static_cast<double>(to_us - from_us) * kMicros);
+  };
+  observe("lease", trace.times.placed_us, trace.times.leased_us);
+  observe("start", trace.times.leased_us, trace.times.started_us);
+  observe("run", trace.times.started_us, trace.times.ended_us);
+}
+
+void Metrics::Acceleration(const std::string& acceleration) {
+  for (const char* kind : {"kvm", "tcg"}) acceleration_.Add({{"kind", kind}}).Set(acceleration == kind ? 1 : 0);
+}
+
+void Metrics::Start(bool ok) { starts_.Add({{"outcome", ok ? "ready" : "failed"}}).Increment(); }
+
+void Metrics::StartTook(std::int64_t micros) {
+  stages_.Add({{"stage", "boot"}}, StageBounds()).Observe(static_cast<double>(micros) * kMicros);
+}
+
+void Metrics::Set(const char* name, double value) { held_.Add({{"what", name}}).Set(value); }
+
+void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
+  Set("attempts", static_cast<double>(gauges.held));
+  Set("waiting", static_cast<double>(gauges.waiting));
+  Set("running", static_cast<double>(gauges.running));
+  Set("publishing", static_cast<double>(gauges.publishing));
+  Set("instances", static_cast<double>(gauges.instances));
+  Set("assigned_instances", static_cast<double>(gauges.assigned));
+  Set("starting_instances", static_cast<double>(gauges.starting));
+  Set("containers", static_cast<double>(gauges.containers));
+  Set("idle_containers", static_cast<double>(gauges.idle_containers));
+  Set("done_ring", static_cast<double>(gauges.done_ring));
+  Set("dispatchers", static_cast<double>(depths.dispatchers));
+  Set("usage_records_lost", static_cast<double>(depths.usage_lost));
+  for (const auto& [profile, count] : gauges.pool_ready) {
+    pool_.Add({{"profile", profile}, {"kind", "ready"}}).Set(static_cast<double>(count));
+  }
+  for (const auto& [profile, count] : gauges.pool_target) {
+    pool_.Add({{"profile", profile}, {"kind", "target"}}).Set(static_cast<double>(count));
+  }
+  const auto queue = [this](const char* name, double depth, double limit) {
+    queue_.Add({{"queue", name}}).Set(depth);
+    queue_limit_.Add({{"queue", name}}).Set(limit);
+  };
+  queue("attempts", static_cast<double>(gauges.held), static_cast<double>(gauges.credit));
+  queue("machine_starts", static_cast<double>(depths.starts), static_cast<double>(depths.starts_limit));
+  queue("machine_destroys", static_cast<double>(depths.destroys), static_cast<double>(depths.destroys_limit));
+  queue_.Add({{"queue", "outbox"}}).Set(static_cast<double>(depths.outbox));
+  up_.Add({{"peer", "redis"}}).Set(depths.redis_up ? 1 : 0);
+  up_.Add({{"peer", "libvirt"}}).Set(depths.libvirt_up ? 1 : 0);
+}
+
+}  // namespace hearth::executor

@@ -1,0 +1,55 @@
+// The executor's metrics: what the core counts, what it holds, and the depth of each queue beside its limit. Labels
+// come from small fixed sets. Loop thread only (the registry itself may be read by any).
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "executor/core/core.h"
+
+namespace hearth::executor {
+
+// Depths that the shell knows, with their limits.
+struct QueueDepths {
+  std::size_t starts = 0, starts_limit = 0;
+  std::size_t destroys = 0, destroys_limit = 0;
+  std::size_t outbox = 0;
+  std::size_t dispatchers = 0;
+  std::int64_t usage_lost = 0;
+  bool redis_up = false;
+  bool libvirt_up = false;
+};
+
+class Metrics {
+ public:
+  explicit Metrics(prometheus::Registry& registry);
+  void Count(const Trace& trace);
+  void Acceleration(const std::string& acceleration);
+  void Start(bool ok);                         // of a machine
+  void StartTook(std::int64_t micros);         // from the order to HELLO
+  void Show(const Gauges& gauges, const QueueDepths& depths);
+
+ private:
+  void Set(const char* name, double value);
+
+  prometheus::Family<prometheus::Counter>& attempts_;    // by status and start path
+  prometheus::Family<prometheus::Counter>& events_;      // by kind
+  prometheus::Family<prometheus::Counter>& starts_;
+  prometheus::Family<prometheus::Histogram>& stages_;
+  prometheus::Family<prometheus::Gauge>& held_;          // by what
+  prometheus::Family<prometheus::Gauge>& pool_;          // by profile and kind
+  prometheus::Family<prometheus::Gauge>& queue_;
+  prometheus::Family<prometheus::Gauge>& queue_limit_;
+  prometheus::Family<prometheus::Gauge>& up_;
+  prometheus::Family<prometheus::Gauge>& acceleration_;
+};
+
+}  // namespace hearth::executor

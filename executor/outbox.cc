@@ -1,0 +1,30 @@
+#include "executor/outbox.h"
+
+#include <utility>
+
+namespace hearth::executor {
+
+Result<std::unique_ptr<Outbox>> Outbox::Create(Loop& loop, const std::string& bootstrap, const std::string& client_id,
+                                               std::string usage_topic, Published published) {
+  auto producer = kafka::Producer::Create(loop, bootstrap, client_id);
+  if (!producer) return std::unexpected(producer.error());
+  auto outbox = std::unique_ptr<Outbox>(new Outbox(std::move(usage_topic), std::move(published)));
+  outbox->producer_ = std::move(*producer);
+  return outbox;
+}
+
+void Outbox::Publish(std::uint64_t token, OutRecord record) {
+  producer_->Send(std::move(record), [this, token](Result<void> result) { published_(token, std::move(result)); });
+}
+
+void Outbox::PublishUsage(const Usage& usage) {
+  OutRecord record;
+  record.topic = usage_topic_;
+  record.key = usage.id.value;
+  record.value = EncodeUsage(usage);
+  producer_->Send(std::move(record), [this](Result<void> result) {
+    if (!result) ++usage_lost_;
+  });
+}
+
+}  // namespace hearth::executor

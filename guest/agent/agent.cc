@@ -1,0 +1,335 @@
+#include "guest/agent/agent.h"
+
+#include <fcntl.h>
+#include <linux/random.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <variant>
+
+#include "guest/agent/boot.h"
+
+namespace hearth::guest {
+namespace {
+
+constexpr const char* kAgentVersion = "0.1.0";
+constexpr std::int32_t kWarmUpTimeoutMs = 20'000;
+constexpr std::size_t kEntropyBytes = 64;
+
+template <class... Cases>
+struct Overloaded : Cases... { using Cases::operator()...; };
+
+Result<void> MixEntropy(const std::string& entropy) {
+  struct {  // rand_pool_info with room for its bytes
+    int bits = 0, size = 0;
+    std::array<char, kEntropyBytes> bytes{};
+  } pool;
+  const std::size_t size = std::min(entropy.size(), kEntropyBytes);
+  std::memcpy(pool.bytes.data(), entropy.data(), size);
+  pool.size = static_cast<int>(size);
+  pool.bits = pool.size * 8;
+  const Fd random(open("/dev/urandom", O_WRONLY | O_CLOEXEC));
+  if (!random || ioctl(random.get(), RNDADDENTROPY, &pool) != 0) return FailErrno("RNDADDENTROPY");
+  if (ioctl(random.get(), RNDRESEEDCRNG) != 0) return FailErrno("RNDRESEEDCRNG");
+  return {};
+}
+
+// What could not be written shows as a runtime that fails its warm-up.
+void WriteNew(const std::string& path, mode_t mode, std::string_view text) {
+  const Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, mode));
+  (void)!write(file.get(), text.data(), text.size());
+}
+
+}  // namespace
+
+Agent::Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygote> zygote)
+    : port_(std::move(port)), child_signals_(std::move(child_signals)), services_(std::move(services)),
+      zygote_(std::move(zygote)), codes_(kCodeRoot) {
+  services_.zygote = zygote_.get();
+}
+
+// Runs each runtime once before the executor hears of this machine: the pages are in memory and the way is proved.
+void Agent::StartWarmUp() {
+  const std::string layer = std::string(kCodeRoot) + "/warm-up";
+  mkdir(layer.c_str(), 0755);
+  mkdir((layer + "/code").c_str(), 0755);
+  WriteNew(layer + "/code/warm_up.py", 0444, "def handler(event, context):\n    return event\n");
+  WriteNew(layer + "/code/warm_up", 0555, "#!/bin/sh\nexec cat\n");
+  std::uint32_t number = kFirstWarmUp;
+  warming_ = 2;
+  for (const Runtime runtime : {Runtime::kPython3, Runtime::kNative}) {
+    Create create;
+    create.function = "hearth/warm-up";
+    create.runtime = runtime;
+    create.handler = runtime == Runtime::kPython3 ? "warm_up.handler" : "warm_up";
+    create.memory_mib = kDefaultMemoryMib;
+    MakeContainer(number++, create, layer);
+  }
+}
+
+void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
+  if (const auto* created = std::get_if<Created>(&message)) {
+    if (!created->error.empty()) {
+      Note("warm-up: " + created->error);
+      --warming_;
+    } else {
+      Run run;
+      run.id = InvocationId("warm-up");
+      run.timeout_ms = kWarmUpTimeoutMs;
+      run.input = "[1]";
+      With(number, [&](Container& container, std::vector<Message>& out) { container.Start(std::move(run), MonotonicMicros(), out); });
+    }
+  } else if (const auto* ended = std::get_if<Ended>(&message)) {
+    const Runtime runtime = number == kFirstWarmUp ? Runtime::kPython3 : Runtime::kNative;
+    if (ended->status == Status::kOk && ended->output == "[1]") runtimes_.emplace_back(RuntimeName(runtime));
+    else Note("warm-up: " + ended->error_type + ": " + ended->error_message + "\n" + ended->log_tail);
+    With(number, [](Container& container, std::vector<Message>& out) { container.Remove("warmed up", out); });
+  } else if (const auto* gone = std::get_if<ContainerGone>(&message)) {
+    if (gone->reason != "warmed up") Note("warm-up: " + gone->reason);
+    --warming_;
+  }
+  if (warming_ == 0) SayHello();
+}
+
+void Agent::SayHello() {
+  struct sysinfo info{};
+  sysinfo(&info);
+  std::ranges::sort(runtimes_, std::greater());
+  Hello hello;
+  hello.agent_version = kAgentVersion;
+  hello.boot_nonce = RandomHex(16);
+  hello.runtimes = runtimes_;
+  hello.memory_bytes = static_cast<std::int64_t>(info.totalram) * info.mem_unit;
+  said_hello_ = true;
+  Send(0, std::move(hello));
+}
+
+Error Agent::Loop() {
+  StartWarmUp();
+  std::vector<pollfd> fds;
+  std::vector<Wait> waits;
+  std::vector<Container::Source> sources;
+  for (;;) {
+    fds.clear();
+    waits.clear();
+    const bool full = unsent_.size() > kMaxUnsentBytes;
+    if (connected_) {
+      fds.push_back({port_.get(), static_cast<short>((full ? 0 : POLLIN) | (unsent_.empty() ? 0 : POLLOUT)), 0});
+      waits.push_back({Wait::Kind::kPort, 0, {}});
+    }
+    fds.push_back({child_signals_.get(), POLLIN, 0});
+    waits.push_back({Wait::Kind::kChildren, 0, {}});
+    if (zygote_) {
+      fds.push_back({zygote_->fd(), POLLIN, 0});
+      waits.push_back({Wait::Kind::kZygote, 0, {}});
+    }
+    for (const auto& [number, container] : containers_) {
+      sources.clear();
+      container->AddPolls(fds, sources);
+      for (const auto source : sources) waits.push_back({Wait::Kind::kContainer, number, source});
+    }
+    if (poll(fds.data(), fds.size(), PollTimeoutMs()) < 0 && errno != EINTR) return FailErrno("poll").error();
+    if (!connected_) {
+      pollfd probe{port_.get(), POLLIN, 0};
+      poll(&probe, 1, 0);
+      connected_ = (probe.revents & POLLHUP) == 0;
+      // Another executor, or the clone of a machine that said Hello before it was saved: it has not heard us.
+      if (connected_ && said_hello_) SayHello();
+    }
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+      if (fds[i].revents == 0) continue;
+      const Wait& wait = waits[i];
+      switch (wait.kind) {
+        case Wait::Kind::kPort:
+          if ((fds[i].revents & POLLIN) != 0) {
+            if (auto done = ReadPort(); !done) return done.error();
+          }
+          if ((fds[i].revents & POLLHUP) != 0) {
+            connected_ = false;
+            frames_ = FrameReader();
+            unsent_.clear();
+          }
+          break;
+        case Wait::Kind::kChildren: ReapChildren(); break;
+        case Wait::Kind::kZygote: {
+          auto reports = zygote_->Receive();
+          if (!reports) return reports.error();
+          for (const auto& report : *reports) {
+            With(report.container, [&](Container& container, std::vector<Message>& out) { container.ProcessExited(report.wait_status, out); });
+          }
+          break;
+        }
+        case Wait::Kind::kContainer:
+          With(wait.container, [&](Container& container, std::vector<Message>& out) { container.Readable(wait.source, out); });
+          break;
+      }
+    }
+    const std::int64_t now = MonotonicMicros();
+    std::vector<std::uint32_t> due;
+    for (const auto& [number, container] : containers_) {
+      if (container->wake_at_us() && *container->wake_at_us() <= now) due.push_back(number);
+    }
+    for (const std::uint32_t number : due) {
+      With(number, [&](Container& container, std::vector<Message>& out) { container.Tick(now, out); });
+    }
+    if (connected_) {
+      if (auto done = WritePort(); !done) return done.error();
+    }
+  }
+}
+
+int Agent::PollTimeoutMs() const {
+  std::int64_t wake = INT64_MAX;
+  for (const auto& [number, container] : containers_) {
+    if (container->wake_at_us()) wake = std::min(wake, *container->wake_at_us());
+  }
+  int timeout = connected_ ? -1 : kDisconnectedPollMs;
+  if (wake != INT64_MAX) {
+    const auto until = static_cast<int>(std::clamp<std::int64_t>((wake - MonotonicMicros() + 999) / 1000, 0, 60'000));
+    timeout = timeout < 0 ? until : std::min(timeout, until);
+  }
+  return timeout;
+}
+
+Result<void> Agent::ReadPort() {
+  std::array<char, 65536> block{};
+  const ssize_t n = read(port_.get(), block.data(), block.size());
+  if (n < 0 && errno != EAGAIN && errno != EINTR) return FailErrno("read port");
+  if (n <= 0) return {};
+  if (auto fed = frames_.Feed({block.data(), static_cast<std::size_t>(n)}); !fed) return fed;
+  while (auto raw = frames_.Next()) {
+    auto frame = DecodeGuestFrame(std::move(*raw));
+    if (!frame) return std::unexpected(frame.error());
+    if (auto done = Handle(std::move(*frame)); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Agent::WritePort() {
+  while (!unsent_.empty()) {
+    const ssize_t n = write(port_.get(), unsent_.data(), unsent_.size());
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return {};
+    if (n < 0) return FailErrno("write port");
+    unsent_.erase(0, static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+Result<void> Agent::Handle(Frame frame) {
+  const std::uint32_t number = frame.stream;
+  const std::int64_t received_us = MonotonicMicros();
+  return std::visit(
+      Overloaded{
+          [&](Configure& configure) -> Result<void> {
+            if (!bound_) Bind(configure);
+            return {};
+          },
+          [&](CodeOffer& offer) -> Result<void> {
+            auto offered = codes_.Offer(offer.hash, offer.bytes);
+            if (!offered) Send(0, CodeStored{offer.hash, offered.error().message});
+            return {};
+          },
+          [&](CodeChunk& chunk) -> Result<void> {
+            const CodeHash hash = codes_.receiving();
+            if (hash.empty()) return {};  // the rest of a transfer that failed, and was answered
+            auto whole = codes_.Feed(chunk.bytes);
+            if (!whole) Send(0, CodeStored{hash, whole.error().message});
+            else if (*whole) Send(0, CodeStored{hash, {}});
+            return {};
+          },
+          [&](Create& create) -> Result<void> {
+            if (number == 0 || number >= kFirstWarmUp || containers_.contains(number)) {
+              Send(number, Created{"container number is taken"});
+            } else if (!bound_) {
+              Send(number, Created{"the instance belongs to no user yet"});
+            } else if (!codes_.Has(create.code)) {
+              Send(number, Created{"code is not stored"});
+            } else {
+              MakeContainer(number, create, codes_.LayerPath(create.code));
+            }
+            return {};
+          },
+          [&](Run& run) -> Result<void> {
+            if (number >= kFirstWarmUp || !containers_.contains(number)) Send(number, ContainerGone{"no such container"});
+            With(number, [&](Container& container, std::vector<Message>& out) { container.Start(std::move(run), received_us, out); });
+            return {};
+          },
+          [&](Remove&) -> Result<void> {
+            if (!containers_.contains(number)) Send(number, ContainerGone{"no such container"});
+            With(number, [](Container& container, std::vector<Message>& out) { container.Remove("removed", out); });
+            return {};
+          },
+          [&](Ping& ping) -> Result<void> {
+            Send(number, Pong{ping.sequence});
+            return {};
+          },
+          [](auto&) -> Result<void> { return Fail(Code::kInvalid, "a frame that only agents send"); },
+      },
+      frame.message);
+}
+
+void Agent::Bind(const Configure& configure) {
+  bound_ = true;
+  const timespec now{configure.wall_us / 1'000'000, configure.wall_us % 1'000'000 * 1000};
+  if (clock_settime(CLOCK_REALTIME, &now) != 0) Note("cannot set the clock");
+  if (auto mixed = MixEntropy(configure.entropy); !mixed) Note(mixed.error().message);
+  Send(0, Configured{RandomHex(16)});
+}
+
+void Agent::MakeContainer(std::uint32_t number, const Create& create, const std::string& layer) {
+  std::vector<Message> out;
+  auto made = Container::Make(services_, number, create, layer, out);
+  if (made) containers_.emplace(number, std::move(*made));
+  else out.emplace_back(Created{made.error().message});
+  Route(number, std::move(out));
+}
+
+void Agent::ReapChildren() {
+  signalfd_siginfo info{};
+  while (read(child_signals_.get(), &info, sizeof info) == sizeof info) {
+  }
+  int status = 0;
+  for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
+    const auto found = std::ranges::find_if(containers_, [&](const auto& entry) {
+      return entry.second->holder_pid() == pid || entry.second->native_pid() == pid;
+    });
+    if (found == containers_.end()) continue;
+    const bool holder = found->second->holder_pid() == pid;
+    With(found->first, [&](Container& container, std::vector<Message>& out) {
+      if (holder) container.HolderExited(out);
+      else container.ProcessExited(status, out);
+    });
+  }
+}
+
+template <class Step>
+void Agent::With(std::uint32_t number, Step step) {
+  const auto found = containers_.find(number);
+  if (found == containers_.end()) return;
+  std::vector<Message> out;
+  step(*found->second, out);
+  if (found->second->gone()) containers_.erase(found);
+  Route(number, std::move(out));
+}
+
+void Agent::Route(std::uint32_t number, std::vector<Message> messages) {
+  for (auto& message : messages) {
+    if (number >= kFirstWarmUp) WarmUpMessage(number, message);
+    else Send(number, std::move(message));
+  }
+}
+
+void Agent::Send(std::uint32_t stream, Message message) {
+  if (connected_) AppendGuestFrame(unsent_, {stream, std::move(message)});
+}
+
+}  // namespace hearth::guest

@@ -1,0 +1,72 @@
+// The agent's one loop: frames from the executor, containers, the zygote, ended processes, deadlines.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "guest/agent/code_cache.h"
+#include "guest/agent/container.h"
+#include "guest/agent/sys.h"
+#include "guest/agent/zygote.h"
+#include "schemas/frame.h"
+#include "schemas/guest.h"
+
+namespace hearth::guest {
+
+constexpr std::uint32_t kFirstWarmUp = 0xffffff00;          // container numbers that never reach the executor
+constexpr std::size_t kMaxUnsentBytes = 8U << 20;           // beyond it nothing more is read from the executor
+constexpr int kDisconnectedPollMs = 20;
+
+class Agent {
+ public:
+  Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygote> zygote);
+
+  // Runs for the machine's life; returns only what makes the machine useless.
+  Error Loop();
+
+ private:
+  struct Wait {
+    enum class Kind : std::uint8_t { kPort, kChildren, kZygote, kContainer };
+    Kind kind = Kind::kPort;
+    std::uint32_t container = 0;
+    Container::Source source = Container::Source::kRuntime;
+  };
+
+  void StartWarmUp();
+  void WarmUpMessage(std::uint32_t number, const Message& message);
+  void SayHello();
+
+  Result<void> ReadPort();
+  Result<void> WritePort();
+  Result<void> Handle(Frame frame);
+  void Bind(const Configure& configure);
+  void MakeContainer(std::uint32_t number, const Create& create, const std::string& layer);
+  void ReapChildren();
+  void Route(std::uint32_t number, std::vector<Message> messages);
+  void Send(std::uint32_t stream, Message message);
+  template <class Step>
+  void With(std::uint32_t number, Step step);
+  [[nodiscard]] int PollTimeoutMs() const;
+
+  Fd port_;
+  Fd child_signals_;
+  Services services_;
+  std::unique_ptr<Zygote> zygote_;
+  CodeCache codes_;
+  FrameReader frames_;
+  std::string unsent_;
+  std::map<std::uint32_t, std::unique_ptr<Container>> containers_;
+  std::vector<std::string> runtimes_;   // proved by a warm-up run
+  int warming_ = 0;
+  bool said_hello_ = false;
+  bool connected_ = true;
+  bool bound_ = false;
+};
+
+}  // namespace hearth::guest

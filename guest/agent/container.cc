@@ -1,0 +1,392 @@
+#include "guest/agent/container.h"
+
+#include <signal.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace hearth::guest {
+namespace {
+
+constexpr std::size_t kMaxDrainBytes = 1U << 20;  // of a log pipe at once: a flood must not hold the loop
+
+struct ExitDescription {
+  std::string type, message;
+};
+
+ExitDescription DescribeExit(int wait_status) {
+  if (WIFSIGNALED(wait_status)) return {"signal", "killed by signal " + std::to_string(WTERMSIG(wait_status))};
+  return {"exit", "exit code " + std::to_string(WEXITSTATUS(wait_status))};
+}
+
+std::int64_t ParseMicros(const std::string& text) { return std::strtoll(text.c_str(), nullptr, 10); }
+
+}  // namespace
+
+Container::Container(const Services& services, std::uint32_t number, Create create, Holder holder, Cgroup cgroup)
+    : services_(services), number_(number), create_(std::move(create)), holder_(std::move(holder)), cgroup_(std::move(cgroup)) {}
+
+Container::~Container() {
+  if (launch_ != nullptr) munmap(launch_, sizeof(Launch));
+}
+
+Result<std::unique_ptr<Container>> Container::Make(const Services& services, std::uint32_t number, const Create& create,
+                                                   const std::string& code_layer, std::vector<Message>& out) {
+  if (create.memory_mib < kMinMemoryMib || create.memory_mib > kMaxMemoryMib) return Fail(Code::kInvalid, "memory_mib out of range");
+  if (create.environment.size() > kMaxEnvironmentEntries) return Fail(Code::kExhausted, "too many environment variables");
+  if (create.runtime == Runtime::kPython3 && services.zygote == nullptr) return Fail(Code::kUnavailable, "python3 is not available");
+  const std::int64_t memory_bytes = std::int64_t{create.memory_mib} << 20;
+  auto cgroup = Cgroup::Make(services.cgroup_parent, "c" + std::to_string(number), memory_bytes, kMaxContainerPids);
+  if (!cgroup) return std::unexpected(cgroup.error());
+  auto holder = StartHolder(code_layer, memory_bytes);
+  if (!holder) {
+    (void)cgroup->Remove();
+    return std::unexpected(holder.error());
+  }
+  std::unique_ptr<Container> container(new Container(services, number, create, std::move(*holder), std::move(*cgroup)));
+  if (create.runtime == Runtime::kPython3) {
+    if (auto started = container->StartPython(); !started) {
+      kill(container->holder_.pid, SIGKILL);
+      (void)container->cgroup_.Remove();
+      return std::unexpected(started.error());
+    }
+    return container;
+  }
+  void* page = mmap(nullptr, sizeof(Launch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) std::abort();  // one page
+  container->launch_ = static_cast<Launch*>(page);
+  container->state_ = State::kIdle;
+  out.emplace_back(Created{});
+  return container;
+}
+
+std::map<std::string, std::string> Container::BaseEnvironment() const {
+  std::map<std::string, std::string> environment = {
+      {"HOME", "/tmp"}, {"LANG", "C.UTF-8"}, {"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"PWD", "/code"}, {"TMPDIR", "/tmp"}};
+  for (const auto& [name, value] : create_.environment) environment[name] = value;
+  environment["HEARTH_FUNCTION"] = create_.function;
+  environment["HEARTH_FUNCTION_VERSION"] = std::to_string(create_.version);
+  environment["HEARTH_MEMORY_MIB"] = std::to_string(create_.memory_mib);
+  environment["HEARTH_RUNTIME"] = RuntimeName(create_.runtime);
+  return environment;
+}
+
+Result<void> Container::StartPython() {
+  auto run = MakeSocketPair(SOCK_STREAM);
+  if (!run) return std::unexpected(run.error());
+  auto log = MakePipe();
+  if (!log) return std::unexpected(log.error());
+  const std::string number = std::to_string(number_), id_text = std::to_string(id());
+  const std::string version = std::to_string(create_.version), memory = std::to_string(create_.memory_mib);
+  std::vector<std::string_view> fields = {number, id_text, create_.handler, create_.function, version, memory};
+  const auto environment = BaseEnvironment();
+  for (const auto& [name, value] : environment) {
+    fields.push_back(name);
+    fields.push_back(value);
+  }
+  auto asked = services_.zygote->Fork(fields, {holder_.pidfd.get(), cgroup_.procs_fd(), run->theirs.get(), log->theirs.get()});
+  if (!asked) return asked;
+  runtime_ = std::move(run->ours);
+  log_ = std::move(log->ours);
+  wake_at_us_ = MonotonicMicros() + kStartTimeoutMicros;
+  return {};
+}
+
+void Container::AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const {
+  const auto add = [&](const Fd& fd, Source source, int events) {
+    if (!fd) return;
+    fds.push_back({fd.get(), static_cast<short>(events), 0});
+    sources.push_back(source);
+  };
+  add(runtime_, Source::kRuntime, to_runtime_.empty() ? POLLIN : POLLIN | POLLOUT);
+  add(log_, Source::kLog, POLLIN);
+  add(output_, Source::kOutput, POLLIN);
+}
+
+void Container::Readable(Source source, std::vector<Message>& out) {
+  switch (source) {
+    case Source::kRuntime:
+      FlushRuntime(out);
+      if (runtime_) RuntimeMessages(out);
+      break;
+    case Source::kLog: DrainLog(); break;
+    case Source::kOutput: ReadOutput(); break;
+  }
+}
+
+void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& out) {
+  if (state_ != State::kIdle) {
+    Ended refused;
+    refused.id = run.id;
+    refused.attempt = run.attempt;
+    refused.status = Status::kError;
+    refused.error_type = "container_not_idle";
+    out.emplace_back(std::move(refused));
+    return;
+  }
+  state_ = State::kRunning;
+  const std::int64_t timeout_us = std::int64_t{std::clamp(run.timeout_ms, 1, kMaxTimeoutMs)} * 1000;
+  wake_at_us_ = received_us + timeout_us;
+  const std::int64_t deadline_ms = (WallMicros() + timeout_us) / 1000;
+  attempt_.emplace(std::move(run), received_us, cgroup_.CpuMicros(), cgroup_.OomKills(), std::string(), false);
+  if (create_.runtime == Runtime::kPython3) {
+    const Run& asked = attempt_->run;
+    to_runtime_ += EncodeFields({"run", asked.id.str(), std::to_string(asked.attempt), std::to_string(deadline_ms),
+                                 asked.content_type, asked.traceparent, asked.input});
+    FlushRuntime(out);
+    return;
+  }
+  if (auto started = StartNative(); !started) {
+    const std::int64_t now = MonotonicMicros();
+    Finish(Status::kError, "exec", started.error().message, {}, now, now, out);
+  }
+}
+
+Result<void> Container::StartNative() {
+  const Run& run = attempt_->run;
+  auto input = MakeSealedFile(run.input);
+  if (!input) return std::unexpected(input.error());
+  auto output = MakePipe();
+  if (!output) return std::unexpected(output.error());
+  auto log = MakePipe();
+  if (!log) return std::unexpected(log.error());
+  auto environment = BaseEnvironment();
+  environment["HEARTH_INVOCATION_ID"] = run.id.str();
+  environment["HEARTH_ATTEMPT"] = std::to_string(run.attempt);
+  environment["HEARTH_DEADLINE_MS"] = std::to_string(WallMicros() / 1000 + run.timeout_ms);
+  environment["HEARTH_CONTENT_TYPE"] = run.content_type;
+  environment["TRACEPARENT"] = run.traceparent;
+  Command command;
+  command.path = "/code/" + create_.handler;
+  for (const auto& [name, value] : environment) command.environment.push_back(name + "=" + value);
+  command.stdin_fd = input->get();
+  command.stdout_fd = output->theirs.get();
+  command.stderr_fd = log->theirs.get();
+  auto pid = Spawn(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, command, launch_);
+  if (!pid) return std::unexpected(pid.error());
+  native_pid_ = *pid;
+  output_ = std::move(output->ours);
+  log_ = std::move(log->ours);
+  return {};
+}
+
+void Container::FlushRuntime(std::vector<Message>& out) {
+  while (!to_runtime_.empty() && runtime_) {
+    const ssize_t n = send(runtime_.get(), to_runtime_.data(), to_runtime_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0) {
+      // The process is dying; its exit status, on its way from the zygote, says how.
+      to_runtime_.clear();
+      RuntimeMessages(out);
+      return;
+    }
+    to_runtime_.erase(0, static_cast<std::size_t>(n));
+  }
+}
+
+void Container::RuntimeMessages(std::vector<Message>& out) {
+  std::array<char, 65536> block{};
+  for (;;) {
+    const ssize_t n = recv(runtime_.get(), block.data(), block.size(), MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) break;
+    if (n <= 0) {
+      runtime_.Reset();
+      break;
+    }
+    if (state_ == State::kIdle || state_ == State::kDying || !messages_.Feed({block.data(), static_cast<std::size_t>(n)})) {
+      Die("its runtime sent what it must not", out);
+      return;
+    }
+    while (auto fields = messages_.Next()) {
+      if (state_ == State::kStarting && fields->size() == 1 && fields->front() == "ready") {
+        state_ = State::kIdle;
+        wake_at_us_.reset();
+        out.emplace_back(Created{});
+      } else if (state_ == State::kRunning && fields->size() == 6) {
+        auto& f = *fields;
+        const Status status = f[0] == "ok" ? Status::kOk : Status::kError;
+        Finish(status, std::move(f[3]), std::move(f[4]), std::move(f[5]), ParseMicros(f[1]), ParseMicros(f[2]), out);
+      } else {
+        Die("its runtime sent what it must not", out);
+        return;
+      }
+    }
+    if (!runtime_) return;
+  }
+}
+
+void Container::ReadOutput() {
+  std::array<char, 65536> block{};
+  while (output_) {
+    const ssize_t n = read(output_.get(), block.data(), block.size());
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) {
+      output_.Reset();
+      return;
+    }
+    if (!attempt_) continue;
+    if (attempt_->output.size() + static_cast<std::size_t>(n) > kMaxOutputBytes) {
+      attempt_->too_large = true;
+      output_.Reset();
+      cgroup_.Kill();
+      return;
+    }
+    attempt_->output.append(block.data(), static_cast<std::size_t>(n));
+  }
+}
+
+void Container::DrainLog() {
+  std::array<char, 65536> block{};
+  for (std::size_t drained = 0; log_ && drained < kMaxDrainBytes;) {
+    const ssize_t n = read(log_.get(), block.data(), block.size());
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) {
+      log_.Reset();
+      return;
+    }
+    log_tail_.Append({block.data(), static_cast<std::size_t>(n)});
+    drained += static_cast<std::size_t>(n);
+  }
+}
+
+void Container::Finish(Status status, std::string type, std::string message, std::string output, std::int64_t started_us,
+                       std::int64_t ended_us, std::vector<Message>& out) {
+  DrainLog();
+  const std::int64_t oom_kills = cgroup_.OomKills() - attempt_->oom_before;
+  if (status == Status::kError && oom_kills > 0) {
+    status = Status::kOom;
+    type = "out_of_memory";
+    message = "killed for using more than " + std::to_string(create_.memory_mib) + " MiB";
+  }
+  // The check after each run: nothing left over but the runtime's own process, and memory back.
+  const int own_processes = create_.runtime == Runtime::kPython3 ? 1 : 0;
+  std::string unfit;
+  if (cgroup_.CountProcesses() != own_processes) unfit = "processes were left behind";
+  else if (create_.runtime == Runtime::kPython3 && !runtime_) unfit = "its process ended";
+  else if (cgroup_.HeldMemoryBytes() > (std::int64_t{create_.memory_mib} << 20) / 8 * 7) unfit = "memory was not given back";
+  else if (status == Status::kOom || status == Status::kTimeout) unfit = "it was killed";
+  else if (attempt_->too_large) unfit = "it was killed";
+
+  const std::int64_t now = MonotonicMicros();
+  started_us = std::clamp(started_us, attempt_->received_us, now);  // a runtime in user code's hands may lie
+  ended_us = std::clamp(ended_us, started_us, now);
+  Ended ended;
+  ended.id = attempt_->run.id;
+  ended.attempt = attempt_->run.attempt;
+  ended.status = status;
+  ended.error_type = type.substr(0, kMaxIdentifierBytes);
+  ended.error_message = message.substr(0, kMaxErrorMessageBytes);
+  if (status == Status::kOk) ended.output = std::move(output);
+  ended.log_bytes = log_tail_.total_bytes();
+  ended.log_tail = log_tail_.Take();
+  ended.start_us = started_us - attempt_->received_us;
+  ended.run_us = ended_us - started_us;
+  ended.cpu_us = std::max<std::int64_t>(0, cgroup_.CpuMicros() - attempt_->cpu_before_us);
+  ended.memory_peak_bytes = cgroup_.MemoryPeakBytes();
+  ended.reusable = unfit.empty();
+  ended.total_us = MonotonicMicros() - attempt_->received_us;
+  out.emplace_back(std::move(ended));
+  attempt_.reset();
+  wake_at_us_.reset();
+  output_.Reset();
+  if (create_.runtime == Runtime::kNative) log_.Reset();
+  if (unfit.empty()) state_ = State::kIdle;
+  else Die(std::move(unfit), out);
+}
+
+void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
+  exit_status_ = wait_status;
+  native_pid_ = -1;
+  if (state_ == State::kDying) {
+    TryReap(out);
+    return;
+  }
+  if (create_.runtime == Runtime::kPython3 && runtime_) RuntimeMessages(out);  // an answer may have come just before
+  runtime_.Reset();
+  if (state_ == State::kDying) return;
+  if (!attempt_) {
+    DrainLog();
+    Die(state_ == State::kStarting ? "its runtime did not start: " + log_tail_.Take() : "its process ended: " + DescribeExit(wait_status).message, out);
+    return;
+  }
+  const std::int64_t now = MonotonicMicros();
+  if (create_.runtime == Runtime::kPython3) {
+    auto [type, message] = DescribeExit(wait_status);
+    Finish(Status::kError, std::move(type), std::move(message), {}, attempt_->received_us, now, out);
+    return;
+  }
+  ReadOutput();
+  const std::int64_t started_us = launch_->start_us != 0 ? launch_->start_us : now;
+  if (attempt_->too_large) {
+    Finish(Status::kError, "result_too_large", "the limit is " + std::to_string(kMaxOutputBytes) + " bytes", {}, started_us, now, out);
+  } else if (launch_->error != 0) {
+    Finish(Status::kError, "exec", std::string(launch_->step) + " " + create_.handler + ": " + std::strerror(launch_->error), {}, now, now, out);
+  } else if (wait_status != 0) {
+    auto [type, message] = DescribeExit(wait_status);
+    Finish(Status::kError, std::move(type), std::move(message), {}, started_us, now, out);
+  } else {
+    Finish(Status::kOk, {}, {}, std::move(attempt_->output), started_us, now, out);
+  }
+}
+
+void Container::Tick(std::int64_t now_us, std::vector<Message>& out) {
+  if (!wake_at_us_ || now_us < *wake_at_us_) return;
+  wake_at_us_.reset();
+  switch (state_) {
+    case State::kStarting: Die("its runtime did not start in time", out); break;
+    case State::kDying: TryReap(out); break;
+    case State::kRunning: {
+      const std::int64_t started_us = launch_ != nullptr && launch_->start_us != 0 ? launch_->start_us : attempt_->received_us;
+      const std::string message = "killed after " + std::to_string(attempt_->run.timeout_ms) + " ms";
+      cgroup_.Kill();
+      Finish(Status::kTimeout, "timeout", message, {}, started_us, now_us, out);
+      break;
+    }
+    case State::kIdle:
+    case State::kGone: break;
+  }
+}
+
+void Container::Remove(const std::string& reason, std::vector<Message>& out) { Die(reason, out); }
+
+void Container::Die(std::string reason, std::vector<Message>& out) {
+  if (state_ == State::kDying || state_ == State::kGone) return;
+  state_ = State::kDying;
+  death_reason_ = std::move(reason);
+  attempt_.reset();
+  runtime_.Reset();
+  log_.Reset();
+  output_.Reset();
+  to_runtime_.clear();
+  cgroup_.Kill();
+  if (holder_.pid > 0) syscall(SYS_pidfd_send_signal, holder_.pidfd.get(), SIGKILL, nullptr, 0);
+  TryReap(out);
+}
+
+void Container::HolderExited(std::vector<Message>& out) {
+  holder_.pid = -1;
+  if (state_ != State::kDying) Die("its holder ended", out);
+  else TryReap(out);
+}
+
+void Container::TryReap(std::vector<Message>& out) {
+  if (state_ != State::kDying) return;
+  if (holder_.pid > 0 || !cgroup_.Remove()) {
+    wake_at_us_ = MonotonicMicros() + kReapRetryMicros;
+    return;
+  }
+  wake_at_us_.reset();
+  state_ = State::kGone;
+  out.emplace_back(ContainerGone{death_reason_});
+}
+
+}  // namespace hearth::guest

@@ -1,0 +1,114 @@
+// One container of one function version: its holder, its cgroup, its runtime process, and the attempt it runs.
+// A state machine stepped by the agent's loop; what the executor must hear is appended to `out`.
+//
+//   kStarting ──ready──▶ kIdle ◀──▶ kRunning      any ──▶ kDying ──all processes reaped, cgroup removed──▶ gone
+#pragma once
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "guest/agent/cgroup.h"
+#include "guest/agent/fields.h"
+#include "guest/agent/log_tail.h"
+#include "guest/agent/sandbox.h"
+#include "guest/agent/sys.h"
+#include "guest/agent/zygote.h"
+#include "schemas/guest.h"
+
+namespace hearth::guest {
+
+constexpr std::int64_t kStartTimeoutMicros = 10'000'000;  // of a runtime process until it is ready
+constexpr std::int64_t kReapRetryMicros = 5'000;
+constexpr uid_t kFirstContainerId = 10'000;
+constexpr std::size_t kMaxEnvironmentEntries = 256;
+
+// What every container needs from the agent.
+struct Services {
+  std::string seccomp_program;
+  Zygote* zygote = nullptr;  // null: python3 is not available
+  std::string cgroup_parent;
+};
+
+class Container {
+ public:
+  enum class Source : std::uint8_t { kRuntime, kLog, kOutput };
+
+  // Makes namespaces, cgroup and, for python3, asks for the process. A native container is idle at once.
+  static Result<std::unique_ptr<Container>> Make(const Services& services, std::uint32_t number, const Create& create,
+                                                 const std::string& code_layer, std::vector<Message>& out);
+  ~Container();
+  Container(const Container&) = delete;
+  Container& operator=(const Container&) = delete;
+
+  // Descriptors to wait for, with what they are.
+  void AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const;
+  void Readable(Source source, std::vector<Message>& out);
+
+  // Legal only when idle(); anything else is refused with an Ended of status kError.
+  void Start(Run run, std::int64_t received_us, std::vector<Message>& out);
+  void Remove(const std::string& reason, std::vector<Message>& out);
+  void Tick(std::int64_t now_us, std::vector<Message>& out);
+  void ProcessExited(int wait_status, std::vector<Message>& out);  // the interpreter, or the native attempt
+  void HolderExited(std::vector<Message>& out);
+
+  [[nodiscard]] std::optional<std::int64_t> wake_at_us() const { return wake_at_us_; }
+  [[nodiscard]] pid_t holder_pid() const { return holder_.pid; }
+  [[nodiscard]] pid_t native_pid() const { return native_pid_; }
+  [[nodiscard]] bool idle() const { return state_ == State::kIdle; }
+  [[nodiscard]] bool gone() const { return state_ == State::kGone; }
+
+ private:
+  enum class State : std::uint8_t { kStarting, kIdle, kRunning, kDying, kGone };
+  struct Attempt {
+    Run run;
+    std::int64_t received_us = 0;
+    std::int64_t cpu_before_us = 0;
+    std::int64_t oom_before = 0;
+    std::string output;       // native: what came so far
+    bool too_large = false;
+  };
+
+  Container(const Services& services, std::uint32_t number, Create create, Holder holder, Cgroup cgroup);
+
+  [[nodiscard]] uid_t id() const { return kFirstContainerId + number_ % 50'000; }
+  [[nodiscard]] std::map<std::string, std::string> BaseEnvironment() const;
+  Result<void> StartPython();
+  Result<void> StartNative();
+  void RuntimeMessages(std::vector<Message>& out);
+  void ReadOutput();
+  void DrainLog();
+  void FlushRuntime(std::vector<Message>& out);
+  void Finish(Status status, std::string type, std::string message, std::string output, std::int64_t started_us,
+              std::int64_t ended_us, std::vector<Message>& out);
+  void Die(std::string reason, std::vector<Message>& out);
+  void TryReap(std::vector<Message>& out);
+
+  const Services& services_;
+  std::uint32_t number_;
+  Create create_;
+  Holder holder_;
+  Cgroup cgroup_;
+  Launch* launch_ = nullptr;   // shared with native children
+  Fd runtime_;                 // python3: the run socket
+  Fd log_;
+  Fd output_;                  // native: stdout of the attempt
+  FieldsReader messages_;
+  std::string to_runtime_;     // not yet taken by the run socket
+  LogTail log_tail_;
+  State state_ = State::kStarting;
+  std::optional<Attempt> attempt_;
+  std::optional<std::int64_t> wake_at_us_;
+  std::optional<int> exit_status_;
+  pid_t native_pid_ = -1;
+  std::string death_reason_;
+};
+
+}  // namespace hearth::guest

@@ -1,0 +1,54 @@
+// What makes a container: a holder process that is PID 1 of fresh namespaces with the container's file system, and the
+// steps by which a process enters them and gives up its rights. The holder lives outside the container's cgroup and
+// under a uid of its own, so that user code can neither kill nor read it, and killing the cgroup leaves it standing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "guest/agent/sys.h"
+
+namespace hearth::guest {
+
+// Folders of the agent's own root, made at boot.
+constexpr const char* kRuntimeRoot = "/runtime";      // the squashfs
+constexpr const char* kCodeRoot = "/codes";           // tmpfs
+constexpr const char* kDeviceRoot = "/devices";       // the few device nodes of a container
+constexpr const char* kMountPoint = "/container";     // empty; each holder mounts its root there, in its own namespace
+constexpr const char* kCgroupRoot = "/sys/fs/cgroup";
+
+constexpr std::int64_t kMaxTmpBytes = 512LL << 20;
+constexpr int kMaxTmpFiles = 65'536;
+constexpr int kMaxOpenFiles = 1024;
+
+struct Holder {
+  pid_t pid = -1;
+  Fd pidfd;
+};
+
+// Starts the holder and waits until its file system stands (milliseconds; at most 5 s).
+Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes);
+
+// Written by the child into memory shared with the agent.
+struct Launch {
+  std::int64_t start_us = 0;   // monotonic clock, just before exec
+  std::int32_t error = 0;      // errno of the step that failed, or 0
+  char step[32] = {};
+};
+
+struct Command {
+  std::string path;
+  std::vector<std::string> environment;  // NAME=value
+  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
+};
+
+// Forks a child of the agent into the holder's namespaces and the cgroup, as uid and gid `id`, without any right, under
+// the seccomp program, and executes the command in /code. What goes wrong after the fork is in `launch`.
+Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
+                    const Command& command, Launch* launch);
+
+}  // namespace hearth::guest

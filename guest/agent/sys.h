@@ -1,0 +1,55 @@
+// Small pieces over system calls: an owned file descriptor, whole-file reads and writes, the guest's clock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/base/result.h"
+
+namespace hearth::guest {
+
+// Owns a file descriptor; closes it.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) Reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  ~Fd() { Reset(); }
+
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void Reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+struct Pair {
+  Fd ours;    // non-blocking
+  Fd theirs;  // blocking, for the runtime
+};
+
+// "what: strerror(errno)".
+[[nodiscard]] std::unexpected<Error> FailErrno(std::string_view what);
+
+Result<Pair> MakePipe();                 // ours reads, theirs writes; both close on exec
+Result<Pair> MakeSocketPair(int type);   // both directions; close on exec
+Result<Fd> MakeSealedFile(std::string_view bytes);  // read-only for ever, positioned at the start
+
+Result<void> WriteFile(const std::string& path, std::string_view text);  // existing file, one write (cgroup, proc)
+Result<std::string> ReadFile(const std::string& path);                   // at most 64 KiB
+
+// The number after "key " in a file of such lines (memory.events, cpu.stat); 0 where it is absent.
+std::int64_t ReadKeyed(const std::string& path, std::string_view key);
+
+std::int64_t MonotonicMicros();
+std::int64_t WallMicros();
+std::string RandomHex(std::size_t bytes);  // from the kernel's generator
+
+}  // namespace hearth::guest

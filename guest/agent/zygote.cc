@@ -1,0 +1,78 @@
+#include "guest/agent/zygote.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "guest/agent/fields.h"
+#include "guest/agent/sandbox.h"
+
+namespace hearth::guest {
+
+Result<Zygote> Zygote::Start(const std::string& seccomp_program) {
+  auto control = MakeSocketPair(SOCK_SEQPACKET);
+  if (!control) return std::unexpected(control.error());
+  auto filter = MakeSealedFile(seccomp_program);
+  if (!filter) return std::unexpected(filter.error());
+  const pid_t pid = fork();
+  if (pid < 0) return FailErrno("fork");
+  if (pid == 0) {
+    // Above 4 first: either could be 3 or 4 itself.
+    const int control_fd = fcntl(control->theirs.get(), F_DUPFD, 10);
+    const int filter_fd = fcntl(filter->get(), F_DUPFD, 10);
+    dup2(control_fd, 3);
+    dup2(filter_fd, 4);
+    close_range(5, ~0U, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (chroot(kRuntimeRoot) != 0 || chdir("/") != 0) _exit(126);
+    const char* const arguments[] = {"/usr/bin/python3", "-I", "-B", "/usr/lib/hearth/python3/zygote.py", nullptr};
+    const char* const environment[] = {"LANG=C.UTF-8", "PATH=/usr/bin", nullptr};
+    execve(arguments[0], const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
+    _exit(127);
+  }
+  return Zygote(pid, std::move(control->ours));
+}
+
+Result<void> Zygote::Fork(const std::vector<std::string_view>& fields, const std::vector<int>& fds) {
+  std::string bytes = EncodeFields(fields);
+  iovec part{bytes.data(), bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(8 * sizeof(int))> space{};
+  if (fds.size() > 8) std::abort();
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = space.data();
+  message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+  std::memcpy(CMSG_DATA(head), fds.data(), fds.size() * sizeof(int));
+  if (sendmsg(control_.get(), &message, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) return FailErrno("zygote");
+  return {};
+}
+
+Result<std::vector<ZygoteReport>> Zygote::Receive() {
+  std::vector<ZygoteReport> reports;
+  std::array<char, 256> packet{};
+  for (;;) {
+    const ssize_t n = recv(control_.get(), packet.data(), packet.size(), 0);
+    if (n < 0 && errno == EAGAIN) return reports;
+    if (n <= 0) return Fail(Code::kUnavailable, "the python3 zygote is gone");
+    FieldsReader reader;
+    if (!reader.Feed({packet.data(), static_cast<std::size_t>(n)})) return Fail(Code::kInternal, "the python3 zygote speaks nonsense");
+    const auto fields = reader.Next();
+    if (!fields || fields->size() != 2) return Fail(Code::kInternal, "the python3 zygote speaks nonsense");
+    reports.push_back({static_cast<std::uint32_t>(std::strtoul((*fields)[0].c_str(), nullptr, 10)), std::atoi((*fields)[1].c_str())});
+  }
+}
+
+}  // namespace hearth::guest

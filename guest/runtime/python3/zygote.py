@@ -1,0 +1,267 @@
+"""The python3 runtime: an interpreter that is started once and forked into each container.
+
+The agent (guest/agent/zygote.cc) sends one packet per container with four descriptors: the holder whose namespaces the
+child enters, cgroup.procs, the run socket, the log pipe. The child gives up every right before user code is loaded,
+and then answers run requests on the run socket. Messages are those of guest/agent/fields.h.
+"""
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x4000000, 0x8000000, 0x20000000, 0x40000000
+PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 22, 24, 38
+SECCOMP_MODE_FILTER = 2
+EINVAL = 22
+MAX_OUTPUT_BYTES = 1 << 20
+MAX_ERROR_MESSAGE_BYTES = 4 << 10
+MAX_OPEN_FILES = 1024
+MAX_FILE_BYTES = 512 << 20
+RUN_FD = 3
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class SockFprog(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def check(result, what):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), what)
+
+
+def encode(*fields):
+    raw = [field if isinstance(field, bytes) else str(field).encode("utf-8", "backslashreplace") for field in fields]
+    body = struct.pack("<I", len(raw)) + b"".join(struct.pack("<I", len(field)) + field for field in raw)
+    return struct.pack("<I", len(body)) + body
+
+
+def decode(body):
+    (count,) = struct.unpack_from("<I", body)
+    fields, at = [], 4
+    for _ in range(count):
+        (size,) = struct.unpack_from("<I", body, at)
+        fields.append(bytes(body[at + 4:at + 4 + size]))
+        at += 4 + size
+    return fields
+
+
+def read_exactly(size):
+    data = bytearray(size)
+    view, got = memoryview(data), 0
+    while got < size:
+        n = os.readv(RUN_FD, [view[got:]])
+        if n == 0:
+            os._exit(0)  # the agent let the container go
+        got += n
+    return data
+
+
+def send(*fields):
+    view = memoryview(encode(*fields))
+    while view:
+        view = view[os.write(RUN_FD, view):]
+
+
+class Context:
+    """What a handler learns about its invocation."""
+
+    __slots__ = ("invocation_id", "function", "version", "attempt", "deadline_ms", "memory_mib", "traceparent", "content_type")
+
+    def remaining_ms(self):
+        """Milliseconds until the invocation is killed."""
+        return max(0, self.deadline_ms - time.time_ns() // 1_000_000)
+
+
+def decode_event(data):
+    """JSON where the input is JSON, else text, else bytes. No input is None."""
+    if not data:
+        return None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
+
+def encode_output(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, str):
+        return value.encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def flush():
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # user code may have put anything there
+            pass
+
+
+def load(handler):
+    module, _, name = handler.rpartition(".")
+    if not module:
+        raise ImportError(f"handler '{handler}' is not of the form module.function")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except AttributeError as error:
+        raise ImportError(str(error)) from error
+    if not callable(function):
+        raise ImportError(f"handler '{handler}' is not callable")
+    return function
+
+
+def describe(error):
+    text = str(error).encode("utf-8", "backslashreplace")[:MAX_ERROR_MESSAGE_BYTES]
+    return type(error).__name__, text.decode("utf-8", "ignore")
+
+
+def leave(error):
+    """sys.exit() in user code ends the process, as it says."""
+    flush()
+    code = error.code
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr, flush=True)
+        code = 1
+    os._exit((code or 0) & 0xFF)
+
+
+def serve(handler, function_name, version, memory_mib):
+    function = failure = None
+    try:
+        function = load(handler)
+    except SystemExit as error:
+        leave(error)
+    except BaseException as error:
+        traceback.print_exc()
+        failure = ("ImportError", ": ".join(describe(error)) if not isinstance(error, ImportError) else describe(error)[1])
+    while True:
+        (size,) = struct.unpack("<I", read_exactly(4))
+        _, invocation, attempt, deadline, content_type, traceparent, data = decode(read_exactly(size))
+        context = Context()
+        context.invocation_id = invocation.decode()
+        context.function, context.version, context.memory_mib = function_name, version, memory_mib
+        context.attempt, context.deadline_ms = int(attempt), int(deadline)
+        context.content_type = content_type.decode("utf-8", "replace")
+        context.traceparent = traceparent.decode("utf-8", "replace")
+        status, error_type, message, output = "ok", "", "", b""
+        event = decode_event(data)
+        started = time.monotonic_ns()
+        try:
+            if failure:
+                status, (error_type, message) = "error", failure
+            else:
+                output = encode_output(function(event, context))
+        except SystemExit as error:
+            leave(error)
+        except BaseException as error:
+            traceback.print_exc()
+            status, (error_type, message) = "error", describe(error)
+        ended = time.monotonic_ns()
+        del event
+        flush()
+        if len(output) > MAX_OUTPUT_BYTES:
+            status, error_type, message = "error", "result_too_large", f"{len(output)} bytes, the limit is {MAX_OUTPUT_BYTES}"
+            output = b""
+        send(status, started // 1000, ended // 1000, error_type, message, output)
+
+
+def become(fields, fds, seccomp_program):
+    """Enters the container and runs its function. Never returns."""
+    holder, procs, run, log = fds
+    uid, handler, function_name, version, memory_mib = int(fields[1]), *(field.decode() for field in fields[2:6])
+    os.write(procs, b"0")
+    check(libc.setns(holder, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET), "setns")
+    os.setsid()
+    os.chdir("/code")
+    run, log = (os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate((run, log)))
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.dup2(run, RUN_FD, inheritable=False)
+    os.closerange(RUN_FD + 1, 65536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    check(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "dumpable")  # else /proc/self belongs to root
+    check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no-new-privileges")
+    program = SockFprog(len(seccomp_program) // 8, ctypes.cast(ctypes.c_char_p(seccomp_program), ctypes.c_void_p))
+    check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
+    os.environ.clear()
+    names = fields[6:]
+    for name, value in zip(names[0::2], names[1::2]):
+        os.environb[name] = value
+    sys.path.insert(0, "/code")
+    sys.argv = [handler]
+    sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
+    sys.stderr.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
+    # A process that user code forks must not answer in our name.
+    os.register_at_fork(after_in_child=lambda: os.close(RUN_FD))
+    send("ready")
+    serve(handler, function_name, int(version), int(memory_mib))
+
+
+def main():
+    control = socket.socket(fileno=3)
+    seccomp_program = os.read(4, 1 << 16)
+    os.close(4)
+    own_pidfd = os.pidfd_open(os.getpid())
+    for capability in range(64):  # no child may ever have one; this process keeps those it needs
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 and ctypes.get_errno() != EINVAL:
+            raise OSError(ctypes.get_errno(), "drop capabilities")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    children = {}  # pidfd -> (pid, container)
+    waiter = select.poll()
+    waiter.register(control, select.POLLIN)
+    gc.collect()
+    gc.freeze()
+    while True:
+        for fd, _ in waiter.poll():
+            if fd != control.fileno():
+                pid, container = children.pop(fd)
+                waiter.unregister(fd)
+                os.close(fd)
+                control.send(encode(container, os.waitpid(pid, 0)[1]))
+                continue
+            packet, fds, _, _ = socket.recv_fds(control, 1 << 17, 4)
+            if not packet:
+                return
+            fields = decode(packet[4:])
+            check(libc.setns(fds[0], CLONE_NEWPID), "setns pid")
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    become(fields, fds, seccomp_program)
+                except BaseException:
+                    traceback.print_exc()
+                    flush()
+                finally:
+                    os._exit(71)
+            check(libc.setns(own_pidfd, CLONE_NEWPID), "setns pid back")
+            for used in fds:
+                os.close(used)
+            pidfd = os.pidfd_open(pid)
+            children[pidfd] = (pid, fields[0])
+            waiter.register(pidfd, select.POLLIN)
+
+
+if __name__ == "__main__":
+    main()

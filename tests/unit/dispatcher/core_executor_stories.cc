@@ -1,0 +1,268 @@
+// Stories about executors: credit, health, leases, lost links, warmth, the directory.
+#include "tests/unit/dispatcher/core_stories.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+using Kind = Trace::Kind;
+using link::NackReason;
+using link::Outcome;
+
+class Executors : public CoreStory {
+ protected:
+  link::Slot Container(const std::string& user, const std::string& instance, link::SlotState state = link::SlotState::kIdle) {
+    link::Slot slot;
+    slot.user = UserId(user);
+    slot.instance = InstanceId(instance);
+    slot.container = ContainerId(instance + "/1");
+    slot.function = FunctionName("sum");
+    slot.version = 1;
+    slot.state = state;
+    slot.memory_mib = 128;
+    return slot;
+  }
+};
+
+TEST_F(Executors, CreditIsNeverExceeded) {
+  Connect("e1", 2);
+  Own("std/0");
+  Forget();
+  for (std::int64_t offset = 0; offset < 5; ++offset) Receive("std/0", offset);
+  auto execs = Execs();
+  ASSERT_EQ(execs.size(), 2U);
+  Forget();
+  Done("e1", execs[0].second.ref);
+  EXPECT_EQ(ExpectExec("e1", 2).ref.offset, 2);
+  Beat("e1", 3);   // another dispatcher holds one there
+  Done("e1", execs[1].second.ref);
+  ExpectNoExec();
+}
+
+TEST_F(Executors, EveryHeartbeatIsAnsweredWithItsOwnTime) {
+  Connect("e1");
+  Forget();
+  link::Heartbeat heartbeat;
+  heartbeat.sequence = 41;
+  heartbeat.sent_mono_us = 777;
+  heartbeat.credit = 4;
+  Step(ExecutorMessage{ExecutorId("e1"), heartbeat});
+  const auto acks = Sent<link::HeartbeatAck>();
+  ASSERT_EQ(acks.size(), 1U);
+  EXPECT_EQ(acks[0].second.sequence, 41U);
+  EXPECT_EQ(acks[0].second.sent_mono_us, 777);
+}
+
+TEST_F(Executors, ASuspectGetsNothingNew) {
+  Connect("e1");
+  Own("std/0");
+  Pass(700);
+  Forget();
+  Receive("std/0", 0);
+  ExpectNoExec();
+  Beat("e1");
+  ExpectExec("e1", 0);
+}
+
+TEST_F(Executors, ABusyOneIsLeftAloneForAMomentAndAnotherOneAsked) {
+  Connect("e1");
+  Connect("e2");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  auto execs = Execs();
+  ASSERT_EQ(execs.size(), 1U);
+  const std::string first = execs[0].first.str();
+  Forget();
+  Nack(first, execs[0].second.ref, NackReason::kBusy);
+  const auto again = ExpectExec(first == "e1" ? "e2" : "e1", 0);
+  EXPECT_EQ(again.ref.attempt, 2);
+  EXPECT_EQ(again.try_number, 1) << "a refusal is not a try";
+}
+
+TEST_F(Executors, ADrainingOneGetsNothing) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  Nack("e1", ExpectExec("e1", 0).ref, NackReason::kDraining);
+  ExpectNoExec();
+  Connect("e2");
+  Report("e2", "std/0", 1, {});
+  ExpectExec("e2", 0);
+}
+
+TEST_F(Executors, ALostLinkIsNotALostAttempt) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  Disconnect("e1");
+  Pass(5'000);
+  ExpectNoExec();
+  Forget();
+  Connect("e1");
+  ASSERT_EQ(Fences("std/0").size(), 1U);
+  EXPECT_EQ(Fences("std/0")[0].second.epoch, 1) << "the same epoch: only to learn";
+  Report("e1", "std/0", 1, {ref});
+  ExpectNoExec();
+  Done("e1", ref);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Executors, WhatFinishedWhileTheLinkWasDownCounts) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  Disconnect("e1");
+  Connect("e1");
+  Report("e1", "std/0", 1, {}, {MakeDone(ref, Outcome::kPublished, Status::kOk)});
+  EXPECT_EQ(Numbers().complete, 1);
+  EXPECT_EQ(Sent<link::DoneAck>().size(), 1U);
+}
+
+TEST_F(Executors, AnExecThatNeverArrivedIsSentAgain) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  ExpectExec("e1", 0);
+  Disconnect("e1");
+  Connect("e1");
+  Report("e1", "std/0", 1, {});
+  EXPECT_TRUE(Traced(Kind::kLostPlacement, "never_arrived"));
+  EXPECT_EQ(ExpectExec("e1", 0).ref.attempt, 2);
+}
+
+TEST_F(Executors, ARebornExecutorHasLostWhatItRan) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  ExpectExec("e1", 0);
+  Disconnect("e1");
+  Connect("e1", 8, "second");
+  ExpectNoExec();
+  Report("e1", "std/0", 1, {});
+  EXPECT_TRUE(Traced(Kind::kLostPlacement, "executor_died"));
+  ExpectExec("e1", 0);
+}
+
+TEST_F(Executors, AfterItsLeaseTheWorkRunsElsewhere) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto lost = ExpectExec("e1", 0).ref;
+  Disconnect("e1");
+  Connect("e2");
+  Report("e2", "std/0", 1, {});
+  PassAlive(24'900, {"e2"});
+  ExpectNoExec();
+  PassAlive(300, {"e2"});
+  EXPECT_TRUE(Traced(Kind::kLostPlacement, "lease_over"));
+  EXPECT_EQ(All<DirectoryDropExecutor>().size(), 1U);
+  const auto exec = ExpectExec("e2", 0);
+  EXPECT_EQ(exec.ref.attempt, 2);
+  EXPECT_EQ(exec.try_number, 1);
+  Done("e1", lost);
+  EXPECT_EQ(Numbers().complete, 0) << "an executor that is gone says nothing";
+  Done("e2", exec.ref);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Executors, WhatAnotherOnePublishedFirstIsTheResult) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto first = ExpectExec("e1", 0).ref;
+  Connect("e2");
+  Report("e2", "std/0", 1, {});
+  Forget();
+  PassAlive(26'000, {"e2"});   // e1 is frozen, its link is up
+  const auto second = ExpectExec("e2", 0).ref;
+  Done("e1", first);
+  EXPECT_EQ(Numbers().complete, 1);
+  Done("e2", second);
+  EXPECT_EQ(Numbers().complete, 1);
+  EXPECT_EQ(Numbers().placed, 0);
+}
+
+TEST_F(Executors, TheOneWithTheIdleContainerIsChosen) {
+  Connect("e1");
+  Connect("e2");
+  Connect("e3");
+  Own("std/0");
+  for (const char* warm : {"e1", "e2", "e3"}) {
+    const std::string user = std::string("user-of-") + warm;
+    Deploy(user, "sum");
+    Step(ExecutorMessage{ExecutorId(warm), link::SlotReport{{Container(user, "m-" + user)}}});
+    Forget();
+    Receive("std/0", warm[1] - '0', {.user = user});
+    EXPECT_TRUE(Traced(Kind::kPlaced, "path"));
+    ExpectExec(warm, warm[1] - '0');
+  }
+}
+
+TEST_F(Executors, AnIdleContainerIsPromisedOnce) {
+  Connect("e1", 8, "first", {Container("ada", "m1")});
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  Receive("std/0", 1);
+  std::vector<StartPath> paths;
+  for (const Trace& trace : All<Trace>()) {
+    if (trace.kind == Kind::kPlaced) paths.push_back(trace.path);
+  }
+  EXPECT_EQ(paths, (std::vector<StartPath>{StartPath::kContainer, StartPath::kPool}));
+}
+
+TEST_F(Executors, TheDirectoryIsWrittenForOurUsersWithTheEpochAsFence) {
+  Connect("e1", 8, "first", {Container("ada", "m1"), Container("bob", "m2")});
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  ASSERT_EQ(All<LoadUser>().size(), 1U);
+  EXPECT_EQ(All<LoadUser>()[0].user, UserId("ada"));
+  ASSERT_EQ(All<DirectoryWrite>().size(), 1U) << "what was known before the user was seen";
+  EXPECT_EQ(All<DirectoryWrite>()[0].fence, 1);
+  Forget();
+  Step(ExecutorMessage{ExecutorId("e1"), link::SlotReport{{Container("ada", "m1", link::SlotState::kBusy), Container("bob", "m2")}}});
+  ASSERT_EQ(All<DirectoryWrite>().size(), 1U);
+  EXPECT_EQ(All<DirectoryWrite>()[0].slot.user, UserId("ada"));
+  Forget();
+  Receive("std/0", 1);
+  EXPECT_TRUE(All<LoadUser>().empty()) << "once";
+}
+
+TEST_F(Executors, WhatRedisRemembersWronglyIsRemovedThere) {
+  Connect("e1", 8, "first", {Container("ada", "m1")});
+  Own("std/0");
+  Receive("std/0", 0);
+  Forget();
+  Step(UserLoaded{UserId("ada"),
+                  {{ExecutorId("e1"), Container("ada", "m1")}, {ExecutorId("e1"), Container("ada", "m9")},
+                   {ExecutorId("e7"), Container("ada", "m8")}}});
+  const auto writes = All<DirectoryWrite>();
+  ASSERT_EQ(writes.size(), 1U);
+  EXPECT_EQ(writes[0].slot.instance, InstanceId("m9"));
+  EXPECT_EQ(writes[0].slot.state, link::SlotState::kGone);
+}
+
+TEST_F(Executors, AnOverdueAttemptIsAskedFor) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  ExpectExec("e1", 0);
+  PassAlive(64'000);
+  ASSERT_EQ(Fences("std/0").size(), 1U);
+  Report("e1", "std/0", 1, {});
+  EXPECT_EQ(Execs().size(), 1U);
+}
+
+}  // namespace
+}  // namespace hearth::dispatcher

@@ -1,0 +1,225 @@
+// Stories about refusals, retries, poison, and records that cannot be delivered.
+#include "tests/unit/dispatcher/core_stories.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+using Kind = Trace::Kind;
+using link::Outcome;
+
+class Failures : public CoreStory {
+ protected:
+  Failures() {
+    Connect("e1", 100);
+    Own("std/0");
+    Forget();
+  }
+  Status StatusOf(const Produce& produce) const {
+    return ParseStatus(HeaderOf(produce.record, "hearth-status")).value_or(Status::kOk);
+  }
+};
+
+TEST_F(Failures, AnUnknownFunctionIsAwaitedForAMomentThenRejected) {
+  Receive("std/0", 0, {.function = "nope", .reply_to = "mine.replies"});
+  EXPECT_TRUE(All<Produce>().empty());
+  PassAlive(1100);
+  const auto reply = ExpectProduce("mine.replies");
+  EXPECT_EQ(StatusOf(reply), Status::kRejected);
+  EXPECT_EQ(HeaderOf(reply.record, "hearth-id"), "i0");
+  EXPECT_EQ(Numbers().complete, 0) << "not before the reply is durable";
+  Delivered(reply);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Failures, AFunctionThatWasJustDeployedRuns) {
+  Receive("std/0", 0, {.function = "fresh"});
+  PassAlive(100);
+  Forget();
+  Deploy("ada", "fresh");
+  ExpectExec("e1", 0);
+}
+
+TEST_F(Failures, ARemovedFunctionRunsNoMore) {
+  Step(FunctionRemoved{UserId("ada"), FunctionName("sum")});
+  Receive("std/0", 0);
+  PassAlive(1100);
+  ExpectNoExec();
+  EXPECT_EQ(StatusOf(ExpectProduce("hearth.reply")), Status::kRejected);
+}
+
+TEST_F(Failures, AReplyTopicThatIsNotAllowedGoesToTheDeadLetters) {
+  Receive("std/0", 0, {.reply_to = "somebody.elses"});
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "reply_topic_not_allowed");
+  EXPECT_EQ(dead.record.value, "1+1");
+  EXPECT_EQ(dead.record.key, "key");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-fn"), "sum");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-offset"), "0");
+}
+
+TEST_F(Failures, WhatIsNoRequestKeepsItsBytes) {
+  ReceiveRaw("std/0", 0, std::string("\x00\xff junk", 7), {{"some", "header"}});
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_EQ(dead.record.value, std::string("\x00\xff junk", 7));
+  EXPECT_EQ(HeaderOf(dead.record, "some"), "header");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "unreadable");
+  Delivered(dead);
+  EXPECT_EQ(CommitNow("std/0")->offset, 1);
+}
+
+TEST_F(Failures, AFailedDeadLetterIsNeverComplete) {
+  ReceiveRaw("std/0", 0, "junk");
+  auto dead = ExpectProduce("hearth.dead-letter");
+  for (int round = 0; round < 5; ++round) {
+    Delivered(dead, false);
+    EXPECT_EQ(Numbers().complete, 0);
+    EXPECT_TRUE(All<Produce>().empty()) << "backs off first";
+    PassAlive(100 << round);
+    dead = ExpectProduce("hearth.dead-letter");
+  }
+  Delivered(dead);
+  EXPECT_EQ(Numbers().complete, 1);
+  EXPECT_EQ(Numbers().output_failures, 5);
+}
+
+TEST_F(Failures, AReplyThatIsRefusedGoesToUndeliverable) {
+  Receive("std/0", 0, {.function = "nope"});
+  PassAlive(1100);
+  const auto reply = ExpectProduce("hearth.reply");
+  Delivered(reply, false);
+  const auto kept = ExpectProduce("hearth.undeliverable");
+  EXPECT_EQ(HeaderOf(kept.record, "hearth-undeliverable-topic"), "hearth.reply");
+  EXPECT_EQ(HeaderOf(kept.record, "hearth-id"), "i0");
+  EXPECT_EQ(Numbers().complete, 0);
+  Delivered(kept);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Failures, ExpiredOnArrival) {
+  Receive("std/0", 0, {.expires_in_ms = -1});
+  EXPECT_EQ(StatusOf(ExpectProduce("hearth.reply")), Status::kExpired);
+}
+
+TEST_F(Failures, ExpiredWhileWaiting) {
+  Deploy("ada", "one", 3, 1, 1);
+  Receive("std/0", 0, {.function = "one"});
+  ExpectExec("e1", 0);
+  Receive("std/0", 1, {.function = "one", .expires_in_ms = 500});
+  PassAlive(400);
+  EXPECT_TRUE(All<Produce>().empty());
+  PassAlive(200);
+  EXPECT_EQ(StatusOf(ExpectProduce("hearth.reply")), Status::kExpired);
+  EXPECT_EQ(Numbers().queued, 0);
+}
+
+TEST_F(Failures, ExpiredAtTheExecutor) {
+  Receive("std/0", 0, {.expires_in_ms = 500});
+  Done("e1", ExpectExec("e1", 0).ref, Outcome::kExpired, Status::kExpired);
+  EXPECT_EQ(StatusOf(ExpectProduce("hearth.reply")), Status::kExpired);
+}
+
+TEST_F(Failures, TriesBackOffAndTheLastOneIsFinal) {
+  Receive("std/0", 0);
+  auto exec = ExpectExec("e1", 0);
+  Done("e1", exec.ref, Outcome::kFailed, Status::kError);
+  EXPECT_TRUE(Traced(Kind::kRetried, "ValueError"));
+  PassAlive(700);
+  ExpectNoExec();
+  PassAlive(600);
+  exec = ExpectExec("e1", 0);
+  EXPECT_EQ(exec.try_number, 2);
+  EXPECT_FALSE(exec.final_try);
+  Done("e1", exec.ref, Outcome::kFailed, Status::kTimeout);
+  PassAlive(2900);
+  ExpectNoExec();
+  PassAlive(2200);
+  exec = ExpectExec("e1", 0);
+  EXPECT_EQ(exec.try_number, 3);
+  EXPECT_TRUE(exec.final_try);
+  Done("e1", exec.ref, Outcome::kPublished, Status::kError);
+  EXPECT_EQ(Numbers().complete, 0) << "the dead-letter copy comes first";
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-attempts"), "3");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-error"), "no such number");
+  Delivered(dead);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Failures, ATryWhoseNextWouldComeTooLateIsFinal) {
+  Receive("std/0", 0, {.expires_in_ms = 600});
+  EXPECT_TRUE(ExpectExec("e1", 0).final_try);
+}
+
+TEST_F(Failures, ThreeDeadMachinesArePoison) {
+  Receive("std/0", 0);
+  for (int death = 1; death <= 2; ++death) {
+    const auto exec = ExpectExec("e1", 0);
+    EXPECT_EQ(exec.try_number, 1) << "counted apart";
+    EXPECT_EQ(exec.ref.attempt, death);
+    Done("e1", exec.ref, Outcome::kInfrastructure, Status::kError);
+  }
+  Done("e1", ExpectExec("e1", 0).ref, Outcome::kInfrastructure, Status::kError);
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "poison");
+  Delivered(dead);
+  EXPECT_EQ(Numbers().complete, 0);
+  const auto reply = ExpectProduce("hearth.reply");
+  EXPECT_EQ(StatusOf(reply), Status::kPoison);
+  Delivered(reply);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Failures, AtMostOnceWhereOneAttemptIsAllAFunctionMayHave) {
+  Deploy("ada", "once", 1);
+  Receive("std/0", 0, {.function = "once"});
+  const auto exec = ExpectExec("e1", 0);
+  EXPECT_TRUE(exec.final_try);
+  Done("e1", exec.ref, Outcome::kInfrastructure, Status::kError);
+  ExpectNoExec();
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "attempt_lost");
+
+  Receive("std/0", 1, {.function = "once"});
+  const auto never_leased = MakeDone(ExpectExec("e1", 1).ref, Outcome::kInfrastructure, Status::kError, false);
+  Step(ExecutorMessage{ExecutorId("e1"), never_leased});
+  ExpectExec("e1", 1);   // it had no container yet, so it cannot have begun
+}
+
+TEST_F(Failures, ADoneThatComesTwiceCountsOnce) {
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  Done("e1", ref);
+  Done("e1", ref);
+  EXPECT_EQ(Numbers().complete, 1);
+  EXPECT_EQ(Sent<link::DoneAck>().size(), 2U);
+}
+
+TEST_F(Failures, ARecordThatComesTwiceCountsOnce) {
+  Receive("std/0", 0);
+  Receive("std/0", 0);
+  EXPECT_EQ(Execs().size(), 1U);
+  EXPECT_EQ(Numbers().received, 1);
+}
+
+TEST_F(Failures, AnswersForARevokedPartitionDoNoHarm) {
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  ReceiveRaw("std/0", 1, "junk");
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  Revoke("std/0");
+  Done("e1", ref);
+  Delivered(dead);
+  Receive("std/0", 2);
+  EXPECT_EQ(Numbers().received, 0);
+}
+
+TEST_F(Failures, AUserStaysWithinItsConcurrency) {
+  for (std::int64_t offset = 0; offset < 80; ++offset) Receive("std/0", offset);
+  Deploy("bob", "sum");
+  EXPECT_EQ(Execs().size(), 64U);
+  Receive("std/0", 80, {.user = "bob"});
+  EXPECT_EQ(Execs().size(), 65U) << "its neighbour is not held up";
+}
+
+}  // namespace
+}  // namespace hearth::dispatcher

@@ -1,0 +1,389 @@
+// Stories about owning partitions: epochs, adoption, commits, back-pressure, order, draining.
+#include "tests/unit/dispatcher/core_stories.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+using Kind = Trace::Kind;
+using link::Outcome;
+
+class Partitions : public CoreStory {};
+
+TEST_F(Partitions, NothingRunsBeforeTheEpochIsCommitted) {
+  Connect("e1");
+  Assign("std/0", 40, EncodeLedgerMap({6, 0, {}}).text);
+  const auto claim = LastCommit("std/0");
+  ASSERT_TRUE(claim.has_value());
+  EXPECT_TRUE(claim->sync);
+  EXPECT_EQ(claim->offset, 40);
+  EXPECT_EQ(claim->epoch, 7);
+  EXPECT_EQ(DecodeLedgerMap(claim->metadata)->epoch, 7);
+  Receive("std/0", 40);
+  PassAlive(3000);
+  ExpectNoExec();
+
+  CommitEnds("std/0");
+  ASSERT_EQ(Fences("std/0").size(), 1U);
+  EXPECT_EQ(Fences("std/0")[0].second.epoch, 7);
+  EXPECT_EQ(Fences("std/0")[0].second.committed_offset, 40);
+  ExpectNoExec();
+  Report("e1", "std/0", 7, {});
+  const auto exec = ExpectExec("e1", 40);
+  EXPECT_EQ(exec.ref, (link::AttemptRef{Part("std/0"), 40, 7, 1}));
+  EXPECT_EQ(exec.payload, "1+1");
+  EXPECT_EQ(exec.reply_to, "hearth.reply");
+  EXPECT_EQ(exec.function.handler, "main.handle");
+  EXPECT_EQ(exec.try_number, 1);
+  EXPECT_FALSE(exec.final_try);
+}
+
+TEST_F(Partitions, AFailedClaimIsTriedAgainAndNothingRunsBefore) {
+  Connect("e1");
+  Assign("std/0");
+  Receive("std/0", 0);
+  CommitEnds("std/0", false);
+  Forget();
+  PassAlive(50);
+  EXPECT_FALSE(LastCommit("std/0").has_value());
+  PassAlive(100);
+  ASSERT_TRUE(LastCommit("std/0").has_value());
+  ExpectNoExec();
+  CommitEnds("std/0");
+  Report("e1", "std/0", 1, {});
+  ExpectExec("e1", 0);
+}
+
+TEST_F(Partitions, TheSettleWindowEndsWithoutReports) {
+  Connect("e1");
+  Assign("std/0");
+  CommitEnds("std/0");
+  Receive("std/0", 0);
+  PassAlive(900);
+  ExpectNoExec();
+  PassAlive(200);
+  ExpectExec("e1", 0);
+}
+
+TEST_F(Partitions, TheNewOwnerAdoptsWhatRunsAndTakesWhatIsFinished) {
+  Connect("e1");
+  Connect("e2");
+  Assign("std/0", 10, EncodeLedgerMap({1, 5, {{0, 1}, {2, 3}}}).text);   // 11 was complete
+  CommitEnds("std/0");
+  Receive("std/0", 10);
+  Receive("std/0", 11);
+  Receive("std/0", 12);
+  const link::AttemptRef ten{Part("std/0"), 10, 2, 1};
+  const link::AttemptRef twelve{Part("std/0"), 12, 1, 2};
+  const link::AttemptRef thirteen{Part("std/0"), 13, 2, 1};
+  const link::AttemptRef fourteen{Part("std/0"), 14, 1, 1};
+  Report("e1", "std/0", 2, {ten, thirteen}, {MakeDone(twelve, Outcome::kPublished, Status::kOk)});
+  Report("e2", "std/0", 2, {}, {MakeDone(fourteen, Outcome::kPublished, Status::kOk)});
+  Receive("std/0", 13);
+  Receive("std/0", 14);
+  ExpectNoExec();
+  EXPECT_EQ(Numbers().placed, 2);
+  EXPECT_EQ(Numbers().in_flight, 2);
+  EXPECT_EQ(Numbers().complete, 3);
+  EXPECT_TRUE(Traced(Kind::kAdopted));
+  Done("e1", ten);
+  Done("e1", thirteen);
+  EXPECT_EQ(CommitNow("std/0")->offset, 15);
+}
+
+TEST_F(Partitions, AnAdoptedTryThatFailedIsRetriedNotForgotten) {
+  Connect("e1");
+  Assign("std/0");
+  CommitEnds("std/0");
+  const link::AttemptRef ref{Part("std/0"), 0, 0, 1};
+  Report("e1", "std/0", 1, {}, {MakeDone(ref, Outcome::kFailed, Status::kError)});
+  Receive("std/0", 0);
+  ExpectNoExec();
+  PassAlive(1400);
+  const auto exec = ExpectExec("e1", 0);
+  EXPECT_EQ(exec.ref.attempt, 2);
+  EXPECT_EQ(exec.try_number, 2);
+}
+
+TEST_F(Partitions, CommitsTheLowestIncompleteWithAMapOfWhatIsAbove) {
+  Connect("e1");
+  Own("std/0");
+  std::map<std::int64_t, link::AttemptRef> refs;
+  for (std::int64_t offset : {0, 1, 2, 5}) {
+    Forget();
+    Receive("std/0", offset);
+    refs[offset] = ExpectExec("e1", offset).ref;
+  }
+  Done("e1", refs[1]);
+  Done("e1", refs[2]);
+  auto commit = CommitNow("std/0");
+  ASSERT_TRUE(commit.has_value());
+  EXPECT_FALSE(commit->sync);
+  EXPECT_EQ(commit->offset, 0);
+  const auto map = DecodeLedgerMap(commit->metadata);
+  EXPECT_FALSE(map->Claims(0));
+  EXPECT_TRUE(map->Claims(1));
+  EXPECT_TRUE(map->Claims(4)) << "offsets that do not exist are complete";
+  EXPECT_FALSE(map->Claims(5));
+  CommitEnds("std/0");
+  Done("e1", refs[0]);
+  commit = CommitNow("std/0");
+  EXPECT_EQ(commit->offset, 5);
+  CommitEnds("std/0");
+  EXPECT_FALSE(CommitNow("std/0").has_value()) << "nothing changed";
+}
+
+TEST_F(Partitions, AFailedCommitIsMadeAgain) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  Done("e1", ExpectExec("e1", 0).ref);
+  ASSERT_TRUE(CommitNow("std/0").has_value());
+  CommitEnds("std/0", false);
+  EXPECT_EQ(CommitNow("std/0")->offset, 1);
+}
+
+TEST_F(Partitions, ARebalanceReplaysNothingThatIsComplete) {
+  Connect("e1");
+  Own("std/0");
+  for (std::int64_t offset = 0; offset < 6; ++offset) Receive("std/0", offset);
+  const auto execs = Execs();
+  ASSERT_EQ(execs.size(), 6U);
+  Done("e1", execs[1].second.ref);
+  Done("e1", execs[4].second.ref);
+  Forget();
+  Revoke("std/0");
+  const auto last = LastCommit("std/0");
+  ASSERT_TRUE(last.has_value());
+  EXPECT_TRUE(last->sync);
+  EXPECT_EQ(Numbers().in_flight, 0);
+  EXPECT_EQ(Numbers().placed, 0);
+  EXPECT_EQ(Numbers().partitions, 0);
+  kafka_["std/0"] = {last->offset, last->metadata};
+
+  Own("std/0");
+  Forget();
+  for (std::int64_t offset = 0; offset < 6; ++offset) Receive("std/0", offset);
+  std::vector<std::int64_t> ran;
+  for (const auto& [id, exec] : Execs()) {
+    ran.push_back(exec.ref.offset);
+    EXPECT_EQ(exec.ref.epoch, 2);
+  }
+  EXPECT_EQ(ran, (std::vector<std::int64_t>{0, 2, 3, 5}));
+}
+
+TEST_F(Partitions, ACompletionOfAnOldEpochCountsForNothing) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto old = ExpectExec("e1", 0).ref;
+  Revoke("std/0", true);
+  EXPECT_FALSE(LastCommit("std/0").has_value()) << "lost: it is somebody else's";
+  Own("std/0");
+  Receive("std/0", 0);
+  Forget();
+  Done("e1", old);
+  EXPECT_EQ(Numbers().complete, 0);
+  ASSERT_EQ(Sent<link::DoneAck>().size(), 1U) << "the executor may forget it all the same";
+  EXPECT_EQ(Sent<link::DoneAck>()[0].second.ref, old);
+}
+
+TEST_F(Partitions, AnUnreadableMapClaimsNothing) {
+  Connect("e1");
+  Assign("std/0", 7, "!! not a map !!");
+  EXPECT_EQ(LastCommit("std/0")->offset, 7);
+  EXPECT_EQ(LastCommit("std/0")->epoch, 1);
+}
+
+TEST_F(Partitions, AnExecutorThatKnowsAHigherEpochStopsUsUntilACommitProvesUs) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  Nack("e1", ref, link::NackReason::kFenced);
+  Receive("std/0", 1);
+  PassAlive(50);
+  ExpectNoExec();
+  ASSERT_EQ(LastCommit("std/0")->epoch, 2);
+  CommitEnds("std/0");
+  Forget();
+  Report("e1", "std/0", 9, {});   // still lower than what it obeys
+  ASSERT_EQ(LastCommit("std/0")->epoch, 10);
+  CommitEnds("std/0");
+  ExpectNoExec();
+  Report("e1", "std/0", 10, {});
+  ASSERT_EQ(Execs().size(), 2U);
+  EXPECT_EQ(Execs()[0].second.ref.epoch, 10);
+}
+
+TEST_F(Partitions, OneInFlightForEachOrderKey) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.order_key = "k"});
+  const auto first = ExpectExec("e1", 0).ref;
+  Receive("std/0", 1, {.order_key = "k"});
+  Receive("std/0", 2, {.order_key = "k"});
+  ExpectNoExec();
+  Receive("std/0", 3, {.order_key = "other"});
+  ExpectExec("e1", 3);
+  Done("e1", first, Outcome::kFailed, Status::kError);
+  PassAlive(500);
+  ExpectNoExec();   // the key waits for the retry in place
+  PassAlive(1000);
+  const auto second_try = ExpectExec("e1", 0).ref;
+  Done("e1", second_try);
+  Done("e1", ExpectExec("e1", 1).ref);
+  ExpectExec("e1", 2);
+}
+
+TEST_F(Partitions, OrderedKeysWaitForExecutorsThatDoNotAnswer) {
+  Connect("e1");
+  Connect("e2");
+  Assign("std/0");
+  CommitEnds("std/0");
+  Report("e1", "std/0", 1, {});
+  Receive("std/0", 0, {.order_key = "k"});
+  Receive("std/0", 1);
+  Forget();
+  PassAlive(1100);
+  ExpectExec("e1", 1);
+  PassAlive(10'000);
+  ExpectNoExec();
+  Report("e2", "std/0", 1, {});
+  EXPECT_EQ(Execs().size(), 1U);
+}
+
+TEST_F(Partitions, AFullWindowPausesIntake) {
+  Connect("e1", 0);
+  Own("std/0");
+  Forget();
+  for (std::int64_t offset = 0; offset < 24'000; ++offset) Receive("std/0", offset, {.user = "u" + std::to_string(offset % 5)});
+  EXPECT_TRUE(All<PauseIntake>().empty());
+  Receive("std/0", 24'000);
+  ASSERT_EQ(All<PauseIntake>().size(), 1U);
+  Receive("std/0", 24'001);
+  EXPECT_EQ(All<PauseIntake>().size(), 1U);
+  EXPECT_EQ(Numbers().in_flight, 24'002) << "what was fetched already is kept";
+}
+
+TEST_F(Partitions, ASlowHeadDoesNotStopIntakeWhileLittleIsOpen) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  ExpectExec("e1", 0);
+  for (std::int64_t offset = 1; offset < 30'000; ++offset) {
+    Receive("std/0", offset);
+    Done("e1", ExpectExec("e1", offset).ref);
+    ASSERT_TRUE(All<PauseIntake>().empty()) << offset;
+  }
+  EXPECT_EQ(Numbers().window_max, 30'000);
+  EXPECT_EQ(Numbers().incomplete_ranges_max, 1);
+}
+
+TEST_F(Partitions, AUserBeyondItsBoundPausesIntakeUntilHalfOfItIsGone) {
+  user_queue_limit_ = 10;
+  Start();
+  Connect("e1", 0);
+  Own("std/0");
+  Forget();
+  for (std::int64_t offset = 0; offset < 10; ++offset) Receive("std/0", offset);
+  EXPECT_TRUE(All<PauseIntake>().empty());
+  Receive("std/0", 10);
+  ASSERT_EQ(All<PauseIntake>().size(), 1U);
+  credit_["e1"] = 5;
+  Beat("e1");
+  Pass(10);
+  EXPECT_TRUE(All<ResumeIntake>().empty()) << "six still wait";
+  credit_["e1"] = 6;
+  Beat("e1");
+  Pass(10);
+  EXPECT_EQ(All<ResumeIntake>().size(), 1U);
+}
+
+TEST_F(Partitions, BytesPauseIntakeToo) {
+  Connect("e1", 64);
+  Own("std/0");
+  Deploy("ada", "slow", 3, 1, 1);
+  Forget();
+  Ask big{.function = "slow", .payload = std::string(1 << 20, 'x')};
+  std::int64_t offset = 0;
+  while (All<PauseIntake>().empty() && offset < 200) Receive("std/0", offset++, big);
+  EXPECT_EQ(offset, 64);
+  for (std::int64_t done = 0; done < 40 && All<ResumeIntake>().empty(); ++done) {
+    const auto execs = Execs();
+    ASSERT_EQ(execs.size(), 1U);
+    Forget();
+    Done("e1", execs[0].second.ref);
+  }
+  ASSERT_EQ(All<ResumeIntake>().size(), 1U);
+  EXPECT_LE(Numbers().in_flight, 32);
+}
+
+TEST_F(Partitions, DrainingPlacesNothingNewAndWaitsForWhatRuns) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  Step(DrainRequested{});
+  EXPECT_EQ(All<PauseIntake>().size(), 1U);
+  Receive("std/0", 1);
+  PassAlive(1000);
+  ExpectNoExec();
+  EXPECT_TRUE(All<DrainFinished>().empty());
+  Done("e1", ref);
+  ASSERT_EQ(All<DrainFinished>().size(), 1U);
+  EXPECT_EQ(LastCommit("std/0")->offset, 1);
+  EXPECT_TRUE(LastCommit("std/0")->sync);
+  Forget();
+  PassAlive(1000);
+  EXPECT_TRUE(All<DrainFinished>().empty()) << "once";
+}
+
+TEST_F(Partitions, DrainingEndsAtItsDeadline) {
+  Connect("e1");
+  Own("std/0");
+  Receive("std/0", 0);
+  Step(DrainRequested{});
+  PassAlive(29'000);
+  EXPECT_TRUE(All<DrainFinished>().empty());
+  PassAlive(1'100);
+  EXPECT_EQ(All<DrainFinished>().size(), 1U);
+}
+
+TEST_F(Partitions, TheSameEventsGiveTheSameEffects) {
+  const auto live = [this] {
+    now_ = Time{1'000'000'000, 1'700'000'000'000'000};
+    kafka_.clear();
+    Start();
+    Connect("e1", 3);
+    Connect("e2", 3);
+    Own("std/0");
+    Own("rt/1");
+    for (std::int64_t offset = 0; offset < 40; ++offset) {
+      const std::string user = "user" + std::to_string(offset % 7);
+      Deploy(user, "f");
+      Receive(offset % 3 == 0 ? "rt/1" : "std/0", offset, {.user = user, .function = "f"});
+      const auto execs = Execs();
+      Done(execs.back().first.str(), execs.back().second.ref,
+           offset % 2 == 0 ? Outcome::kPublished : Outcome::kFailed, offset % 2 == 0 ? Status::kOk : Status::kError);
+      Pass(37);
+    }
+    std::string story;
+    for (const Trace& trace : All<Trace>()) {
+      story += std::to_string(static_cast<int>(trace.kind)) + " " + trace.partition.topic + " " +
+               std::to_string(trace.offset) + " " + trace.executor.str() + " " + trace.constraint + "\n";
+    }
+    return story;
+  };
+  const std::string once = live();
+  EXPECT_EQ(once, live());
+  EXPECT_GT(once.size(), 1000U);
+}
+
+}  // namespace
+}  // namespace hearth::dispatcher

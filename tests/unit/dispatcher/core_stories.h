@@ -1,0 +1,264 @@
+// The language in which stories about the dispatcher's core are told: a world of partitions named "std/0", users,
+// functions and executors; what the core answers is collected and asked for by kind.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dispatcher/core/core.h"
+#include "dispatcher/core/ledger_map.h"
+#include "schemas/request.h"
+#include "schemas/result.h"
+
+namespace hearth::dispatcher {
+
+inline PartitionId Part(const std::string& name) {
+  const auto slash = name.find('/');
+  return {"hearth.invoke." + name.substr(0, slash), std::stoi(name.substr(slash + 1))};
+}
+
+struct Ask {
+  std::string user = "ada";
+  std::string function = "sum";
+  std::string id{};              // empty: "i<offset>"
+  std::string order_key{};
+  std::string reply_to{};
+  std::int64_t expires_in_ms = 0;
+  std::string payload = "1+1";
+};
+
+class CoreStory : public testing::Test {
+ protected:
+  CoreStory() { Start(); }
+
+  // A new process: forgets everything.
+  void Start() {
+    Settings settings;
+    settings.id = DispatcherId("d1");
+    settings.request_topics = {{"hearth.invoke.rt", RequestClass::kRealtime},
+                               {"hearth.invoke.std", RequestClass::kStandard},
+                               {"hearth.invoke.batch", RequestClass::kBatch}};
+    settings.reply_topics_allowed = {"mine.*"};
+    settings.user_concurrency = user_concurrency_;
+    settings.user_queue_limit = user_queue_limit_;
+    core_ = std::make_unique<Core>(settings);
+    effects_.clear();
+    Deploy("ada", "sum");
+  }
+
+  void Step(const Event& event) {
+    core_->Step(event, now_, effects_);
+    const Gauges gauges = core_->ReadGauges(now_);
+    ASSERT_EQ(gauges.received, gauges.in_flight + gauges.complete) << "I6";
+    ASSERT_GE(gauges.queued, 0);
+  }
+  void Pass(std::int64_t ms) {
+    now_.mono_us += ms * kMicrosPerMilli;
+    now_.wall_us += ms * kMicrosPerMilli;
+    Step(Tick{});
+  }
+  // Time goes by while the executors keep sending heartbeats.
+  void PassAlive(std::int64_t ms, const std::vector<std::string>& alive = {"e1"}) {
+    for (std::int64_t gone = 0; gone < ms; gone += 100) {
+      for (const auto& id : alive) Beat(id);
+      Pass(std::min<std::int64_t>(100, ms - gone));
+    }
+    for (const auto& id : alive) Beat(id);
+  }
+  [[nodiscard]] std::int64_t WallMs() const { return now_.wall_us / kMicrosPerMilli; }
+
+  void Deploy(const std::string& user, const std::string& name, std::int32_t max_attempts = 3, std::int64_t version = 1,
+              std::int32_t concurrency = 0) {
+    auto function = std::make_shared<Function>();
+    function->user = UserId(user);
+    function->name = FunctionName(name);
+    function->version = version;
+    function->code = CodeHash(std::string(64, 'a'));
+    function->handler = "main.handle";
+    function->max_attempts = max_attempts;
+    function->concurrency = concurrency;
+    Step(FunctionUpdated{function});
+  }
+
+  // ---- partitions ----
+  void Assign(const std::string& name, std::int64_t committed = 0, const std::string& metadata = "") {
+    Step(PartitionAssigned{Part(name), committed, metadata});
+  }
+  // Carries out the newest commit of the partition.
+  void CommitEnds(const std::string& name, bool ok = true) {
+    const auto commit = LastCommit(name);
+    ASSERT_TRUE(commit.has_value()) << "nothing to commit for " << name;
+    if (ok) kafka_[name] = {commit->offset, commit->metadata};
+    Step(CommitFinished{commit->partition, commit->epoch, ok, ok ? "" : "illegal generation"});
+  }
+  // Assigned, claimed, and every connected executor has nothing to say.
+  void Own(const std::string& name) {
+    const auto [offset, metadata] = kafka_[name];
+    Assign(name, offset, metadata);
+    CommitEnds(name);
+    for (const auto& [executor, fence] : Fences(name)) {
+      Step(ExecutorMessage{executor, link::FenceReport{fence.partition, fence.epoch, {}, {}}});
+    }
+  }
+  void Revoke(const std::string& name, bool lost = false) { Step(PartitionRevoked{Part(name), lost}); }
+
+  void Receive(const std::string& name, std::int64_t offset, const Ask& ask = {}) {
+    Request request;
+    request.user = UserId(ask.user);
+    request.function = FunctionName(ask.function);
+    request.id = InvocationId(ask.id.empty() ? "i" + std::to_string(offset) : ask.id);
+    request.order_key = ask.order_key;
+    request.reply_to = ask.reply_to;
+    request.payload = ask.payload;
+    if (ask.expires_in_ms != 0) request.expires_ms = WallMs() + ask.expires_in_ms;
+    const OutRecord out = EncodeRequest(request, Part(name).topic);
+    ReceiveRaw(name, offset, out.value, out.headers);
+  }
+  void ReceiveRaw(const std::string& name, std::int64_t offset, std::string value, std::vector<Header> headers = {}) {
+    auto record = std::make_shared<Record>();
+    record->partition = Part(name);
+    record->offset = offset;
+    record->timestamp_ms = WallMs();
+    record->key = "key";
+    record->value = std::move(value);
+    record->headers = std::move(headers);
+    Step(RecordReceived{record});
+  }
+
+  // ---- executors ----
+  static std::vector<link::ProfileCapacity> Profiles() { return {{"default", 4, 0, 4}}; }
+  void Connect(const std::string& id, std::int32_t credit = 8, const std::string& incarnation = "first",
+               std::vector<link::Slot> slots = {}) {
+    link::ExecutorHello hello;
+    hello.executor = ExecutorId(id);
+    hello.incarnation = incarnation;
+    hello.credit = credit;
+    hello.profiles = Profiles();
+    hello.slots = std::move(slots);
+    credit_[id] = credit;
+    Step(ExecutorConnected{hello});
+  }
+  void Disconnect(const std::string& id) { Step(ExecutorDisconnected{ExecutorId(id)}); }
+  void Beat(const std::string& id, std::int32_t held = 0) {
+    link::Heartbeat heartbeat;
+    heartbeat.credit = credit_[id];
+    heartbeat.held = held;
+    heartbeat.profiles = Profiles();
+    Step(ExecutorMessage{ExecutorId(id), heartbeat});
+  }
+  void Report(const std::string& id, const std::string& name, std::int64_t epoch, std::vector<link::AttemptRef> running,
+              std::vector<link::Done> finished = {}) {
+    Step(ExecutorMessage{ExecutorId(id), link::FenceReport{Part(name), epoch, std::move(running), std::move(finished)}});
+  }
+  static link::Done MakeDone(const link::AttemptRef& ref, link::Outcome outcome, Status status, bool started = true) {
+    link::Done done;
+    done.ref = ref;
+    done.id = InvocationId("i" + std::to_string(ref.offset));
+    done.outcome = outcome;
+    done.status = status;
+    if (status != Status::kOk) {
+      done.error_type = "ValueError";
+      done.error_message = "no such number";
+    }
+    if (started) done.times.leased_us = 1;
+    return done;
+  }
+  void Done(const std::string& id, const link::AttemptRef& ref, link::Outcome outcome = link::Outcome::kPublished,
+            Status status = Status::kOk) {
+    Step(ExecutorMessage{ExecutorId(id), MakeDone(ref, outcome, status)});
+  }
+  void Nack(const std::string& id, const link::AttemptRef& ref, link::NackReason reason) {
+    Step(ExecutorMessage{ExecutorId(id), link::Nack{ref, reason}});
+  }
+
+  // ---- what the core did ----
+  template <class T>
+  std::vector<T> All() const {
+    std::vector<T> all;
+    for (const Effect& effect : effects_) {
+      if (const auto* one = std::get_if<T>(&effect)) all.push_back(*one);
+    }
+    return all;
+  }
+  void Forget() { effects_.clear(); }
+
+  std::vector<std::pair<ExecutorId, link::Exec>> Execs() const { return Sent<link::Exec>(); }
+  std::vector<std::pair<ExecutorId, link::Fence>> Fences(const std::string& name) const {
+    auto fences = Sent<link::Fence>();
+    std::erase_if(fences, [&](const auto& one) { return one.second.partition != Part(name); });
+    return fences;
+  }
+  template <class T>
+  std::vector<std::pair<ExecutorId, T>> Sent() const {
+    std::vector<std::pair<ExecutorId, T>> sent;
+    for (const auto& one : All<SendToExecutor>()) {
+      if (const auto* message = std::get_if<T>(&one.message)) sent.emplace_back(one.executor, *message);
+    }
+    return sent;
+  }
+  // Exactly one Exec since the last look, of that record, to that executor; forgets what was seen.
+  link::Exec ExpectExec(const std::string& id, std::int64_t offset) {
+    const auto execs = Execs();
+    Forget();
+    EXPECT_EQ(execs.size(), 1U) << "expected one Exec, of offset " << offset;
+    if (execs.size() != 1) return {};
+    EXPECT_EQ(execs[0].first, ExecutorId(id));
+    EXPECT_EQ(execs[0].second.ref.offset, offset);
+    return execs[0].second;
+  }
+  void ExpectNoExec() const { EXPECT_TRUE(Execs().empty()) << "offset " << Execs()[0].second.ref.offset; }
+  // Exactly one Produce since the last look, to that topic; forgets what was seen.
+  Produce ExpectProduce(const std::string& topic) {
+    const auto produces = All<Produce>();
+    Forget();
+    EXPECT_EQ(produces.size(), 1U) << "expected one record to " << topic;
+    if (produces.size() != 1) return {};
+    EXPECT_EQ(produces[0].record.topic, topic);
+    return produces[0];
+  }
+  void Delivered(const Produce& produce, bool ok = true) {
+    Step(ProduceFinished{produce.token, ok, ok ? "" : "unknown topic"});
+  }
+  std::optional<Commit> LastCommit(const std::string& name) const {
+    std::optional<Commit> last;
+    for (const Commit& commit : All<Commit>()) {
+      if (commit.partition == Part(name)) last = commit;
+    }
+    return last;
+  }
+  // What a commit due now says; empty if there is none to make.
+  std::optional<Commit> CommitNow(const std::string& name) {
+    Forget();
+    Pass(250);
+    return LastCommit(name);
+  }
+  bool Traced(Trace::Kind kind, const std::string& constraint = "") const {
+    for (const Trace& trace : All<Trace>()) {
+      if (trace.kind == kind && (constraint.empty() || trace.constraint == constraint)) return true;
+    }
+    return false;
+  }
+  Gauges Numbers() const { return core_->ReadGauges(now_); }
+  static std::string HeaderOf(const OutRecord& record, const std::string& name) {
+    for (const Header& header : record.headers) {
+      if (header.name == name) return header.value;
+    }
+    return "";
+  }
+
+  std::unique_ptr<Core> core_;
+  Time now_{1'000'000'000, 1'700'000'000'000'000};
+  std::vector<Effect> effects_;
+  std::int32_t user_concurrency_ = 64;
+  std::int32_t user_queue_limit_ = 10'000;
+  std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;   // what is committed
+  std::map<std::string, std::int32_t> credit_;
+};
+
+}  // namespace hearth::dispatcher

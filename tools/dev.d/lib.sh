@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# What every chore of tools/dev shares: words, waiting, processes known by pid and start time, ports, the state folder.
+
+STATE=$(realpath -m -- "${HEARTH_STATE:-$ROOT/.hearth}")
+CACHE=$(realpath -m -- "${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}")
+STACK_ENV=$STATE/stack.env
+LOGS=$STATE/logs
+PIDS=$STATE/pids
+PYTHON=/usr/bin/python3
+
+say() { printf '%s\n' "$*" >&2; }
+step() { printf '== %s\n' "$*" >&2; }
+fail() { printf 'tools/dev: %s\n' "$*" >&2; exit 1; }
+usage_error() { printf 'tools/dev: %s\nTry: tools/dev help\n' "$*" >&2; exit 2; }
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# Run folder for sockets: short, because a Unix socket's path has at most 107 bytes; one for each state folder.
+run_dir() {
+  local base=${XDG_RUNTIME_DIR:-/tmp}
+  is_root && base=/run
+  printf '%s/hearth-%s' "$base" "$(printf '%s' "$STATE" | sha256sum | cut -c1-8)"
+}
+RUN=$(run_dir)
+
+# wait_for SECONDS WHAT COMMAND…: until the command succeeds; says what it waits for every 5 s.
+wait_for() {
+  local limit=$1 what=$2 begin=$SECONDS told=$SECONDS
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    if [ $((SECONDS - begin)) -ge "$limit" ]; then return 1; fi
+    if [ $((SECONDS - told)) -ge 5 ]; then say "   waiting for $what ($((SECONDS - begin)) s)"; told=$SECONDS; fi
+    sleep 0.1
+  done
+}
+
+# field_of PID N: the Nth word of /proc/PID/stat behind the name (1 is the state, 20 the start time); empty when it is gone.
+field_of() { awk -v n="$2" '{ sub(/^.*\) /, ""); print $n }' "/proc/$1/stat" 2>/dev/null || true; }
+
+# A process is known by its pid together with its start time, so that a stranger is never taken for it.
+record_pid() { mkdir -p "$PIDS"; printf '%s %s\n' "$2" "$(field_of "$2" 20)" > "$PIDS/$1"; }
+pid_of() {
+  local pid started
+  [ -f "$PIDS/$1" ] || return 1
+  read -r pid started < "$PIDS/$1"
+  [ -n "$started" ] && [ "$(field_of "$pid" 20)" = "$started" ] || return 1
+  [ "$(field_of "$pid" 1)" != Z ] || return 1
+  printf '%s' "$pid"
+}
+running() { pid_of "$1" >/dev/null; }
+gone() { ! running "$1"; }
+
+# launch NAME COMMAND…: in a session of its own, output to its log, holding no folder of the caller.
+launch() {
+  local name=$1
+  shift
+  mkdir -p "$LOGS"
+  (cd / && exec setsid "$@" < /dev/null >> "$LOGS/$name.log" 2>&1) &
+  record_pid "$name" $!
+  disown
+}
+
+# stop NAME SECONDS: SIGTERM, then SIGKILL after the time.
+stop() {
+  local name=$1 limit=$2 pid
+  if pid=$(pid_of "$name"); then
+    say "   stopping $name"
+    kill -TERM "$pid" 2>/dev/null || true
+    if ! wait_for "$limit" "$name to stop" gone "$name"; then
+      say "   $name did not stop in $limit s: killed"
+      kill -KILL "$pid" 2>/dev/null || true
+      wait_for 5 "$name to go" gone "$name" || true
+    fi
+  fi
+  rm -f "$PIDS/$name"
+}
+
+# free_ports COUNT: below the range from which the system takes the ports of outgoing connections.
+free_ports() {
+  "$PYTHON" - "$1" <<'PY'
+import random, socket, sys
+wanted, found = int(sys.argv[1]), []
+for port in random.sample(range(20000, 32000), 2000):
+    if len(found) == wanted:
+        break
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        except OSError:
+            pass
+print(*found)
+PY
+}
+port_free() {
+  "$PYTHON" - "$1" <<'PY' 2>/dev/null
+import socket, sys
+with socket.socket() as probe:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", int(sys.argv[1])))
+    probe.listen(1)
+PY
+}
+
+# http_ok HOST:PORT PATH: the answer is 200. Through bash alone: no proxy of the environment comes between.
+http_ok() {
+  # shellcheck disable=SC2016
+  timeout 3 bash -c '
+    exec 3<> "/dev/tcp/${1%:*}/${1##*:}"
+    printf "GET %s HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n" "$2" "$1" >&3
+    read -r _ code _ <&3
+    [ "$code" = 200 ]' http_ok "$1" "$2" 2>/dev/null
+}

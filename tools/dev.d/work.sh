@@ -1,0 +1,229 @@
+# shellcheck shell=bash
+# build, image, demo, test, lint, bench.
+
+JOBS=${HEARTH_JOBS:-$(nproc)}
+
+configure() { (cd "$ROOT" && cmake --preset "$1" > "$LOGS/cmake-$1.log" 2>&1) || { tail -n 20 "$LOGS/cmake-$1.log" >&2; fail "configuring $1 failed"; }; }
+
+cmd_build() {
+  local preset=release
+  if [ "${1:-}" = --preset ]; then preset=${2:?}; shift 2; fi
+  step "build ($preset)"
+  mkdir -p "$LOGS"
+  configure "$preset"
+  (cd "$ROOT" && cmake --build "build/$preset" -j "$JOBS" ${1:+--target "$@"}) >&2 || fail "the build failed"
+}
+
+cmd_image() {
+  step "image"
+  [ -x "$BIN/hearth-agent" ] || cmd_build
+  "$ROOT/guest/image/build.sh" --agent "$BIN/hearth-agent" --out "$IMAGE" --cache "$CACHE/packages" >&2
+}
+
+provide() {   # what demo and the end-to-end tests need
+  cmd_setup
+  cmd_build
+  cmd_image
+}
+
+show_reply() {   # kcat's headers, one a line
+  tr ',' '\n' | grep -E '^hearth-(status|start-path|received-us|placed-us|leased-us|started-us|ended-us)=' | sed 's/^/     /'
+}
+
+demo_kcat() {   # demo_kcat ID FUNCTION PAYLOAD: a request and its reply with nothing but kcat
+  local id=$1 function=$2 payload=$3 found=""
+  say "   \$ kcat -P -t hearth.invoke.std -k alice -H hearth-fn=$function -H hearth-user=alice -H hearth-id=$id"
+  printf '%s' "$payload" | kcat -P -b "$HEARTH_BOOTSTRAP" -t hearth.invoke.std -k alice \
+    -H "hearth-fn=$function" -H hearth-user=alice -H "hearth-id=$id"
+  local deadline=$((SECONDS + 30))
+  while [ -z "$found" ] && [ $SECONDS -lt $deadline ]; do
+    found=$(kcat -C -q -e -b "$HEARTH_BOOTSTRAP" -t hearth.reply -o beginning -f '%k|%h|%s\n' | grep "^$id|" | tail -n 1 || true)
+  done
+  [ -n "$found" ] || fail "no reply to $id on hearth.reply in 30 s; see tools/dev logs"
+  printf '     %s\n' "$(cut -d'|' -f3- <<< "$found")"
+  cut -d'|' -f2 <<< "$found" | show_reply
+}
+
+cmd_demo() {
+  provide
+  cmd_up
+  eval "$(cmd_env)"
+  export HEARTH_USER=alice
+  local run
+  run=$(date +%s)
+  step "deploy"
+  hearth deploy hello --runtime python3 --handler hello.handler "$ROOT/examples/hello-python"
+  hearth deploy echo --runtime native --handler echo "$ROOT/build/release/examples/echo"
+  step "invoke with hearth"
+  say "   the first request of a user takes a machine from the pool:"
+  hearth invoke hello --data '{"name": "Ada"}'
+  say "   the next finds its container:"
+  hearth invoke hello --data '{"name": "Grace"}'
+  hearth invoke echo --data 'a native function'
+  step "invoke with kcat"
+  demo_kcat "demo-$run-1" hello '{"name": "kcat"}'
+  demo_kcat "demo-$run-2" echo 'bytes from kcat'
+  step "who is warm"
+  hearth ps
+  cat >&2 <<TXT
+
+Look further:
+  eval "\$(tools/dev env)"                           # addresses for tools of your own, hearth in the PATH
+  hearth invoke hello --user alice --data '{"name":"you"}'
+  kcat -C -b \$HEARTH_BOOTSTRAP -t hearth.reply -o beginning -e -f '%k %h %s\n'
+  curl \$HEARTH_DISPATCHER_HTTP/metrics ; curl \$HEARTH_EXECUTOR_HTTP/readyz
+  virsh -c "\$HEARTH_LIBVIRT_URI" list               # the machines
+  tools/dev logs executor-1 ; tools/dev down
+TXT
+}
+
+# ---- tests ---------------------------------------------------------------------------------------------------------
+PASSED=0
+FAILED=0
+FAILURES=()
+
+count_result() {   # count_result NAME STATUS
+  if [ "$2" -eq 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); FAILURES+=("$1"); fi
+}
+
+run_binaries() {   # run_binaries PRESET LABEL: every test binary of the ring
+  local preset=$1 label=$2 name rc
+  while read -r name; do
+    [ -n "$name" ] || continue
+    if [ -n "$FILTER" ] && ! [[ $name =~ $FILTER ]]; then continue; fi
+    rc=0
+    (cd "$ROOT/build/$preset" && ctest -R "^$name\$" --output-on-failure --timeout 600 > "$LOGS/test-$preset-$name.log" 2>&1) || rc=$?
+    say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  $preset $label $name"
+    [ $rc -eq 0 ] || tail -n 60 "$LOGS/test-$preset-$name.log" >&2
+    count_result "$preset $name" $rc
+  done < <(cd "$ROOT/build/$preset" && ctest -N -L "^$label\$" | sed -n 's/^ *Test *#[0-9]*: *//p')
+}
+
+ring_unit() { cmd_build --preset dev; step "unit"; run_binaries dev unit; }
+ring_simulation() { cmd_build --preset release; step "simulation"; run_binaries release simulation; }
+
+in_test_stack() {   # runs "$@" with a stack of its own, state in a temporary folder, gone afterwards
+  local folder rc=0
+  folder=$(mktemp -d /tmp/hearth-test.XXXXXX)
+  (
+    export HEARTH_STATE=$folder HEARTH_CACHE=$CACHE
+    "$ROOT/tools/dev" up "${UP_OPTIONS[@]}" && eval "$("$ROOT/tools/dev" env)" && "$@"
+  ) || rc=$?
+  if [ $rc -ne 0 ]; then mkdir -p "$LOGS/failed-stack"; cp "$folder"/logs/*.log "$LOGS/failed-stack/" 2>/dev/null || true; fi
+  HEARTH_STATE=$folder "$ROOT/tools/dev" down --purge || rc=$?
+  return $rc
+}
+
+ring_integration() {
+  provide
+  step "integration"
+  export HEARTH_IMAGE=$IMAGE
+  UP_OPTIONS=(--only "kafka,redis,libvirtd")
+  in_test_stack run_integration || count_result "integration" 1
+  if [ -f "$STATE/integration.count" ]; then
+    local passed failed
+    read -r passed failed < "$STATE/integration.count"
+    PASSED=$((PASSED + passed)); FAILED=$((FAILED + failed))
+    rm -f "$STATE/integration.count"
+  fi
+}
+run_integration() {   # in a subshell: hands its counts over in a file
+  PASSED=0 FAILED=0
+  run_binaries release integration
+  printf '%s %s\n' "$PASSED" "$FAILED" > "$LOGS/../integration.count"
+}
+
+ring_e2e() {
+  provide
+  step "end to end"
+  local rc=0 report=$LOGS/e2e.xml counts
+  HEARTH_CACHE=$CACHE "$PYTHON" -m pytest -q -x --junitxml "$report" ${FILTER:+-k "$FILTER"} "$ROOT/tests/e2e" >&2 || rc=$?
+  counts=$("$PYTHON" - "$report" <<'PY' || true
+import sys, xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot()[0].attrib
+bad = int(suite["failures"]) + int(suite["errors"])
+print(int(suite["tests"]) - bad - int(suite["skipped"]), bad)
+PY
+)
+  PASSED=$((PASSED + ${counts%% *})) FAILED=$((FAILED + ${counts##* }))
+  [ $rc -eq 0 ] || FAILURES+=("end to end")
+}
+
+ring_sanitize() {
+  local preset
+  for preset in asan tsan; do
+    cmd_build --preset $preset
+    step "sanitize ($preset)"
+    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries $preset unit
+    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries $preset simulation
+  done
+}
+
+ring_fuzz() {
+  local seconds=${HEARTH_FUZZ_SECONDS:-10} target name rc
+  cmd_build --preset fuzz
+  step "fuzz ($seconds s each)"
+  for target in "$ROOT"/build/fuzz/bin/fuzz-*; do
+    [ -x "$target" ] || continue
+    name=$(basename "$target")
+    rc=0
+    mkdir -p "$STATE/fuzz/$name"
+    local corpus=$ROOT/tests/fuzz/corpus/${name#fuzz-}
+    "$target" -max_total_time="$seconds" -rss_limit_mb=512 -timeout=5 -artifact_prefix="$STATE/fuzz/$name/" \
+      "$STATE/fuzz/$name" $([ -d "$corpus" ] && echo "$corpus") > "$LOGS/$name.log" 2>&1 || rc=$?
+    say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  $name"
+    [ $rc -eq 0 ] || tail -n 40 "$LOGS/$name.log" >&2
+    count_result "$name" $rc
+  done
+}
+
+cmd_test() {
+  local rings=() ring
+  FILTER=""
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --ring) rings+=("${2:?}"); shift 2 ;;
+      --filter) FILTER=${2:?}; shift 2 ;;
+      *) usage_error "test: unknown option $1" ;;
+    esac
+  done
+  [ ${#rings[@]} -gt 0 ] && [ "${rings[0]}" != all ] || rings=(unit simulation integration e2e sanitize fuzz)
+  mkdir -p "$LOGS"
+  cmd_setup
+  for ring in "${rings[@]}"; do
+    case $ring in
+      unit | simulation | integration | e2e | sanitize | fuzz) "ring_$ring" ;;
+      *) usage_error "test: no ring '$ring'" ;;
+    esac
+  done
+  if [ ${#FAILURES[@]} -gt 0 ]; then printf 'failed: %s\n' "${FAILURES[@]}" >&2; fi
+  printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+  [ "$FAILED" -eq 0 ] && [ ${#FAILURES[@]} -eq 0 ] && [ "$PASSED" -gt 0 ]
+}
+
+cmd_lint() {
+  local files shells
+  cd "$ROOT"
+  step "format"
+  mapfile -t files < <(git ls-files '*.cc' '*.h')
+  clang-format-19 --dry-run --Werror "${files[@]}" || fail "format: clang-format-19 -i FILE mends it"
+  step "shellcheck"
+  mapfile -t shells < <(git ls-files 'tools/dev' '*.sh' '.ci/run')
+  shellcheck -x "${shells[@]}"
+  step "clang-tidy"
+  cmd_build --preset tidy
+  if [ "${1:-}" != --all ]; then mapfile -t files < <(git diff --name-only HEAD -- '*.cc'; git diff --name-only HEAD~1 -- '*.cc'); fi
+  mapfile -t files < <(printf '%s\n' "${files[@]}" | grep '\.cc$' | grep -v tests/fuzz | sort -u | while read -r f; do [ -f "$f" ] && echo "$f"; done)
+  [ ${#files[@]} -eq 0 ] || clang-tidy-19 -p build/tidy --quiet "${files[@]}"
+}
+
+cmd_bench() {
+  local name=${1:-}
+  [ -n "$name" ] || usage_error "bench: which one? warm"
+  shift
+  [ "$name" = warm ] || usage_error "bench: no bench '$name'"
+  provide
+  cmd_up
+  eval "$(cmd_env)"
+  hearth-bench "$name" "$@"
+}

@@ -1,0 +1,104 @@
+#include "tools/hearth/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <vector>
+
+#include "common/base/handle.h"
+#include "common/base/sha256.h"
+#include "schemas/limits.h"
+
+namespace hearth::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Writer = std::unique_ptr<archive, Deleter<archive_write_free>>;
+using Entry = std::unique_ptr<archive_entry, Deleter<archive_entry_free>>;
+
+la_ssize_t Append(archive*, void* target, const void* bytes, std::size_t count) {
+  static_cast<std::string*>(target)->append(static_cast<const char*>(bytes), count);
+  return static_cast<la_ssize_t>(count);
+}
+
+Result<std::string> ReadFile(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << in.rdbuf();
+  if (!in) return Fail(Code::kNotFound, "cannot read " + path.string());
+  return std::move(bytes).str();
+}
+
+}  // namespace
+
+Result<std::string> PackCode(const std::string& path) {
+  std::error_code error;
+  const fs::path root(path);
+  std::vector<fs::path> files;
+  const bool is_folder = fs::is_directory(root, error);
+  if (is_folder) {
+    for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
+      if (entry.path().filename() == "__pycache__" || entry.path().string().find("/__pycache__/") != std::string::npos) {
+        continue;
+      }
+      if (entry.is_regular_file() && !entry.is_symlink()) files.push_back(entry.path());
+    }
+  } else if (fs::is_regular_file(root, error)) {
+    files.push_back(root);
+  }
+  if (files.empty()) return Fail(Code::kNotFound, path + ": no such file or folder, or nothing in it");
+  std::sort(files.begin(), files.end());
+
+  std::string bytes;
+  const Writer writer(archive_write_new());
+  archive_write_set_format_ustar(writer.get());
+  archive_write_open(writer.get(), &bytes, nullptr, Append, nullptr);
+  for (const auto& file : files) {
+    auto content = ReadFile(file);
+    if (!content) return std::unexpected(content.error());
+    if (bytes.size() + content->size() > kMaxCodeBytes) {
+      return Fail(Code::kExhausted, path + ": more than " + std::to_string(kMaxCodeBytes) + " bytes of code");
+    }
+    const bool executable = (fs::status(file).permissions() & fs::perms::owner_exec) != fs::perms::none;
+    const Entry entry(archive_entry_new());
+    const std::string name = is_folder ? fs::relative(file, root).string() : file.filename().string();
+    archive_entry_set_pathname(entry.get(), name.c_str());
+    archive_entry_set_filetype(entry.get(), AE_IFREG);
+    archive_entry_set_perm(entry.get(), executable ? 0755 : 0644);
+    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content->size()));
+    archive_entry_set_mtime(entry.get(), 0, 0);
+    if (archive_write_header(writer.get(), entry.get()) != ARCHIVE_OK ||
+        archive_write_data(writer.get(), content->data(), content->size()) < 0) {
+      return Fail(Code::kInvalid, name + ": " + archive_error_string(writer.get()));
+    }
+  }
+  archive_write_close(writer.get());
+  return bytes;
+}
+
+Result<std::string> StoreCode(const std::string& store, const std::string& archive) {
+  const std::string hash = Sha256Hex(archive);
+  const fs::path folder(store);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (fs::exists(folder / hash, error)) return hash;
+  const fs::path draft = folder / ("." + hash + "." + std::to_string(getpid()));
+  {
+    std::ofstream out(draft, std::ios::binary);
+    out.write(archive.data(), static_cast<std::streamsize>(archive.size()));
+    out.flush();
+    if (!out) return Fail(Code::kUnavailable, "cannot write into the code store " + store);
+  }
+  fs::rename(draft, folder / hash, error);
+  if (error) return Fail(Code::kUnavailable, "code store " + store + ": " + error.message());
+  return hash;
+}
+
+}  // namespace hearth::tool

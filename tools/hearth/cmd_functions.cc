@@ -1,0 +1,150 @@
+// hearth deploy | functions | remove
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/time.h"
+#include "common/kafka/follower.h"
+#include "schemas/function.h"
+#include "schemas/request.h"
+#include "tools/hearth/archive.h"
+#include "tools/hearth/context.h"
+
+namespace hearth::tool {
+namespace {
+
+constexpr const char* kFunctionsTopic = "hearth.functions";
+
+struct Deployment {
+  Function function;
+  std::string name;
+  std::string runtime = "python3";
+  std::vector<std::string> environment;
+  std::string path;
+};
+
+int Deploy(const Context& context, Deployment& deployment) {
+  Function& function = deployment.function;
+  function.user = UserId(context.user);
+  function.name = FunctionName(deployment.name);
+  function.version = ReadClocks().wall_us / kMicrosPerMilli;
+  auto runtime = ParseRuntime(deployment.runtime);
+  if (!runtime) {
+    Report(runtime.error());
+    return kUsage;
+  }
+  function.runtime = *runtime;
+  for (const auto& pair : deployment.environment) {
+    const auto equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      fmt::print(stderr, "hearth: --env {}: expected NAME=VALUE\n", pair);
+      return kUsage;
+    }
+    function.environment[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  if (context.code_store.empty()) {
+    fmt::print(stderr, "hearth: where is the code store? Say --code-store FOLDER or set HEARTH_CODE_STORE\n");
+    return kUsage;
+  }
+  auto archive = PackCode(deployment.path);
+  if (!archive) return Report(archive.error());
+  function.code_bytes = static_cast<std::int64_t>(archive->size());
+  auto hash = StoreCode(context.code_store, *archive);
+  if (!hash) return Report(hash.error());
+  function.code = CodeHash(*hash);
+  if (auto valid = ValidateFunction(function); !valid) return Report(valid.error());
+  OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
+  if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
+  fmt::print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(),
+             function.version, deployment.runtime, function.code_bytes, hash->substr(0, 12));
+  return kFine;
+}
+
+// Reads the whole registry: key → function.
+Result<std::map<std::string, Function>> ReadFunctions(const Context& context) {
+  Loop loop;
+  std::map<std::string, Function> functions;
+  bool done = false;
+  std::string trouble;
+  kafka::TopicFollower::Callbacks callbacks;
+  callbacks.record = [&](const Record& record) {
+    functions.erase(record.key);
+    if (record.value.empty()) return;
+    if (auto function = DecodeFunction(record.value)) functions.emplace(record.key, std::move(*function));
+  };
+  callbacks.caught_up = [&] {
+    done = true;
+    loop.Stop();
+  };
+  callbacks.alarm = [&](const std::string& what) { trouble = what; };
+  auto follower = kafka::TopicFollower::Create(loop, context.bootstrap, "hearth-cli", kFunctionsTopic, callbacks);
+  if (!follower) return std::unexpected(follower.error());
+  Timer limit(loop, [&] { loop.Stop(); });
+  limit.StartOnce(kServerTimeoutMs);
+  loop.Run();
+  if (!done) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap + ": " + trouble);
+  return functions;
+}
+
+int List(const Context& context, bool all) {
+  auto functions = ReadFunctions(context);
+  if (!functions) return Report(functions.error());
+  auto rows = nlohmann::json::array();
+  if (!context.json) fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT", "ATTEMPTS");
+  for (const auto& [key, function] : *functions) {
+    if (!all && function.user.str() != context.user) continue;
+    if (context.json) {
+      rows.push_back({{"user", function.user.str()}, {"name", function.name.str()}, {"version", function.version},
+                      {"runtime", RuntimeName(function.runtime)}, {"handler", function.handler},
+                      {"memory_mib", function.memory_mib}, {"timeout_ms", function.timeout_ms},
+                      {"max_attempts", function.max_attempts}, {"code", function.code.str()}});
+    } else {
+      fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  {}\n", key, RuntimeName(function.runtime), function.handler,
+                 function.memory_mib, fmt::format("{} ms", function.timeout_ms), function.max_attempts, function.version);
+    }
+  }
+  if (context.json) fmt::print("{}\n", rows.dump(2));
+  return kFine;
+}
+
+int Remove(const Context& context, const std::string& name) {
+  auto functions = ReadFunctions(context);
+  if (!functions) return Report(functions.error());
+  const auto key = FunctionKey(UserId(context.user), FunctionName(name));
+  if (!functions->contains(key)) return Report(Error{Code::kNotFound, "no function " + key});
+  if (auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true); !sent) return Report(sent.error());
+  fmt::print("removed {}\n", key);
+  return kFine;
+}
+
+}  // namespace
+
+void AddFunctions(CLI::App& app, Context& context, int& exit_code) {
+  auto deployment = std::make_shared<Deployment>();
+  auto* deploy = app.add_subcommand("deploy", "store code and register it as a function");
+  deploy->add_option("name", deployment->name, "name of the function")->required();
+  deploy->add_option("path", deployment->path, "file or folder with the code")->required();
+  deploy->add_option("--runtime", deployment->runtime, "python3 or native")->capture_default_str();
+  deploy->add_option("--handler", deployment->function.handler,
+                     "python3: module.function; native: the executable inside the folder")->required();
+  deploy->add_option("--memory", deployment->function.memory_mib, "MiB of a container")->capture_default_str();
+  deploy->add_option("--timeout-ms", deployment->function.timeout_ms, "limit of one attempt")->capture_default_str();
+  deploy->add_option("--attempts", deployment->function.max_attempts, "tries before giving up")->capture_default_str();
+  deploy->add_option("--concurrency", deployment->function.concurrency, "attempts at once; 0: the user's cap alone")
+      ->capture_default_str();
+  deploy->add_option("--profile", deployment->function.profile, "kind of machine")->capture_default_str();
+  deploy->add_option("--env", deployment->environment, "NAME=VALUE, may be repeated");
+  deploy->callback([&context, &exit_code, deployment] { exit_code = Deploy(context, *deployment); });
+
+  auto all = std::make_shared<bool>(false);
+  auto* functions = app.add_subcommand("functions", "list the functions of the user");
+  functions->add_flag("--all", *all, "of all users");
+  functions->callback([&context, &exit_code, all] { exit_code = List(context, *all); });
+
+  auto name = std::make_shared<std::string>();
+  auto* remove = app.add_subcommand("remove", "remove a function");
+  remove->add_option("name", *name, "name of the function")->required();
+  remove->callback([&context, &exit_code, name] { exit_code = Remove(context, *name); });
+}
+
+}  // namespace hearth::tool

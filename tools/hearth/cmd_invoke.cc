@@ -1,0 +1,165 @@
+// hearth invoke: sends a request, waits for its reply, prints the output, and says how it got its place.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "common/base/time.h"
+#include "common/kafka/tail.h"
+#include "schemas/limits.h"
+#include "schemas/request.h"
+#include "schemas/result.h"
+#include "tools/hearth/context.h"
+
+namespace hearth::tool {
+namespace {
+
+struct Options {
+  std::string function;
+  std::string id;
+  std::string data;
+  std::string file;
+  std::string form = "headers";
+  std::string priority = "std";
+  std::string reply_to = "hearth.reply";
+  std::string order_key;
+  std::string content_type;
+  std::int64_t wait_s = 60;
+  std::int32_t timeout_ms = 0;
+  bool has_data = false;
+  bool async = false;
+};
+
+std::string NewId() {
+  std::random_device random;
+  const auto wall_ms = static_cast<std::uint64_t>(ReadClocks().wall_us / kMicrosPerMilli);
+  return fmt::format("{:012x}-{:08x}{:08x}", wall_ms, random(), random());
+}
+
+Result<std::string> ReadPayload(const Options& options) {
+  if (options.has_data) return options.data;
+  if (options.file.empty() && isatty(STDIN_FILENO) != 0) return std::string();
+  if (options.file.empty() || options.file == "-") {
+    return std::string(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+  std::ifstream in(options.file, std::ios::binary);
+  if (!in) return Fail(Code::kNotFound, "cannot read " + options.file);
+  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+}
+
+double Millis(std::int64_t from_us, std::int64_t to_us) {
+  return from_us == 0 || to_us == 0 ? 0.0 : static_cast<double>(to_us - from_us) / 1000.0;
+}
+
+void PrintResult(const Context& context, const InvocationResult& result) {
+  const Times& times = result.times;
+  if (context.json) {
+    const nlohmann::json json = {
+        {"id", result.id.str()}, {"status", StatusName(result.status)}, {"output", result.output},
+        {"error_type", result.error_type}, {"error_message", result.error_message}, {"attempt", result.attempt},
+        {"start_path", StartPathName(result.start_path)}, {"executor", result.executor.str()},
+        {"instance", result.instance.str()}, {"container", result.container.str()},
+        {"acceleration", result.acceleration}, {"billed_ms", result.billed_ms},
+        {"memory_peak_bytes", result.memory_peak_bytes}, {"log", result.log_tail},
+        {"times_us", {{"enqueued", times.enqueued_us}, {"received", times.received_us}, {"placed", times.placed_us},
+                      {"leased", times.leased_us}, {"started", times.started_us}, {"ended", times.ended_us}}}};
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  std::fwrite(result.output.data(), 1, result.output.size(), stdout);
+  if (!result.output.empty() && result.output.back() != '\n' && isatty(STDOUT_FILENO) != 0) std::fputc('\n', stdout);
+  std::fflush(stdout);
+  if (!result.output.empty() && result.output.back() != '\n') std::fputc('\n', stderr);
+  fmt::print(stderr, "status {}  path {}  attempt {}  receive-to-first-instruction {:.2f} ms  run {:.2f} ms  {}\n",
+             StatusName(result.status), StartPathName(result.start_path), result.attempt,
+             Millis(times.received_us, times.started_us), Millis(times.started_us, times.ended_us),
+             result.acceleration);
+  fmt::print(stderr, "  enqueued→received {:.2f}  received→placed {:.2f}  placed→leased {:.2f}  leased→started {:.2f} ms\n",
+             Millis(times.enqueued_us, times.received_us), Millis(times.received_us, times.placed_us),
+             Millis(times.placed_us, times.leased_us), Millis(times.leased_us, times.started_us));
+  if (!result.error_type.empty()) fmt::print(stderr, "  {}: {}\n", result.error_type, result.error_message);
+  if (!result.log_tail.empty()) fmt::print(stderr, "  log: {}\n", result.log_tail);
+}
+
+int Invoke(const Context& context, const Options& options) {
+  static const std::map<std::string, RequestForm> kForms = {
+      {"headers", RequestForm::kHeaders}, {"msgpack", RequestForm::kMsgpack}, {"json", RequestForm::kJson},
+      {"cloudevent", RequestForm::kCloudEventBinary}, {"cloudevent-structured", RequestForm::kCloudEventStructured}};
+  auto payload = ReadPayload(options);
+  if (!payload) return Report(payload.error());
+  Request request;
+  request.form = kForms.at(options.form);
+  request.id = InvocationId(options.id.empty() ? NewId() : options.id);
+  request.user = UserId(context.user);
+  request.function = FunctionName(options.function);
+  request.reply_to = options.reply_to;
+  request.order_key = options.order_key;
+  request.content_type = options.content_type;
+  request.timeout_ms = options.timeout_ms;
+  request.payload = std::move(*payload);
+  auto record = EncodeRequest(request, "hearth.invoke." + options.priority);
+  record.key = context.user;  // a user's requests meet one dispatcher
+  const bool is_map = request.form == RequestForm::kMsgpack || request.form == RequestForm::kJson;
+  if (!is_map && request.payload.size() > kMaxPayloadBytes) {
+    return Report(Error{Code::kExhausted, fmt::format("the payload has {} bytes; the limit is {}", request.payload.size(),
+                                                 kMaxPayloadBytes)});
+  }
+  if (options.async) {
+    if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
+    fmt::print("{}\n", request.id.str());
+    return kFine;
+  }
+  auto replies = kafka::TailReader::Open(context.bootstrap, "hearth-cli", options.reply_to, kServerTimeoutMs);
+  if (!replies) return Report(replies.error());
+  if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
+  const std::int64_t deadline_us = ReadClocks().mono_us + options.wait_s * kMicrosPerSecond;
+  while (true) {
+    const std::int64_t left_ms = (deadline_us - ReadClocks().mono_us) / kMicrosPerMilli;
+    if (left_ms <= 0) break;
+    auto reply = replies->Next(left_ms);
+    if (!reply) {
+      fmt::print(stderr, "hearth: {}\n", reply.error().message);
+      continue;  // brokers come back; the deadline ends it
+    }
+    if (!*reply || (*reply)->key != request.id.str()) continue;
+    auto result = DecodeReply(**reply);
+    if (!result) return Report(result.error());
+    PrintResult(context, *result);
+    return result->status == Status::kOk ? kFine : kFailed;
+  }
+  fmt::print(stderr, "hearth: no reply to {} in {} s; it may still come on {}\n", request.id.str(), options.wait_s,
+             options.reply_to);
+  return kTimedOut;
+}
+
+}  // namespace
+
+void AddInvoke(CLI::App& app, Context& context, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  auto* invoke = app.add_subcommand("invoke", "run a function and wait for its reply");
+  invoke->add_option("name", options->function, "name of the function")->required();
+  auto* data = invoke->add_option("--data", options->data, "the payload");
+  invoke->add_option("--file", options->file, "file with the payload; - or nothing: standard input")->excludes(data);
+  invoke->add_option("--id", options->id, "id of the invocation; chosen where absent");
+  invoke->add_option("--form", options->form, "how the request is written")
+      ->check(CLI::IsMember({"headers", "msgpack", "json", "cloudevent", "cloudevent-structured"}))->capture_default_str();
+  invoke->add_option("--class", options->priority, "rt, std or batch")->check(CLI::IsMember({"rt", "std", "batch"}))
+      ->capture_default_str();
+  invoke->add_option("--reply-to", options->reply_to, "topic of the reply")->capture_default_str();
+  invoke->add_option("--order-key", options->order_key, "one at a time, in order, for equal keys");
+  invoke->add_option("--content-type", options->content_type, "of the payload");
+  invoke->add_option("--timeout-ms", options->timeout_ms, "limit of an attempt; 0: the function's own");
+  invoke->add_option("--wait", options->wait_s, "seconds to wait for the reply")->capture_default_str();
+  invoke->add_flag("--async", options->async, "print the id and do not wait");
+  invoke->callback([&context, &exit_code, options, data] {
+    options->has_data = data->count() > 0;
+    exit_code = Invoke(context, *options);
+  });
+}
+
+}  // namespace hearth::tool

@@ -1,0 +1,59 @@
+// hearth topics create | list
+#include <fmt/format.h>
+
+#include "common/kafka/admin.h"
+#include "tools/hearth/context.h"
+
+namespace hearth::tool {
+namespace {
+
+constexpr const char* kDayMs = "86400000";
+constexpr const char* kWeekMs = "604800000";
+
+std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
+  std::vector<kafka::TopicSpec> specs;
+  // Requests are kept for a day: longer than max_age (6 h) with its delays, else Kafka itself would lose queued work.
+  for (const char* name : {"hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
+    specs.push_back({name, partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
+  }
+  specs.push_back({"hearth.reply", partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back({"hearth.functions", 1, replication, {{"cleanup.policy", "compact"}}});
+  specs.push_back({"hearth.dead-letter", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back({"hearth.undeliverable", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back({"hearth.usage", 1, replication, {{"retention.ms", kWeekMs}}});
+  return specs;
+}
+
+}  // namespace
+
+void AddTopics(CLI::App& app, Context& context, int& exit_code) {
+  auto* topics = app.add_subcommand("topics", "hearth's topics")->require_subcommand(1);
+  static constexpr int kDefaultPartitions = 8;
+  auto partitions = std::make_shared<int>(kDefaultPartitions);
+  auto replication = std::make_shared<int>(1);
+  auto* create = topics->add_subcommand("create", "create what does not exist yet");
+  create->add_option("--partitions", *partitions, "of the request and reply topics")->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  create->add_option("--replication", *replication, "copies of each partition")->check(CLI::Range(1, 9))
+      ->capture_default_str();
+  create->callback([&context, &exit_code, partitions, replication] {
+    auto created = kafka::CreateTopics(context.bootstrap, Specs(*partitions, *replication), 3 * kServerTimeoutMs);
+    if (!created) {
+      exit_code = Report(created.error());
+      return;
+    }
+    for (const auto& name : *created) fmt::print("created {}\n", name);
+    if (created->empty()) fmt::print("all topics exist\n");
+  });
+  auto* list = topics->add_subcommand("list", "list topics with their partitions");
+  list->callback([&context, &exit_code] {
+    auto found = kafka::ListTopics(context.bootstrap, kServerTimeoutMs);
+    if (!found) {
+      exit_code = Report(found.error());
+      return;
+    }
+    for (const auto& topic : *found) fmt::print("{:<32} {}\n", topic.name, topic.partitions);
+  });
+}
+
+}  // namespace hearth::tool

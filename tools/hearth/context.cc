@@ -1,0 +1,45 @@
+#include "tools/hearth/context.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "common/kafka/admin.h"
+
+namespace hearth::tool {
+
+int Report(const Error& error) {
+  fmt::print(stderr, "hearth: {}\n", error.message);
+  switch (error.code) {
+    case Code::kUnavailable: return kUnreachable;
+    case Code::kDeadline: return kTimedOut;
+    default: return kFailed;
+  }
+}
+
+Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone) {
+  // A producer waits for ever for brokers that are away; a person does not.
+  if (auto topics = kafka::ListTopics(context.bootstrap, kServerTimeoutMs); !topics) {
+    return std::unexpected(topics.error());
+  }
+  Loop loop;
+  auto producer = kafka::Producer::Create(loop, context.bootstrap, "hearth-cli");
+  if (!producer) return std::unexpected(producer.error());
+  std::optional<Result<void>> outcome;
+  const auto done = [&](Result<void> result) {
+    outcome = std::move(result);
+    loop.Stop();
+  };
+  Timer limit(loop, [&] { loop.Stop(); });
+  limit.StartOnce(2 * kServerTimeoutMs);
+  if (tombstone) {
+    (*producer)->SendTombstone(record.topic, record.key, done);
+  } else {
+    (*producer)->Send(std::move(record), done);
+  }
+  loop.Run();
+  if (!outcome) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap + " did not acknowledge in time");
+  return *outcome;
+}
+
+}  // namespace hearth::tool

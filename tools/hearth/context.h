@@ -1,0 +1,42 @@
+// What every command of `hearth` shares: where the servers are, who asks, how it ends.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/kafka/producer.h"
+#include "common/loop/loop.h"
+#include "schemas/record.h"
+
+namespace hearth::tool {
+
+// Exit codes of the command line.
+enum Exit : int { kFine = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kTimedOut = 4 };
+
+constexpr std::int64_t kServerTimeoutMs = 5000;
+
+struct Context {
+  std::string bootstrap = "127.0.0.1:9092";
+  std::string redis;
+  std::string code_store;
+  std::string user = "default";
+  bool json = false;
+};
+
+// Prints "hearth: MESSAGE" and gives the exit code that fits the error.
+int Report(const Error& error);
+
+// Produces one record and waits for the brokers to acknowledge it (a null value where `tombstone`).
+Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone = false);
+
+// Each adds its subcommands; the one that was chosen runs and stores its exit code.
+void AddTopics(CLI::App& app, Context& context, int& exit_code);
+void AddFunctions(CLI::App& app, Context& context, int& exit_code);  // deploy, functions, remove
+void AddInvoke(CLI::App& app, Context& context, int& exit_code);
+void AddPs(CLI::App& app, Context& context, int& exit_code);
+
+}  // namespace hearth::tool
