@@ -22,13 +22,13 @@ enum class Verdict : std::uint8_t {
 
 struct Answer {
   Verdict verdict = Verdict::kAdmit;
-  std::string reason;    // name of what decided; empty when admitted
-  std::string message;   // for people
+  std::string reason;   // name of what decided; empty when admitted
+  std::string message;  // for people
 };
 
 struct ReplyPolicy {
   std::string default_topic;
-  std::vector<std::string> allowed;   // exact names, or a prefix followed by '*'
+  std::vector<std::string> allowed;  // exact names, or a prefix followed by '*'
 };
 
 // An empty topic stands for the default one, which is always allowed.
@@ -49,7 +49,7 @@ struct Load {
   std::int32_t user_placed = 0;
   std::int32_t user_cap = 0;
   std::int32_t function_placed = 0;
-  std::int32_t function_cap = 0;   // 0: none but the user's
+  std::int32_t function_cap = 0;  // 0: none but the user's
 };
 enum class Turn : std::uint8_t { kRun, kUserAtCap, kFunctionAtCap };
 Turn TakeTurn(const Load& load);

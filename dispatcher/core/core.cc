@@ -64,7 +64,8 @@ void Core::State::RunTimers() {
 
   std::vector<ExecutorId> silent;
   for (const auto& [id, executor] : executors) {
-    if (!executor.lease_over && now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli) silent.push_back(id);
+    if (!executor.lease_over && now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
+      silent.push_back(id);
   }
   for (const ExecutorId& id : silent) EndLease(executors.at(id));
 

@@ -6,7 +6,9 @@
 namespace hearth::dispatcher {
 namespace {
 
-bool IsFailure(Status status) { return status == Status::kError || status == Status::kTimeout || status == Status::kOom; }
+bool IsFailure(Status status) {
+  return status == Status::kError || status == Status::kTimeout || status == Status::kOom;
+}
 
 }  // namespace
 
@@ -21,10 +23,11 @@ void Core::State::OnDone(Executor& executor, const link::Done& done, bool from_r
     if (invocation == nullptr) {
       if (done.ref.offset >= partition->ledger.next()) {
         const auto early = partition->finished_early.find(done.ref.offset);
-        const bool keep = early != partition->finished_early.end() &&
-                          (early->second.second.outcome == link::Outcome::kPublished ||
-                           early->second.second.ref.attempt >= done.ref.attempt);
-        if (!keep || done.outcome == link::Outcome::kPublished) partition->finished_early[done.ref.offset] = {from, done};
+        const bool keep =
+            early != partition->finished_early.end() && (early->second.second.outcome == link::Outcome::kPublished ||
+                                                         early->second.second.ref.attempt >= done.ref.attempt);
+        if (!keep || done.outcome == link::Outcome::kPublished)
+          partition->finished_early[done.ref.offset] = {from, done};
         const auto running = partition->running_early.find(done.ref.offset);
         const bool ended = running != partition->running_early.end() &&
                            (done.outcome == link::Outcome::kPublished || running->second.attempt <= done.ref.attempt);
@@ -74,7 +77,9 @@ void Core::State::Settle(Invocation& invocation, const link::Done& done) {
       }
       return;
     case link::Outcome::kFailed: OnFailedTry(invocation, done); return;
-    case link::Outcome::kInfrastructure: OnInfrastructure(invocation, done.times.leased_us != 0, "infrastructure"); return;
+    case link::Outcome::kInfrastructure:
+      OnInfrastructure(invocation, done.times.leased_us != 0, "infrastructure");
+      return;
     case link::Outcome::kExpired:
       Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
       return;
@@ -110,11 +115,12 @@ void Core::State::OnInfrastructure(Invocation& invocation, bool may_have_started
   if (invocation.infrastructure_failures >= kMaxInfrastructureFailures) {
     const std::string message = "the machine or executor died under it " +
                                 std::to_string(invocation.infrastructure_failures) + " times: " + invocation.last_error;
-    Finish(invocation, Status::kPoison, "poison",
-           {DeadLetterOutput(invocation, "poison", message), ReplyOutput(invocation, Status::kPoison, "poison", message)});
+    Finish(
+        invocation, Status::kPoison, "poison",
+        {DeadLetterOutput(invocation, "poison", message), ReplyOutput(invocation, Status::kPoison, "poison", message)});
     return;
   }
-  if (function != nullptr && function->max_attempts == 1 && may_have_started) {   // at most once was asked for
+  if (function != nullptr && function->max_attempts == 1 && may_have_started) {  // at most once was asked for
     const std::string message = "its only attempt was lost: " + std::string(reason);
     Finish(invocation, Status::kError, "attempt_lost",
            {DeadLetterOutput(invocation, "attempt_lost", message),
@@ -140,10 +146,22 @@ void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
   const std::string profile = function != nullptr ? function->profile : "";
   std::string_view reason;
   switch (nack.reason) {
-    case link::NackReason::kBusy: reason = "busy"; cool("", kBusyCoolingMs); break;
-    case link::NackReason::kNoCapacity: reason = "no_capacity"; cool(profile, kCapacityCoolingMs); break;
-    case link::NackReason::kUnknownProfile: reason = "unknown_profile"; cool(profile, kUnknownProfileCoolingMs); break;
-    case link::NackReason::kDraining: reason = "draining"; executor.draining = true; break;
+    case link::NackReason::kBusy:
+      reason = "busy";
+      cool("", kBusyCoolingMs);
+      break;
+    case link::NackReason::kNoCapacity:
+      reason = "no_capacity";
+      cool(profile, kCapacityCoolingMs);
+      break;
+    case link::NackReason::kUnknownProfile:
+      reason = "unknown_profile";
+      cool(profile, kUnknownProfileCoolingMs);
+      break;
+    case link::NackReason::kDraining:
+      reason = "draining";
+      executor.draining = true;
+      break;
     case link::NackReason::kFenced: reason = "fenced"; break;
   }
   Note(Trace::Kind::kNacked, *invocation, reason);

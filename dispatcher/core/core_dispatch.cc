@@ -9,10 +9,14 @@ namespace {
 bool Waits(Stage stage) {
   return stage == Stage::kKeyed || stage == Stage::kNoFunction || stage == Stage::kQueued || stage == Stage::kBackoff;
 }
-bool Produces(Stage stage) { return stage == Stage::kProducing || stage == Stage::kProduceBackoff; }
+bool Produces(Stage stage) {
+  return stage == Stage::kProducing || stage == Stage::kProduceBackoff;
+}
 
 // Cost of one run in the fair queue: 128 MiB for 100 ms is 4.
-std::int64_t CostOf(std::int32_t memory_mib, std::int64_t expected_ms) { return memory_mib * expected_ms / 3200; }
+std::int64_t CostOf(std::int32_t memory_mib, std::int64_t expected_ms) {
+  return memory_mib * expected_ms / 3200;
+}
 
 // One round of splitmix64: enough to spread retries, and the same for the same seed.
 std::uint64_t Mix(std::uint64_t value) {
@@ -27,7 +31,8 @@ std::uint64_t Mix(std::uint64_t value) {
 void Core::State::ChangeStage(Invocation& invocation, Stage to) {
   User& user = users[invocation.request.user];
   if (invocation.in_queue) {
-    queue.Remove(invocation.partition->request_class, invocation.request.user, invocation.request.function, invocation.serial);
+    queue.Remove(invocation.partition->request_class, invocation.request.user, invocation.request.function,
+                 invocation.serial);
     invocation.in_queue = false;
   }
   SetTimer(invocation, 0);
@@ -45,6 +50,7 @@ void Core::State::ChangeStage(Invocation& invocation, Stage to) {
   }
   user.waiting += (Waits(to) ? 1 : 0) - (Waits(invocation.stage) ? 1 : 0);
   producing += (Produces(to) ? 1 : 0) - (Produces(invocation.stage) ? 1 : 0);
+  awaiting_function += (to == Stage::kNoFunction ? 1 : 0) - (invocation.stage == Stage::kNoFunction ? 1 : 0);
   invocation.stage = to;
 }
 
@@ -132,9 +138,10 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   const Answer answer =
       Admit(invocation.request, function, invocation.record->timestamp_ms, now.wall_us / kMicrosPerMilli, reply_policy);
   if (answer.verdict != Verdict::kAdmit) {
-    invocation.in_queue = false;   // the queue takes it out itself
+    invocation.in_queue = false;  // the queue takes it out itself
     Answer refusal = answer;
-    if (refusal.verdict == Verdict::kAwaitFunction) refusal.verdict = Verdict::kReject;   // it was there, and was removed
+    if (refusal.verdict == Verdict::kAwaitFunction)
+      refusal.verdict = Verdict::kReject;  // it was there, and was removed
     Refuse(invocation, refusal);
     return Offered::kTaken;
   }
@@ -157,7 +164,7 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   if (placement.expected == StartPath::kPool) --executor.profiles.at(function->profile).pool_ready;
   if (placement.expected == StartPath::kRestore) --executor.profiles.at(function->profile).shells;
   if (placement.expected == StartPath::kBoot) --executor.profiles.at(function->profile).can_start;
-  invocation.in_queue = false;   // the queue takes it out itself
+  invocation.in_queue = false;  // the queue takes it out itself
   ++invocation.attempt;
   invocation.times.placed_us = now.wall_us;
   TakePlace(invocation, executor, function->name, function->version, function->memory_mib);
@@ -187,7 +194,7 @@ void Core::State::TakePlace(Invocation& invocation, Executor& executor, const Fu
 std::int64_t Core::State::BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const {
   std::int64_t wait_ms = settings.retry_base_ms;
   for (std::int32_t i = 1; i < failed_tries && wait_ms < kDefaultMaxAgeMs; ++i) wait_ms *= 4;
-  const auto spread = static_cast<std::uint64_t>(wait_ms / 2 + 1);   // three quarters to five quarters
+  const auto spread = static_cast<std::uint64_t>(wait_ms / 2 + 1);  // three quarters to five quarters
   const std::uint64_t noise = Mix(settings.seed ^ Mix(serial) ^ static_cast<std::uint64_t>(failed_tries));
   return wait_ms - wait_ms / 4 + static_cast<std::int64_t>(noise % spread);
 }
@@ -199,8 +206,7 @@ void Core::State::SendExec(Invocation& invocation, Executor& executor, const Fun
   exec.id = request.id;
   exec.try_number = invocation.failed_tries + 1;
   exec.expires_ms = DeadlineMs(request, &function, invocation.record->timestamp_ms);
-  const std::int64_t next_try_ms =
-      now.wall_us / kMicrosPerMilli + BackoffMs(invocation.serial, exec.try_number);
+  const std::int64_t next_try_ms = now.wall_us / kMicrosPerMilli + BackoffMs(invocation.serial, exec.try_number);
   exec.final_try = exec.try_number >= function.max_attempts || (exec.expires_ms != 0 && next_try_ms >= exec.expires_ms);
   exec.form = request.form;
   exec.reply_to = request.reply_to.empty() ? settings.reply_topic : request.reply_to;

@@ -96,7 +96,7 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
     for (const link::Done& done : report.finished) Emit(SendToExecutor{executor.id, link::DoneAck{done.ref}});
     return;
   }
-  if (report.epoch > partition->epoch) {   // somebody has a higher epoch: only a commit shows who the owner is
+  if (report.epoch > partition->epoch) {  // somebody has a higher epoch: only a commit shows who the owner is
     if (partition->phase != Partition::Phase::kClaiming) Reclaim(*partition, report.epoch + 1);
     return;
   }
@@ -114,8 +114,8 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
     executor.fences.erase(fence);
     std::vector<Invocation*> unknown;
     for (auto& [offset, invocation] : partition->invocations) {
-      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id && invocation.placed_serial < asked &&
-          !running.contains({offset, invocation.attempt})) {
+      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id &&
+          invocation.placed_serial < asked && !running.contains({offset, invocation.attempt})) {
         unknown.push_back(&invocation);
       }
     }
@@ -140,10 +140,10 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
 void Core::State::NoteRunning(Partition& partition, Executor& executor, const link::AttemptRef& ref) {
   Invocation* invocation = Find(partition, ref.offset);
   if (invocation == nullptr) {
-    if (ref.offset < partition.ledger.next()) return;   // complete: its result is durable, this one changes nothing
+    if (ref.offset < partition.ledger.next()) return;  // complete: its result is durable, this one changes nothing
     const auto finished = partition.finished_early.find(ref.offset);
-    if (finished != partition.finished_early.end() &&
-        (finished->second.second.outcome == link::Outcome::kPublished || finished->second.second.ref.attempt >= ref.attempt)) {
+    if (finished != partition.finished_early.end() && (finished->second.second.outcome == link::Outcome::kPublished ||
+                                                       finished->second.second.ref.attempt >= ref.attempt)) {
       return;
     }
     Reported& early = partition.running_early[ref.offset];

@@ -8,6 +8,7 @@ namespace hearth::dispatcher {
 void Core::State::On(const FunctionUpdated& event) {
   if (event.function == nullptr) return;
   functions[event.function->user][event.function->name] = event.function;
+  if (awaiting_function == 0) return;
   for (const auto& [id, partition] : partitions) {
     std::vector<Invocation*> waiting;
     for (auto& [offset, invocation] : partition->invocations) {
@@ -104,7 +105,7 @@ void Core::State::On(const RecordReceived& event) {
 
 void Core::State::Activate(Invocation& invocation) {
   if (!HeadOfKey(invocation)) {
-    Enqueue(invocation);   // waits behind the head; admitted when its turn comes
+    Enqueue(invocation);  // waits behind the head; admitted when its turn comes
     return;
   }
   const Function* function = FunctionOf(invocation.request);
@@ -132,7 +133,8 @@ void Core::State::Refuse(Invocation& invocation, const Answer& answer) {
              {ReplyOutput(invocation, Status::kRejected, answer.reason, answer.message)});
       return;
     case Verdict::kDeadLetter:
-      Finish(invocation, Status::kRejected, answer.reason, {DeadLetterOutput(invocation, answer.reason, answer.message)});
+      Finish(invocation, Status::kRejected, answer.reason,
+             {DeadLetterOutput(invocation, answer.reason, answer.message)});
       return;
     case Verdict::kAdmit:
     case Verdict::kAwaitFunction: Activate(invocation); return;

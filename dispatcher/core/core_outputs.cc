@@ -23,7 +23,7 @@ Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std
   result.status = status;
   result.error_type = std::string(error_type);
   result.error_message = std::string(message.substr(0, kMaxErrorMessageBytes));
-  result.attempt = std::max(1, invocation.attempt);
+  result.attempt = std::max(1, invocation.failed_tries + invocation.infrastructure_failures);
   result.start_path = invocation.final_path;
   result.times = invocation.times;
   result.epoch = invocation.partition->epoch;
@@ -45,7 +45,7 @@ Output Core::State::DeadLetterOutput(const Invocation& invocation, std::string_v
     out.headers.push_back({std::string(kDeadPrefix) + std::string(name), std::move(value)});
   };
   add("reason", std::string(reason));
-  add("attempts", std::to_string(invocation.attempt));
+  add("attempts", std::to_string(invocation.failed_tries + invocation.infrastructure_failures));
   add("first-seen", std::to_string(invocation.times.received_us / kMicrosPerMilli));
   add("error", std::string(message.substr(0, kMaxDeadMessageBytes)));
   add("topic", record.partition.topic);
@@ -131,7 +131,7 @@ void Core::State::Complete(Invocation& invocation) {
     } else if (was_head) {
       Invocation* next = Find(partition, *waiting->second.begin());
       Check(next != nullptr, "a key holds only what is not complete", partition);
-      if (next->stage == Stage::kKeyed) Activate(*next);
+      if (next != nullptr && next->stage == Stage::kKeyed) Activate(*next);
     }
   }
   if (partition.paused) UpdateIntake(partition);

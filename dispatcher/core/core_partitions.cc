@@ -6,7 +6,7 @@
 namespace hearth::dispatcher {
 
 void Core::State::On(const PartitionAssigned& event) {
-  if (Partition* old = Find(event.partition)) Forget(*old);   // a new epoch starts with a new ledger
+  if (Partition* old = Find(event.partition)) Forget(*old);  // a new epoch starts with a new ledger
   const auto topic = settings.request_topics.find(event.partition.topic);
   auto owned = std::make_unique<Partition>();
   Partition& partition = *owned;
@@ -56,7 +56,8 @@ void Core::State::On(const CommitFinished& event) {
     return;
   }
   if (!event.ok) {
-    const std::int64_t wait_ms = std::min(kMaxRetryMs, kClaimRetryMs << std::min<std::int64_t>(partition->claim_failures, 10));
+    const std::int64_t wait_ms =
+        std::min(kMaxRetryMs, kClaimRetryMs << std::min<std::int64_t>(partition->claim_failures, 10));
     ++partition->claim_failures;
     partition->claim_at_us = now.mono_us + wait_ms * kMicrosPerMilli;
     return;
@@ -89,10 +90,9 @@ void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
 }
 
 void Core::State::SendFence(Partition& partition, Executor& executor) {
-  executor.fences.try_emplace(partition.id, ++last_order);   // the earliest unanswered one counts
+  executor.fences.try_emplace(partition.id, ++last_order);  // the earliest unanswered one counts
   partition.owing[executor.id] = now.mono_us + link::kLeaseMs * kMicrosPerMilli;
-  Emit(SendToExecutor{executor.id,
-                      link::Fence{partition.id, partition.epoch, partition.ledger.LowestIncomplete()}});
+  Emit(SendToExecutor{executor.id, link::Fence{partition.id, partition.epoch, partition.ledger.LowestIncomplete()}});
 }
 
 // Settled is when every executor that we know has reported, or the settle window is over. What has an order key waits
@@ -101,7 +101,8 @@ void Core::State::ReviewSettling(Partition& partition) {
   if (partition.phase == Partition::Phase::kClaiming) return;
   const bool ordered_before = partition.owing.empty();
   std::erase_if(partition.owing, [this](const auto& one) { return one.second <= now.mono_us; });
-  const bool any_up = std::any_of(executors.begin(), executors.end(), [](const auto& one) { return one.second.connected; });
+  const bool any_up =
+      std::any_of(executors.begin(), executors.end(), [](const auto& one) { return one.second.connected; });
   const bool was_settling = partition.phase == Partition::Phase::kSettling;
   if (was_settling && ((partition.owing.empty() && any_up) || now.mono_us >= partition.settle_until_us)) {
     partition.phase = Partition::Phase::kOwned;

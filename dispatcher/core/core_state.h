@@ -35,7 +35,7 @@ constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
 constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
 constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
-constexpr std::int64_t kOverdueGraceMs = 60'000;         // past its time-out, ask the executor what became of it
+constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
 enum class Stage : std::uint8_t {
   kKeyed,           // waits for its turn within its order key
@@ -57,37 +57,37 @@ struct Partition;
 
 // A record that is not complete.
 struct Invocation {
-  std::uint64_t serial = 0;              // unique in this process, rises with arrival
+  std::uint64_t serial = 0;  // unique in this process, rises with arrival
   Partition* partition = nullptr;
   std::int64_t offset = 0;
   std::shared_ptr<const Record> record;
-  Request request;                       // payload emptied where the record's value is the payload
+  Request request;  // payload emptied where the record's value is the payload
   bool payload_is_value = false;
   std::int64_t bytes = 0;
   Stage stage = Stage::kQueued;
-  bool in_queue = false;                 // in the fair queue
-  std::int64_t due_us = 0;               // its line in the timers; 0: none
-  std::int32_t attempt = 0;              // of the last try, whatever ended it
-  std::int32_t failed_tries = 0;         // count against max_attempts
+  bool in_queue = false;          // in the fair queue
+  std::int64_t due_us = 0;        // its line in the timers; 0: none
+  std::int32_t attempt = 0;       // of the last try, whatever ended it
+  std::int32_t failed_tries = 0;  // count against max_attempts
   std::int32_t infrastructure_failures = 0;
-  std::int32_t returned = 0;             // attempts that never ran: refused by the executor, or lost on the way
-  ExecutorId executor;                   // kPlaced
-  std::uint64_t placed_serial = 0;       // order of placements and fences
-  std::string placed_incarnation;        // of that executor
-  FunctionName placed_function;          // what the promise was made for
+  std::int32_t returned = 0;        // attempts that never ran: refused by the executor, or lost on the way
+  ExecutorId executor;              // kPlaced
+  std::uint64_t placed_serial = 0;  // order of placements and fences
+  std::string placed_incarnation;   // of that executor
+  FunctionName placed_function;     // what the promise was made for
   std::int64_t placed_version = 0;
   std::string last_error;
   Times times;
   std::int64_t received_mono_us = 0;
-  std::deque<Output> outputs;            // still to be delivered, in order
-  std::uint64_t token = 0;               // of the produce under way
+  std::deque<Output> outputs;  // still to be delivered, in order
+  std::uint64_t token = 0;     // of the produce under way
   std::int32_t output_failures = 0;
-  Status final_status = Status::kOk;     // for the trace of completion
+  Status final_status = Status::kOk;  // for the trace of completion
   StartPath final_path = StartPath::kNone;
   std::string final_reason;
 };
 
-struct Reported {                        // a FenceReport spoke of an offset that was not read yet
+struct Reported {  // a FenceReport spoke of an offset that was not read yet
   ExecutorId executor;
   std::int32_t attempt = 0;
 };
@@ -100,19 +100,19 @@ struct Partition {
   std::int64_t epoch = 0;
   Phase phase = Phase::kClaiming;
   Ledger ledger;
-  std::map<std::int64_t, Invocation> invocations;            // by offset
-  std::map<std::string, std::set<std::int64_t>> keys;        // order key → offsets, the first one is active
+  std::map<std::int64_t, Invocation> invocations;      // by offset
+  std::map<std::string, std::set<std::int64_t>> keys;  // order key → offsets, the first one is active
   std::map<std::int64_t, std::pair<ExecutorId, link::Done>> finished_early;  // by offset, of reports
   std::map<std::int64_t, Reported> running_early;
-  std::map<ExecutorId, std::int64_t> owing;                  // executors that owe a report; when their lease is over
+  std::map<ExecutorId, std::int64_t> owing;  // executors that owe a report; when their lease is over
   std::int64_t settle_until_us = 0;
   std::int64_t held_bytes = 0;
-  std::set<UserId> flooding;                                 // users beyond their bound
+  std::set<UserId> flooding;  // users beyond their bound
   bool paused = false;
   bool dirty = false;
   bool commit_pending = false;
   std::int64_t committed_at_us = 0;
-  std::int64_t claim_at_us = 0;                              // when to try the epoch commit again; 0: not
+  std::int64_t claim_at_us = 0;  // when to try the epoch commit again; 0: not
   std::int64_t claim_failures = 0;
 };
 
@@ -132,20 +132,20 @@ struct Executor {
   std::int32_t placed = 0;
   std::int64_t heard_us = 0;
   std::map<std::string, link::ProfileCapacity> profiles;
-  std::map<std::string, std::int64_t> cooling_until_us;      // by profile; "" for all
-  std::map<PartitionId, std::uint64_t> fences;               // unanswered: placements before this serial are covered
+  std::map<std::string, std::int64_t> cooling_until_us;  // by profile; "" for all
+  std::map<PartitionId, std::uint64_t> fences;           // unanswered: placements before this serial are covered
   std::map<std::pair<UserId, std::pair<FunctionName, std::int64_t>>, Promise> promised;
 };
 
 struct FunctionUse {
   std::int32_t placed = 0;
-  std::int64_t expected_ms = 100;        // moving average of what runs took
+  std::int64_t expected_ms = 100;  // moving average of what runs took
 };
 
 struct User {
-  std::int64_t waiting = 0;              // received, not placed, not in its last records
+  std::int64_t waiting = 0;  // received, not placed, not in its last records
   std::int32_t placed = 0;
-  std::int64_t fence = 0;                // highest epoch under which the user was seen
+  std::int64_t fence = 0;  // highest epoch under which the user was seen
   std::map<FunctionName, FunctionUse> functions;
 };
 
@@ -163,14 +163,15 @@ struct Core::State {
   std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions;
   Warm warm;
   FairQueue queue;
-  std::unordered_map<std::uint64_t, Invocation*> by_serial;    // looked up, never walked
-  std::unordered_map<std::uint64_t, std::uint64_t> by_token;   // produce token → serial
-  std::set<std::pair<std::int64_t, std::uint64_t>> timers;     // due, serial
+  std::unordered_map<std::uint64_t, Invocation*> by_serial;   // looked up, never walked
+  std::unordered_map<std::uint64_t, std::uint64_t> by_token;  // produce token → serial
+  std::set<std::pair<std::int64_t, std::uint64_t>> timers;    // due, serial
   std::uint64_t last_serial = 0;
   std::uint64_t last_token = 0;
-  std::uint64_t last_order = 0;          // of placements and fences
+  std::uint64_t last_order = 0;  // of placements and fences
   std::int64_t placed = 0;
   std::int64_t producing = 0;
+  std::int64_t awaiting_function = 0;
   std::int64_t maps_truncated = 0;
   std::int64_t output_failures = 0;
   bool draining = false;
@@ -184,7 +185,9 @@ struct Core::State {
   void SetTimer(Invocation& invocation, std::int64_t due_us);
   void Check(bool truth, const char* what, const Partition& partition) const;
   template <class T>
-  void Emit(T effect) { effects->push_back(Effect(std::move(effect))); }
+  void Emit(T effect) {
+    effects->push_back(Effect(std::move(effect)));
+  }
   Trace& Note(Trace::Kind kind, const Invocation& invocation, std::string_view constraint);
   void NotePartition(Trace::Kind kind, const Partition& partition, std::string_view constraint);
   [[nodiscard]] Partition* Find(const PartitionId& id) const;
@@ -196,10 +199,10 @@ struct Core::State {
   void On(const PartitionRevoked& event);
   void On(const CommitFinished& event);
   void StartClaim(Partition& partition);
-  void Reclaim(Partition& partition, std::int64_t epoch);   // raises the epoch of a partition that we hold
+  void Reclaim(Partition& partition, std::int64_t epoch);  // raises the epoch of a partition that we hold
   void CommitNow(Partition& partition, bool sync);
   void SendFence(Partition& partition, Executor& executor);
-  void ReviewSettling(Partition& partition);                 // lets go what no longer has to wait for reports
+  void ReviewSettling(Partition& partition);  // lets go what no longer has to wait for reports
   [[nodiscard]] bool MayQueue(const Invocation& invocation) const;
   void QueueHeld(Partition& partition);
   void UpdateIntake(Partition& partition);
@@ -210,7 +213,7 @@ struct Core::State {
   void On(const FunctionRemoved& event);
   void On(const RecordReceived& event);
   void On(const UserLoaded& event);
-  void Activate(Invocation& invocation);                     // its turn has come: admit, then queue
+  void Activate(Invocation& invocation);  // its turn has come: admit, then queue
   void Refuse(Invocation& invocation, const Answer& answer);
   User& SeeUser(const UserId& user, std::int64_t epoch);
   void PruneUsers();
@@ -245,7 +248,7 @@ struct Core::State {
   // core_attempts.cc
   void OnDone(Executor& executor, const link::Done& done, bool from_report);
   void OnNack(Executor& executor, const link::Nack& nack);
-  void Settle(Invocation& invocation, const link::Done& done);   // the attempt ended so
+  void Settle(Invocation& invocation, const link::Done& done);  // the attempt ended so
   void OnFailedTry(Invocation& invocation, const link::Done& done);
   void OnInfrastructure(Invocation& invocation, bool may_have_started, std::string_view reason);
 

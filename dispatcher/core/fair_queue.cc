@@ -54,7 +54,7 @@ std::size_t FairQueue::ChooseClass(std::uint64_t call) const {
 }
 
 FairQueue::Step FairQueue::ServeOne(Class& one, std::uint64_t call, const std::function<Offered(Ticket)>& take) {
-  std::size_t skipped = 0;   // lanes in a row with nothing to offer in this call
+  std::size_t skipped = 0;  // lanes in a row with nothing to offer in this call
   while (!one.ring.empty() && skipped < one.ring.size()) {
     const UserId user = one.ring.front();
     Lane& lane = one.lanes.find(user)->second;
@@ -63,7 +63,7 @@ FairQueue::Step FairQueue::ServeOne(Class& one, std::uint64_t call, const std::f
       one.ring.pop_front();
       one.ring.push_back(user);
     };
-    if (lane.functions.empty()) {   // an idle user saves up nothing
+    if (lane.functions.empty()) {  // an idle user saves up nothing
       one.ring.pop_front();
       one.lanes.erase(user);
       continue;

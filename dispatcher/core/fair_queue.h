@@ -15,14 +15,15 @@ namespace hearth::dispatcher {
 
 class FairQueue {
  public:
-  using Ticket = std::uint64_t;   // rises with arrival; one that comes back keeps its place
+  using Ticket = std::uint64_t;  // rises with arrival; one that comes back keeps its place
 
   enum class Offered : std::uint8_t { kTaken, kSkipFunction, kSkipUser, kStop };
 
-  static constexpr std::int64_t kQuantum = 16;      // cost that a user may spend in one round
-  static constexpr std::int64_t kMaxCost = 64;      // so that no invocation waits for more than four rounds
+  static constexpr std::int64_t kQuantum = 16;  // cost that a user may spend in one round
+  static constexpr std::int64_t kMaxCost = 64;  // so that no invocation waits for more than four rounds
 
-  void Push(RequestClass request_class, const UserId& user, const FunctionName& function, Ticket ticket, std::int64_t cost);
+  void Push(RequestClass request_class, const UserId& user, const FunctionName& function, Ticket ticket,
+            std::int64_t cost);
   // False if it is not queued.
   bool Remove(RequestClass request_class, const UserId& user, const FunctionName& function, Ticket ticket);
 
@@ -34,11 +35,11 @@ class FairQueue {
 
  private:
   struct Lane {
-    std::map<FunctionName, std::map<Ticket, std::int64_t>> functions;   // ticket → cost
+    std::map<FunctionName, std::map<Ticket, std::int64_t>> functions;  // ticket → cost
     std::int64_t deficit = 0;
-    bool granted = false;     // got its quantum of this round
+    bool granted = false;  // got its quantum of this round
     bool in_ring = false;
-    std::uint64_t skipped_in = 0;   // the Offer call in which it was skipped
+    std::uint64_t skipped_in = 0;  // the Offer call in which it was skipped
     std::map<FunctionName, std::uint64_t> functions_skipped_in;
   };
   struct Class {

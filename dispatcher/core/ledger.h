@@ -13,9 +13,9 @@ namespace hearth::dispatcher {
 class Ledger {
  public:
   enum class Reception {
-    kNew,        // take it on
-    kClaimed,    // an earlier owner completed it: complete at once
-    kRepeated,   // received before in this epoch: drop it
+    kNew,       // take it on
+    kClaimed,   // an earlier owner completed it: complete at once
+    kRepeated,  // received before in this epoch: drop it
   };
 
   Ledger() = default;
@@ -29,7 +29,7 @@ class Ledger {
 
   // The offset to commit: all below is complete.
   [[nodiscard]] std::int64_t LowestIncomplete() const { return entries_.empty() ? next_ : entries_.front().offset; }
-  [[nodiscard]] std::int64_t next() const { return next_; }                       // the lowest not received yet
+  [[nodiscard]] std::int64_t next() const { return next_; }                         // the lowest not received yet
   [[nodiscard]] std::int64_t window() const { return next_ - LowestIncomplete(); }  // offsets held open
   [[nodiscard]] std::int64_t received() const { return received_; }
   [[nodiscard]] std::int64_t complete() const { return complete_; }
@@ -47,9 +47,9 @@ class Ledger {
   [[nodiscard]] std::size_t Find(std::int64_t offset) const;
   [[nodiscard]] bool IncompleteAt(std::size_t index, std::int64_t offset) const;
 
-  std::deque<Entry> entries_;   // from the lowest incomplete on, rising
+  std::deque<Entry> entries_;  // from the lowest incomplete on, rising
   std::int64_t next_ = 0;
-  std::int64_t base_ = 0;       // what inherited_ is relative to
+  std::int64_t base_ = 0;  // what inherited_ is relative to
   LedgerMap inherited_;
   std::int64_t received_ = 0;
   std::int64_t complete_ = 0;

@@ -69,11 +69,11 @@ std::string ToBase64(std::string_view bytes) {
   return out;
 }
 
-constexpr std::array<signed char, 256> MakeReverse() {
-  std::array<signed char, 256> reverse{};
+constexpr std::array<std::int16_t, 256> MakeReverse() {
+  std::array<std::int16_t, 256> reverse{};
   reverse.fill(-1);
   for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
-    reverse[static_cast<unsigned char>(kAlphabet[i])] = static_cast<signed char>(i);
+    reverse[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int16_t>(i);
   }
   return reverse;
 }
@@ -154,14 +154,17 @@ Draft DraftBitmap(const LedgerMap& map, std::size_t room) {
   return draft;
 }
 
-Result<LedgerMap> Broken(const char* what) { return Fail(Code::kInvalid, std::string("ledger map: ") + what); }
+Result<LedgerMap> Broken(const char* what) {
+  return Fail(Code::kInvalid, std::string("ledger map: ") + what);
+}
 
 }  // namespace
 
 bool LedgerMap::Claims(std::int64_t relative) const {
   if (relative < 0 || relative >= span) return false;
-  const auto after = std::upper_bound(incomplete.begin(), incomplete.end(), relative,
-                                      [](std::int64_t offset, const LedgerRange& range) { return offset < range.start; });
+  const auto after =
+      std::upper_bound(incomplete.begin(), incomplete.end(), relative,
+                       [](std::int64_t offset, const LedgerRange& range) { return offset < range.start; });
   if (after == incomplete.begin()) return true;
   const LedgerRange& last = *std::prev(after);
   return relative >= last.start + last.length;
@@ -209,7 +212,8 @@ Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
   }
   if (form != kBitmapForm) return Broken("unknown form");
   const std::string_view bits = cursor.rest();
-  if (static_cast<std::uint64_t>(map.span) > bits.size() * 8 || static_cast<std::uint64_t>((map.span + 7) / 8) != bits.size()) {
+  if (static_cast<std::uint64_t>(map.span) > bits.size() * 8 ||
+      static_cast<std::uint64_t>((map.span + 7) / 8) != bits.size()) {
     return Broken("bitmap of another size");
   }
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(bits.size()) * 8; ++i) {

@@ -27,8 +27,8 @@ struct LedgerRange {
 
 struct LedgerMap {
   std::int64_t epoch = 0;
-  std::int64_t span = 0;                 // offsets that the map speaks of
-  std::vector<LedgerRange> incomplete;   // ascending, apart from each other, within the span
+  std::int64_t span = 0;                // offsets that the map speaks of
+  std::vector<LedgerRange> incomplete;  // ascending, apart from each other, within the span
 
   // True if the record at `relative` (offset minus the committed one) was completed.
   [[nodiscard]] bool Claims(std::int64_t relative) const;
@@ -37,7 +37,7 @@ struct LedgerMap {
 
 struct EncodedLedgerMap {
   std::string text;
-  bool truncated = false;   // not all fitted: the text speaks of a shorter span
+  bool truncated = false;  // not all fitted: the text speaks of a shorter span
 };
 
 // The smaller of both forms; the longest prefix that fits in `limit` bytes if neither fits. Pure; any thread.

@@ -29,11 +29,13 @@ struct Rank {
   std::uint64_t (*cost)(const Wanted&, const Candidate&);
 };
 constexpr std::array kRanks{
-    Rank{"path", [](const Wanted& wanted, const Candidate& c) -> std::uint64_t {
-      const StartPath path = ExpectedPath(wanted, c);
-      return path == StartPath::kNone ? 255U : static_cast<std::uint64_t>(path);
-    }},
-    Rank{"rendezvous", [](const Wanted& wanted, const Candidate& c) { return ~RendezvousWeight(wanted.user, c.executor); }},
+    Rank{"path",
+         [](const Wanted& wanted, const Candidate& c) -> std::uint64_t {
+           const StartPath path = ExpectedPath(wanted, c);
+           return path == StartPath::kNone ? 255U : static_cast<std::uint64_t>(path);
+         }},
+    Rank{"rendezvous",
+         [](const Wanted& wanted, const Candidate& c) { return ~RendezvousWeight(wanted.user, c.executor); }},
     Rank{"pack", [](const Wanted&, const Candidate& c) { return ~static_cast<std::uint64_t>(c.held); }},
 };
 
@@ -75,8 +77,8 @@ Placement Place(const Wanted& wanted, const std::vector<Candidate>& candidates) 
     std::erase_if(left, [&](const Candidate* c) { return rank.cost(wanted, *c) != best; });
     if (left.size() < before) decided = rank.name;
   }
-  const Candidate* chosen =
-      *std::min_element(left.begin(), left.end(), [](const Candidate* a, const Candidate* b) { return a->executor < b->executor; });
+  const Candidate* chosen = *std::min_element(
+      left.begin(), left.end(), [](const Candidate* a, const Candidate* b) { return a->executor < b->executor; });
   if (left.size() > 1) decided = "id";
   return {chosen->executor, ExpectedPath(wanted, *chosen), decided};
 }

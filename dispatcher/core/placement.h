@@ -23,7 +23,7 @@ struct Candidate {
   bool link_up = false;
   bool suspect = false;
   bool draining = false;
-  bool cooling = false;                // refused such an attempt a moment ago
+  bool cooling = false;  // refused such an attempt a moment ago
   bool has_profile = false;
   std::int32_t free_credit = 0;
   std::int32_t idle_containers = 0;    // of this function version, for the user
@@ -32,13 +32,13 @@ struct Candidate {
   std::int32_t pool_ready = 0;
   std::int32_t shells = 0;
   std::int32_t can_start = 0;
-  std::int32_t held = 0;               // attempts it holds
+  std::int32_t held = 0;  // attempts it holds
 };
 
 struct Placement {
   std::optional<ExecutorId> executor;
-  StartPath expected = StartPath::kNone;   // kNone: it will have to make room, or have the attempt wait
-  std::string_view constraint;             // the filter that left nobody, or the rank that decided
+  StartPath expected = StartPath::kNone;  // kNone: it will have to make room, or have the attempt wait
+  std::string_view constraint;            // the filter that left nobody, or the rank that decided
 };
 
 // The start path that an executor would take, by what is known of it.

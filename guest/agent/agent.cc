@@ -26,7 +26,9 @@ constexpr std::int32_t kWarmUpTimeoutMs = 20'000;
 constexpr std::size_t kEntropyBytes = 64;
 
 template <class... Cases>
-struct Overloaded : Cases... { using Cases::operator()...; };
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
 
 Result<void> MixEntropy(const std::string& entropy) {
   struct {  // rand_pool_info with room for its bytes
@@ -52,8 +54,11 @@ void WriteNew(const std::string& path, mode_t mode, std::string_view text) {
 }  // namespace
 
 Agent::Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygote> zygote)
-    : port_(std::move(port)), child_signals_(std::move(child_signals)), services_(std::move(services)),
-      zygote_(std::move(zygote)), codes_(kCodeRoot) {
+    : port_(std::move(port)),
+      child_signals_(std::move(child_signals)),
+      services_(std::move(services)),
+      zygote_(std::move(zygote)),
+      codes_(kCodeRoot) {
   services_.zygote = zygote_.get();
 }
 
@@ -86,12 +91,16 @@ void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
       run.id = InvocationId("warm-up");
       run.timeout_ms = kWarmUpTimeoutMs;
       run.input = "[1]";
-      With(number, [&](Container& container, std::vector<Message>& out) { container.Start(std::move(run), MonotonicMicros(), out); });
+      With(number, [&](Container& container, std::vector<Message>& out) {
+        container.Start(std::move(run), MonotonicMicros(), out);
+      });
     }
   } else if (const auto* ended = std::get_if<Ended>(&message)) {
     const Runtime runtime = number == kFirstWarmUp ? Runtime::kPython3 : Runtime::kNative;
-    if (ended->status == Status::kOk && ended->output == "[1]") runtimes_.emplace_back(RuntimeName(runtime));
-    else Note("warm-up: " + ended->error_type + ": " + ended->error_message + "\n" + ended->log_tail);
+    if (ended->status == Status::kOk && ended->output == "[1]")
+      runtimes_.emplace_back(runtime == Runtime::kPython3 ? kPython3Name : kNativeName);
+    else
+      Note("warm-up: " + ended->error_type + ": " + ended->error_message + "\n" + ended->log_tail);
     With(number, [](Container& container, std::vector<Message>& out) { container.Remove("warmed up", out); });
   } else if (const auto* gone = std::get_if<ContainerGone>(&message)) {
     if (gone->reason != "warmed up") Note("warm-up: " + gone->reason);
@@ -164,12 +173,15 @@ Error Agent::Loop() {
           auto reports = zygote_->Receive();
           if (!reports) return reports.error();
           for (const auto& report : *reports) {
-            With(report.container, [&](Container& container, std::vector<Message>& out) { container.ProcessExited(report.wait_status, out); });
+            With(report.container, [&](Container& container, std::vector<Message>& out) {
+              container.ProcessExited(report.wait_status, out);
+            });
           }
           break;
         }
         case Wait::Kind::kContainer:
-          With(wait.container, [&](Container& container, std::vector<Message>& out) { container.Readable(wait.source, out); });
+          With(wait.container,
+               [&](Container& container, std::vector<Message>& out) { container.Readable(wait.source, out); });
           break;
       }
     }
@@ -242,8 +254,10 @@ Result<void> Agent::Handle(Frame frame) {
             const CodeHash hash = codes_.receiving();
             if (hash.empty()) return {};  // the rest of a transfer that failed, and was answered
             auto whole = codes_.Feed(chunk.bytes);
-            if (!whole) Send(0, CodeStored{hash, whole.error().message});
-            else if (*whole) Send(0, CodeStored{hash, {}});
+            if (!whole)
+              Send(0, CodeStored{hash, whole.error().message});
+            else if (*whole)
+              Send(0, CodeStored{hash, {}});
             return {};
           },
           [&](Create& create) -> Result<void> {
@@ -259,8 +273,11 @@ Result<void> Agent::Handle(Frame frame) {
             return {};
           },
           [&](Run& run) -> Result<void> {
-            if (number >= kFirstWarmUp || !containers_.contains(number)) Send(number, ContainerGone{"no such container"});
-            With(number, [&](Container& container, std::vector<Message>& out) { container.Start(std::move(run), received_us, out); });
+            if (number >= kFirstWarmUp || !containers_.contains(number))
+              Send(number, ContainerGone{"no such container"});
+            With(number, [&](Container& container, std::vector<Message>& out) {
+              container.Start(std::move(run), received_us, out);
+            });
             return {};
           },
           [&](Remove&) -> Result<void> {
@@ -288,15 +305,16 @@ void Agent::Bind(const Configure& configure) {
 void Agent::MakeContainer(std::uint32_t number, const Create& create, const std::string& layer) {
   std::vector<Message> out;
   auto made = Container::Make(services_, number, create, layer, out);
-  if (made) containers_.emplace(number, std::move(*made));
-  else out.emplace_back(Created{made.error().message});
+  if (made)
+    containers_.emplace(number, std::move(*made));
+  else
+    out.emplace_back(Created{made.error().message});
   Route(number, std::move(out));
 }
 
 void Agent::ReapChildren() {
   signalfd_siginfo info{};
-  while (read(child_signals_.get(), &info, sizeof info) == sizeof info) {
-  }
+  while (read(child_signals_.get(), &info, sizeof info) == sizeof info) {}
   int status = 0;
   for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
     const auto found = std::ranges::find_if(containers_, [&](const auto& entry) {
@@ -305,8 +323,10 @@ void Agent::ReapChildren() {
     if (found == containers_.end()) continue;
     const bool holder = found->second->holder_pid() == pid;
     With(found->first, [&](Container& container, std::vector<Message>& out) {
-      if (holder) container.HolderExited(out);
-      else container.ProcessExited(status, out);
+      if (holder)
+        container.HolderExited(out);
+      else
+        container.ProcessExited(status, out);
     });
   }
 }
@@ -323,8 +343,10 @@ void Agent::With(std::uint32_t number, Step step) {
 
 void Agent::Route(std::uint32_t number, std::vector<Message> messages) {
   for (auto& message : messages) {
-    if (number >= kFirstWarmUp) WarmUpMessage(number, message);
-    else Send(number, std::move(message));
+    if (number >= kFirstWarmUp)
+      WarmUpMessage(number, message);
+    else
+      Send(number, std::move(message));
   }
 }
 

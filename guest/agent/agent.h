@@ -19,8 +19,8 @@
 
 namespace hearth::guest {
 
-constexpr std::uint32_t kFirstWarmUp = 0xffffff00;          // container numbers that never reach the executor
-constexpr std::size_t kMaxUnsentBytes = 8U << 20;           // beyond it nothing more is read from the executor
+constexpr std::uint32_t kFirstWarmUp = 0xffffff00;  // container numbers that never reach the executor
+constexpr std::size_t kMaxUnsentBytes = 8U << 20;   // beyond it nothing more is read from the executor
 constexpr int kDisconnectedPollMs = 20;
 
 class Agent {
@@ -62,7 +62,7 @@ class Agent {
   FrameReader frames_;
   std::string unsent_;
   std::map<std::uint32_t, std::unique_ptr<Container>> containers_;
-  std::vector<std::string> runtimes_;   // proved by a warm-up run
+  std::vector<std::string> runtimes_;  // proved by a warm-up run
   int warming_ = 0;
   bool said_hello_ = false;
   bool connected_ = true;

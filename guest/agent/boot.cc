@@ -5,8 +5,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +24,7 @@ namespace {
 constexpr const char* kModules = "/modules";
 constexpr const char* kNewRoot = "/newroot";
 constexpr int kDeviceWaitMs = 5000;
+constexpr std::int64_t kReservedBytes = 96LL << 20;  // for the kernel, the agent, the zygote
 
 using Folder = std::unique_ptr<DIR, Deleter<closedir>>;
 
@@ -38,7 +39,8 @@ std::vector<std::string> List(const std::string& path) {
   return names;
 }
 
-Result<void> Mount(const char* source, const std::string& target, const char* type, unsigned long flags, const char* options = nullptr) {
+Result<void> Mount(const char* source, const std::string& target, const char* type, unsigned long flags,
+                   const char* options = nullptr) {
   mkdir(target.c_str(), 0755);
   if (mount(source, target.c_str(), type, flags, options) != 0) return FailErrno("mount " + target);
   return {};
@@ -49,7 +51,8 @@ Result<void> LoadModules() {
   for (const auto& name : List(kModules)) {
     const std::string path = std::string(kModules) + "/" + name;
     const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file || (syscall(SYS_finit_module, file.get(), "", 0) != 0 && errno != EEXIST)) return FailErrno("load " + name);
+    if (!file || (syscall(SYS_finit_module, file.get(), "", 0) != 0 && errno != EEXIST))
+      return FailErrno("load " + name);
   }
   RemoveTree(kModules);  // the initramfs is memory
   unlink("/init");
@@ -66,17 +69,23 @@ Result<void> LeaveInitramfs() {
 }
 
 Result<void> MakeDevices() {
-  if (auto made = Mount("devices", kDeviceRoot, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=64k"); !made) return made;
-  const struct { const char* name; unsigned major, minor; } nodes[] = {
-      {"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}};
+  if (auto made = Mount("devices", kDeviceRoot, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=64k"); !made)
+    return made;
+  const struct {
+    const char* name;
+    unsigned major, minor;
+  } nodes[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}};
   const std::string root = std::string(kDeviceRoot) + "/";
   umask(0);
   for (const auto& node : nodes) {
-    if (mknod((root + node.name).c_str(), S_IFCHR | 0666, makedev(node.major, node.minor)) != 0) return FailErrno("mknod");
+    if (mknod((root + node.name).c_str(), S_IFCHR | 0666, makedev(node.major, node.minor)) != 0)
+      return FailErrno("mknod");
   }
   umask(022);
-  const std::pair<const char*, const char*> links[] = {
-      {"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}};
+  const std::pair<const char*, const char*> links[] = {{"/proc/self/fd", "fd"},
+                                                       {"/proc/self/fd/0", "stdin"},
+                                                       {"/proc/self/fd/1", "stdout"},
+                                                       {"/proc/self/fd/2", "stderr"}};
   for (const auto& [target, name] : links) {
     if (symlink(target, (root + name).c_str()) != 0) return FailErrno("symlink");
   }
@@ -90,7 +99,14 @@ Result<void> MakeCgroups() {
   if (auto made = WriteFile(root + "/cgroup.subtree_control", "+cpu +memory +pids"); !made) return made;
   const std::string agent = root + "/agent";
   if (mkdir(agent.c_str(), 0755) != 0 || mkdir(kContainerCgroups, 0755) != 0) return FailErrno("mkdir cgroup");
-  if (auto made = WriteFile(std::string(kContainerCgroups) + "/cgroup.subtree_control", "+cpu +memory +pids"); !made) return made;
+  if (auto made = WriteFile(std::string(kContainerCgroups) + "/cgroup.subtree_control", "+cpu +memory +pids"); !made)
+    return made;
+  // Containers that together want more than there is are short of memory among themselves, not at the zygote's cost.
+  struct sysinfo info{};
+  sysinfo(&info);
+  const std::int64_t total = static_cast<std::int64_t>(info.totalram) * info.mem_unit;
+  const std::int64_t share = std::max(total - kReservedBytes, total / 2);
+  if (auto made = WriteFile(std::string(kContainerCgroups) + "/memory.max", std::to_string(share)); !made) return made;
   if (auto made = WriteFile(agent + "/cgroup.procs", "0"); !made) return made;
   // A container that burns all of the processor must not keep the agent from killing it.
   return WriteFile(agent + "/cpu.weight", "10000");
@@ -118,7 +134,7 @@ Result<void> PrepareMachine() {
   if (auto done = Mount("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC); !done) return done;
   if (auto done = MakeCgroups(); !done) return done;
   if (auto done = MakeDevices(); !done) return done;
-  if (auto done = Mount("codes", kCodeRoot, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=40%"); !done) return done;
+  if (auto done = Mount("codes", kCodeRoot, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=25%"); !done) return done;
   mkdir(kMountPoint, 0755);
   // The disk is there once its driver is: probing is synchronous, the node in /dev follows at once.
   if (auto done = Mount("/dev/vda", kRuntimeRoot, "squashfs", MS_RDONLY | MS_NOSUID | MS_NODEV); !done) return done;

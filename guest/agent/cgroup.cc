@@ -9,8 +9,19 @@
 #include <charconv>
 
 namespace hearth::guest {
+namespace {
 
-Result<Cgroup> Cgroup::Make(const std::string& parent, const std::string& name, std::int64_t memory_bytes, int max_pids) {
+std::int64_t ReadNumber(const std::string& path) {
+  const auto text = ReadFile(path);
+  std::int64_t value = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  return value;
+}
+
+}  // namespace
+
+Result<Cgroup> Cgroup::Make(const std::string& parent, const std::string& name, std::int64_t memory_bytes,
+                            int max_pids) {
   const std::string path = parent + "/" + name;
   if (mkdir(path.c_str(), 0755) != 0) return FailErrno("mkdir " + path);
   const std::pair<const char*, std::string> settings[] = {
@@ -31,28 +42,34 @@ Result<Cgroup> Cgroup::Make(const std::string& parent, const std::string& name, 
   return Cgroup(path, std::move(procs));
 }
 
-void Cgroup::Kill() const { (void)WriteFile(path_ + "/cgroup.kill", "1"); }
+void Cgroup::Kill() const {
+  (void)WriteFile(path_ + "/cgroup.kill", "1");
+}
 
 int Cgroup::CountProcesses() const {
   const auto text = ReadFile(path_ + "/cgroup.procs");
   return text ? static_cast<int>(std::ranges::count(*text, '\n')) : 0;
 }
 
-std::int64_t Cgroup::CpuMicros() const { return ReadKeyed(path_ + "/cpu.stat", "usage_usec"); }
+std::int64_t Cgroup::CpuMicros() const {
+  return ReadKeyed(path_ + "/cpu.stat", "usage_usec");
+}
 
 std::int64_t Cgroup::MemoryPeakBytes() const {
-  const auto text = ReadFile(path_ + "/memory.peak");
-  std::int64_t value = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
-  return value;
+  return ReadNumber(path_ + "/memory.peak");
 }
 
-std::int64_t Cgroup::HeldMemoryBytes() const {
-  return ReadKeyed(path_ + "/memory.stat", "anon") + ReadKeyed(path_ + "/memory.stat", "shmem");
+bool Cgroup::HoldsMoreThan(std::int64_t bytes) const {
+  if (ReadNumber(path_ + "/memory.current") <= bytes) return false;  // the cheap answer nearly always is enough
+  return ReadKeyed(path_ + "/memory.stat", "anon") + ReadKeyed(path_ + "/memory.stat", "shmem") > bytes;
 }
 
-std::int64_t Cgroup::OomKills() const { return ReadKeyed(path_ + "/memory.events", "oom_kill"); }
+std::int64_t Cgroup::OomKills() const {
+  return ReadKeyed(path_ + "/memory.events", "oom_kill");
+}
 
-bool Cgroup::Remove() const { return rmdir(path_.c_str()) == 0 || errno == ENOENT; }
+bool Cgroup::Remove() const {
+  return rmdir(path_.c_str()) == 0 || errno == ENOENT;
+}
 
 }  // namespace hearth::guest

@@ -14,16 +14,18 @@ constexpr int kMaxContainerPids = 256;
 class Cgroup {
  public:
   // `parent` is a folder of the cgroup file system with memory, pids and cpu handed down.
-  static Result<Cgroup> Make(const std::string& parent, const std::string& name, std::int64_t memory_bytes, int max_pids);
+  static Result<Cgroup> Make(const std::string& parent, const std::string& name, std::int64_t memory_bytes,
+                             int max_pids);
 
   // Open for writing "0": the writer moves itself in.
   [[nodiscard]] int procs_fd() const { return procs_.get(); }
   void Kill() const;
-  // Processes in it, at most 2 counted exactly enough to tell none, one and several apart.
+  // Living processes in it.
   [[nodiscard]] int CountProcesses() const;
   [[nodiscard]] std::int64_t CpuMicros() const;
-  [[nodiscard]] std::int64_t MemoryPeakBytes() const;     // since the group was made
-  [[nodiscard]] std::int64_t HeldMemoryBytes() const;     // that only the group's end would give back
+  [[nodiscard]] std::int64_t MemoryPeakBytes() const;  // since the group was made
+  // Whether it holds more memory that only its end would give back (what is cached of files does not count).
+  [[nodiscard]] bool HoldsMoreThan(std::int64_t bytes) const;
   [[nodiscard]] std::int64_t OomKills() const;
   // False while a process is left in it.
   [[nodiscard]] bool Remove() const;

@@ -20,11 +20,14 @@ void RemoveTree(const std::string& path) {
 Result<void> CodeCache::Offer(const CodeHash& hash, std::int64_t bytes) {
   DropTransfer();
   const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (hash.str().size() != 64 || !std::ranges::all_of(hash.str(), is_hex)) return Fail(Code::kInvalid, "code hash is not SHA-256");
-  if (bytes <= 0 || bytes > static_cast<std::int64_t>(kMaxCodeBytes)) return Fail(Code::kExhausted, "code archive of a size beyond the limit");
+  if (hash.str().size() != 64 || !std::ranges::all_of(hash.str(), is_hex))
+    return Fail(Code::kInvalid, "code hash is not SHA-256");
+  if (bytes <= 0 || bytes > static_cast<std::int64_t>(kMaxCodeBytes))
+    return Fail(Code::kExhausted, "code archive of a size beyond the limit");
   const std::string staging = StagingPath();
   RemoveTree(staging);
-  if (mkdir(staging.c_str(), 0755) != 0 || mkdir((staging + "/code").c_str(), 0755) != 0) return FailErrno("mkdir for code");
+  if (mkdir(staging.c_str(), 0755) != 0 || mkdir((staging + "/code").c_str(), 0755) != 0)
+    return FailErrno("mkdir for code");
   Fd folder(open((staging + "/code").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder) return FailErrno("open code folder");
   transfer_.emplace(hash, bytes, Sha256(), std::make_unique<TarUnpacker>(std::move(folder)));
@@ -39,13 +42,15 @@ Result<bool> CodeCache::Feed(std::string_view bytes) {
 }
 
 Result<bool> CodeCache::Take(std::string_view bytes) {
-  if (static_cast<std::int64_t>(bytes.size()) > transfer_->left) return Fail(Code::kInvalid, "more code than was offered");
+  if (static_cast<std::int64_t>(bytes.size()) > transfer_->left)
+    return Fail(Code::kInvalid, "more code than was offered");
   transfer_->left -= static_cast<std::int64_t>(bytes.size());
   transfer_->digest.Update(bytes);
   if (auto fed = transfer_->unpacker->Feed(bytes); !fed) return std::unexpected(fed.error());
   if (transfer_->left > 0) return false;
   if (auto whole = transfer_->unpacker->Finish(); !whole) return std::unexpected(whole.error());
-  if (transfer_->digest.FinishHex() != transfer_->hash.str()) return Fail(Code::kInvalid, "code does not have the hash offered");
+  if (transfer_->digest.FinishHex() != transfer_->hash.str())
+    return Fail(Code::kInvalid, "code does not have the hash offered");
   if (!Has(transfer_->hash)) {
     if (std::rename(StagingPath().c_str(), LayerPath(transfer_->hash).c_str()) != 0) return FailErrno("rename code");
     stored_.insert(transfer_->hash);

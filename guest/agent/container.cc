@@ -1,7 +1,7 @@
 #include "guest/agent/container.h"
 
-#include <signal.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -28,12 +28,18 @@ ExitDescription DescribeExit(int wait_status) {
   return {"exit", "exit code " + std::to_string(WEXITSTATUS(wait_status))};
 }
 
-std::int64_t ParseMicros(const std::string& text) { return std::strtoll(text.c_str(), nullptr, 10); }
+std::int64_t ParseMicros(const std::string& text) {
+  return std::strtoll(text.c_str(), nullptr, 10);
+}
 
 }  // namespace
 
 Container::Container(const Services& services, std::uint32_t number, Create create, Holder holder, Cgroup cgroup)
-    : services_(services), number_(number), create_(std::move(create)), holder_(std::move(holder)), cgroup_(std::move(cgroup)) {}
+    : services_(services),
+      number_(number),
+      create_(std::move(create)),
+      holder_(std::move(holder)),
+      cgroup_(std::move(cgroup)) {}
 
 Container::~Container() {
   if (launch_ != nullptr) munmap(launch_, sizeof(Launch));
@@ -41,9 +47,12 @@ Container::~Container() {
 
 Result<std::unique_ptr<Container>> Container::Make(const Services& services, std::uint32_t number, const Create& create,
                                                    const std::string& code_layer, std::vector<Message>& out) {
-  if (create.memory_mib < kMinMemoryMib || create.memory_mib > kMaxMemoryMib) return Fail(Code::kInvalid, "memory_mib out of range");
-  if (create.environment.size() > kMaxEnvironmentEntries) return Fail(Code::kExhausted, "too many environment variables");
-  if (create.runtime == Runtime::kPython3 && services.zygote == nullptr) return Fail(Code::kUnavailable, "python3 is not available");
+  if (create.memory_mib < kMinMemoryMib || create.memory_mib > kMaxMemoryMib)
+    return Fail(Code::kInvalid, "memory_mib out of range");
+  if (create.environment.size() > kMaxEnvironmentEntries)
+    return Fail(Code::kExhausted, "too many environment variables");
+  if (create.runtime == Runtime::kPython3 && services.zygote == nullptr)
+    return Fail(Code::kUnavailable, "python3 is not available");
   const std::int64_t memory_bytes = std::int64_t{create.memory_mib} << 20;
   auto cgroup = Cgroup::Make(services.cgroup_parent, "c" + std::to_string(number), memory_bytes, kMaxContainerPids);
   if (!cgroup) return std::unexpected(cgroup.error());
@@ -70,13 +79,16 @@ Result<std::unique_ptr<Container>> Container::Make(const Services& services, std
 }
 
 std::map<std::string, std::string> Container::BaseEnvironment() const {
-  std::map<std::string, std::string> environment = {
-      {"HOME", "/tmp"}, {"LANG", "C.UTF-8"}, {"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"PWD", "/code"}, {"TMPDIR", "/tmp"}};
+  std::map<std::string, std::string> environment = {{"HOME", "/tmp"},
+                                                    {"LANG", "C.UTF-8"},
+                                                    {"PATH", "/usr/local/bin:/usr/bin:/bin"},
+                                                    {"PWD", "/code"},
+                                                    {"TMPDIR", "/tmp"}};
   for (const auto& [name, value] : create_.environment) environment[name] = value;
   environment["HEARTH_FUNCTION"] = create_.function;
   environment["HEARTH_FUNCTION_VERSION"] = std::to_string(create_.version);
   environment["HEARTH_MEMORY_MIB"] = std::to_string(create_.memory_mib);
-  environment["HEARTH_RUNTIME"] = RuntimeName(create_.runtime);
+  environment["HEARTH_RUNTIME"] = create_.runtime == Runtime::kPython3 ? kPython3Name : kNativeName;
   return environment;
 }
 
@@ -93,7 +105,8 @@ Result<void> Container::StartPython() {
     fields.push_back(name);
     fields.push_back(value);
   }
-  auto asked = services_.zygote->Fork(fields, {holder_.pidfd.get(), cgroup_.procs_fd(), run->theirs.get(), log->theirs.get()});
+  auto asked =
+      services_.zygote->Fork(fields, {holder_.pidfd.get(), cgroup_.procs_fd(), run->theirs.get(), log->theirs.get()});
   if (!asked) return asked;
   runtime_ = std::move(run->ours);
   log_ = std::move(log->ours);
@@ -137,7 +150,7 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   const std::int64_t timeout_us = std::int64_t{std::clamp(run.timeout_ms, 1, kMaxTimeoutMs)} * 1000;
   wake_at_us_ = received_us + timeout_us;
   const std::int64_t deadline_ms = (WallMicros() + timeout_us) / 1000;
-  attempt_.emplace(std::move(run), received_us, cgroup_.CpuMicros(), cgroup_.OomKills(), std::string(), false);
+  attempt_.emplace(std::move(run), received_us, std::string(), false);
   if (create_.runtime == Runtime::kPython3) {
     const Run& asked = attempt_->run;
     to_runtime_ += EncodeFields({"run", asked.id.str(), std::to_string(asked.attempt), std::to_string(deadline_ms),
@@ -202,7 +215,8 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
       runtime_.Reset();
       break;
     }
-    if (state_ == State::kIdle || state_ == State::kDying || !messages_.Feed({block.data(), static_cast<std::size_t>(n)})) {
+    if (state_ == State::kIdle || state_ == State::kDying ||
+        !messages_.Feed({block.data(), static_cast<std::size_t>(n)})) {
       Die("its runtime sent what it must not", out);
       return;
     }
@@ -220,6 +234,7 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
         return;
       }
     }
+    if (state_ == State::kIdle && !messages_.empty()) Die("its runtime sent what it must not", out);
     if (!runtime_) return;
   }
 }
@@ -258,11 +273,11 @@ void Container::DrainLog() {
   }
 }
 
-void Container::Finish(Status status, std::string type, std::string message, std::string output, std::int64_t started_us,
-                       std::int64_t ended_us, std::vector<Message>& out) {
+void Container::Finish(Status status, std::string type, std::string message, std::string output,
+                       std::int64_t started_us, std::int64_t ended_us, std::vector<Message>& out) {
   DrainLog();
-  const std::int64_t oom_kills = cgroup_.OomKills() - attempt_->oom_before;
-  if (status == Status::kError && oom_kills > 0) {
+  // Only a failed attempt can have met the limit, and no container outlives that: any kill counted is this attempt's.
+  if (status == Status::kError && cgroup_.OomKills() > 0) {
     status = Status::kOom;
     type = "out_of_memory";
     message = "killed for using more than " + std::to_string(create_.memory_mib) + " MiB";
@@ -270,11 +285,16 @@ void Container::Finish(Status status, std::string type, std::string message, std
   // The check after each run: nothing left over but the runtime's own process, and memory back.
   const int own_processes = create_.runtime == Runtime::kPython3 ? 1 : 0;
   std::string unfit;
-  if (cgroup_.CountProcesses() != own_processes) unfit = "processes were left behind";
-  else if (create_.runtime == Runtime::kPython3 && !runtime_) unfit = "its process ended";
-  else if (cgroup_.HeldMemoryBytes() > (std::int64_t{create_.memory_mib} << 20) / 8 * 7) unfit = "memory was not given back";
-  else if (status == Status::kOom || status == Status::kTimeout) unfit = "it was killed";
-  else if (attempt_->too_large) unfit = "it was killed";
+  if (cgroup_.CountProcesses() != own_processes)
+    unfit = "processes were left behind";
+  else if (create_.runtime == Runtime::kPython3 && !runtime_)
+    unfit = "its process ended";
+  else if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7))
+    unfit = "memory was not given back";
+  else if (status == Status::kOom || status == Status::kTimeout)
+    unfit = "it was killed";
+  else if (attempt_->too_large)
+    unfit = "it was killed";
 
   const std::int64_t now = MonotonicMicros();
   started_us = std::clamp(started_us, attempt_->received_us, now);  // a runtime in user code's hands may lie
@@ -290,7 +310,8 @@ void Container::Finish(Status status, std::string type, std::string message, std
   ended.log_tail = log_tail_.Take();
   ended.start_us = started_us - attempt_->received_us;
   ended.run_us = ended_us - started_us;
-  ended.cpu_us = std::max<std::int64_t>(0, cgroup_.CpuMicros() - attempt_->cpu_before_us);
+  const std::int64_t cpu_us = cgroup_.CpuMicros();
+  ended.cpu_us = cpu_us - std::exchange(cpu_seen_us_, cpu_us);
   ended.memory_peak_bytes = cgroup_.MemoryPeakBytes();
   ended.reusable = unfit.empty();
   ended.total_us = MonotonicMicros() - attempt_->received_us;
@@ -299,8 +320,10 @@ void Container::Finish(Status status, std::string type, std::string message, std
   wake_at_us_.reset();
   output_.Reset();
   if (create_.runtime == Runtime::kNative) log_.Reset();
-  if (unfit.empty()) state_ = State::kIdle;
-  else Die(std::move(unfit), out);
+  if (unfit.empty())
+    state_ = State::kIdle;
+  else
+    Die(std::move(unfit), out);
 }
 
 void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
@@ -315,7 +338,9 @@ void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
   if (state_ == State::kDying) return;
   if (!attempt_) {
     DrainLog();
-    Die(state_ == State::kStarting ? "its runtime did not start: " + log_tail_.Take() : "its process ended: " + DescribeExit(wait_status).message, out);
+    Die(state_ == State::kStarting ? "its runtime did not start: " + log_tail_.Take()
+                                   : "its process ended: " + DescribeExit(wait_status).message,
+        out);
     return;
   }
   const std::int64_t now = MonotonicMicros();
@@ -327,9 +352,12 @@ void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
   ReadOutput();
   const std::int64_t started_us = launch_->start_us != 0 ? launch_->start_us : now;
   if (attempt_->too_large) {
-    Finish(Status::kError, "result_too_large", "the limit is " + std::to_string(kMaxOutputBytes) + " bytes", {}, started_us, now, out);
+    Finish(Status::kError, "result_too_large", "the limit is " + std::to_string(kMaxOutputBytes) + " bytes", {},
+           started_us, now, out);
   } else if (launch_->error != 0) {
-    Finish(Status::kError, "exec", std::string(launch_->step) + " " + create_.handler + ": " + std::strerror(launch_->error), {}, now, now, out);
+    Finish(Status::kError, "exec",
+           std::string(launch_->step) + " " + create_.handler + ": " + std::strerror(launch_->error), {}, now, now,
+           out);
   } else if (wait_status != 0) {
     auto [type, message] = DescribeExit(wait_status);
     Finish(Status::kError, std::move(type), std::move(message), {}, started_us, now, out);
@@ -345,7 +373,8 @@ void Container::Tick(std::int64_t now_us, std::vector<Message>& out) {
     case State::kStarting: Die("its runtime did not start in time", out); break;
     case State::kDying: TryReap(out); break;
     case State::kRunning: {
-      const std::int64_t started_us = launch_ != nullptr && launch_->start_us != 0 ? launch_->start_us : attempt_->received_us;
+      const std::int64_t started_us =
+          launch_ != nullptr && launch_->start_us != 0 ? launch_->start_us : attempt_->received_us;
       const std::string message = "killed after " + std::to_string(attempt_->run.timeout_ms) + " ms";
       cgroup_.Kill();
       Finish(Status::kTimeout, "timeout", message, {}, started_us, now_us, out);
@@ -356,7 +385,9 @@ void Container::Tick(std::int64_t now_us, std::vector<Message>& out) {
   }
 }
 
-void Container::Remove(const std::string& reason, std::vector<Message>& out) { Die(reason, out); }
+void Container::Remove(const std::string& reason, std::vector<Message>& out) {
+  Die(reason, out);
+}
 
 void Container::Die(std::string reason, std::vector<Message>& out) {
   if (state_ == State::kDying || state_ == State::kGone) return;
@@ -374,8 +405,10 @@ void Container::Die(std::string reason, std::vector<Message>& out) {
 
 void Container::HolderExited(std::vector<Message>& out) {
   holder_.pid = -1;
-  if (state_ != State::kDying) Die("its holder ended", out);
-  else TryReap(out);
+  if (state_ != State::kDying)
+    Die("its holder ended", out);
+  else
+    TryReap(out);
 }
 
 void Container::TryReap(std::vector<Message>& out) {

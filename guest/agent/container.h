@@ -29,6 +29,8 @@ constexpr std::int64_t kStartTimeoutMicros = 10'000'000;  // of a runtime proces
 constexpr std::int64_t kReapRetryMicros = 5'000;
 constexpr uid_t kFirstContainerId = 10'000;
 constexpr std::size_t kMaxEnvironmentEntries = 256;
+constexpr const char* kPython3Name = "python3";
+constexpr const char* kNativeName = "native";
 
 // What every container needs from the agent.
 struct Services {
@@ -70,9 +72,7 @@ class Container {
   struct Attempt {
     Run run;
     std::int64_t received_us = 0;
-    std::int64_t cpu_before_us = 0;
-    std::int64_t oom_before = 0;
-    std::string output;       // native: what came so far
+    std::string output;  // native: what came so far
     bool too_large = false;
   };
 
@@ -96,18 +96,19 @@ class Container {
   Create create_;
   Holder holder_;
   Cgroup cgroup_;
-  Launch* launch_ = nullptr;   // shared with native children
-  Fd runtime_;                 // python3: the run socket
+  Launch* launch_ = nullptr;  // shared with native children
+  Fd runtime_;                // python3: the run socket
   Fd log_;
-  Fd output_;                  // native: stdout of the attempt
+  Fd output_;  // native: stdout of the attempt
   FieldsReader messages_;
-  std::string to_runtime_;     // not yet taken by the run socket
+  std::string to_runtime_;  // not yet taken by the run socket
   LogTail log_tail_;
   State state_ = State::kStarting;
   std::optional<Attempt> attempt_;
   std::optional<std::int64_t> wake_at_us_;
   std::optional<int> exit_status_;
   pid_t native_pid_ = -1;
+  std::int64_t cpu_seen_us_ = 0;  // reported so far; what an idle container used is the next attempt's
   std::string death_reason_;
 };
 

@@ -35,20 +35,24 @@ void BlockAllSignals(sigset_t* old) {
   sigprocmask(SIG_BLOCK, &all, old);
 }
 
-bool Mount(const char* source, const std::string& target, const char* type, unsigned long flags, const std::string& options = {}) {
+bool Mount(const char* source, const std::string& target, const char* type, unsigned long flags,
+           const std::string& options = {}) {
   return mount(source, target.c_str(), type, flags, options.empty() ? nullptr : options.c_str()) == 0;
 }
 
 // The container's root: the code's layer over the image, read-only, with a private /tmp.
 const char* MakeRoot(const std::string& code_layer, std::int64_t memory_bytes) {
   const std::string root = kMountPoint;
-  const std::string tmp_options = "mode=1777,size=" + std::to_string(std::min(memory_bytes, kMaxTmpBytes)) + ",nr_inodes=" + std::to_string(kMaxTmpFiles);
+  const std::string tmp_options = "mode=1777,size=" + std::to_string(std::min(memory_bytes, kMaxTmpBytes)) +
+                                  ",nr_inodes=" + std::to_string(kMaxTmpFiles);
   constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;
   if (!Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE)) return "private mounts";
-  if (!Mount("root", root, "overlay", kSafe | MS_RDONLY, "lowerdir=" + code_layer + ":" + kRuntimeRoot)) return "root overlay";
+  if (!Mount("root", root, "overlay", kSafe | MS_RDONLY, "lowerdir=" + code_layer + ":" + kRuntimeRoot))
+    return "root overlay";
   if (!Mount("tmp", root + "/tmp", "tmpfs", kSafe, tmp_options)) return "/tmp";
   if (!Mount(kDeviceRoot, root + "/dev", nullptr, MS_BIND)) return "/dev";
-  if (!Mount(nullptr, root + "/dev", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC)) return "/dev read-only";
+  if (!Mount(nullptr, root + "/dev", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC))
+    return "/dev read-only";
   if (!Mount("shm", root + "/dev/shm", "tmpfs", kSafe | MS_NOEXEC, tmp_options)) return "/dev/shm";
   if (!Mount("proc", root + "/proc", "proc", kSafe | MS_NOEXEC | MS_RDONLY)) return "/proc";
   if (chdir(kMountPoint) != 0) return "chdir";
@@ -96,8 +100,7 @@ const char* DropRights(uid_t id) {
   sigaddset(&wanted, SIGCHLD);
   for (;;) {
     sigwaitinfo(&wanted, nullptr);
-    while (waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {}
   }
 }
 
@@ -109,11 +112,14 @@ bool Limit(int resource, rlim_t value) {
 const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
                             const Command& command, char* const* environment, Launch* launch) {
   if (write(cgroup_procs_fd, "0", 1) != 1) return "enter cgroup";
-  if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) != 0) return "enter namespaces";
+  if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) != 0)
+    return "enter namespaces";
   setsid();
   if (dup2(command.stdin_fd, 0) < 0 || dup2(command.stdout_fd, 1) < 0 || dup2(command.stderr_fd, 2) < 0) return "dup2";
   if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return "close_range";
-  if (!Limit(RLIMIT_NOFILE, kMaxOpenFiles) || !Limit(RLIMIT_CORE, 0) || !Limit(RLIMIT_FSIZE, static_cast<rlim_t>(kMaxTmpBytes))) return "rlimit";
+  if (!Limit(RLIMIT_NOFILE, kMaxOpenFiles) || !Limit(RLIMIT_CORE, 0) ||
+      !Limit(RLIMIT_FSIZE, static_cast<rlim_t>(kMaxTmpBytes)))
+    return "rlimit";
   if (const char* failed = DropRights(id); failed != nullptr) return failed;
   if (chdir("/code") != 0) return "chdir /code";
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
@@ -132,7 +138,8 @@ const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id,
 Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes) {
   auto report = MakePipe();
   if (!report) return std::unexpected(report.error());
-  constexpr unsigned long kFlags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD;
+  constexpr unsigned long kFlags =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD;
   int pidfd = -1;
   const auto pid = static_cast<pid_t>(syscall(SYS_clone, kFlags, nullptr, &pidfd, nullptr, nullptr));
   if (pid < 0) return FailErrno("clone");
@@ -161,7 +168,8 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   BlockAllSignals(&old);
   const pid_t pid = fork();
   if (pid == 0) {
-    const char* failed = EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, environment.data(), launch);
+    const char* failed =
+        EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, environment.data(), launch);
     launch->error = errno;
     std::strncpy(launch->step, failed, sizeof launch->step - 1);
     _exit(127);

@@ -15,10 +15,10 @@
 namespace hearth::guest {
 
 // Folders of the agent's own root, made at boot.
-constexpr const char* kRuntimeRoot = "/runtime";      // the squashfs
-constexpr const char* kCodeRoot = "/codes";           // tmpfs
-constexpr const char* kDeviceRoot = "/devices";       // the few device nodes of a container
-constexpr const char* kMountPoint = "/container";     // empty; each holder mounts its root there, in its own namespace
+constexpr const char* kRuntimeRoot = "/runtime";   // the squashfs
+constexpr const char* kCodeRoot = "/codes";        // tmpfs
+constexpr const char* kDeviceRoot = "/devices";    // the few device nodes of a container
+constexpr const char* kMountPoint = "/container";  // empty; each holder mounts its root there, in its own namespace
 constexpr const char* kCgroupRoot = "/sys/fs/cgroup";
 
 constexpr std::int64_t kMaxTmpBytes = 512LL << 20;
@@ -35,8 +35,8 @@ Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_by
 
 // Written by the child into memory shared with the agent.
 struct Launch {
-  std::int64_t start_us = 0;   // monotonic clock, just before exec
-  std::int32_t error = 0;      // errno of the step that failed, or 0
+  std::int64_t start_us = 0;  // monotonic clock, just before exec
+  std::int32_t error = 0;     // errno of the step that failed, or 0
   char step[32] = {};
 };
 

@@ -68,7 +68,8 @@ Result<Fd> MakeSealedFile(std::string_view bytes) {
 Result<void> WriteFile(const std::string& path, std::string_view text) {
   const Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file) return FailErrno("open " + path);
-  if (write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return FailErrno("write " + path);
+  if (write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return FailErrno("write " + path);
   return {};
 }
 
@@ -103,8 +104,12 @@ std::int64_t ReadKeyed(const std::string& path, std::string_view key) {
   return 0;
 }
 
-std::int64_t MonotonicMicros() { return ReadMicros(CLOCK_MONOTONIC); }
-std::int64_t WallMicros() { return ReadMicros(CLOCK_REALTIME); }
+std::int64_t MonotonicMicros() {
+  return ReadMicros(CLOCK_MONOTONIC);
+}
+std::int64_t WallMicros() {
+  return ReadMicros(CLOCK_REALTIME);
+}
 
 std::string RandomHex(std::size_t bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";

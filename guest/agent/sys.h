@@ -38,8 +38,8 @@ struct Pair {
 // "what: strerror(errno)".
 [[nodiscard]] std::unexpected<Error> FailErrno(std::string_view what);
 
-Result<Pair> MakePipe();                 // ours reads, theirs writes; both close on exec
-Result<Pair> MakeSocketPair(int type);   // both directions; close on exec
+Result<Pair> MakePipe();                            // ours reads, theirs writes; both close on exec
+Result<Pair> MakeSocketPair(int type);              // both directions; close on exec
 Result<Fd> MakeSealedFile(std::string_view bytes);  // read-only for ever, positioned at the start
 
 Result<void> WriteFile(const std::string& path, std::string_view text);  // existing file, one write (cgroup, proc)

@@ -19,8 +19,11 @@ namespace {
 constexpr std::size_t kMaxPathDepth = 64;
 
 // Where the fields of a header lie: offset and size.
-struct Field { std::size_t offset, size; };
-constexpr Field kName{0, 100}, kMode{100, 8}, kSize{124, 12}, kChecksum{148, 8}, kLink{157, 100}, kMagic{257, 5}, kPrefix{345, 155};
+struct Field {
+  std::size_t offset, size;
+};
+constexpr Field kName{0, 100}, kMode{100, 8}, kSize{124, 12}, kChecksum{148, 8}, kLink{157, 100}, kMagic{257, 5},
+    kPrefix{345, 155};
 constexpr std::size_t kType = 156;
 
 std::string_view Text(const std::array<char, 512>& block, Field field) {
@@ -166,7 +169,8 @@ Result<void> TarUnpacker::Feed(std::string_view bytes) {
         break;
       }
       case State::kData: {
-        const std::string_view part = bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), left_)));
+        const std::string_view part =
+            bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), left_)));
         const ssize_t n = write(file_.get(), part.data(), part.size());
         if (n <= 0) return FailErrno("archive: write");
         bytes.remove_prefix(static_cast<std::size_t>(n));

@@ -1,5 +1,5 @@
-// Unpacks a ustar archive that arrives in pieces, straight to a folder: memory stays bounded whatever the archive's size.
-// Folders, regular files and symbolic links; nothing is ever created outside the folder, nor through a link.
+// Unpacks a ustar archive that arrives in pieces, straight to a folder: memory stays bounded whatever the archive's
+// size. Folders, regular files and symbolic links; nothing is ever created outside the folder, nor through a link.
 #pragma once
 
 #include <array>
@@ -35,8 +35,8 @@ class TarUnpacker {
   State state_ = State::kHeader;
   std::array<char, 512> block_{};
   std::size_t block_bytes_ = 0;
-  std::uint64_t left_ = 0;       // of the entry's data
-  std::size_t padding_ = 0;      // after it
+  std::uint64_t left_ = 0;   // of the entry's data
+  std::size_t padding_ = 0;  // after it
   std::size_t entries_ = 0;
   int zero_blocks_ = 0;
 };

@@ -68,10 +68,12 @@ Result<std::vector<ZygoteReport>> Zygote::Receive() {
     if (n < 0 && errno == EAGAIN) return reports;
     if (n <= 0) return Fail(Code::kUnavailable, "the python3 zygote is gone");
     FieldsReader reader;
-    if (!reader.Feed({packet.data(), static_cast<std::size_t>(n)})) return Fail(Code::kInternal, "the python3 zygote speaks nonsense");
+    if (!reader.Feed({packet.data(), static_cast<std::size_t>(n)}))
+      return Fail(Code::kInternal, "the python3 zygote speaks nonsense");
     const auto fields = reader.Next();
     if (!fields || fields->size() != 2) return Fail(Code::kInternal, "the python3 zygote speaks nonsense");
-    reports.push_back({static_cast<std::uint32_t>(std::strtoul((*fields)[0].c_str(), nullptr, 10)), std::atoi((*fields)[1].c_str())});
+    reports.push_back(
+        {static_cast<std::uint32_t>(std::strtoul((*fields)[0].c_str(), nullptr, 10)), std::atoi((*fields)[1].c_str())});
   }
 }
 

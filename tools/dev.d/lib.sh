@@ -1,8 +1,12 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What every chore of tools/dev shares: words, waiting, processes known by pid and start time, ports, the state folder.
 
 STATE=$(realpath -m -- "${HEARTH_STATE:-$ROOT/.hearth}")
-CACHE=$(realpath -m -- "${HEARTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth}")
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# Downloads and the guest's image. As root in a folder that the accounts of machines can read.
+default_cache() { if is_root; then printf /var/cache/hearth; else printf '%s/hearth' "${XDG_CACHE_HOME:-$HOME/.cache}"; fi; }
+CACHE=$(realpath -m -- "${HEARTH_CACHE:-$(default_cache)}")
 STACK_ENV=$STATE/stack.env
 LOGS=$STATE/logs
 PIDS=$STATE/pids
@@ -12,8 +16,6 @@ say() { printf '%s\n' "$*" >&2; }
 step() { printf '== %s\n' "$*" >&2; }
 fail() { printf 'tools/dev: %s\n' "$*" >&2; exit 1; }
 usage_error() { printf 'tools/dev: %s\nTry: tools/dev help\n' "$*" >&2; exit 2; }
-
-is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # Run folder for sockets: short, because a Unix socket's path has at most 107 bytes; one for each state folder.
 run_dir() {

@@ -37,7 +37,7 @@ setup_packages() {
   # policy-rc.d keeps the packages from starting servers of their own.
   local policy=/usr/sbin/policy-rc.d
   if is_root && [ ! -e $policy ]; then
-    trap "rm -f $policy" EXIT
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     printf '#!/bin/sh\nexit 101\n' > $policy
     chmod 755 $policy
   fi

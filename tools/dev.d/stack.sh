@@ -9,21 +9,37 @@ load_stack() {
   [ ! -f "$STACK_ENV" ] || . "$STACK_ENV"
 }
 
+MAX_EXECUTORS=8
+
+# Ports are chosen at the first `up` and kept while anything runs; those of the environment are taken as they are.
 choose_ports() {
   local ports
-  read -r -a ports <<< "$(free_ports 8)"
-  mkdir -p "$STATE"
+  read -r -a ports <<< "$(free_ports $((3 + MAX_EXECUTORS)))"
   cat > "$STACK_ENV" <<ENV
 KAFKA_PORT=${HEARTH_KAFKA_PORT:-${ports[0]}}
 KAFKA_CONTROLLER_PORT=${HEARTH_KAFKA_CONTROLLER_PORT:-${ports[1]}}
 DISPATCHER_PORT=${HEARTH_DISPATCHER_PORT:-${ports[2]}}
-EXECUTOR_PORTS=(${HEARTH_EXECUTOR_PORT:-${ports[3]}} ${ports[4]} ${ports[5]} ${ports[6]})
+EXECUTOR_PORTS=(${HEARTH_EXECUTOR_PORT:-${ports[3]}} ${ports[*]:4})
 EXECUTORS=1
 ENV
-  load_stack
 }
 
-need_port() { port_free "$2" || fail "port $2 for $1 is in use; free it, or choose another with $3"; }
+need_port() {  # need_port PROCESS WHAT PORT VARIABLE
+  running "$1" || port_free "$3" || fail "port $3 for $2 is in use; free it, or choose another with $4"
+}
+check_ports() {  # before anything starts, so that a port in use leaves nothing half started
+  if wants kafka; then
+    need_port kafka Kafka "$KAFKA_PORT" HEARTH_KAFKA_PORT
+    need_port kafka "Kafka's controller" "$KAFKA_CONTROLLER_PORT" HEARTH_KAFKA_CONTROLLER_PORT
+  fi
+  if wants daemons; then
+    local n
+    need_port dispatcher "the dispatcher's HTTP" "$DISPATCHER_PORT" HEARTH_DISPATCHER_PORT
+    for ((n = 1; n <= EXECUTORS; ++n)); do
+      need_port "executor-$n" "the HTTP of executor $n" "${EXECUTOR_PORTS[$((n - 1))]}" HEARTH_EXECUTOR_PORT
+    done
+  fi
+}
 
 libvirt_uri() {
   if is_root; then printf 'qemu+unix:///system?socket=%s/libvirt/libvirt-sock' "$RUN"; else printf 'qemu:///session'; fi
@@ -31,8 +47,6 @@ libvirt_uri() {
 
 up_kafka() {
   running kafka && return
-  need_port kafka "$KAFKA_PORT" HEARTH_KAFKA_PORT
-  need_port "kafka's controller" "$KAFKA_CONTROLLER_PORT" HEARTH_KAFKA_CONTROLLER_PORT
   local libs properties=$STATE/etc/kafka.properties
   libs=$(kafka_libs)
   [ -f "$libs/.complete" ] || fail "Kafka is not here yet: run tools/dev setup"
@@ -49,10 +63,13 @@ appender.stdout.layout.pattern = %d %p %c: %m%n
 LOG
   local options=(-Dlog4j2.configurationFile="$STATE/etc/log4j2.properties" -cp "$libs/*")
   if [ ! -f "$STATE/kafka/meta.properties" ]; then
-    java -Xmx128m "${options[@]}" kafka.tools.StorageTool format -t "$(java "${options[@]}" kafka.tools.StorageTool random-uuid)" \
+    java -Xmx128m "${options[@]}" kafka.tools.StorageTool format -t "$(random_uuid)" \
       -c "$properties" > "$LOGS/kafka-format.log" 2>&1 || fail "formatting Kafka's storage failed: $LOGS/kafka-format.log"
   fi
-  launch kafka java -Xms256m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=4 "${options[@]}" kafka.Kafka "$properties"
+  launch kafka java -Xms256m -Xmx512m -XX:+UseSerialGC "${options[@]}" kafka.Kafka "$properties"
+}
+random_uuid() {  # as Kafka writes it: 16 bytes in URL-safe base64
+  "$PYTHON" -c 'import base64, uuid; print(base64.urlsafe_b64encode(b"\1" + uuid.uuid4().bytes[1:]).decode().rstrip("="))'
 }
 kafka_ready() { kcat -L -b "127.0.0.1:$KAFKA_PORT" -m 2; }
 
@@ -68,7 +85,7 @@ up_libvirtd() {
   is_root || return 0   # an ordinary user's session daemon starts by itself
   running libvirtd && return
   local part
-  for part in etc lib; do mkdir -p "$STATE/libvirt/$part"; done
+  for part in etc lib log; do mkdir -p "$STATE/libvirt/$part"; done
   mkdir -p "$RUN/libvirt" "$CACHE/libvirt"
   chmod 755 "$CACHE/libvirt"
   cat > "$STATE/libvirt/etc/libvirtd.conf" <<CONF
@@ -95,13 +112,14 @@ CONF
   # shellcheck disable=SC2016
   launch libvirtd unshare -m --propagation private bash -c '
     set -e
-    mkdir -p /etc/libvirt /var/lib/libvirt /run/libvirt /var/cache/libvirt
+    mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /run/libvirt /var/cache/libvirt
     mount --bind "$1/etc" /etc/libvirt
     mount --bind "$1/lib" /var/lib/libvirt
+    mount --bind "$1/log" /var/log/libvirt
     mount --bind "$2" /run/libvirt
     mount --bind "$3" /var/cache/libvirt
     if mountpoint -q /sys/fs/cgroup/unified && mountpoint -q /sys/fs/cgroup/memory; then umount /sys/fs/cgroup/unified; fi
-    exec "$4" /usr/sbin/libvirtd -f /etc/libvirt/libvirtd.conf' \
+    exec "$4" /usr/sbin/libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirt/libvirtd.pid' \
     libvirtd "$STATE/libvirt" "$RUN/libvirt" "$CACHE/libvirt" "$BIN/hearth-subreaper"
 }
 libvirtd_ready() { virsh -q -c "$(libvirt_uri)" version; }
@@ -116,7 +134,6 @@ TOML
 
 up_dispatcher() {
   running dispatcher && return
-  need_port "the dispatcher's http" "$DISPATCHER_PORT" HEARTH_DISPATCHER_PORT
   local sockets="" n
   for ((n = 1; n <= EXECUTORS; ++n)); do sockets+="\"unix:$RUN/executor-$n.sock\", "; done
   {
@@ -131,9 +148,8 @@ up_dispatcher() {
 up_executor() {
   local n=$1 port=${EXECUTOR_PORTS[$(($1 - 1))]}
   running "executor-$n" && return
-  need_port "executor $n's http" "$port" HEARTH_EXECUTOR_PORT
   mkdir -p "$STATE/executor-$n" "$STATE/code" "$RUN/e$n"
-  chmod 700 "$RUN/e$n"
+  chmod 711 "$RUN/e$n"
   {
     printf 'id = "executor-%s"\nhttp = "127.0.0.1:%s"\n' "$n" "$port"
     printf 'listen = "unix:%s/executor-%s.sock"\nrun_dir = "%s/e%s"\n' "$RUN" "$n" "$RUN" "$n"
@@ -147,91 +163,182 @@ up_executor() {
 }
 
 await() {  # await NAME SECONDS PROBE…: ready, or fail with the end of its log
-  local name=$1 limit=$2
+  local name=$1 limit=$2 why="did not become ready in $2 s"
   shift 2
-  if ! wait_for "$limit" "$name" probe_running "$name" "$@"; then
+  if ! wait_for "$limit" "$name" ended_or "$name" "$@" || ended "$name"; then
+    if ended "$name"; then why="ended while starting"; fi
     if [ -f "$LOGS/$name.log" ]; then tail -n 15 "$LOGS/$name.log" >&2; fi
-    fail "$name did not become ready; its log: $LOGS/$name.log"
+    fail "$name $why; its log: $LOGS/$name.log. What runs is stopped by tools/dev down."
   fi
   say "   $name is ready"
 }
-probe_running() {
+ended() { [ -f "$PIDS/$1" ] && gone "$1"; }
+ended_or() {
   local name=$1
   shift
-  if [ -f "$PIDS/$name" ] && gone "$name"; then
-    tail -n 15 "$LOGS/$name.log" >&2
-    fail "$name ended while starting; its log: $LOGS/$name.log"
-  fi
-  "$@"
+  ended "$name" || "$@"
 }
 
+# What belongs to the stack, in the order of starting.
+members() {
+  local n
+  printf '%s\n' kafka redis
+  if is_root; then printf '%s\n' libvirtd; fi
+  for ((n = 1; n <= ${EXECUTORS:-1}; ++n)); do printf 'executor-%s\n' "$n"; done
+  printf '%s\n' dispatcher
+}
+all_run() {
+  local name
+  for name in $(members); do running "$name" || return 1; done
+}
+any_runs() {
+  local file
+  for file in "$PIDS"/*; do
+    if [ -f "$file" ] && running "${file##*/}"; then return 0; fi
+  done
+  return 1
+}
+
+wants() { [ -z "$ONLY" ] || [[ ,$ONLY, == *,$1,* ]]; }
+
 cmd_up() {
-  local only="" executors="" n
+  local executors="" n word
+  ONLY=""
   while [ $# -gt 0 ]; do
     case $1 in
-      --only) only=${2:?}; shift 2 ;;
-      --executors) executors=${2:?}; shift 2 ;;
+      --only) ONLY=${2:-}; [ -n "$ONLY" ] || usage_error "up: --only what?"; shift 2 ;;
+      --executors) executors=${2:-}; shift 2 || usage_error "up: --executors how many?" ;;
       *) usage_error "up: unknown option $1" ;;
     esac
+    [[ ${executors:-1} =~ ^[1-$MAX_EXECUTORS]$ ]] || usage_error "up: --executors takes 1 to $MAX_EXECUTORS"
   done
+  for word in ${ONLY//,/ }; do
+    [[ $word =~ ^(kafka|redis|libvirtd|daemons)$ ]] || usage_error "up: --only knows kafka, redis, libvirtd and daemons, not '$word'"
+  done
+  mkdir -p "$STATE/etc" "$LOGS" "$PIDS"
+  if [ ! -f "$STACK_ENV" ] || ! any_runs; then choose_ports; fi
+  if [ -n "$executors" ]; then sed -i "s/^EXECUTORS=.*/EXECUTORS=$executors/" "$STACK_ENV"; fi
   load_stack
-  if [ -z "$only" ] && running kafka && running redis && running dispatcher && running executor-1; then
+  if [ -z "$ONLY" ] && all_run; then
     say "The stack is up already:"
     cmd_status
     return 0
   fi
   step "up (state in $STATE)"
-  mkdir -p "$STATE/etc" "$LOGS" "$PIDS"
-  install -d -m 700 "$RUN"
-  if [ ! -f "$STACK_ENV" ]; then choose_ports; fi
-  if [ -n "$executors" ]; then sed -i "s/^EXECUTORS=.*/EXECUTORS=$executors/" "$STACK_ENV"; load_stack; fi
-  wants() { [ -z "$only" ] || [[ ,$only, == *,$1,* ]]; }
-  wants kafka && up_kafka
-  wants redis && up_redis
-  wants libvirtd && up_libvirtd
-  wants redis && await redis 10 redis_ready
-  wants libvirtd && await libvirtd 60 libvirtd_ready
-  wants kafka && await kafka 60 kafka_ready
-  if wants daemons; then
-    "$BIN/hearth" --bootstrap "127.0.0.1:$KAFKA_PORT" topics create >&2 || fail "creating the topics failed"
-    for ((n = 1; n <= EXECUTORS; ++n)); do up_executor "$n"; done
-    up_dispatcher
-    for ((n = 1; n <= EXECUTORS; ++n)); do
-      await "executor-$n" 180 http_ok "http://127.0.0.1:${EXECUTOR_PORTS[$((n - 1))]}/readyz"
-    done
-    await dispatcher 60 http_ok "http://127.0.0.1:$DISPATCHER_PORT/readyz"
-  fi
-  return 0
+  check_ports
+  # The accounts that machines run under pass through this folder; what lies in it guards itself.
+  install -d -m 711 "$RUN"
+  if wants kafka; then up_kafka; fi
+  if wants redis; then up_redis; fi
+  if wants libvirtd; then up_libvirtd; fi
+  if wants redis; then await redis 10 redis_ready; fi
+  if wants libvirtd; then await libvirtd 60 libvirtd_ready; fi
+  if wants kafka; then await kafka 60 kafka_ready; fi
+  if wants daemons; then up_daemons; fi
 }
 
+up_daemons() {
+  local n
+  for n in hearth hearth-dispatcher hearth-executor; do
+    [ -x "$BIN/$n" ] || fail "$n is not built: run tools/dev build"
+  done
+  [ -f "$IMAGE/manifest.json" ] || fail "there is no image in $IMAGE: run tools/dev image"
+  "$BIN/hearth" --bootstrap "127.0.0.1:$KAFKA_PORT" topics create >&2 || fail "creating the topics failed"
+  for ((n = 1; n <= EXECUTORS; ++n)); do up_executor "$n"; done
+  up_dispatcher
+  for ((n = 1; n <= EXECUTORS; ++n)); do
+    await "executor-$n" 180 http_ok "127.0.0.1:${EXECUTOR_PORTS[$((n - 1))]}" /readyz
+  done
+  await dispatcher 60 http_ok "127.0.0.1:$DISPATCHER_PORT" /readyz
+}
+
+# Machines that outlived their executor. As root this libvirtd is ours alone: what is left in it is too. In a user's
+# session only what carries the executor's mark is touched.
+destroy_domains() {
+  local uri name
+  uri=$(libvirt_uri)
+  if is_root && ! running libvirtd; then return 0; fi
+  if ! is_root && [ ! -S "${XDG_RUNTIME_DIR:-$HOME/.cache}/libvirt/libvirt-sock" ]; then return 0; fi
+  while read -r name; do
+    [ -n "$name" ] || continue
+    if ! is_root && ! virsh -q -c "$uri" dumpxml "$name" 2> /dev/null | grep -qF "\"$RUN/"; then continue; fi
+    say "   destroying $name"
+    virsh -q -c "$uri" destroy "$name" >&2 || true
+  done < <(timeout 20 virsh -q -c "$uri" list --name 2> /dev/null || true)
+}
+
+# Machines that outlived libvirtd itself: their pids are in its run folder, and their command line names them.
+kill_machines() {
+  local file pid name group
+  for file in "$RUN"/libvirt/qemu/*.pid; do
+    name=$(basename "$file" .pid)
+    if [ ! -f "$file" ] || [ "$name" = driver ]; then continue; fi
+    pid=$(tr -dc 0-9 < "$file")
+    if tr '\0' '\n' < "/proc/$pid/cmdline" 2> /dev/null | grep -q "^guest=$name,"; then
+      say "   killing machine $name"
+      kill -KILL "$pid" 2> /dev/null || true
+      wait_for 5 "$name to go" machine_gone "$pid" || true
+    fi
+    for group in /sys/fs/cgroup/*/machine/qemu-*-"$name".libvirt-qemu /sys/fs/cgroup/machine/qemu-*-"$name".libvirt-qemu; do
+      if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} + 2> /dev/null || true; fi
+    done
+  done
+}
+machine_gone() { [[ $(field_of "$1" 1) =~ ^Z?$ ]]; }
+
 cmd_down() {
-  local n name purge=0 uri
-  [ "${1:-}" != --purge ] || purge=1
+  local file name purge=0 path
+  case ${1:-} in
+    "") ;;
+    --purge) purge=1 ;;
+    *) usage_error "down: unknown option $1" ;;
+  esac
   load_stack
   step "down (state in $STATE)"
-  for ((n = 1; n <= ${EXECUTORS:-1}; ++n)); do stop "executor-$n" 40; done
+  for file in "$PIDS"/executor-*; do
+    [ -f "$file" ] || continue
+    name=$(basename "$file")
+    stop "$name" 40
+  done
   stop dispatcher 40
-  if running libvirtd; then
-    uri=$(libvirt_uri)
-    while read -r name; do   # this libvirtd is ours alone: what is left in it is too
-      [ -z "$name" ] || { say "   destroying $name"; virsh -q -c "$uri" destroy "$name" >&2 || true; }
-    done < <(virsh -q -c "$uri" list --name)
-  fi
+  destroy_domains
   stop libvirtd 20
+  kill_machines
   stop redis 10
   stop kafka 30
+  # libvirt leaves the parent of its machines' cgroups; where others have machines in it, it is not empty and stays.
+  if is_root; then
+    for path in /sys/fs/cgroup/machine /sys/fs/cgroup/*/machine; do rmdir "$path" 2> /dev/null || true; done
+  fi
   rm -rf "$RUN" "$PIDS"
-  if [ $purge -eq 1 ]; then rm -rf "$STATE"; else rm -f "$STACK_ENV"; rm -rf "$STATE/kafka" "$STATE/redis"; fi
+  rm -f "$STACK_ENV"
+  rm -rf "$STATE/kafka" "$STATE/redis" "$STATE"/executor-*
+  if [ $purge -eq 1 ]; then   # by name: the folder may be one in which other things lie
+    rm -rf "${STATE:?}"/{etc,logs,code,libvirt,fuzz}
+    rmdir "$STATE" 2> /dev/null || true
+  fi
 }
 
 cmd_status() {
-  local name file up=1
+  local name up=1 word address n
   load_stack
-  if [ ! -d "$PIDS" ]; then say "The stack is down."; return 1; fi
-  for file in "$PIDS"/*; do
-    name=$(basename "$file")
-    if running "$name"; then printf '%-14s up    pid %s\n' "$name" "$(pid_of "$name")"; else printf '%-14s DOWN\n' "$name"; up=0; fi
-  done
+  if ! any_runs; then say "The stack is down."; return 1; fi
+  while read -r name; do
+    address="" word=up n=${name#executor-}
+    case $name in
+      kafka) address=127.0.0.1:$KAFKA_PORT ;;
+      redis) address=unix:$RUN/redis.sock ;;
+      libvirtd) address=$(libvirt_uri) ;;
+      dispatcher) address=127.0.0.1:$DISPATCHER_PORT ;;
+      executor-*) address=127.0.0.1:${EXECUTOR_PORTS[$((n - 1))]} ;;
+    esac
+    if ! running "$name"; then
+      word=DOWN address="" up=0
+    elif [[ $name == dispatcher || $name == executor-* ]] && ! http_ok "$address" /readyz; then
+      word="not ready" up=0
+    fi
+    printf '%-12s %-9s pid %-8s %s\n' "$name" "$word" "$(pid_of "$name" || echo -)" "$address"
+  done < <(members)
   [ $up -eq 1 ]
 }
 

@@ -64,7 +64,9 @@ class GuestTest : public testing::Test {
     EXPECT_TRUE(created && created->error.empty()) << (created ? created->error : created.error().message);
     return number;
   }
-  static std::uint32_t Python(const std::string& content, std::int32_t memory_mib = 128) { return MakeContainer(Runtime::kPython3, content, memory_mib); }
+  static std::uint32_t Python(const std::string& content, std::int32_t memory_mib = 128) {
+    return MakeContainer(Runtime::kPython3, content, memory_mib);
+  }
   static std::uint32_t Native(const std::string& script, std::int32_t memory_mib = 128) {
     return MakeContainer(Runtime::kNative, "#!/bin/sh\n" + script, memory_mib);
   }

@@ -44,8 +44,10 @@ def handler(event, context):
 )");
   const Ended ended = RunIn(number);
   const std::string none = R"("0000000000000000", )";
-  EXPECT_EQ(ended.output, "[" + none + none + none + none + none + R"("1", "2", "", true, ["/dev/null", "pipe", "pipe", "socket"], )" +
-                              "true, true, true, true, true, true, true, true, true, []]") << ended.error_message << ended.log_tail;
+  EXPECT_EQ(ended.output, "[" + none + none + none + none + none +
+                              R"("1", "2", "", true, ["/dev/null", "pipe", "pipe", "socket"], )" +
+                              "true, true, true, true, true, true, true, true, true, []]")
+      << ended.error_message << ended.log_tail;
 }
 
 TEST_F(IsolationTest, DangerousSystemCallsAreRefused) {
@@ -93,7 +95,8 @@ def handler(event, context):
   except OSError: pass
   for fd in held: os.close(fd)
   return [made < 70000, opened < 1024]
-)", 256);
+)",
+                             256);
   const Ended ended = RunIn(number, {}, 120'000);
   EXPECT_TRUE(ended.output == "[true, true]" || ended.status == Status::kOom) << ended.output << ended.error_message;
 }
@@ -115,7 +118,8 @@ def handler(event, context):
 
 TEST_F(IsolationTest, NonsenseOnTheRunSocketCostsTheContainer) {
   for (const char* bytes : {"b'\\xff' * 64", "b'\\x04\\x00\\x00\\x00\\xff\\xff\\xff\\xff'"}) {
-    const auto number = Python(std::string("import os, time\ndef handler(event, context):\n  os.write(3, ") + bytes + ")\n  time.sleep(1000)\n");
+    const auto number = Python(std::string("import os, time\ndef handler(event, context):\n  os.write(3, ") + bytes +
+                               ")\n  time.sleep(1000)\n");
     machine_->Send(number, MakeRun({}, 20'000));
     auto message = machine_->Next(number);
     ASSERT_TRUE(message) << message.error().message;
@@ -139,9 +143,12 @@ TEST_F(IsolationTest, CodeMustHaveItsHashAndStayInItsFolder) {
   ASSERT_TRUE(created);
   EXPECT_THAT(created->error, HasSubstr("not stored"));
 
-  const std::vector<std::vector<ArchiveEntry>> bad = {
-      {{"../escape", "x"}}, {{"/etc/escape", "x"}}, {{"a/../../escape", "x"}},
-      {{"link", "/", '2'}, {"link/escape", "x"}}, {{"link", "..", '2'}, {"link/escape", "x"}}, {{"device", "", '3'}}};
+  const std::vector<std::vector<ArchiveEntry>> bad = {{{"../escape", "x"}},
+                                                      {{"/etc/escape", "x"}},
+                                                      {{"a/../../escape", "x"}},
+                                                      {{"link", "/", '2'}, {"link/escape", "x"}},
+                                                      {{"link", "..", '2'}, {"link/escape", "x"}},
+                                                      {{"device", "", '3'}}};
   for (const auto& entries : bad) {
     const std::string archive = MakeUstar(entries);
     auto answer = machine_->Store(HashOf(archive), archive);
@@ -178,6 +185,25 @@ TEST_F(IsolationTest, InstanceIsBoundOnce) {
   const auto answer = machine_->Expect<Pong>(0);  // and not Configured
   EXPECT_TRUE(answer) << answer.error().message;
   EXPECT_EQ(RunIn(Native("echo $(($(date +%s) / 1000000))\n")).output, "1800\n");
+}
+
+TEST_F(IsolationTest, LinkThatCameBackGetsHelloAndTheMachineStillServes) {
+  const auto number = Native("echo on\n");
+  const auto cut = machine_->CutLink();
+  ASSERT_TRUE(cut) << cut.error().message;
+  const auto hello = machine_->Expect<Hello>(0);
+  ASSERT_TRUE(hello) << hello.error().message;
+  EXPECT_NE(hello->boot_nonce, hello_.boot_nonce);
+  EXPECT_EQ(RunIn(number).output, "on\n");
+}
+
+TEST_F(IsolationTest, TogetherContainersGetNoMoreThanTheMachineHas) {
+  const std::string code =
+      "def handler(event, context):\n  return len([bytes([n % 256]) * (1 << 20) for n in range(event)])\n";
+  const auto greedy = Python(code, 4096);
+  EXPECT_EQ(RunIn(greedy, "4000").status, Status::kOom);
+  ExpectGone(greedy);
+  EXPECT_EQ(RunIn(Python(code), "1").output, "1") << "the zygote survived";
 }
 
 // The last, in a machine of its own: a protocol error ends it.

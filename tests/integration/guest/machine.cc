@@ -25,10 +25,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 int RemainingMs(Clock::time_point deadline) {
-  return static_cast<int>(std::max<std::int64_t>(0, std::chrono::duration_cast<Millis>(deadline - Clock::now()).count()));
+  return static_cast<int>(
+      std::max<std::int64_t>(0, std::chrono::duration_cast<Millis>(deadline - Clock::now()).count()));
 }
 
-std::unexpected<Error> Errno(const std::string& what) { return Fail(Code::kInternal, what + ": " + std::strerror(errno)); }
+std::unexpected<Error> Errno(const std::string& what) {
+  return Fail(Code::kInternal, what + ": " + std::strerror(errno));
+}
 
 }  // namespace
 
@@ -80,15 +83,43 @@ Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::snprintf(address.sun_path, sizeof address.sun_path, "%s/agent.sock", folder.c_str());
-  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (listener < 0 || bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener, 1) != 0) return Errno("listen");
+  machine->listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (bind(machine->listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+      listen(machine->listener_, 1) != 0)
+    return Errno("listen");
 
-  const std::vector<std::string> arguments = {
-      "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "qemu64,+rdrand", "-m", "512", "-smp", "1", "-bios", "/usr/share/qemu/qboot.rom",
-      "-kernel", image + "/vmlinux", "-initrd", image + "/initramfs.cpio", "-append", manifest["cmdline_tcg"].get<std::string>(),
-      "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-device", "virtio-serial-pci",
-      "-chardev", std::string("socket,id=link,path=") + address.sun_path, "-device", "virtserialport,chardev=link,name=agent.0",
-      "-drive", "file=" + image + "/root.squashfs,if=none,id=root,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=root"};
+  const std::vector<std::string> arguments = {"qemu-system-x86_64",
+                                              "-machine",
+                                              "q35,accel=tcg",
+                                              "-cpu",
+                                              "qemu64,+rdrand",
+                                              "-m",
+                                              "512",
+                                              "-smp",
+                                              "1",
+                                              "-bios",
+                                              "/usr/share/qemu/qboot.rom",
+                                              "-kernel",
+                                              image + "/vmlinux",
+                                              "-initrd",
+                                              image + "/initramfs.cpio",
+                                              "-append",
+                                              manifest["cmdline_tcg"].get<std::string>(),
+                                              "-nodefaults",
+                                              "-no-user-config",
+                                              "-display",
+                                              "none",
+                                              "-no-reboot",
+                                              "-device",
+                                              "virtio-serial-pci",
+                                              "-chardev",
+                                              std::string("socket,id=link,reconnect=1,path=") + address.sun_path,
+                                              "-device",
+                                              "virtserialport,chardev=link,name=agent.0",
+                                              "-drive",
+                                              "file=" + image + "/root.squashfs,if=none,id=root,format=raw,readonly=on",
+                                              "-device",
+                                              "virtio-blk-pci,drive=root"};
   std::vector<char*> raw;
   for (const auto& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
   raw.push_back(nullptr);
@@ -98,15 +129,29 @@ Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image) {
     execvp(raw[0], raw.data());
     _exit(127);
   }
-  pollfd wait{listener, POLLIN, 0};
-  if (poll(&wait, 1, static_cast<int>(kReplyTimeout.count())) == 1) machine->fd_ = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  close(listener);
-  if (machine->fd_ < 0) return Fail(Code::kUnavailable, "QEMU did not connect");
+  if (auto connected = machine->Accept(); !connected) return std::unexpected(connected.error());
   return machine;
+}
+
+Result<void> Machine::Accept() {
+  pollfd wait{listener_, POLLIN, 0};
+  if (poll(&wait, 1, static_cast<int>(kReplyTimeout.count())) == 1)
+    fd_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd_ < 0) return Fail(Code::kUnavailable, "QEMU did not connect");
+  return {};
+}
+
+Result<void> Machine::CutLink() {
+  close(fd_);
+  fd_ = -1;
+  reader_ = FrameReader();
+  inbox_.clear();
+  return Accept();
 }
 
 Machine::~Machine() {
   if (fd_ >= 0) close(fd_);
+  if (listener_ >= 0) close(listener_);
   if (qemu_ > 0) {
     kill(qemu_, SIGKILL);
     waitpid(qemu_, nullptr, 0);
@@ -170,7 +215,8 @@ Result<Message> Machine::Next(std::uint32_t stream, Millis timeout) {
 
 Result<CodeStored> Machine::Store(const CodeHash& hash, const std::string& archive) {
   Send(0, CodeOffer{hash, static_cast<std::int64_t>(archive.size())});
-  for (std::size_t at = 0; at < archive.size(); at += kMaxCodeChunkBytes) Send(0, CodeChunk{archive.substr(at, kMaxCodeChunkBytes)});
+  for (std::size_t at = 0; at < archive.size(); at += kMaxCodeChunkBytes)
+    Send(0, CodeChunk{archive.substr(at, kMaxCodeChunkBytes)});
   return Expect<CodeStored>(0);
 }
 

@@ -24,7 +24,7 @@ constexpr Millis kReplyTimeout{30'000};
 struct ArchiveEntry {
   std::string path;
   std::string content;
-  char type = '0';             // '0' file, '2' link to `content`, '5' folder
+  char type = '0';  // '0' file, '2' link to `content`, '5' folder
   unsigned mode = 0755;
 };
 std::string MakeUstar(const std::vector<ArchiveEntry>& entries);
@@ -50,6 +50,8 @@ class Machine {
     if (auto* wanted = std::get_if<T>(&*message)) return std::move(*wanted);
     return Fail(Code::kInvalid, "another message came: variant " + std::to_string(message->index()));
   }
+  // Closes the link and waits until QEMU has connected again; what was on its way is lost.
+  Result<void> CutLink();
   // Whether QEMU ends within the time.
   bool WaitForEnd(Millis timeout);
 
@@ -58,10 +60,12 @@ class Machine {
 
  private:
   Machine() = default;
+  Result<void> Accept();
   Result<void> ReadSome(std::chrono::steady_clock::time_point deadline);
 
   std::string folder_;
   pid_t qemu_ = -1;
+  int listener_ = -1;
   int fd_ = -1;
   FrameReader reader_;
   std::map<std::uint32_t, std::deque<Message>> inbox_;

@@ -20,7 +20,9 @@ TEST_F(RuntimeTest, SaysHelloWithBothRuntimes) {
 }
 
 TEST_F(RuntimeTest, PythonKeepsItsStateFromRunToRun) {
-  const auto number = Python("count = 0\ndef handler(event, context):\n  global count\n  count += 1\n  print('run', count)\n  return {'count': count, 'event': event}\n");
+  const auto number = Python(
+      "count = 0\ndef handler(event, context):\n  global count\n  count += 1\n  print('run', count)\n  return "
+      "{'count': count, 'event': event}\n");
   const Ended first = RunIn(number, R"({"a": [1, null]})");
   EXPECT_EQ(first.status, Status::kOk) << first.error_message << first.log_tail;
   EXPECT_EQ(first.output, R"({"count": 1, "event": {"a": [1, null]}})");
@@ -42,11 +44,14 @@ def handler(event, c):
           os.environ['COLOUR'], os.environ['HEARTH_FUNCTION'], int(time.time()) // 1000000]
 )");
   const Ended ended = RunIn(number);
-  EXPECT_EQ(ended.output, R"([")" + ended.id.str() + R"(", "alice/app", 7, 2, 128, true, true, "blue", "alice/app", 1800])") << ended.log_tail;
+  EXPECT_EQ(ended.output,
+            R"([")" + ended.id.str() + R"(", "alice/app", 7, 2, 128, true, true, "blue", "alice/app", 1800])")
+      << ended.log_tail;
 }
 
 TEST_F(RuntimeTest, PythonGivesBytesBackAsTheyAre) {
-  const auto number = Python("def handler(event, context):\n  return event if isinstance(event, bytes) else b'\\x00' + event.encode()\n");
+  const auto number = Python(
+      "def handler(event, context):\n  return event if isinstance(event, bytes) else b'\\x00' + event.encode()\n");
   EXPECT_EQ(RunIn(number, "\xff\xfe").output, "\xff\xfe");
   EXPECT_EQ(RunIn(number, "x").output, std::string("\0x", 2));
 }
@@ -122,8 +127,9 @@ TEST_F(RuntimeTest, NativeKilledBySignalOrNotThere) {
 }
 
 TEST_F(RuntimeTest, SleepsForEver) {
-  for (const auto number : {Python("import time\ndef handler(event, context):\n  print('in', flush=True)\n  time.sleep(1e6)\n"),
-                            Native("echo in >&2\nsleep 1000000\n")}) {
+  for (const auto number :
+       {Python("import time\ndef handler(event, context):\n  print('in', flush=True)\n  time.sleep(1e6)\n"),
+        Native("echo in >&2\nsleep 1000000\n")}) {
     const Ended ended = RunIn(number, {}, 1500);
     EXPECT_EQ(ended.status, Status::kTimeout);
     EXPECT_EQ(ended.error_type, "timeout");
@@ -152,7 +158,8 @@ TEST_F(RuntimeTest, BusyForEverWhileTheAgentAnswers) {
 }
 
 TEST_F(RuntimeTest, EatsMemory) {
-  const auto python = Python("def handler(event, context):\n  eaten = []\n  while True: eaten.append(bytearray(1 << 20))\n", 64);
+  const auto python =
+      Python("def handler(event, context):\n  eaten = []\n  while True: eaten.append(bytearray(1 << 20))\n", 64);
   const auto native = Native("x=0123456789abcdef\nwhile true; do x=$x$x; done\n", 64);
   for (const auto number : {python, native}) {
     const Ended ended = RunIn(number);
@@ -167,7 +174,8 @@ TEST_F(RuntimeTest, EatsMemory) {
 }
 
 TEST_F(RuntimeTest, ForksWithoutEnd) {
-  const auto python = Python("import os, time\ndef handler(event, context):\n  while True:\n    if os.fork() == 0: time.sleep(1000)\n", 256);
+  const auto python = Python(
+      "import os, time\ndef handler(event, context):\n  while True:\n    if os.fork() == 0: time.sleep(1000)\n", 256);
   const auto native = Native("bomb() { bomb | bomb & }\nbomb\nwhile true; do bomb; done\n");
   for (const auto number : {python, native}) {
     const Ended ended = RunIn(number, {}, 10'000);
@@ -179,7 +187,9 @@ TEST_F(RuntimeTest, ForksWithoutEnd) {
 }
 
 TEST_F(RuntimeTest, PrintsOneGibibyte) {
-  const auto number = Python("import sys\nblock = 'x' * (1 << 20)\ndef handler(event, context):\n  for _ in range(1024): sys.stdout.write(block)\n  print('end')\n");
+  const auto number = Python(
+      "import sys\nblock = 'x' * (1 << 20)\ndef handler(event, context):\n  for _ in range(1024): "
+      "sys.stdout.write(block)\n  print('end')\n");
   const Ended ended = RunIn(number, {}, 60'000);
   EXPECT_EQ(ended.status, Status::kOk) << ended.error_message;
   EXPECT_EQ(ended.log_bytes, (1LL << 30) + 4);
@@ -200,7 +210,8 @@ TEST_F(RuntimeTest, OutputBeyondTheLimit) {
 }
 
 TEST_F(RuntimeTest, ProcessLeftBehindCondemnsTheContainer) {
-  const auto python = Python("import subprocess\ndef handler(event, context):\n  subprocess.Popen(['sleep', '1000'])\n  return 1\n");
+  const auto python =
+      Python("import subprocess\ndef handler(event, context):\n  subprocess.Popen(['sleep', '1000'])\n  return 1\n");
   const auto native = Native("sleep 1000 &\necho 1\n");
   for (const auto number : {python, native}) {
     const Ended ended = RunIn(number);
@@ -211,7 +222,8 @@ TEST_F(RuntimeTest, ProcessLeftBehindCondemnsTheContainer) {
 }
 
 TEST_F(RuntimeTest, PythonRunsProgramsAndThreads) {
-  const auto number = Python(R"(import subprocess, threading, socket, sqlite3, hashlib, ssl, concurrent.futures, tempfile
+  const auto number =
+      Python(R"(import subprocess, threading, socket, sqlite3, hashlib, ssl, concurrent.futures, tempfile
 def handler(event, context):
   with concurrent.futures.ThreadPoolExecutor(2) as pool: total = sum(pool.map(lambda n: n * n, range(4)))
   a, b = socket.socketpair()

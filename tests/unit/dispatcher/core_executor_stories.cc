@@ -10,7 +10,8 @@ using link::Outcome;
 
 class Executors : public CoreStory {
  protected:
-  link::Slot Container(const std::string& user, const std::string& instance, link::SlotState state = link::SlotState::kIdle) {
+  link::Slot Container(const std::string& user, const std::string& instance,
+                       link::SlotState state = link::SlotState::kIdle) {
     link::Slot slot;
     slot.user = UserId(user);
     slot.instance = InstanceId(instance);
@@ -33,7 +34,7 @@ TEST_F(Executors, CreditIsNeverExceeded) {
   Forget();
   Done("e1", execs[0].second.ref);
   EXPECT_EQ(ExpectExec("e1", 2).ref.offset, 2);
-  Beat("e1", 3);   // another dispatcher holds one there
+  Beat("e1", 3);  // another dispatcher holds one there
   Done("e1", execs[1].second.ref);
   ExpectNoExec();
 }
@@ -182,7 +183,7 @@ TEST_F(Executors, WhatAnotherOnePublishedFirstIsTheResult) {
   Connect("e2");
   Report("e2", "std/0", 1, {});
   Forget();
-  PassAlive(26'000, {"e2"});   // e1 is frozen, its link is up
+  PassAlive(26'000, {"e2"});  // e1 is frozen, its link is up
   const auto second = ExpectExec("e2", 0).ref;
   Done("e1", first);
   EXPECT_EQ(Numbers().complete, 1);
@@ -230,7 +231,8 @@ TEST_F(Executors, TheDirectoryIsWrittenForOurUsersWithTheEpochAsFence) {
   ASSERT_EQ(All<DirectoryWrite>().size(), 1U) << "what was known before the user was seen";
   EXPECT_EQ(All<DirectoryWrite>()[0].fence, 1);
   Forget();
-  Step(ExecutorMessage{ExecutorId("e1"), link::SlotReport{{Container("ada", "m1", link::SlotState::kBusy), Container("bob", "m2")}}});
+  Step(ExecutorMessage{ExecutorId("e1"),
+                       link::SlotReport{{Container("ada", "m1", link::SlotState::kBusy), Container("bob", "m2")}}});
   ASSERT_EQ(All<DirectoryWrite>().size(), 1U);
   EXPECT_EQ(All<DirectoryWrite>()[0].slot.user, UserId("ada"));
   Forget();
@@ -244,7 +246,8 @@ TEST_F(Executors, WhatRedisRemembersWronglyIsRemovedThere) {
   Receive("std/0", 0);
   Forget();
   Step(UserLoaded{UserId("ada"),
-                  {{ExecutorId("e1"), Container("ada", "m1")}, {ExecutorId("e1"), Container("ada", "m9")},
+                  {{ExecutorId("e1"), Container("ada", "m1")},
+                   {ExecutorId("e1"), Container("ada", "m9")},
                    {ExecutorId("e7"), Container("ada", "m8")}}});
   const auto writes = All<DirectoryWrite>();
   ASSERT_EQ(writes.size(), 1U);

@@ -182,7 +182,7 @@ TEST_F(Failures, AtMostOnceWhereOneAttemptIsAllAFunctionMayHave) {
   Receive("std/0", 1, {.function = "once"});
   const auto never_leased = MakeDone(ExpectExec("e1", 1).ref, Outcome::kInfrastructure, Status::kError, false);
   Step(ExecutorMessage{ExecutorId("e1"), never_leased});
-  ExpectExec("e1", 1);   // it had no container yet, so it cannot have begun
+  ExpectExec("e1", 1);  // it had no container yet, so it cannot have begun
 }
 
 TEST_F(Failures, ADoneThatComesTwiceCountsOnce) {

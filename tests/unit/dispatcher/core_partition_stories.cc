@@ -67,7 +67,7 @@ TEST_F(Partitions, TheSettleWindowEndsWithoutReports) {
 TEST_F(Partitions, TheNewOwnerAdoptsWhatRunsAndTakesWhatIsFinished) {
   Connect("e1");
   Connect("e2");
-  Assign("std/0", 10, EncodeLedgerMap({1, 5, {{0, 1}, {2, 3}}}).text);   // 11 was complete
+  Assign("std/0", 10, EncodeLedgerMap({1, 5, {{0, 1}, {2, 3}}}).text);  // 11 was complete
   CommitEnds("std/0");
   Receive("std/0", 10);
   Receive("std/0", 11);
@@ -209,7 +209,7 @@ TEST_F(Partitions, AnExecutorThatKnowsAHigherEpochStopsUsUntilACommitProvesUs) {
   ASSERT_EQ(LastCommit("std/0")->epoch, 2);
   CommitEnds("std/0");
   Forget();
-  Report("e1", "std/0", 9, {});   // still lower than what it obeys
+  Report("e1", "std/0", 9, {});  // still lower than what it obeys
   ASSERT_EQ(LastCommit("std/0")->epoch, 10);
   CommitEnds("std/0");
   ExpectNoExec();
@@ -231,7 +231,7 @@ TEST_F(Partitions, OneInFlightForEachOrderKey) {
   ExpectExec("e1", 3);
   Done("e1", first, Outcome::kFailed, Status::kError);
   PassAlive(500);
-  ExpectNoExec();   // the key waits for the retry in place
+  ExpectNoExec();  // the key waits for the retry in place
   PassAlive(1000);
   const auto second_try = ExpectExec("e1", 0).ref;
   Done("e1", second_try);
@@ -260,7 +260,8 @@ TEST_F(Partitions, AFullWindowPausesIntake) {
   Connect("e1", 0);
   Own("std/0");
   Forget();
-  for (std::int64_t offset = 0; offset < 24'000; ++offset) Receive("std/0", offset, {.user = "u" + std::to_string(offset % 5)});
+  for (std::int64_t offset = 0; offset < 24'000; ++offset)
+    Receive("std/0", offset, {.user = "u" + std::to_string(offset % 5)});
   EXPECT_TRUE(All<PauseIntake>().empty());
   Receive("std/0", 24'000);
   ASSERT_EQ(All<PauseIntake>().size(), 1U);
@@ -369,8 +370,8 @@ TEST_F(Partitions, TheSameEventsGiveTheSameEffects) {
       Deploy(user, "f");
       Receive(offset % 3 == 0 ? "rt/1" : "std/0", offset, {.user = user, .function = "f"});
       const auto execs = Execs();
-      Done(execs.back().first.str(), execs.back().second.ref,
-           offset % 2 == 0 ? Outcome::kPublished : Outcome::kFailed, offset % 2 == 0 ? Status::kOk : Status::kError);
+      Done(execs.back().first.str(), execs.back().second.ref, offset % 2 == 0 ? Outcome::kPublished : Outcome::kFailed,
+           offset % 2 == 0 ? Status::kOk : Status::kError);
       Pass(37);
     }
     std::string story;

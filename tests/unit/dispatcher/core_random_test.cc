@@ -1,5 +1,5 @@
-// Many short random lives of one core between a naive Kafka and naive executors: rebalances, crashes, lost links, failed
-// commits and produces. Judged at every commit (I1, I2: what is claimed has a durable successor) and at the end
+// Many short random lives of one core between a naive Kafka and naive executors: rebalances, crashes, lost links,
+// failed commits and produces. Judged at every commit (I1, I2: what is claimed has a durable successor) and at the end
 // (everything accepted has ended).
 #include <algorithm>
 #include <array>
@@ -21,8 +21,8 @@ struct FakeExecutor {
   std::int64_t epoch = 0;
   std::vector<link::Exec> running;
   std::vector<link::Done> finished;
-  std::deque<link::Message> inbox;    // from the core, in order
-  std::deque<link::Message> outbox;   // to the core, in order
+  std::deque<link::Message> inbox;   // from the core, in order
+  std::deque<link::Message> outbox;  // to the core, in order
 };
 
 class RandomLife : public CoreStory {
@@ -104,7 +104,7 @@ class RandomLife : public CoreStory {
     if (one.linked && Chance(4)) {
       Unlink(one);
       Disconnect(one.id);
-      if (Chance(50)) {   // the whole process died
+      if (Chance(50)) {  // the whole process died
         ++one.life;
         one.running.clear();
         one.finished.clear();
@@ -208,7 +208,8 @@ class RandomLife : public CoreStory {
       if (offset >= commit.offset && !map->Claims(offset - commit.offset)) continue;
       ASSERT_TRUE(durable_.contains(offset)) << "offset " << offset << " is claimed, and nothing of it is durable";
       // (An executor that dies between publishing and reporting takes that knowledge with it.)
-      ASSERT_FALSE(!executors_fail_ && owes_dead_letter_.contains(offset)) << "offset " << offset << " has no dead-letter copy";
+      ASSERT_FALSE(!executors_fail_ && owes_dead_letter_.contains(offset))
+          << "offset " << offset << " has no dead-letter copy";
     }
     committed_ = commit.offset;
     metadata_ = commit.metadata;

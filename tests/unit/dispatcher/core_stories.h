@@ -26,7 +26,7 @@ inline PartitionId Part(const std::string& name) {
 struct Ask {
   std::string user = "ada";
   std::string function = "sum";
-  std::string id{};              // empty: "i<offset>"
+  std::string id{};  // empty: "i<offset>"
   std::string order_key{};
   std::string reply_to{};
   std::int64_t expires_in_ms = 0;
@@ -154,7 +154,8 @@ class CoreStory : public testing::Test {
   }
   void Report(const std::string& id, const std::string& name, std::int64_t epoch, std::vector<link::AttemptRef> running,
               std::vector<link::Done> finished = {}) {
-    Step(ExecutorMessage{ExecutorId(id), link::FenceReport{Part(name), epoch, std::move(running), std::move(finished)}});
+    Step(
+        ExecutorMessage{ExecutorId(id), link::FenceReport{Part(name), epoch, std::move(running), std::move(finished)}});
   }
   static link::Done MakeDone(const link::AttemptRef& ref, link::Outcome outcome, Status status, bool started = true) {
     link::Done done;
@@ -257,7 +258,7 @@ class CoreStory : public testing::Test {
   std::vector<Effect> effects_;
   std::int32_t user_concurrency_ = 64;
   std::int32_t user_queue_limit_ = 10'000;
-  std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;   // what is committed
+  std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;  // what is committed
   std::map<std::string, std::int32_t> credit_;
 };
 

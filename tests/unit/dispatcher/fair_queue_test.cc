@@ -103,7 +103,7 @@ TEST(FairQueue, RemovedTicketsAreGone) {
   EXPECT_FALSE(queue.Remove(RequestClass::kRealtime, UserId("a"), kF, 1));
   EXPECT_FALSE(queue.Remove(RequestClass::kBatch, UserId("a"), kF, 2));
   EXPECT_EQ(TakeUpTo(queue, 10), (std::vector<Ticket>{2}));
-  queue.Push(RequestClass::kRealtime, UserId("a"), kF, 3, 4);   // an emptied user comes back
+  queue.Push(RequestClass::kRealtime, UserId("a"), kF, 3, 4);  // an emptied user comes back
   EXPECT_EQ(TakeUpTo(queue, 10), (std::vector<Ticket>{3}));
 }
 

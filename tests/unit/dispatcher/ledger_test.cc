@@ -13,7 +13,7 @@ namespace {
 
 // What the ledger must agree with: every offset's fate, one by one.
 struct Model {
-  std::map<std::int64_t, bool> received;   // offset → complete
+  std::map<std::int64_t, bool> received;  // offset → complete
   std::int64_t next = 0;
 
   [[nodiscard]] std::int64_t Lowest() const {
@@ -121,7 +121,8 @@ TEST(LedgerModel, EveryPatternOfSmallWindowsSurvivesTheMap) {
       Ledger next(base, *map);
       for (std::int64_t offset = base; offset < model.next; ++offset) {
         const bool claimed = next.Receive(offset) == Ledger::Reception::kClaimed;
-        ASSERT_EQ(claimed, model.received[offset]) << "window " << window << " pattern " << pattern << " offset " << offset;
+        ASSERT_EQ(claimed, model.received[offset])
+            << "window " << window << " pattern " << pattern << " offset " << offset;
       }
       ASSERT_EQ(next.incomplete(), model.Incomplete());
     }
@@ -142,7 +143,7 @@ TEST(Ledger, GapsAreCompleteAndCostNothing) {
 TEST(Ledger, ClaimsOfEarlierOwnersStayUntilTheyAreReached) {
   LedgerMap map;
   map.span = 10;
-  map.incomplete = {{0, 1}, {4, 2}};   // 100, 104 and 105 were not complete
+  map.incomplete = {{0, 1}, {4, 2}};  // 100, 104 and 105 were not complete
   Ledger ledger(100, map);
   EXPECT_EQ(ledger.Map(0), map) << "before anything was read the claims stand as they were";
   EXPECT_EQ(ledger.Receive(100), Ledger::Reception::kNew);
@@ -207,7 +208,8 @@ TEST(LedgerMap, RefusesWhatIsNoMap) {
   for (const char* bad : {"", "====", "A", "hello world", "AQ", "AQ==", "AgMAFAI=", "////////", "AQMBFAAA/w=="}) {
     EXPECT_FALSE(DecodeLedgerMap(bad).has_value()) << bad;
   }
-  for (std::size_t cut = 0; cut < good.size(); ++cut) EXPECT_FALSE(DecodeLedgerMap(good.substr(0, cut)).has_value()) << cut;
+  for (std::size_t cut = 0; cut < good.size(); ++cut)
+    EXPECT_FALSE(DecodeLedgerMap(good.substr(0, cut)).has_value()) << cut;
 }
 
 TEST(LedgerMap, RandomBytesNeverPassUnchecked) {

@@ -36,7 +36,7 @@ TEST(Placement, NamesTheFilterThatLeftNobody) {
     change(bad);
     EXPECT_EQ(Place(kWanted, {bad}).constraint, name);
     EXPECT_FALSE(Place(kWanted, {bad}).executor.has_value()) << name;
-    bad.idle_containers = 5;   // warmth does not outweigh a filter
+    bad.idle_containers = 5;  // warmth does not outweigh a filter
     EXPECT_EQ(Place(kWanted, {bad, Healthy("e2")}).executor, ExecutorId("e2")) << name;
   }
 }
@@ -58,10 +58,13 @@ TEST(Placement, TheEarlierStartPathWins) {
   full.can_start = 0;
 
   std::vector<Candidate> all{full, boot, restore, pool, instance, cached, container};
-  const std::pair<const char*, StartPath> order[] = {
-      {"container", StartPath::kContainer}, {"cached", StartPath::kCached},   {"instance", StartPath::kInstance},
-      {"pool", StartPath::kPool},           {"restore", StartPath::kRestore}, {"boot", StartPath::kBoot},
-      {"full", StartPath::kNone}};
+  const std::pair<const char*, StartPath> order[] = {{"container", StartPath::kContainer},
+                                                     {"cached", StartPath::kCached},
+                                                     {"instance", StartPath::kInstance},
+                                                     {"pool", StartPath::kPool},
+                                                     {"restore", StartPath::kRestore},
+                                                     {"boot", StartPath::kBoot},
+                                                     {"full", StartPath::kNone}};
   for (const auto& [id, path] : order) {
     const Placement placement = Place(kWanted, all);
     ASSERT_TRUE(placement.executor.has_value());

@@ -16,7 +16,8 @@ link::Slot Instance(const char* instance, std::int32_t room) {
   slot.memory_mib = room;
   return slot;
 }
-link::Slot Container(const char* instance, int number, std::int64_t version, link::SlotState state = link::SlotState::kIdle) {
+link::Slot Container(const char* instance, int number, std::int64_t version,
+                     link::SlotState state = link::SlotState::kIdle) {
   link::Slot slot = Instance(instance, 128);
   slot.container = ContainerId(std::string(instance) + "/" + std::to_string(number));
   slot.function = kSum;
@@ -47,7 +48,7 @@ TEST(Warm, GoneRemoves) {
   warm.Apply(kE1, Container("m1", 1, 1, link::SlotState::kGone));
   EXPECT_FALSE(warm.Has(kE1, Container("m1", 1, 1)));
   EXPECT_TRUE(warm.SlotsOf(kAda).empty());
-  warm.Apply(kE1, Container("m1", 1, 1, link::SlotState::kGone));   // again changes nothing
+  warm.Apply(kE1, Container("m1", 1, 1, link::SlotState::kGone));  // again changes nothing
 }
 
 TEST(Warm, AHelloReplacesAllAndTellsWhatVanished) {

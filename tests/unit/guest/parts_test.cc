@@ -31,8 +31,10 @@ std::string HashText(std::string_view bytes, std::size_t step = SIZE_MAX) {
 TEST(Sha256Test, KnownAnswers) {
   EXPECT_EQ(HashText(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(HashText("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(HashText("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(HashText(std::string(1'000'000, 'a'), 997), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(HashText("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(HashText(std::string(1'000'000, 'a'), 997),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 TEST(Sha256Test, PiecesMakeNoDifference) {
@@ -91,8 +93,8 @@ class FolderTest : public testing::Test {
 
 TEST_F(FolderTest, UnpacksFilesFoldersAndLinksInPiecesOfAnySize) {
   const std::string big(5000, 'b');
-  const std::string archive = Entry("./", "", '5') + Entry("a.py", "one\n") + Entry("deep/er/run", big, '0', 0755) + Entry("empty", "") +
-                              Entry("link", "a.py", '2') + kEndMark + std::string(8192, '\0');
+  const std::string archive = Entry("./", "", '5') + Entry("a.py", "one\n") + Entry("deep/er/run", big, '0', 0755) +
+                              Entry("empty", "") + Entry("link", "a.py", '2') + kEndMark + std::string(8192, '\0');
   for (const std::size_t step : {1UL, 511UL, 512UL, 513UL, 100'000UL}) {
     const auto done = Unpack(archive, step);
     ASSERT_TRUE(done) << done.error().message;
@@ -108,8 +110,10 @@ TEST_F(FolderTest, UnpacksFilesFoldersAndLinksInPiecesOfAnySize) {
 }
 
 TEST_F(FolderTest, NothingIsMadeOutside) {
-  for (const std::string& archive : {Entry("../out", "x"), Entry("/out", "x"), Entry("a/../../out", "x"), Entry("up", "..", '2') + Entry("up/out", "x"),
-                                     Entry("up", outer_, '2') + Entry("up/out", "x"), Entry("up", outer_ + "/out", '2') + Entry("up", "", '5')}) {
+  for (const std::string& archive :
+       {Entry("../out", "x"), Entry("/out", "x"), Entry("a/../../out", "x"),
+        Entry("up", "..", '2') + Entry("up/out", "x"), Entry("up", outer_, '2') + Entry("up/out", "x"),
+        Entry("up", outer_ + "/out", '2') + Entry("up", "", '5')}) {
     EXPECT_FALSE(Unpack(archive + kEndMark));
     EXPECT_FALSE(std::filesystem::exists(outer_ + "/out"));
   }
@@ -121,9 +125,9 @@ TEST_F(FolderTest, NothingIsMadeOutside) {
 TEST_F(FolderTest, RefusesWhatIsNotAnArchive) {
   EXPECT_FALSE(Unpack(""));
   EXPECT_FALSE(Unpack(std::string(512, 'x')));
-  EXPECT_FALSE(Unpack(Entry("a", "x")));                         // no end
-  EXPECT_FALSE(Unpack(Entry("a", "", '3') + kEndMark));          // a device
-  EXPECT_FALSE(Unpack(Entry("a", "", '1') + kEndMark));          // a hard link
+  EXPECT_FALSE(Unpack(Entry("a", "x")));                 // no end
+  EXPECT_FALSE(Unpack(Entry("a", "", '3') + kEndMark));  // a device
+  EXPECT_FALSE(Unpack(Entry("a", "", '1') + kEndMark));  // a hard link
   EXPECT_FALSE(Unpack(Entry("", "x") + kEndMark));
   std::string damaged = Entry("a", "x") + kEndMark;
   damaged[3] = 'z';
@@ -181,8 +185,9 @@ TEST(FieldsTest, ComeBackWholeInPiecesOfAnySize) {
 
 TEST(FieldsTest, LiesAreRefusedBeforeAnythingIsAllocated) {
   using std::string_literals::operator""s;
-  for (const std::string& lie : {"\xff\xff\xff\xff"s, "\0\0\0\0"s, "\x04\0\0\0\xff\xff\xff\xff"s, "\x08\0\0\0\x01\0\0\0\xff\xff\xff\xff"s,
-                                 "\x08\0\0\0\x02\0\0\0\0\0\0\0"s, "\x06\0\0\0\0\0\0\0zz"s}) {
+  for (const std::string& lie :
+       {"\xff\xff\xff\xff"s, "\0\0\0\0"s, "\x04\0\0\0\xff\xff\xff\xff"s, "\x08\0\0\0\x01\0\0\0\xff\xff\xff\xff"s,
+        "\x08\0\0\0\x02\0\0\0\0\0\0\0"s, "\x06\0\0\0\0\0\0\0zz"s}) {
     FieldsReader reader;
     EXPECT_FALSE(reader.Feed(lie));
   }

@@ -1,0 +1,246 @@
+#include "dispatcher/app.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "common/base/time.h"
+#include "schemas/function.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+constexpr std::int64_t kFlushMs = 5000;
+
+}  // namespace
+
+App::App(Loop& loop, Config config, Logger log)
+    : loop_(loop),
+      config_(std::move(config)),
+      log_(std::move(log)),
+      metrics_(*registry_),
+      core_(config_.core),
+      tick_(loop, [this] { Handle(Tick{}); }),
+      show_(loop, [this] { Show(); }) {}
+
+App::~App() = default;
+
+Result<void> App::Start() {
+  readiness_->Set("functions", "the registry was not read yet");
+  readiness_->Set("group", "no partition is assigned yet");
+  readiness_->Set("executors", "none is connected");
+  readiness_->Set("redis", "not connected yet");
+  auto status = StatusServer::Start(config_.http, readiness_, registry_);
+  if (!status) return std::unexpected(status.error());
+  status_ = std::move(*status);
+  auto producer = kafka::Producer::Create(loop_, config_.kafka, config_.core.id.value);
+  if (!producer) return std::unexpected(producer.error());
+  producer_ = std::move(*producer);
+  AddLinks();
+  Directory::Callbacks callbacks;
+  callbacks.state = [this](bool up, const std::string& reason) {
+    if (up == redis_was_up_ && !up) return;  // one line for each change, not for each try
+    redis_was_up_ = up;
+    if (up) {
+      readiness_->Set("redis", "");  // later losses do not make the dispatcher unready: it goes on without
+      readiness_->Remark("directory", "connected");
+      log_->info("redis={} connected", config_.redis);
+    } else {
+      readiness_->Remark("directory", "away: " + reason);
+      log_->warn("redis={} away: {}", config_.redis, reason);
+    }
+  };
+  callbacks.loaded = [this](UserId user, std::vector<std::pair<ExecutorId, link::Slot>> slots) {
+    Handle(UserLoaded{std::move(user), std::move(slots)});
+  };
+  callbacks.executors = [this](std::vector<std::string> addresses) {
+    addresses.insert(addresses.end(), config_.executors.begin(), config_.executors.end());
+    links_->KeepOnly(addresses);
+    for (const auto& address : addresses) links_->Add(address);
+  };
+  callbacks.alarm = [this](const std::string& what) { log_->error("redis={} {}", config_.redis, what); };
+  directory_ = std::make_unique<Directory>(loop_, config_.redis, std::move(callbacks));
+  if (auto follows = FollowFunctions(); !follows) return follows;
+  tick_.StartEvery(kTickMs);
+  show_.StartEvery(kShowMs);
+  log_->info("dispatcher={} http={} kafka={} group={} starts", config_.core.id.value, status_->port(), config_.kafka,
+             config_.group);
+  return {};
+}
+
+void App::AddLinks() {
+  ExecutorLinks::Callbacks callbacks;
+  callbacks.connected = [this](link::ExecutorHello hello) {
+    log_->info("executor={} incarnation={} accel={} credit={} connected", hello.executor.value, hello.incarnation,
+               hello.acceleration, hello.credit);
+    Handle(ExecutorConnected{std::move(hello)});
+  };
+  callbacks.message = [this](const ExecutorId& executor, link::Message message) {
+    Handle(ExecutorMessage{executor, std::move(message)});
+  };
+  callbacks.disconnected = [this](const ExecutorId& executor, const std::string& reason) {
+    log_->warn("executor={} disconnected: {}", executor.value, reason);
+    Handle(ExecutorDisconnected{executor});
+  };
+  callbacks.failed = [this](const std::string& address, const std::string& reason) {
+    log_->debug("address={} not connected: {}", address, reason);
+    readiness_->Remark("link " + address, reason);
+  };
+  links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, std::move(callbacks));
+  for (const auto& address : config_.executors) links_->Add(address);
+}
+
+Result<void> App::FollowFunctions() {
+  kafka::TopicFollower::Callbacks callbacks;
+  callbacks.record = [this](const Record& record) {
+    if (!record.value.empty()) {
+      auto function = DecodeFunction(record.value);
+      if (!function) {
+        return log_->warn("fn={} has a record that cannot be read: {}", record.key, function.error().message);
+      }
+      log_->info("user={} fn={} version={} known", function->user.value, function->name.value, function->version);
+      return Handle(FunctionUpdated{std::make_shared<const Function>(std::move(*function))});
+    }
+    const auto slash = record.key.find('/');
+    if (slash == std::string::npos) return;
+    log_->info("fn={} removed", record.key);
+    Handle(FunctionRemoved{UserId(record.key.substr(0, slash)), FunctionName(record.key.substr(slash + 1))});
+  };
+  callbacks.caught_up = [this] {
+    readiness_->Set("functions", "");
+    log_->info("topic={} is read to its end", config_.functions_topic);
+    if (auto joined = JoinGroup(); !joined) {
+      log_->error("group={} cannot be joined: {}", config_.group, joined.error().message);
+      readiness_->Set("group", joined.error().message);
+    }
+  };
+  callbacks.alarm = [this](const std::string& what) {
+    readiness_->Remark("functions", what);
+    log_->warn("kafka: {}", what);
+  };
+  auto follower = kafka::TopicFollower::Create(loop_, config_.kafka, config_.core.id.value, config_.functions_topic,
+                                               std::move(callbacks));
+  if (!follower) return std::unexpected(follower.error());
+  follower_ = std::move(*follower);
+  return {};
+}
+
+Result<void> App::JoinGroup() {
+  kafka::GroupConsumer::Callbacks callbacks;
+  callbacks.assigned = [this](std::vector<kafka::Assigned> partitions) {
+    log_->info("group={} partitions={} assigned", config_.group, partitions.size());
+    for (auto& each : partitions) {
+      Handle(PartitionAssigned{each.partition, each.next_offset, std::move(each.metadata)});
+    }
+    readiness_->Set("group", "");
+  };
+  callbacks.revoked = [this](std::vector<PartitionId> partitions, bool lost) {
+    log_->info("group={} partitions={} {}", config_.group, partitions.size(), lost ? "lost" : "revoked");
+    for (auto& partition : partitions) Handle(PartitionRevoked{std::move(partition), lost});
+  };
+  callbacks.record = [this](std::shared_ptr<const Record> record) { Handle(RecordReceived{std::move(record)}); };
+  callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
+  std::vector<std::string> topics;
+  for (const auto& [topic, priority] : config_.core.request_topics) topics.push_back(topic);
+  auto consumer = kafka::GroupConsumer::Create(loop_, config_.kafka, config_.core.id.value, config_.group, topics,
+                                               std::move(callbacks));
+  if (!consumer) return std::unexpected(consumer.error());
+  consumer_ = std::move(*consumer);
+  return {};
+}
+
+void App::Handle(Event event) {
+  events_.push_back(std::move(event));
+  if (stepping_) return;  // an effect answered at once: its event waits for the step to end
+  stepping_ = true;
+  std::vector<Effect> effects;
+  while (!events_.empty()) {
+    const Event next = std::move(events_.front());
+    events_.pop_front();
+    effects.clear();
+    core_.Step(next, ReadClocks(), effects);
+    for (auto& effect : effects) std::visit([this](auto& what) { Do(what); }, effect);
+  }
+  stepping_ = false;
+  links_->Flush();
+}
+
+void App::Do(SendToExecutor& effect) { links_->Send(effect.executor, effect.message); }
+
+void App::Do(Produce& effect) {
+  producer_->Send(std::move(effect.record), [this, token = effect.token](Result<void> sent) {
+    Handle(ProduceFinished{token, sent.has_value(), sent ? "" : sent.error().message});
+  });
+}
+
+void App::Do(Commit& effect) {
+  const auto finished = [this, partition = effect.partition, epoch = effect.epoch](Result<void> done) {
+    if (!done) log_->warn("partition={}/{} epoch={} {}", partition.topic, partition.partition, epoch, done.error().message);
+    Handle(CommitFinished{partition, epoch, done.has_value(), done ? "" : done.error().message});
+  };
+  if (consumer_ == nullptr) return finished(Fail(Code::kUnavailable, "commit: the group is left"));
+  if (effect.sync) return finished(consumer_->CommitNow(effect.partition, effect.offset, effect.metadata));
+  consumer_->Commit(effect.partition, effect.offset, effect.metadata, finished);
+}
+
+void App::Do(PauseIntake& effect) {
+  log_->info("partition={}/{} intake paused", effect.partition.topic, effect.partition.partition);
+  if (consumer_ != nullptr) consumer_->Pause(effect.partition);
+}
+
+void App::Do(ResumeIntake& effect) {
+  log_->info("partition={}/{} intake resumed", effect.partition.topic, effect.partition.partition);
+  if (consumer_ != nullptr) consumer_->Resume(effect.partition);
+}
+
+void App::Do(LoadUser& effect) { directory_->Load(effect.user); }
+void App::Do(DirectoryWrite& effect) { directory_->Write(effect.executor, effect.slot, effect.fence); }
+void App::Do(DirectoryDropExecutor& effect) { directory_->DropExecutor(effect.executor); }
+
+void App::Do(Trace& effect) {
+  metrics_.Count(effect);
+  const auto line = [&](spdlog::level::level_enum level, const char* what) {
+    log_->log(level, "inv={} user={} fn={} executor={} record={}/{}/{} epoch={} attempt={} {} reason=\"{}\"",
+              effect.id.value, effect.user.value, effect.function.value, effect.executor.value, effect.partition.topic,
+              effect.partition.partition, effect.offset, effect.epoch, effect.attempt, what, effect.constraint);
+  };
+  switch (effect.kind) {
+    case Trace::Kind::kReceived: return;  // counted; a line for each would be the log
+    case Trace::Kind::kPlaced: return line(spdlog::level::debug, "placed");
+    case Trace::Kind::kCompleted:
+      return log_->debug("inv={} user={} fn={} complete status={} path={}", effect.id.value, effect.user.value,
+                         effect.function.value, StatusName(effect.status), StartPathName(effect.path));
+    case Trace::Kind::kRefused: return line(spdlog::level::info, "refused");
+    case Trace::Kind::kRetried: return line(spdlog::level::info, "retried");
+    case Trace::Kind::kDeadLettered: return line(spdlog::level::warn, "dead-lettered");
+    case Trace::Kind::kNacked: return line(spdlog::level::debug, "nacked");
+    case Trace::Kind::kAdopted: return line(spdlog::level::info, "adopted");
+    case Trace::Kind::kFenced: return line(spdlog::level::warn, "fenced");
+    case Trace::Kind::kLostPlacement: return line(spdlog::level::warn, "lost its place");
+  }
+}
+
+void App::Do(DrainFinished&) { loop_.Post([this] { Stop(); }); }  // not from inside a step: closing revokes
+
+void App::Show() {
+  metrics_.Show(core_.ReadGauges(ReadClocks()), directory_->Read(), links_->connected());
+  readiness_->Set("executors", links_->connected() > 0 ? "" : "none is connected");
+}
+
+void App::Drain() {
+  if (std::exchange(draining_, true)) return loop_.Stop();
+  log_->info("dispatcher={} drains", config_.core.id.value);
+  readiness_->Set("draining", "takes no new work");
+  Handle(DrainRequested{});
+}
+
+void App::Stop() {
+  follower_.reset();
+  if (consumer_ != nullptr) consumer_->Close();  // revokes, and so commits what is complete
+  consumer_.reset();
+  if (!producer_->Flush(kFlushMs)) log_->error("dispatcher={} records={} could not be written", config_.core.id.value, producer_->outstanding());
+  log_->info("dispatcher={} is down", config_.core.id.value);
+  loop_.Stop();
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,80 @@
+// The dispatcher's shell: builds everything, turns what happens into events for the core and carries out its effects.
+// Loop thread only.
+#pragma once
+
+#include <prometheus/registry.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "common/http/status_server.h"
+#include "common/kafka/consumer.h"
+#include "common/kafka/follower.h"
+#include "common/kafka/producer.h"
+#include "common/log/log.h"
+#include "common/loop/loop.h"
+#include "dispatcher/config.h"
+#include "dispatcher/core/core.h"
+#include "dispatcher/directory.h"
+#include "dispatcher/links.h"
+#include "dispatcher/metrics.h"
+
+namespace hearth::dispatcher {
+
+constexpr std::int64_t kTickMs = 10;
+constexpr std::int64_t kShowMs = 250;   // metrics and readiness
+
+class App {
+ public:
+  App(Loop& loop, Config config, Logger log);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Opens what has to be had at once. Then the loop may run: Kafka, Redis and executors are waited for.
+  Result<void> Start();
+  // Takes nothing new, finishes what is placed, commits, leaves the group, stops the loop. The second call does not wait.
+  void Drain();
+
+ private:
+  Result<void> FollowFunctions();
+  Result<void> JoinGroup();     // once the functions are known, so that nothing known is refused
+  void AddLinks();
+
+  void Handle(Event event);
+  void Do(SendToExecutor& effect);
+  void Do(Produce& effect);
+  void Do(Commit& effect);
+  void Do(PauseIntake& effect);
+  void Do(ResumeIntake& effect);
+  void Do(LoadUser& effect);
+  void Do(DirectoryWrite& effect);
+  void Do(DirectoryDropExecutor& effect);
+  void Do(Trace& effect);
+  void Do(DrainFinished& effect);
+  void Show();
+  void Stop();
+
+  Loop& loop_;
+  const Config config_;
+  const Logger log_;
+  std::shared_ptr<Readiness> readiness_ = std::make_shared<Readiness>();
+  std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  Metrics metrics_;
+  Core core_;
+  std::unique_ptr<StatusServer> status_;
+  std::unique_ptr<kafka::Producer> producer_;
+  std::unique_ptr<ExecutorLinks> links_;
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<kafka::TopicFollower> follower_;
+  std::unique_ptr<kafka::GroupConsumer> consumer_;   // its closing revokes, which uses all that stands above
+  Timer tick_;
+  Timer show_;
+  std::deque<Event> events_;
+  bool stepping_ = false;
+  bool draining_ = false;
+  bool redis_was_up_ = false;
+};
+
+}  // namespace hearth::dispatcher

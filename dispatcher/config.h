@@ -1,0 +1,28 @@
+// The dispatcher's configuration file, checked. docs/adr/0001 shows one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "dispatcher/core/core.h"
+
+namespace hearth::dispatcher {
+
+struct Config {
+  std::string http;                     // HOST:PORT
+  std::string log_level = "info";
+  std::string kafka;                    // bootstrap servers
+  std::string group = "hearth";
+  std::string functions_topic = "hearth.functions";
+  std::string redis;
+  std::vector<std::string> executors;   // addresses besides those that Redis names
+  Settings core;
+};
+
+// kInvalid: every fault of the file on a line of its own, with the number of its line there.
+Result<Config> LoadConfig(const std::string& path);
+Result<Config> ParseConfig(std::string_view text, const std::string& name);
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,197 @@
+#include "dispatcher/directory.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <msgpack.hpp>
+#include <random>
+
+#include "common/base/time.h"
+#include "dispatcher/library.h"
+#include "schemas/codec.h"
+
+namespace hearth::dispatcher {
+
+// The value of a slot in Redis.
+struct StoredSlot {
+  ExecutorId executor;
+  std::string state;
+  link::Slot slot;
+};
+template <class A>
+void Describe(A& a, StoredSlot& m) {
+  auto& s = m.slot;
+  a("fn", s.function)("version", s.version)("state", m.state)("executor", m.executor)("instance", s.instance)(
+      "container", s.container)("memory_mib", s.memory_mib)("since_ms", s.since_ms);
+}
+
+namespace {
+
+using link::SlotState;
+
+const char* StateName(SlotState state) {
+  switch (state) {
+    case SlotState::kCreating: return "creating";
+    case SlotState::kIdle: return "idle";
+    case SlotState::kBusy: return "busy";
+    case SlotState::kGone: return "gone";
+  }
+  return "gone";
+}
+
+std::string SlotId(const link::Slot& slot) {
+  return slot.container.empty() ? slot.instance.value : slot.container.value;
+}
+
+std::string UserKey(const UserId& user, const char* what) { return "u:{" + user.value + "}:" + what; }
+
+}  // namespace
+
+Directory::Directory(Loop& loop, const std::string& redis, Callbacks callbacks)
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      flush_(loop, [this] { Flush(); }),
+      watch_(loop, [this] { Watch(); }),
+      client_(loop, redis, [this](bool up, const std::string& reason) {
+        callbacks_.state(up, reason);
+        if (!up) return;
+        client_.Command({"FUNCTION", "LOAD", "REPLACE", kDirectoryLibrary}, [this](Result<redis::Value> answer) {
+          if (answer && answer->kind == redis::Value::Kind::kError) {
+            callbacks_.alarm("redis refuses the functions library: " + answer->text);
+          }
+        });
+        Watch();
+        RewriteAll();  // what was in flight when the connection ended has an unknown fate
+      }) {
+  flush_.StartEvery(kDirectoryFlushMs);
+  watch_.StartEvery(kDirectoryWatchMs);
+}
+
+void Directory::Mark(const Key& key) {
+  if (dirty_.empty()) dirty_since_us_ = ReadClocks().mono_us;
+  dirty_.insert(key);
+}
+
+void Directory::Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence) {
+  Key key{slot.user, SlotId(slot)};
+  known_.insert_or_assign(key, Entry{executor, slot, fence});
+  Mark(key);
+}
+
+void Directory::DropExecutor(const ExecutorId& executor) {
+  for (auto& [key, entry] : known_) {
+    if (entry.executor != executor) continue;
+    entry.slot.state = SlotState::kGone;
+    Mark(key);
+  }
+}
+
+void Directory::RewriteAll() {
+  for (const auto& [key, entry] : known_) Mark(key);
+}
+
+void Directory::Flush() {
+  if (dirty_.empty() || !client_.up() || client_.pending() > kMaxDirectoryBacklog) return;
+  const auto dirty = std::exchange(dirty_, {});
+  std::vector<std::string> slots;
+  for (auto each = dirty.begin(); each != dirty.end(); ++each) {
+    slots.push_back(each->second);
+    const auto next = std::next(each);
+    if (next == dirty.end() || next->first != each->first) {
+      FlushUser(each->first, slots);
+      slots.clear();
+    }
+  }
+}
+
+void Directory::FlushUser(const UserId& user, const std::vector<std::string>& slots) {
+  // One call carries one fence: slots of the same fence go together.
+  std::map<std::int64_t, std::vector<std::string>> calls;
+  for (const auto& id : slots) {
+    const auto found = known_.find({user, id});
+    if (found == known_.end()) continue;
+    const Entry& entry = found->second;
+    auto& words = calls[entry.fence];
+    const bool gone = entry.slot.state == SlotState::kGone;
+    std::string value;
+    if (!gone) {
+      codec::Encode<codec::Layout::kMap>(value, StoredSlot{entry.executor, StateName(entry.slot.state), entry.slot});
+    }
+    words.insert(words.end(), {id, entry.slot.container.empty() ? "instance" : "container", StateName(entry.slot.state),
+                               std::to_string(entry.slot.since_ms), value});
+    if (gone) known_.erase(found);
+  }
+  client_.Command({"SADD", "u:idx", user.value}, nullptr);
+  for (auto& [fence, words] : calls) {
+    std::vector<std::string> command = {"FCALL", "hearth_write", "4", UserKey(user, "slots"), UserKey(user, "idle"),
+                                        UserKey(user, "instances"), UserKey(user, "fences"), std::to_string(fence)};
+    command.insert(command.end(), words.begin(), words.end());
+    client_.Command(command, [this](Result<redis::Value> answer) {
+      if (!answer) return;  // the connection was lost: all is written again
+      if (answer->kind == redis::Value::Kind::kError) return callbacks_.alarm("directory: " + answer->text);
+      refused_ += answer->integer;
+    });
+  }
+}
+
+void Directory::Load(const UserId& user) {
+  client_.Command({"FCALL_RO", "hearth_read", "1", UserKey(user, "slots")}, [this, user](Result<redis::Value> answer) {
+    std::vector<std::pair<ExecutorId, link::Slot>> slots;
+    for (std::size_t i = 1; answer && i < answer->elements.size(); i += 2) {
+      auto stored = codec::Decode<codec::Layout::kMap, StoredSlot>(answer->elements[i].text);
+      if (!stored) continue;  // a stranger's value is no hint
+      stored->slot.user = user;
+      for (const auto state : {SlotState::kCreating, SlotState::kIdle, SlotState::kBusy}) {
+        if (stored->state == StateName(state)) stored->slot.state = state;
+      }
+      slots.emplace_back(stored->executor, stored->slot);
+    }
+    callbacks_.loaded(user, std::move(slots));
+  });
+}
+
+void Directory::Watch() {
+  if (!client_.up()) return;
+  client_.Command({"GET", "sys:epoch"}, [this](Result<redis::Value> answer) {
+    if (!answer || answer->kind == redis::Value::Kind::kError) return;
+    TakeEpoch(answer->text);
+  });
+  client_.Command({"SMEMBERS", "ex:idx"}, [this](Result<redis::Value> answer) {
+    if (!answer || answer->kind != redis::Value::Kind::kArray) return;
+    struct Round {
+      std::size_t left = 0;
+      std::vector<std::string> addresses;
+    };
+    auto round = std::make_shared<Round>();
+    round->left = answer->elements.size();
+    for (const auto& executor : answer->elements) {
+      client_.Command({"HGET", "ex:" + executor.text, "address"}, [this, round](Result<redis::Value> address) {
+        if (address && !address->text.empty()) round->addresses.push_back(address->text);
+        if (--round->left == 0) callbacks_.executors(std::move(round->addresses));
+      });
+    }
+  });
+}
+
+void Directory::TakeEpoch(const std::string& epoch) {
+  if (epoch.empty()) {  // flushed, or new: whoever sees it first names it; all write again
+    std::random_device random;
+    client_.Command({"SET", "sys:epoch", fmt::format("{:08x}{:08x}", random(), random()), "NX"}, nullptr);
+    client_.Command({"FUNCTION", "LOAD", "REPLACE", kDirectoryLibrary}, nullptr);
+    return RewriteAll();
+  }
+  if (!epoch_.empty() && epoch != epoch_) RewriteAll();
+  epoch_ = epoch;
+}
+
+Directory::Numbers Directory::Read() const {
+  Numbers numbers;
+  numbers.up = client_.up();
+  numbers.waiting = static_cast<std::int64_t>(dirty_.size());
+  numbers.lag_ms = dirty_.empty() ? 0 : (ReadClocks().mono_us - dirty_since_us_) / kMicrosPerMilli;
+  numbers.commands = client_.commands_sent();
+  numbers.refused = refused_;
+  return numbers;
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,104 @@
+#include "dispatcher/links.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace hearth::dispatcher {
+
+ExecutorLinks::ExecutorLinks(Loop& loop, DispatcherId self, Callbacks callbacks)
+    : loop_(loop), self_(std::move(self)), callbacks_(std::move(callbacks)) {}
+
+void ExecutorLinks::Add(const std::string& address) {
+  Peer& peer = peers_[address];
+  peer.wanted = true;
+  if (peer.timer != nullptr) return;
+  peer.address = address;
+  peer.timer = std::make_unique<Timer>(loop_, [this, address] {
+    Peer& due = peers_.at(address);
+    if (due.stream != nullptr) return Close(address, "no hello in the time allowed");
+    if (due.wanted && !due.dialling) Connect(due);
+  });
+  peer.timer->StartOnce(0);
+}
+
+void ExecutorLinks::KeepOnly(const std::vector<std::string>& addresses) {
+  for (auto& [address, peer] : peers_) {
+    peer.wanted = std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+    if (peer.wanted && peer.stream == nullptr && !peer.dialling) peer.timer->StartOnce(kRedialFirstMs);
+  }
+}
+
+void ExecutorLinks::Connect(Peer& peer) {
+  peer.dialling = true;
+  Dial(loop_, peer.address,
+       [this, address = peer.address, alive = std::weak_ptr<bool>(alive_)](Result<std::unique_ptr<FrameStream>> dialled) {
+         if (alive.expired()) return;
+         Peer& dialled_peer = peers_.at(address);
+         dialled_peer.dialling = false;
+         if (!dialled) {
+           callbacks_.failed(address, dialled.error().message);
+           dialled_peer.timer->StartOnce(dialled_peer.backoff_ms);
+           dialled_peer.backoff_ms = std::min(2 * dialled_peer.backoff_ms, kRedialMostMs);
+           return;
+         }
+         dialled_peer.stream = std::move(*dialled);
+         dialled_peer.stream->Start([this, address](RawFrame raw) { Take(address, std::move(raw)); },
+                            [this, address](std::string reason) { Close(address, reason); });
+         std::string hello;
+         link::AppendLinkMessage(hello, link::DispatcherHello{link::kProtocolVersion, self_});
+         dialled_peer.timer->StartOnce(kExecutorHelloMs);
+         dialled_peer.stream->Send(std::move(hello));
+       });
+}
+
+void ExecutorLinks::Take(const std::string& address, RawFrame raw) {
+  Peer& peer = peers_.at(address);
+  auto message = link::DecodeLinkMessage(std::move(raw));
+  if (!message) return Close(address, message.error().message);
+  auto* hello = std::get_if<link::ExecutorHello>(&*message);
+  if (!peer.executor.empty()) {
+    if (hello != nullptr) return Close(address, "a second hello");
+    return callbacks_.message(peer.executor, std::move(*message));
+  }
+  if (hello == nullptr) return Close(address, "the first message was no hello");
+  if (hello->protocol != link::kProtocolVersion) return Close(address, "the executor speaks another version of the link");
+  if (hello->executor.empty() || by_executor_.contains(hello->executor)) {
+    return Close(address, "executor " + hello->executor.value + " is connected already");
+  }
+  peer.executor = hello->executor;
+  peer.backoff_ms = kRedialFirstMs;
+  peer.timer->Cancel();
+  by_executor_[peer.executor] = &peer;
+  callbacks_.connected(std::move(*hello));
+}
+
+void ExecutorLinks::Close(const std::string& address, const std::string& reason) {
+  Peer& peer = peers_.at(address);
+  const std::string why = reason;  // may live in what is destroyed here
+  const ExecutorId executor = std::exchange(peer.executor, {});
+  const auto stream = std::move(peer.stream);
+  peer.out.clear();
+  std::erase(unsent_, &peer);
+  peer.timer->StartOnce(peer.backoff_ms);
+  if (executor.empty()) {
+    peer.backoff_ms = std::min(2 * peer.backoff_ms, kRedialMostMs);
+    return callbacks_.failed(address, why);
+  }
+  by_executor_.erase(executor);
+  callbacks_.disconnected(executor, why);
+}
+
+void ExecutorLinks::Send(const ExecutorId& executor, const link::Message& message) {
+  const auto found = by_executor_.find(executor);
+  if (found == by_executor_.end()) return;
+  if (found->second->out.empty()) unsent_.push_back(found->second);
+  link::AppendLinkMessage(found->second->out, message);
+}
+
+void ExecutorLinks::Flush() {
+  for (Peer* peer : std::exchange(unsent_, {})) {
+    if (peer->stream != nullptr) peer->stream->Send(std::exchange(peer->out, {}));
+  }
+}
+
+}  // namespace hearth::dispatcher

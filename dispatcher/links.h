@@ -1,0 +1,64 @@
+// The connections to executors: dials every address it is given, greets, and dials again with back-off when a connection
+// ends. Messages of one step travel in one write. Loop thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/loop/loop.h"
+#include "common/loop/stream.h"
+#include "schemas/link.h"
+
+namespace hearth::dispatcher {
+
+constexpr std::int64_t kRedialFirstMs = 100;
+constexpr std::int64_t kRedialMostMs = 1000;
+constexpr std::int64_t kExecutorHelloMs = 3000;
+
+class ExecutorLinks {
+ public:
+  struct Callbacks {
+    std::function<void(link::ExecutorHello)> connected;
+    std::function<void(const ExecutorId&, link::Message)> message;
+    std::function<void(const ExecutorId&, const std::string& reason)> disconnected;
+    std::function<void(const std::string& address, const std::string& reason)> failed;  // could not be dialled or greeted
+  };
+  ExecutorLinks(Loop& loop, DispatcherId self, Callbacks callbacks);
+
+  // Dials the address from now on; what is known already is left alone.
+  void Add(const std::string& address);
+  // No new dials to addresses that are not among these; what is connected stays.
+  void KeepOnly(const std::vector<std::string>& addresses);
+  void Send(const ExecutorId& executor, const link::Message& message);
+  void Flush();
+  [[nodiscard]] std::size_t connected() const { return by_executor_.size(); }
+
+ private:
+  struct Peer {
+    std::string address;
+    ExecutorId executor;                 // empty until it has said hello
+    std::unique_ptr<FrameStream> stream;
+    std::unique_ptr<Timer> timer;        // of the next dial, or of the hello
+    std::int64_t backoff_ms = kRedialFirstMs;
+    bool dialling = false;
+    bool wanted = true;
+    std::string out;
+  };
+  void Connect(Peer& peer);
+  void Take(const std::string& address, RawFrame raw);
+  void Close(const std::string& address, const std::string& reason);
+
+  Loop& loop_;
+  const DispatcherId self_;
+  const Callbacks callbacks_;
+  std::map<std::string, Peer> peers_;    // by address
+  std::map<ExecutorId, Peer*> by_executor_;
+  std::vector<Peer*> unsent_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a dial may end after this object
+};
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,116 @@
+#include "dispatcher/metrics.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+using prometheus::BuildHistogram;
+
+constexpr double kMicros = 1e-6;
+
+prometheus::Histogram::BucketBoundaries StageBounds() {
+  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+}
+
+const char* KindName(Trace::Kind kind) {
+  switch (kind) {
+    case Trace::Kind::kReceived: return "received";
+    case Trace::Kind::kRefused: return "refused";
+    case Trace::Kind::kPlaced: return "placed";
+    case Trace::Kind::kRetried: return "retried";
+    case Trace::Kind::kDeadLettered: return "dead_lettered";
+    case Trace::Kind::kCompleted: return "completed";
+    case Trace::Kind::kNacked: return "nacked";
+    case Trace::Kind::kAdopted: return "adopted";
+    case Trace::Kind::kFenced: return "fenced";
+    case Trace::Kind::kLostPlacement: return "lost_placement";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Metrics::Metrics(prometheus::Registry& registry)
+    : records_(BuildCounter()
+                   .Name("hearth_dispatcher_records_total")
+                   .Help("Records that are complete, by the status of their outcome")
+                   .Register(registry)),
+      starts_(BuildCounter()
+                  .Name("hearth_dispatcher_start_paths_total")
+                  .Help("Invocations that ran, by start path")
+                  .Register(registry)),
+      events_(BuildCounter()
+                  .Name("hearth_dispatcher_events_total")
+                  .Help("State changes of invocations")
+                  .Register(registry)),
+      stages_(BuildHistogram()
+                  .Name("hearth_dispatcher_stage_seconds")
+                  .Help("Time of each stage: intake (Kafka to received), place, lease, start, run, and total (received "
+                        "to ended)")
+                  .Register(registry)),
+      held_(BuildGauge().Name("hearth_dispatcher_held").Help("What the dispatcher holds now").Register(registry)),
+      queue_(BuildGauge().Name("hearth_dispatcher_queue_depth").Help("Waiting entries of a queue").Register(registry)),
+      queue_limit_(
+          BuildGauge().Name("hearth_dispatcher_queue_limit").Help("Most entries of a queue").Register(registry)),
+      directory_(BuildGauge()
+                     .Name("hearth_dispatcher_directory")
+                     .Help("The directory in Redis: up, waiting slots, lag in seconds, commands, refused writes")
+                     .Register(registry)),
+      conservation_(BuildGauge()
+                        .Name("hearth_dispatcher_conservation_difference")
+                        .Help("Received minus in flight minus complete: reads zero at every moment")
+                        .Register(registry)
+                        .Add({})) {}
+
+void Metrics::Observe(const char* stage, std::int64_t from_us, std::int64_t to_us) {
+  if (from_us <= 0 || to_us < from_us) return;
+  stages_.Add({{"stage", stage}}, StageBounds()).Observe(static_cast<double>(to_us - from_us) * kMicros);
+}
+
+void Metrics::Count(const Trace& trace) {
+  events_.Add({{"kind", KindName(trace.kind)}}).Increment();
+  if (trace.kind != Trace::Kind::kCompleted) return;
+  records_.Add({{"status", std::string(StatusName(trace.status))}}).Increment();
+  if (trace.path == StartPath::kNone) return;
+  starts_.Add({{"path", std::string(StartPathName(trace.path))}}).Increment();
+  const Times& times = trace.times;
+  Observe("intake", times.enqueued_us, times.received_us);
+  Observe("place", times.received_us, times.placed_us);
+  Observe("lease", times.placed_us, times.leased_us);
+  Observe("start", times.leased_us, times.started_us);
+  Observe("run", times.started_us, times.ended_us);
+  Observe("total", times.received_us, times.ended_us);
+}
+
+void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors) {
+  const auto held = [this](const char* what, std::int64_t value) {
+    held_.Add({{"what", what}}).Set(static_cast<double>(value));
+  };
+  held("received", gauges.received);
+  held("complete", gauges.complete);
+  held("in_flight", gauges.in_flight);
+  held("placed", gauges.placed);
+  held("users", gauges.users);
+  held("partitions", gauges.partitions);
+  held("executors_connected", static_cast<std::int64_t>(executors));
+  held("executors_up", gauges.executors_up);
+  held("oldest_incomplete_age_ms", gauges.oldest_incomplete_age_ms);
+  held("ledger_incomplete_ranges", gauges.incomplete_ranges_max);
+  held("maps_truncated", gauges.maps_truncated);
+  held("output_failures", gauges.output_failures);
+  const auto queue = [this](const char* name, std::int64_t depth, std::int64_t limit) {
+    queue_.Add({{"queue", name}}).Set(static_cast<double>(depth));
+    queue_limit_.Add({{"queue", name}}).Set(static_cast<double>(limit));
+  };
+  queue("invocations", gauges.queued, gauges.queued_limit);
+  queue("ledger_window", gauges.window_max, gauges.window_limit);
+  queue("directory", directory.waiting, static_cast<std::int64_t>(kMaxDirectoryBacklog));
+  directory_.Add({{"what", "up"}}).Set(directory.up ? 1 : 0);
+  directory_.Add({{"what", "lag_seconds"}}).Set(static_cast<double>(directory.lag_ms) * 1e-3);
+  directory_.Add({{"what", "commands"}}).Set(static_cast<double>(directory.commands));
+  directory_.Add({{"what", "refused"}}).Set(static_cast<double>(directory.refused));
+  conservation_.Set(static_cast<double>(gauges.received - gauges.in_flight - gauges.complete));
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,35 @@
+// The dispatcher's metrics: what the core counts, what it holds, and each queue's depth beside its limit. Labels come from
+// small fixed sets. Loop thread only (the registry itself may be read by any).
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include "dispatcher/core/core.h"
+#include "dispatcher/directory.h"
+
+namespace hearth::dispatcher {
+
+class Metrics {
+ public:
+  explicit Metrics(prometheus::Registry& registry);
+  void Count(const Trace& trace);
+  void Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors);
+
+ private:
+  void Observe(const char* stage, std::int64_t from_us, std::int64_t to_us);
+
+  prometheus::Family<prometheus::Counter>& records_;      // complete, by outcome
+  prometheus::Family<prometheus::Counter>& starts_;       // by start path
+  prometheus::Family<prometheus::Counter>& events_;       // by kind
+  prometheus::Family<prometheus::Histogram>& stages_;
+  prometheus::Family<prometheus::Gauge>& held_;
+  prometheus::Family<prometheus::Gauge>& queue_;
+  prometheus::Family<prometheus::Gauge>& queue_limit_;
+  prometheus::Family<prometheus::Gauge>& directory_;
+  prometheus::Gauge& conservation_;
+};
+
+}  // namespace hearth::dispatcher

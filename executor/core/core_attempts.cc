@@ -1,0 +1,211 @@
+// The end of attempts: results, publishing, failures, orphans.
+#include <algorithm>
+
+#include "executor/core/core_state.h"
+
+namespace hearth::executor {
+
+link::Done Core::State::DoneOf(const Attempt& attempt) const {
+  link::Done done;
+  done.ref = attempt.exec.ref;
+  done.id = attempt.exec.id;
+  done.start_path = attempt.path;
+  done.times = attempt.exec.times;
+  return done;
+}
+
+void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest::Ended& ended) {
+  const auto found = instance.containers.find(number);
+  if (found == instance.containers.end() || found->second.state == ContainerState::kGone) return;  // crossed a Remove
+  Container& container = found->second;
+  if (container.state != ContainerState::kBusy || !container.attempt) return Condemn(instance, "ended what did not run");
+  const AttemptKey key = *container.attempt;
+  Attempt& attempt = attempts.at(key);
+  const bool known_status = ended.status == Status::kOk || ended.status == Status::kError ||
+                            ended.status == Status::kTimeout || ended.status == Status::kOom;
+  const bool sane = ended.start_us >= 0 && ended.run_us >= 0 && ended.total_us >= 0;
+  if (ended.id != attempt.exec.id || ended.attempt != attempt.exec.try_number || !known_status || !sane) {
+    return Condemn(instance, "the agent's answer does not fit the attempt");
+  }
+  // The guest's durations on the host's clock: half of what the way there and back took lies before the start. What the
+  // agent claims cannot lie outside of what the host saw.
+  const std::int64_t took_us = now.mono_us - attempt.run_sent.mono_us;
+  const std::int64_t way_us = std::max<std::int64_t>(0, (took_us - ended.total_us) / 2);
+  const std::int64_t start_us = std::min(took_us, way_us + ended.start_us);
+  Times& times = attempt.exec.times;
+  times.started_us = attempt.run_sent.wall_us + start_us;
+  times.ended_us = attempt.run_sent.wall_us + std::min(took_us, start_us + ended.run_us);
+
+  InvocationResult result;
+  result.status = ended.status;
+  result.error_type = ended.error_type;
+  result.error_message = ended.error_message;
+  result.output = ended.output;
+  result.log_tail = ended.log_tail;
+  result.log_truncated = ended.log_bytes > static_cast<std::int64_t>(ended.log_tail.size());
+  result.memory_peak_bytes = ended.memory_peak_bytes;
+  result.billed_ms = (times.ended_us - times.started_us + kMicrosPerMilli - 1) / kMicrosPerMilli;
+  result.instance = instance.id;
+  result.container = ContainerId(instance.id.value + "/" + std::to_string(number));
+  result.acceleration = settings.acceleration;
+
+  const link::Exec& exec = attempt.exec;
+  Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
+                          ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
+                          exec.function.memory_mib, ended.memory_peak_bytes, ended.cpu_us, settings.id, instance.id}});
+  Emit(Trace{Trace::Kind::kEnded, exec.ref, exec.id, exec.function.user, exec.function.name, instance.id,
+             result.container, {}, {}, ended.status, attempt.path, times, ended.error_type});
+
+  container.attempt.reset();
+  attempt.instance = 0;
+  if (ended.status == Status::kOk || exec.final_try) {
+    PublishResult(key, attempt, result);
+  } else {
+    link::Done done = DoneOf(attempt);
+    done.outcome = link::Outcome::kFailed;
+    done.status = ended.status;
+    done.error_type = ended.error_type;
+    done.error_message = ended.error_message;
+    Finish(key, std::move(done));
+  }
+  if (ended.reusable) {
+    TurnIdle(instance, container);
+  } else {  // ContainerGone follows
+    Move(instance, container, ContainerState::kGone, "not reusable");
+    instance.freeing_mib += container.memory_mib;
+  }
+}
+
+void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const InvocationResult& given) {
+  const link::Exec& exec = attempt.exec;
+  InvocationResult result = given;
+  result.id = exec.id;
+  result.user = exec.function.user;
+  result.function = exec.function.name;
+  result.version = exec.function.version;
+  result.attempt = exec.try_number;
+  result.start_path = attempt.path;
+  result.times = exec.times;
+  result.epoch = exec.ref.epoch;
+  result.executor = settings.id;
+  result.traceparent = exec.traceparent;
+  if (result.content_type.empty()) result.content_type = exec.content_type;
+  if (result.output.size() > kMaxOutputBytes) {
+    result.status = Status::kError;
+    result.error_type = "result_too_large";
+    result.error_message = "the result has more than " + std::to_string(kMaxOutputBytes) + " bytes";
+    result.output.clear();
+  }
+  attempt.done = DoneOf(attempt);
+  attempt.done.outcome = link::Outcome::kPublished;
+  attempt.done.status = result.status;
+  attempt.done.error_type = result.error_type;
+  attempt.done.error_message = result.error_message;
+  attempt.record = EncodeReply(result, exec.form, exec.reply_to);
+  attempt.phase = Phase::kPublishing;
+  attempt.publish_again_us = 0;
+  const auto token = next_token++;
+  publishing.emplace(token, key);
+  Emit(Publish{token, attempt.record});
+}
+
+void Core::State::On(const PublishFinished& event) {
+  const auto node = publishing.extract(event.token);
+  if (node.empty()) return;
+  const AttemptKey key = node.mapped();
+  Attempt& attempt = attempts.at(key);
+  if (event.ok) {
+    attempt.done.ref.epoch = attempt.exec.ref.epoch;   // may have been adopted meanwhile
+    Emit(Trace{Trace::Kind::kPublished, attempt.exec.ref, attempt.exec.id, attempt.exec.function.user,
+               attempt.exec.function.name, {}, {}, {}, {}, attempt.done.status, attempt.path, attempt.exec.times,
+               attempt.to_undeliverable ? "undeliverable" : ""});
+    return Finish(key, attempt.done);
+  }
+  if (!attempt.to_undeliverable) {
+    attempt.to_undeliverable = true;
+    attempt.record.headers.push_back({"hearth-reason", event.error});
+    attempt.record.headers.push_back({"hearth-reply-to", attempt.exec.reply_to});
+    attempt.record.topic = settings.undeliverable_topic;
+    attempt.publish_again_us = now.mono_us;
+  } else {
+    attempt.publish_again_us = now.mono_us + kPublishRetryMs * kMicrosPerMilli;
+  }
+  PublishAgain();
+}
+
+void Core::State::PublishAgain() {
+  for (auto& [key, attempt] : attempts) {
+    if (attempt.phase != Phase::kPublishing || attempt.publish_again_us == 0 || attempt.publish_again_us > now.mono_us) {
+      continue;
+    }
+    attempt.publish_again_us = 0;
+    const auto token = next_token++;
+    publishing.emplace(token, key);
+    Emit(Publish{token, attempt.record});
+  }
+}
+
+void Core::State::Finish(const AttemptKey& key, link::Done done) {
+  const PartitionId partition = std::get<0>(key);
+  attempts.erase(key);
+  ring.Add(done);
+  Reply(partition, std::move(done));
+  dirty = true;
+}
+
+void Core::State::FailAttempt(const AttemptKey& key, const std::string& reason) {
+  const auto found = attempts.find(key);
+  if (found == attempts.end() || found->second.phase == Phase::kPublishing) return;
+  if (found->second.phase == Phase::kWaiting) waiting.erase(found->second.order);
+  link::Done done = DoneOf(found->second);
+  done.outcome = link::Outcome::kInfrastructure;
+  done.status = Status::kError;
+  done.error_type = "infrastructure";
+  done.error_message = reason;
+  Finish(key, std::move(done));
+}
+
+void Core::State::ExpireWaiting() {
+  std::vector<AttemptKey> expired;
+  for (const auto& [order, key] : waiting) {
+    const auto expires_ms = attempts.at(key).exec.expires_ms;
+    if (expires_ms != 0 && now.wall_us >= expires_ms * kMicrosPerMilli) expired.push_back(key);
+  }
+  for (const auto& key : expired) {
+    Attempt& attempt = attempts.at(key);
+    waiting.erase(attempt.order);
+    link::Done done = DoneOf(attempt);
+    done.outcome = link::Outcome::kExpired;
+    done.status = Status::kExpired;
+    Finish(key, std::move(done));
+  }
+}
+
+// A dispatcher that acknowledged no heartbeat for the grace may have been replaced by one that places the work again:
+// what runs for it ends, and nothing is published.
+void Core::State::DropOrphans() {
+  std::vector<AttemptKey> orphans;
+  for (const auto& [key, attempt] : attempts) {
+    if (attempt.phase == Phase::kPublishing) continue;   // handed to Kafka already
+    const auto renewed = renewed_us.find(fencing.Of(std::get<0>(key)).dispatcher);
+    const std::int64_t at_us = renewed == renewed_us.end() ? 0 : renewed->second;
+    if (now.mono_us - at_us > settings.orphan_grace_ms * kMicrosPerMilli) orphans.push_back(key);
+  }
+  for (const auto& key : orphans) {
+    Attempt& attempt = attempts.at(key);
+    const link::Exec& exec = attempt.exec;
+    Emit(Trace{Trace::Kind::kOrphaned, exec.ref, exec.id, exec.function.user, exec.function.name, {}, {}, {}, {},
+               Status::kCancelled, attempt.path, exec.times, "no dispatcher renewed the lease"});
+    if (attempt.phase == Phase::kWaiting) waiting.erase(attempt.order);
+    if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
+      Instance& instance = instances.at(attempt.instance);
+      Container& container = instance.containers.at(attempt.container);
+      container.attempt.reset();
+      RemoveContainer(instance, container, "orphaned");
+    }
+    attempts.erase(key);
+    dirty = true;
+  }
+}
+
+}  // namespace hearth::executor

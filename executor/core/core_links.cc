@@ -1,0 +1,188 @@
+// Dispatchers: what they ask, what they are told, and when they count as gone.
+#include <algorithm>
+
+#include "executor/core/core_state.h"
+
+namespace hearth::executor {
+
+void Core::State::On(const DispatcherConnected& event) {
+  links[event.link] = {event.dispatcher, 0};
+  auto& renewed = renewed_us[event.dispatcher];
+  renewed = std::max(renewed, now.mono_us);
+  Emit(SendToDispatcher{event.link, Hello()});
+  next_heartbeat_us = now.mono_us;
+}
+
+void Core::State::On(const DispatcherDisconnected& event) { links.erase(event.link); }
+
+void Core::State::On(const DispatcherMessage& event) {
+  const auto found = links.find(event.link);
+  if (found == links.end()) return;
+  if (const auto* exec = std::get_if<link::Exec>(&event.message)) {
+    OnExec(event.link, *exec);
+  } else if (const auto* fence = std::get_if<link::Fence>(&event.message)) {
+    OnFence(event.link, *fence);
+  } else if (const auto* cancel = std::get_if<link::Cancel>(&event.message)) {
+    OnCancel(*cancel);
+  } else if (const auto* done = std::get_if<link::DoneAck>(&event.message)) {
+    ring.Acknowledge(done->ref);
+  } else if (const auto* ack = std::get_if<link::HeartbeatAck>(&event.message)) {
+    // An acknowledgement is worth the time at which its heartbeat was sent, and never the future.
+    auto& renewed = renewed_us[found->second.dispatcher];
+    if (ack->sent_mono_us <= now.mono_us) renewed = std::max(renewed, ack->sent_mono_us);
+  }
+}
+
+void Core::State::OnExec(LinkId link, const link::Exec& exec) {
+  const auto nack = [&](link::NackReason reason, const char* why) {
+    Emit(SendToDispatcher{link, link::Nack{exec.ref, reason}});
+    Trace trace{Trace::Kind::kNacked, exec.ref, exec.id, exec.function.user, exec.function.name, {}, {}, {}, {},
+                Status::kOk, StartPath::kNone, exec.times, why};
+    Emit(std::move(trace));
+  };
+  const auto& dispatcher = links.at(link).dispatcher;
+  if (fencing.Admit(exec.ref.partition, exec.ref.epoch, dispatcher, link) == Admission::kFenced) {
+    return nack(link::NackReason::kFenced, "fenced");
+  }
+  if (const auto* done = ring.Find(exec.ref)) {
+    Emit(SendToDispatcher{link, *done});
+    return;
+  }
+  const auto key = KeyOf(exec.ref);
+  if (attempts.contains(key)) return;
+  if (draining) return nack(link::NackReason::kDraining, "draining");
+  if (static_cast<std::int32_t>(attempts.size()) >= settings.credit) return nack(link::NackReason::kBusy, "credit");
+  const auto profile = std::find_if(profiles.begin(), profiles.end(), [&](const ProfileState& each) {
+    return each.profile.name == exec.function.profile;
+  });
+  if (profile == profiles.end()) return nack(link::NackReason::kUnknownProfile, "unknown_profile");
+  if (exec.function.memory_mib > profile->profile.memory_mib - profile->profile.reserve_mib) {
+    return nack(link::NackReason::kNoCapacity, "larger_than_machine");
+  }
+  Attempt attempt;
+  attempt.exec = exec;
+  attempt.order = next_order++;
+  waiting.emplace(attempt.order, key);
+  Emit(Trace{Trace::Kind::kAccepted, exec.ref, exec.id, exec.function.user, exec.function.name, {}, {}, {}, {},
+             Status::kOk, StartPath::kNone, exec.times, {}});
+  attempts.emplace(key, std::move(attempt));
+  dirty = true;
+}
+
+void Core::State::OnFence(LinkId link, const link::Fence& fence) {
+  const auto& dispatcher = links.at(link).dispatcher;
+  if (fencing.Admit(fence.partition, fence.epoch, dispatcher, link) == Admission::kFenced) {
+    // Tells a dispatcher that was overtaken how far: it claims the partition anew or lets go of it.
+    Emit(SendToDispatcher{link, link::FenceReport{fence.partition, fencing.Of(fence.partition).epoch, {}, {}}});
+    return;
+  }
+  link::FenceReport report{fence.partition, fence.epoch, {}, {}};
+  for (auto at = attempts.lower_bound({fence.partition, INT64_MIN, INT32_MIN});
+       at != attempts.end() && std::get<0>(at->first) == fence.partition; ++at) {
+    at->second.exec.ref.epoch = fence.epoch;
+    report.running.push_back(at->second.exec.ref);
+  }
+  report.finished = ring.Report(fence.partition, fence.committed_offset, fence.epoch);
+  if (report.finished.size() > kMaxReportedDone) report.finished.resize(kMaxReportedDone);
+  Emit(SendToDispatcher{link, std::move(report)});
+}
+
+void Core::State::OnCancel(const link::Cancel& cancel) {
+  const auto key = KeyOf(cancel.ref);
+  const auto found = attempts.find(key);
+  if (found == attempts.end() || found->second.phase == Phase::kPublishing) return;
+  Attempt& attempt = found->second;
+  if (attempt.phase == Phase::kWaiting) waiting.erase(attempt.order);
+  if (attempt.phase == Phase::kRunning || attempt.phase == Phase::kPromised) {
+    Instance& instance = instances.at(attempt.instance);
+    Container& container = instance.containers.at(attempt.container);
+    container.attempt.reset();
+    if (attempt.phase == Phase::kRunning) RemoveContainer(instance, container, "cancelled");
+  }
+  InvocationResult result;
+  result.status = Status::kCancelled;
+  result.error_type = "cancelled";
+  PublishResult(key, attempt, result);
+  dirty = true;
+}
+
+void Core::State::Reply(const PartitionId& partition, link::Message message) {
+  const LinkId link = fencing.Of(partition).link;
+  if (links.contains(link)) Emit(SendToDispatcher{link, std::move(message)});
+}
+
+std::vector<link::ProfileCapacity> Core::State::Capacities() const {
+  std::vector<link::ProfileCapacity> capacities;
+  for (std::size_t i = 0; i < profiles.size(); ++i) {
+    link::ProfileCapacity capacity{profiles[i].profile.name, 0, 0, FreeMib() / profiles[i].profile.memory_mib};
+    for (const auto& [number, instance] : instances) {
+      if (instance.profile == i && instance.state == InstanceState::kWarm) ++capacity.pool_ready;
+    }
+    capacities.push_back(std::move(capacity));
+  }
+  return capacities;
+}
+
+void Core::State::Heartbeats() {
+  if (now.mono_us < next_heartbeat_us) return;
+  next_heartbeat_us = now.mono_us + link::kHeartbeatMs * kMicrosPerMilli;
+  if (links.empty()) return;
+  const auto capacities = Capacities();
+  for (auto& [id, state] : links) {
+    Emit(SendToDispatcher{id, link::Heartbeat{++state.heartbeat, now.mono_us, settings.credit,
+                                              static_cast<std::int32_t>(attempts.size()), draining, capacities}});
+  }
+}
+
+link::Slot Core::State::SlotOf(const Instance& instance, const Container* container) const {
+  link::Slot slot;
+  slot.user = instance.user;
+  slot.instance = instance.id;
+  slot.since_ms = now.wall_us / kMicrosPerMilli;
+  const bool gone = instance.state != InstanceState::kAssigned;
+  if (container == nullptr) {
+    slot.state = gone ? link::SlotState::kGone : link::SlotState::kIdle;
+    slot.memory_mib = instance.free_mib;
+    return slot;
+  }
+  slot.container = ContainerId(instance.id.value + "/" + std::to_string(container->number));
+  slot.function = std::get<1>(container->function);
+  slot.version = std::get<2>(container->function);
+  slot.memory_mib = container->memory_mib;
+  switch (container->state) {
+    case ContainerState::kCreating: slot.state = link::SlotState::kCreating; break;
+    case ContainerState::kIdle: slot.state = link::SlotState::kIdle; break;
+    case ContainerState::kBusy: slot.state = link::SlotState::kBusy; break;
+    case ContainerState::kGone: slot.state = link::SlotState::kGone; break;
+  }
+  if (gone) slot.state = link::SlotState::kGone;
+  return slot;
+}
+
+void Core::State::ReportSlots() {
+  if (changed.empty()) return;
+  link::SlotReport report;
+  for (auto& [id, slot] : changed) report.slots.push_back(std::move(slot));
+  changed.clear();
+  for (const auto& [id, state] : links) Emit(SendToDispatcher{id, report});
+}
+
+link::ExecutorHello Core::State::Hello() const {
+  link::ExecutorHello hello;
+  hello.executor = settings.id;
+  hello.incarnation = settings.incarnation;
+  hello.acceleration = settings.acceleration;
+  hello.credit = settings.credit;
+  hello.draining = draining;
+  hello.profiles = Capacities();
+  for (const auto& [number, instance] : instances) {
+    if (instance.state != InstanceState::kAssigned) continue;
+    hello.slots.push_back(SlotOf(instance, nullptr));
+    for (const auto& [container_number, container] : instance.containers) {
+      if (container.state != ContainerState::kGone) hello.slots.push_back(SlotOf(instance, &container));
+    }
+  }
+  return hello;
+}
+
+}  // namespace hearth::executor

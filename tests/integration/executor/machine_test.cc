@@ -1,0 +1,263 @@
+// Machines of the real image through the real libvirt and QEMU: boot to HELLO, reconciliation, and the proof of KVM.
+#include <grp.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "executor/machines/acceleration.h"
+#include "executor/machines/fleet.h"
+#include "tests/integration/executor/run_until.h"
+
+namespace hearth::executor {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kPatienceMs = 90'000;   // the first start of a libvirt probes QEMU, and the host may be loaded
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// One libvirt for all tests: the embedded driver can be opened once in a process.
+struct Host {
+  fs::path folder;
+  Loop loop;
+  MachineImage image;
+  bool up = false;
+  std::string reason;
+  std::unique_ptr<Hypervisor> hypervisor;
+};
+
+class MachineTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    host_ = std::make_unique<Host>();
+    std::string pattern = "/tmp/hearth-m-XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr) std::abort();
+    host_->folder = pattern;
+    fs::permissions(host_->folder, static_cast<fs::perms>(0755));
+    auto image = LoadImage(Environment("HEARTH_IMAGE"));
+    if (image && geteuid() == 0) image = StageImage(*image, host_->folder.string());
+    if (!image) {
+      host_->reason = "HEARTH_IMAGE must name the folder made by tools/dev image: " + image.error().message;
+      return;
+    }
+    host_->image = std::move(*image);
+    HypervisorOptions options;
+    options.uri = Environment("HEARTH_LIBVIRT_URI");
+    if (options.uri.empty()) options.uri = Embedded();
+    host_->hypervisor = std::make_unique<Hypervisor>(
+        options, [](std::function<void()> work) { host_->loop.Post(std::move(work)); },
+        [](bool up, const std::string& reason) {
+          host_->up = up;
+          host_->reason = reason;
+        });
+    RunUntil(host_->loop, kPatienceMs, [] { return host_->up; });
+  }
+
+  static void TearDownTestSuite() {
+    host_->hypervisor.reset();
+    std::error_code ignored;
+    fs::remove_all(host_->folder, ignored);
+    host_.reset();
+  }
+
+  // A libvirt inside this process, with a root of its own.
+  static std::string Embedded() {
+    fs::create_directories(host_->folder / "libvirt/etc");
+    std::ofstream(host_->folder / "libvirt/etc/qemu.conf")
+        << "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\n"
+           "security_driver = \"none\"\nstdio_handler = \"file\"\nnamespaces = []\n";
+    return "qemu:///embed?root=" + (host_->folder / "libvirt").string();
+  }
+
+  void SetUp() override {
+    ASSERT_TRUE(host_->up) << host_->reason;
+    folder_ = host_->folder / testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::create_directories(folder_ / "run");
+    image_ = host_->image;
+    starter_ = std::make_unique<BootStarter>(*hypervisor_);
+  }
+
+  void TearDown() override {
+    if (fleet_ == nullptr) return;
+    bool empty = false;
+    fleet_->DestroyAll([&empty] { empty = true; });
+    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&empty] { return empty; }));
+  }
+
+  FleetOptions Options(const std::string& incarnation) const {
+    FleetOptions options;
+    options.executor = ExecutorId("test-" + host_->folder.filename().string());
+    options.incarnation = incarnation;
+    options.run_dir = (folder_ / "run").string();
+    if (geteuid() == 0) {
+      const group* kvm = getgrnam("kvm");
+      options.first_account = MachineAccount{1'999'000'000, kvm != nullptr ? kvm->gr_gid : 65534};
+    }
+    return options;
+  }
+
+  void MakeFleet() {
+    Fleet::Callbacks callbacks;
+    callbacks.ready = [this](const InstanceId&, StartPath path, guest::Hello hello) {
+      path_ = path;
+      hello_ = std::move(hello);
+    };
+    callbacks.failed = [this](const InstanceId&, std::string reason) { failed_ = std::move(reason); };
+    callbacks.lost = [this](const InstanceId&, std::string reason) { lost_ = std::move(reason); };
+    callbacks.frame = [this](const InstanceId&, guest::Frame frame) { frames_.push_back(std::move(frame)); };
+    callbacks.destroyed = [this](const InstanceId&) { ++destroyed_; };
+    fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, Options("first-life"), std::move(callbacks));
+  }
+
+  Result<AccelerationProver::Outcome> Prove(AccelerationProver::Options options) {
+    options.proof_file = (folder_ / "acceleration.json").string();
+    options.fleet = Options("prover");
+    std::optional<Result<AccelerationProver::Outcome>> outcome;
+    const AccelerationProver prover(loop_, *hypervisor_, image_, std::move(options),
+                                    [&outcome](auto proved) { outcome = std::move(proved); });
+    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&outcome] { return outcome.has_value(); }));
+    return outcome.value_or(Fail(Code::kDeadline, "no outcome"));
+  }
+
+  std::vector<MarkedDomain> Listed() {
+    std::optional<Result<std::vector<MarkedDomain>>> answer;
+    hypervisor_->List([&answer](auto listed) { answer = std::move(listed); });
+    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&answer] { return answer.has_value(); }));
+    std::vector<MarkedDomain> own;
+    for (const auto& domain : answer && *answer ? **answer : std::vector<MarkedDomain>{}) {
+      if (domain.mark.executor == Options("").executor) own.push_back(domain);
+    }
+    return own;
+  }
+
+  static inline std::unique_ptr<Host> host_;
+  fs::path folder_;
+  Loop& loop_ = host_->loop;
+  Hypervisor* hypervisor_ = host_->hypervisor.get();
+  MachineImage image_;
+  std::string failed_, lost_;
+  std::unique_ptr<BootStarter> starter_;
+  std::unique_ptr<Fleet> fleet_;
+  StartPath path_ = StartPath::kNone;
+  std::optional<guest::Hello> hello_;
+  std::vector<guest::Frame> frames_;
+  int destroyed_ = 0;
+};
+
+TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
+  MakeFleet();
+  const InstanceId instance("boots");
+  fleet_->Start(instance, Profile{});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); })) << "neither HELLO nor failure";
+  ASSERT_TRUE(hello_) << failed_;
+  EXPECT_EQ(path_, StartPath::kBoot);
+  EXPECT_EQ(hello_->boot_nonce.size(), 32U);
+  EXPECT_GT(hello_->memory_bytes, 0);
+
+  fleet_->Send(instance, {0, guest::Ping{7}});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !frames_.empty(); }));
+  const auto* pong = std::get_if<guest::Pong>(&frames_.front().message);
+  ASSERT_NE(pong, nullptr);
+  EXPECT_EQ(pong->sequence, 7U);
+
+  fleet_->MarkOwner(instance, UserId("alice"));
+  const auto domains = Listed();  // the same mailbox: after the mark
+  ASSERT_EQ(domains.size(), 1U);
+  EXPECT_EQ(domains[0].mark.user, UserId("alice"));
+
+  fleet_->Destroy(instance);
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return destroyed_ == 1; }));
+  EXPECT_TRUE(Listed().empty());
+  EXPECT_TRUE(fs::is_empty(folder_ / "run"));
+}
+
+TEST_F(MachineTest, TheNextLifeDestroysWhatTheEarlierLeft) {
+  MakeFleet();
+  fleet_->Start(InstanceId("left"), Profile{});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); }));
+  ASSERT_TRUE(hello_) << failed_;
+
+  FleetOptions next = Options("second-life");
+  Fleet second(loop_, *hypervisor_, *starter_, image_, next, Fleet::Callbacks{});
+  std::optional<Result<std::size_t>> strays;
+  second.Reconcile([&strays](auto count) { strays = std::move(count); });
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&strays] { return strays.has_value(); }));
+  ASSERT_TRUE(*strays) << strays->error().message;
+  EXPECT_EQ(**strays, 1U);
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !lost_.empty(); })) << "the link must notice";
+}
+
+TEST_F(MachineTest, DestroyWhileStartingLeavesNoDomain) {
+  MakeFleet();
+  fleet_->Start(InstanceId("hasty"), Profile{});
+  fleet_->Destroy(InstanceId("hasty"));
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return destroyed_ == 1; }));
+  EXPECT_TRUE(Listed().empty());
+  EXPECT_FALSE(hello_);
+}
+
+TEST_F(MachineTest, AMachineThatCannotStartIsReportedWithTheReason) {
+  image_.kernel = (folder_ / "no-kernel").string();
+  MakeFleet();
+  fleet_->Start(InstanceId("broken"), Profile{});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !failed_.empty(); }));
+  EXPECT_FALSE(hello_);
+}
+
+TEST_F(MachineTest, AutoProvesKvmOrSaysWhyNotAndRemembersIt) {
+  const auto first = Prove({});
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_FALSE(first->reason.empty());
+  EXPECT_TRUE(Listed().empty());
+  RecordProperty("acceleration", std::string(AccelerationName(first->acceleration)));
+  RecordProperty("reason", first->reason);
+  if (KvmDeviceFault("/dev/kvm")) {
+    EXPECT_EQ(first->acceleration, Acceleration::kTcg);
+    EXPECT_FALSE(fs::exists(folder_ / "acceleration.json")) << "an absent device needs no proof";
+    return;
+  }
+  std::ifstream file(folder_ / "acceleration.json");
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto proof = DecodeProof(text);
+  ASSERT_TRUE(proof) << proof.error().message;
+  EXPECT_EQ(proof->acceleration, first->acceleration);
+  // The second answer comes from the file: a machine that cannot exist is not missed.
+  image_.kernel = (folder_ / "no-kernel").string();
+  const auto second = Prove({});
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(second->acceleration, first->acceleration);
+}
+
+TEST_F(MachineTest, AKvmThatRunsNothingFallsBackWithTheReason) {
+  image_.kernel = (folder_ / "no-kernel").string();
+  AccelerationProver::Options options;
+  options.device = "/dev/null";   // opens, as such a device does
+  const auto outcome = Prove(options);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->acceleration, Acceleration::kTcg);
+  EXPECT_NE(outcome->reason.find("does not start under it"), std::string::npos) << outcome->reason;
+
+  options.choice = AccelerationChoice::kKvm;
+  EXPECT_FALSE(Prove(options)) << "KVM was demanded";
+  options.choice = AccelerationChoice::kAuto;
+  options.require_kvm = true;
+  EXPECT_FALSE(Prove(options)) << "KVM was required";
+  options.choice = AccelerationChoice::kTcg;
+  options.require_kvm = false;
+  const auto chosen = Prove(options);
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->acceleration, Acceleration::kTcg);
+}
+
+}  // namespace
+}  // namespace hearth::executor

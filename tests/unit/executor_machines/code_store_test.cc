@@ -1,0 +1,60 @@
+// The folder code store hands out only what has the hash that was asked for.
+#include "executor/code_store.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include "common/base/sha256.h"
+
+namespace hearth::executor {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CodeStoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "hearth-code-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Result<std::shared_ptr<const std::string>> Load(const std::string& hash) {
+    FolderCodeStore store(folder_.string(), [](std::function<void()> work) { work(); });
+    std::promise<Result<std::shared_ptr<const std::string>>> answer;
+    store.Load(CodeHash(hash), [&answer](auto loaded) { answer.set_value(std::move(loaded)); });
+    return answer.get_future().get();
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(CodeStoreTest, LoadsWhatHasTheHash) {
+  const std::string hash = Sha256Hex("archive");
+  std::ofstream(folder_ / hash) << "archive";
+  const auto loaded = Load(hash);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(**loaded, "archive");
+}
+
+TEST_F(CodeStoreTest, RefusesWhatHasAnotherHash) {
+  const std::string hash = Sha256Hex("archive");
+  std::ofstream(folder_ / hash) << "tampered";
+  EXPECT_EQ(Load(hash).error().code, Code::kInvalid);
+}
+
+TEST_F(CodeStoreTest, AbsentCodeIsNotFound) { EXPECT_EQ(Load(Sha256Hex("x")).error().code, Code::kNotFound); }
+
+TEST_F(CodeStoreTest, NamesThatAreNoHashesAreRefused) {
+  for (const std::string name : {"", "../secret", "ABCDEF", "/etc/passwd"}) {
+    EXPECT_EQ(Load(name).error().code, Code::kInvalid) << name;
+  }
+}
+
+}  // namespace
+}  // namespace hearth::executor

@@ -1,0 +1,65 @@
+// The executor's configuration: what is needed, what is refused, and that the line is named.
+#include "executor/config.h"
+
+#include <gtest/gtest.h>
+
+namespace hearth::executor {
+namespace {
+
+constexpr const char* kGood = R"(id = "executor-1"
+http = "127.0.0.1:9102"
+listen = "unix:/run/hearth/e.sock"
+run_dir = "/run/hearth/e"
+state_dir = "/var/lib/hearth/e"
+code_store = "/var/lib/hearth/code"
+[kafka]
+bootstrap = "127.0.0.1:9092"
+[redis]
+address = "unix:/run/hearth/redis.sock"
+[machines]
+image = "/var/lib/hearth/image"
+accel = "tcg"
+[[profile]]
+name = "small"
+memory_mib = 256
+reserve_mib = 128
+pool_max = 2
+)";
+
+TEST(ExecutorConfig, IsRead) {
+  const auto config = ParseConfig(kGood, "executor.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->id, ExecutorId("executor-1"));
+  EXPECT_EQ(config->accel, AccelerationChoice::kTcg);
+  ASSERT_EQ(config->profiles.size(), 1U);
+  EXPECT_EQ(config->profiles[0].name, "small");
+  EXPECT_EQ(config->profiles[0].memory_mib, 256);
+  EXPECT_EQ(config->libvirt, "qemu:///system");
+}
+
+std::string Fault(const std::string& text) {
+  const auto config = ParseConfig(text, "executor.toml");
+  return config ? "" : config.error().message;
+}
+
+std::string With(std::string_view old_text, std::string_view new_text) {
+  std::string text = kGood;
+  return text.replace(text.find(old_text), old_text.size(), new_text);
+}
+
+TEST(ExecutorConfig, FaultsNameTheLine) {
+  EXPECT_NE(Fault(With("accel = \"tcg\"", "accel = \"warp\"")).find("executor.toml:13"), std::string::npos);
+  EXPECT_NE(Fault(With("pool_max = 2", "pool_max = \"two\"")).find("executor.toml:18"), std::string::npos);
+  EXPECT_NE(Fault(With("pool_max = 2", "pool_size = 2")).find("pool_size"), std::string::npos);
+  EXPECT_NE(Fault(With("reserve_mib = 128", "reserve_mib = 256")).find("reserve_mib"), std::string::npos);
+  EXPECT_NE(Fault(With("id = \"executor-1\"", "")).find("id"), std::string::npos);
+  EXPECT_NE(Fault(With("id = \"executor-1\"", "id = \"a/b\"")).find("id"), std::string::npos);
+  EXPECT_NE(Fault("id = ").find("executor.toml:1"), std::string::npos);
+}
+
+TEST(ExecutorConfig, APathTooLongForASocketIsRefused) {
+  EXPECT_NE(Fault(With("/run/hearth/e\"", "/run/" + std::string(100, 'x') + "\"")), "");
+}
+
+}  // namespace
+}  // namespace hearth::executor
