@@ -33,6 +33,8 @@ Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id
       return Fail(Code::kInvalid, "kafka setting " + name + ": " + reason.data());
     }
   }
+  // What the library would print reaches us as errors of calls, records and deliveries.
+  rd_kafka_conf_set_log_cb(conf.get(), nullptr);
   return conf;
 }
 

@@ -30,9 +30,6 @@ using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_met
 
 using Setting = std::pair<std::string, std::string>;
 
-// Hears of librdkafka's own log lines (its threads call it) with syslog's levels.
-using LogSink = std::function<void(int level, const std::string& line)>;
-
 // Settings common to all clients first, then `settings` in order. Fails with the name of the setting that is refused.
 Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id,
                       const std::vector<Setting>& settings);

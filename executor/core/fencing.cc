@@ -17,9 +17,8 @@ Admission Fencing::Admit(const PartitionId& partition, std::int64_t epoch, const
 }
 
 const Ownership& Fencing::Of(const PartitionId& partition) const {
-  static const Ownership kNobody;
   const auto at = owners_.find(partition);
-  return at == owners_.end() ? kNobody : at->second;
+  return at == owners_.end() ? nobody_ : at->second;
 }
 
 }  // namespace hearth::executor

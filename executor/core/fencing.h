@@ -28,6 +28,7 @@ class Fencing {
   [[nodiscard]] const Ownership& Of(const PartitionId& partition) const;
 
  private:
+  Ownership nobody_;
   std::map<PartitionId, Ownership> owners_;
 };
 

@@ -4,7 +4,6 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -41,6 +40,7 @@ constexpr int kAllowed[] = {
     SYS_rt_sigaction,
     SYS_rt_sigprocmask,
     SYS_rt_sigreturn,
+    SYS_ioctl,
     SYS_pread64,
     SYS_pwrite64,
     SYS_readv,
@@ -291,6 +291,11 @@ constexpr int kAllowed[] = {
 constexpr unsigned long kNamespaceFlags =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 
+// A condition on one argument of a call. (The library's own macros are C, not C++.)
+scmp_arg_cmp Argument(unsigned index, scmp_compare how, scmp_datum_t a, scmp_datum_t b = 0) {
+  return {index, how, a, b};
+}
+
 using Filter = std::unique_ptr<void, Deleter<seccomp_release>>;
 
 }  // namespace
@@ -301,15 +306,13 @@ Result<std::string> BuildSeccompProgram() {
   int failed = 0;
   for (const int call : kAllowed) failed |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, 0);
   for (const int family : {AF_UNIX, AF_INET, AF_INET6}) {
-    const auto same = SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(family));
-    failed |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SYS_socket, 1, same);
-    failed |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SYS_socketpair, 1, same);
+    const scmp_arg_cmp same = Argument(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(family));
+    failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_socket, 1, &same);
+    failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_socketpair, 1, &same);
   }
-  failed |=
-      seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SYS_clone, 1, SCMP_A0(SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0));
-  failed |= seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SYS_clone3, 0);
-  // TIOCSTI types into another's terminal; there is none here, and none shall matter.
-  failed |= seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SYS_ioctl, 1, SCMP_A1_32(SCMP_CMP_NE, TIOCSTI));
+  const scmp_arg_cmp plain_clone = Argument(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0);
+  failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_clone, 1, &plain_clone);
+  failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SYS_clone3, 0, nullptr);
   failed |= seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);  // a binary tree: the list is long
   if (failed != 0) return Fail(Code::kInternal, "seccomp rules");
 

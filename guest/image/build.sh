@@ -144,7 +144,7 @@ for folder in bin sbin lib lib64; do
   ln -sfn "usr/$folder" "$root/$folder"
 done
 rm -rf "$root"/usr/share/{doc,man,lintian,bash-completion,python3,perl5,binfmts,applications,pixmaps,menu,locale} \
-  "$root"/var "$root"/etc/{cron*,logrotate*,init.d,default} "$root"/usr/lib/python3.11/{idlelib,test}
+  "${root:?}/var" "$root"/etc/{cron*,logrotate*,init.d,default} "$root"/usr/lib/python3.11/{idlelib,test}
 for applet in sh ash awk base64 basename cat chmod cp cut date dd dirname echo env expr false find grep gunzip gzip head \
   hostname id kill ln ls md5sum mkdir mkfifo mv nice nohup od printf ps pwd readlink realpath rm rmdir sed seq sha256sum sleep \
   sort stat tail tar tee test timeout touch tr true uname uniq unzip wc which xargs yes; do

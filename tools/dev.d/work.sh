@@ -7,7 +7,8 @@ configure() { (cd "$ROOT" && cmake --preset "$1" > "$LOGS/cmake-$1.log" 2>&1) ||
 
 cmd_build() {
   local preset=release
-  if [ "${1:-}" = --preset ]; then preset=${2:?}; shift 2; fi
+  if [ "${1:-}" = --preset ]; then preset=${2:-}; shift 2 || usage_error "build: --preset which one?"; fi
+  [[ $preset =~ ^(dev|release|asan|tsan|fuzz|tidy)$ ]] || usage_error "build: no preset '$preset'"
   step "build ($preset)"
   mkdir -p "$LOGS"
   configure "$preset"
@@ -86,25 +87,37 @@ count_result() {   # count_result NAME STATUS
   if [ "$2" -eq 0 ]; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); FAILURES+=("$1"); fi
 }
 
+test_names() {   # test_names PRESET RING: the test binaries of a ring that the filter lets through
+  (cd "$ROOT/build/$1" && ctest -N -L "^$2\$") | sed -n 's/^ *Test *#[0-9]*: *//p' | { grep -E -- "${FILTER:-.}" || true; }
+}
+
+build_tests() {   # build_tests PRESET RING…: those binaries and nothing else
+  local preset=$1 ring targets=()
+  shift
+  mkdir -p "$LOGS"
+  configure "$preset"
+  for ring in "$@"; do mapfile -t -O ${#targets[@]} targets < <(test_names "$preset" "$ring"); done
+  if [ ${#targets[@]} -gt 0 ]; then cmd_build --preset "$preset" "${targets[@]}"; fi
+}
+
 run_binaries() {   # run_binaries PRESET LABEL: every test binary of the ring
   local preset=$1 label=$2 name rc
   while read -r name; do
-    [ -n "$name" ] || continue
-    if [ -n "$FILTER" ] && ! [[ $name =~ $FILTER ]]; then continue; fi
     rc=0
     (cd "$ROOT/build/$preset" && ctest -R "^$name\$" --output-on-failure --timeout 600 > "$LOGS/test-$preset-$name.log" 2>&1) || rc=$?
     say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  $preset $label $name"
     [ $rc -eq 0 ] || tail -n 60 "$LOGS/test-$preset-$name.log" >&2
     count_result "$preset $name" $rc
-  done < <(cd "$ROOT/build/$preset" && ctest -N -L "^$label\$" | sed -n 's/^ *Test *#[0-9]*: *//p')
+  done < <(test_names "$preset" "$label")
 }
 
-ring_unit() { cmd_build --preset dev; step "unit"; run_binaries dev unit; }
-ring_simulation() { cmd_build --preset release; step "simulation"; run_binaries release simulation; }
+ring_unit() { build_tests dev unit; step "unit"; run_binaries dev unit; }
+ring_simulation() { build_tests release simulation; step "simulation"; run_binaries release simulation; }
 
 in_test_stack() {   # runs "$@" with a stack of its own, state in a temporary folder, gone afterwards
   local folder rc=0
   folder=$(mktemp -d /tmp/hearth-test.XXXXXX)
+  chmod 711 "$folder"   # the accounts that machines run under pass through
   (
     export HEARTH_STATE=$folder HEARTH_CACHE=$CACHE
     "$ROOT/tools/dev" up "${UP_OPTIONS[@]}" && eval "$("$ROOT/tools/dev" env)" && "$@"
@@ -137,7 +150,8 @@ ring_e2e() {
   provide
   step "end to end"
   local rc=0 report=$LOGS/e2e.xml counts
-  HEARTH_CACHE=$CACHE "$PYTHON" -m pytest -q -x --junitxml "$report" ${FILTER:+-k "$FILTER"} "$ROOT/tests/e2e" >&2 || rc=$?
+  rm -f "$report"
+  HEARTH_CACHE=$CACHE "$PYTHON" -m pytest -q -p no:cacheprovider --junitxml "$report" ${FILTER:+-k "$FILTER"} "$ROOT/tests/e2e" >&2 || rc=$?
   counts=$("$PYTHON" - "$report" <<'PY' || true
 import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()[0].attrib
@@ -145,6 +159,7 @@ bad = int(suite["failures"]) + int(suite["errors"])
 print(int(suite["tests"]) - bad - int(suite["skipped"]), bad)
 PY
 )
+  if [ -z "$counts" ]; then counts="0 1"; fi   # pytest itself failed
   PASSED=$((PASSED + ${counts%% *})) FAILED=$((FAILED + ${counts##* }))
   [ $rc -eq 0 ] || FAILURES+=("end to end")
 }
@@ -152,25 +167,30 @@ PY
 ring_sanitize() {
   local preset
   for preset in asan tsan; do
-    cmd_build --preset $preset
+    build_tests "$preset" unit simulation
     step "sanitize ($preset)"
-    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries $preset unit
-    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries $preset simulation
+    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries "$preset" unit
+    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries "$preset" simulation
   done
 }
 
 ring_fuzz() {
-  local seconds=${HEARTH_FUZZ_SECONDS:-10} target name rc
-  cmd_build --preset fuzz
+  local seconds=${HEARTH_FUZZ_SECONDS:-10} target name rc targets corpora
+  mkdir -p "$LOGS"
+  configure fuzz
+  mapfile -t targets < <(cd "$ROOT" && cmake --build build/fuzz --target help | sed -n 's/^\(fuzz-[a-z0-9-]*\): .*/\1/p' | sort -u)
+  [ ${#targets[@]} -gt 0 ] || { say "   no fuzz targets"; count_result "fuzz targets" 1; return 0; }
+  cmd_build --preset fuzz "${targets[@]}"
   step "fuzz ($seconds s each)"
   for target in "$ROOT"/build/fuzz/bin/fuzz-*; do
     [ -x "$target" ] || continue
     name=$(basename "$target")
     rc=0
-    mkdir -p "$STATE/fuzz/$name"
-    local corpus=$ROOT/tests/fuzz/corpus/${name#fuzz-}
+    corpora=("$STATE/fuzz/$name")
+    mkdir -p "${corpora[0]}"
+    if [ -d "$ROOT/tests/fuzz/corpus/${name#fuzz-}" ]; then corpora+=("$ROOT/tests/fuzz/corpus/${name#fuzz-}"); fi
     "$target" -max_total_time="$seconds" -rss_limit_mb=512 -timeout=5 -artifact_prefix="$STATE/fuzz/$name/" \
-      "$STATE/fuzz/$name" $([ -d "$corpus" ] && echo "$corpus") > "$LOGS/$name.log" 2>&1 || rc=$?
+      "${corpora[@]}" > "$LOGS/$name.log" 2>&1 || rc=$?
     say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  $name"
     [ $rc -eq 0 ] || tail -n 40 "$LOGS/$name.log" >&2
     count_result "$name" $rc
@@ -182,8 +202,11 @@ cmd_test() {
   FILTER=""
   while [ $# -gt 0 ]; do
     case $1 in
-      --ring) rings+=("${2:?}"); shift 2 ;;
-      --filter) FILTER=${2:?}; shift 2 ;;
+      --ring)
+        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|sanitize|fuzz|all)$ ]] || usage_error "test: no ring '${2:-}'"
+        rings+=("$2")
+        shift 2 ;;
+      --filter) FILTER=${2:-}; shift 2 || usage_error "test: --filter what?" ;;
       *) usage_error "test: unknown option $1" ;;
     esac
   done
@@ -191,10 +214,7 @@ cmd_test() {
   mkdir -p "$LOGS"
   cmd_setup
   for ring in "${rings[@]}"; do
-    case $ring in
-      unit | simulation | integration | e2e | sanitize | fuzz) "ring_$ring" ;;
-      *) usage_error "test: no ring '$ring'" ;;
-    esac
+    "ring_$ring"
   done
   if [ ${#FAILURES[@]} -gt 0 ]; then printf 'failed: %s\n' "${FAILURES[@]}" >&2; fi
   printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
@@ -203,7 +223,7 @@ cmd_test() {
 
 cmd_lint() {
   local files shells
-  cd "$ROOT"
+  cd "$ROOT" || exit
   step "format"
   mapfile -t files < <(git ls-files '*.cc' '*.h')
   clang-format-19 --dry-run --Werror "${files[@]}" || fail "format: clang-format-19 -i FILE mends it"
