@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = PassOn;
   action.sa_flags = SA_RESTART;
   sigaction(SIGTERM, &action, nullptr);

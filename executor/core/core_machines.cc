@@ -247,6 +247,15 @@ void Core::State::OnGuest(Instance& instance, std::uint32_t stream, const guest:
 void Core::State::On(const FunctionUpdated& event) {
   auto& version = latest[{event.function->user, event.function->name}];
   version = event.function->version;
+  // Idle containers of retired versions go first: their room is worth more than their warmth.
+  for (auto& [number, instance] : instances) {
+    if (instance.state != InstanceState::kAssigned || instance.user != event.function->user) continue;
+    std::vector<std::uint32_t> retired;
+    for (const auto& [container_number, container] : instance.containers) {
+      if (container.state == ContainerState::kIdle && IsRetired(container.function)) retired.push_back(container_number);
+    }
+    for (const auto each : retired) RemoveContainer(instance, instance.containers.at(each), "retired");
+  }
 }
 
 void Core::State::On(const FunctionRemoved& event) { latest[{event.user, event.name}] = INT64_MAX; }

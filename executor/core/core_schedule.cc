@@ -170,6 +170,7 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
   attempt.container = container.number;
   attempt.path = path;
   auto& placed = instance.containers.emplace(container.number, std::move(container)).first->second;
+  changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
   changed.insert_or_assign(instance.id.value + "/" + std::to_string(placed.number), SlotOf(instance, &placed));
   SendCode(instance, function.code);
   if (instance.codes.contains(function.code)) SendCreate(instance, placed);

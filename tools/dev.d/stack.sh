@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153
 # The running stack: up, down, status, logs, env. Everything lies in the state folder, sockets in the run folder.
 
 BIN=${HEARTH_BIN:-$ROOT/build/release/bin}

@@ -1,0 +1,141 @@
+// Many seeds through the simulated world, each judged by the history checker; and proof that the checker can object.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "tests/simulation/world.h"
+
+namespace hearth::simulation {
+namespace {
+
+// How many seeds; HEARTH_SIMULATION_SEEDS says otherwise, HEARTH_SIMULATION_SEED replays one.
+std::uint64_t Number(const char* name, std::uint64_t fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
+}
+
+Options ForSeed(std::uint64_t seed) {
+  Options options;
+  options.seed = seed;
+  options.invocations = 40 + static_cast<int>(seed % 5) * 10;
+  options.dispatchers = 1 + static_cast<int>(seed % 3);
+  options.executors = 1 + static_cast<int>(seed / 3 % 3);
+  return options;
+}
+
+TEST(Simulation, EverySeedKeepsEveryPromise) {
+  const auto only = Number("HEARTH_SIMULATION_SEED", 0);
+  const auto first = only != 0 ? only : 1;
+  const auto count = only != 0 ? 1 : Number("HEARTH_SIMULATION_SEEDS", 1000);
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    World world(ForSeed(seed));
+    const auto verdicts = Check(world.Run());
+    const auto failures = Describe(verdicts);
+    ASSERT_TRUE(failures.empty()) << "HEARTH_SIMULATION_SEED=" << seed << " replays it\n" << failures;
+  }
+}
+
+TEST(Simulation, TheSameSeedReplaysToTheLetter) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    World one(ForSeed(seed));
+    World two(ForSeed(seed));
+    one.Run();
+    two.Run();
+    EXPECT_EQ(one.fingerprint(), two.fingerprint()) << "seed " << seed;
+  }
+}
+
+// A guard taken away must be noticed, by the verdict that is there for it, within a few seeds.
+struct MutantCase {
+  Mutant mutant;
+  const char* verdict;
+};
+class Mutants : public testing::TestWithParam<MutantCase> {};
+
+TEST_P(Mutants, AreCaught) {
+  constexpr std::uint64_t kSeeds = 30;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    auto options = ForSeed(seed);
+    options.mutant = GetParam().mutant;
+    options.limit_us = 60'000'000;
+    World world(options);
+    for (const auto& verdict : Check(world.Run())) {
+      if (verdict.name == GetParam().verdict && !verdict.example.empty()) return;
+    }
+  }
+  FAIL() << "no seed up to " << kSeeds << " made " << GetParam().verdict << " object";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Mutants,
+                         testing::Values(MutantCase{Mutant::kDropReply, "no_loss"},
+                                         MutantCase{Mutant::kDifferentTwin, "one_visible_result"},
+                                         MutantCase{Mutant::kCommitEarly, "commit_safety"},
+                                         MutantCase{Mutant::kMixUpMachines, "one_user"},
+                                         MutantCase{Mutant::kAckBeforeDurable, "commit_safety"},
+                                         MutantCase{Mutant::kRunTwice, "one_at_a_time"},
+                                         MutantCase{Mutant::kForgetEpoch, "fencing"}),
+                         [](const auto& each) { return std::string(each.param.verdict) + std::to_string(each.index); });
+
+// ---- the checker alone, on histories written by hand ---------------------------------------------------------------
+History Good() {
+  History history;
+  history.sent = {{"a", "u", 0, 0}, {"b", "u", 0, 1}};
+  history.outcomes = {{"a", "ok", "1"}, {"b", "ok", "2"}};
+  history.executions = {{"a", "m1", 1, "u", 0, 10}, {"b", "m1", 1, "u", 10, 20}};
+  history.commits = {{0, 2, {}, 2}};
+  history.published = {{"a", 3, 3}};
+  history.balances = {{2, 0, 2}};
+  history.quiescent = true;
+  return history;
+}
+
+std::string Objections(const History& history) {
+  std::string names;
+  for (const auto& verdict : Check(history)) {
+    if (!verdict.example.empty()) names += verdict.name + " ";
+  }
+  return names;
+}
+
+TEST(Checker, FindsNothingWrongWithAGoodHistory) { EXPECT_EQ(Objections(Good()), ""); }
+
+TEST(Checker, ObjectsToEachWrongByItsName) {
+  auto history = Good();
+  history.outcomes.pop_back();
+  history.commits.clear();
+  EXPECT_EQ(Objections(history), "no_loss ");
+  history = Good();
+  history.outcomes.push_back({"c", "ok", ""});
+  EXPECT_EQ(Objections(history), "nothing_from_nowhere ");
+  history = Good();
+  history.outcomes.push_back({"a", "error", "1"});
+  EXPECT_EQ(Objections(history), "one_visible_result ");
+  history = Good();
+  history.outcomes.push_back({"a", "", "", true});
+  EXPECT_EQ(Objections(history), "not_both ");
+  history = Good();
+  history.executions[1].begin_us = 9;
+  EXPECT_EQ(Objections(history), "one_at_a_time ");
+  history = Good();
+  history.executions[1].user = "v";
+  EXPECT_EQ(Objections(history), "one_user ");
+  history = Good();
+  history.commits = {{0, 2, {}, 1}};
+  EXPECT_EQ(Objections(history), "commit_safety ");
+  history = Good();
+  history.commits = {{0, 0, {1}, 1}};
+  EXPECT_EQ(Objections(history), "commit_safety ");
+  history = Good();
+  history.published[0].epoch = 2;
+  EXPECT_EQ(Objections(history), "fencing ");
+  history = Good();
+  history.balances[0].complete = 1;
+  EXPECT_EQ(Objections(history), "conservation ");
+  history = Good();
+  history.quiescent = false;
+  EXPECT_EQ(Objections(history), "liveness ");
+}
+
+}  // namespace
+}  // namespace hearth::simulation

@@ -1,0 +1,232 @@
+// Simulated executors, their machines and the agents inside.
+#include <algorithm>
+
+#include "tests/simulation/world_nodes.h"
+
+namespace hearth::simulation {
+namespace {
+
+constexpr std::int64_t kExecutorTickUs = 50'000;
+
+// What user code does is decided by the request and the try alone, so that a repetition gives the same result.
+Status StatusOf(const std::string& id, int attempt) {
+  const auto roll = std::hash<std::string>{}(id + "#" + std::to_string(attempt)) % 100;
+  if (roll < 80) return Status::kOk;
+  if (roll < 92) return Status::kError;
+  return roll < 97 ? Status::kTimeout : Status::kOom;
+}
+
+}  // namespace
+
+void World::StartExecutor(int index) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  ++node.life;
+  executor::Settings settings;
+  settings.id = ExecutorId("executor-" + std::to_string(index));
+  settings.incarnation = "life" + std::to_string(node.life) + "xxxx";
+  settings.acceleration = "simulated";
+  settings.profiles = {executor::Profile{"default", 512, 160, 1, 1, 3}};
+  settings.memory_mib = 2048;
+  settings.credit = 16;
+  settings.seed = options_.seed;
+  node.core = std::make_unique<executor::Core>(settings);
+  node.seen_epoch.clear();
+  for (int dispatcher = 0; dispatcher < options_.dispatchers; ++dispatcher) Connect(dispatcher, index);
+  StepExecutor(index, executor::Tick{});
+  TickExecutor(index, node.life);
+}
+
+void World::StopExecutor(int index) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  Note("stop executor " + std::to_string(index));
+  node.core.reset();
+  node.events.clear();
+  ++node.life;
+  for (auto& [id, machine] : node.machines) {
+    for (auto& [number, box] : machine.boxes) {
+      if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
+    }
+  }
+  node.machines.clear();
+  std::vector<std::uint64_t> mine;
+  for (const auto& [id, connection] : connections_) {
+    if (connection.executor == index) mine.push_back(id);
+  }
+  for (const auto id : mine) Disconnect(id);
+  At(Between(500'000, 5'000'000), [this, index] { StartExecutor(index); });
+}
+
+void World::TickExecutor(int index, std::uint64_t life) {
+  At(kExecutorTickUs, [this, index, life] {
+    auto& node = *executors_[static_cast<std::size_t>(index)];
+    if (node.core == nullptr || node.life != life) return;
+    StepExecutor(index, executor::Tick{});
+    TickExecutor(index, life);
+  });
+}
+
+void World::StepExecutor(int index, const executor::Event& event) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  if (node.core == nullptr) return;
+  node.events.push_back(event);
+  if (node.stepping) return;
+  node.stepping = true;
+  std::vector<executor::Effect> effects;
+  while (!node.events.empty()) {
+    const auto next = std::move(node.events.front());
+    node.events.pop_front();
+    effects.clear();
+    node.core->Step(next, Now(), effects);
+    for (auto& effect : effects) Do(index, effect);
+  }
+  node.stepping = false;
+}
+
+void World::Do(int index, executor::Effect& effect) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  const auto later = [this, index, life = node.life](std::int64_t delay_us, executor::Event event) {
+    At(delay_us, [this, index, life, event = std::move(event)] {
+      if (executors_[static_cast<std::size_t>(index)]->life == life) StepExecutor(index, event);
+    });
+  };
+  if (auto* send = std::get_if<executor::SendToDispatcher>(&effect)) {
+    const auto found = connections_.find(send->link);
+    if (found == connections_.end()) return;
+    auto& connection = found->second;
+    connection.to_dispatcher_us = std::max(now_us_ + Between(20, 3000), connection.to_dispatcher_us + 1);
+    At(connection.to_dispatcher_us - now_us_, [this, link = send->link, message = std::move(send->message)]() mutable {
+      const auto at = connections_.find(link);
+      if (at == connections_.end()) return;
+      if (auto* hello = std::get_if<link::ExecutorHello>(&message)) {
+        at->second.greeted = true;
+        return StepDispatcher(at->second.dispatcher, dispatcher::ExecutorConnected{std::move(*hello)});
+      }
+      const ExecutorId from("executor-" + std::to_string(at->second.executor));
+      StepDispatcher(at->second.dispatcher, dispatcher::ExecutorMessage{from, std::move(message)});
+    });
+  } else if (auto* start = std::get_if<executor::StartMachine>(&effect)) {
+    At(Between(200'000, 2'500'000), [this, index, life = node.life, id = start->instance] {
+      auto& host = *executors_[static_cast<std::size_t>(index)];
+      if (host.life != life) return;
+      if (now_us_ < options_.load_us && Chance(options_.faults.start_failure)) {
+        return StepExecutor(index, executor::MachineFailed{id, "simulated"});
+      }
+      host.machines[id];
+      guest::Hello hello;
+      hello.runtimes = {"python3", "native"};
+      StepExecutor(index, executor::MachineReady{id, StartPath::kBoot, hello});
+    });
+  } else if (auto* destroy = std::get_if<executor::DestroyMachine>(&effect)) {
+    if (const auto found = node.machines.find(destroy->instance); found != node.machines.end()) {
+      for (auto& [number, box] : found->second.boxes) {
+        if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
+      }
+      node.machines.erase(found);
+    }
+    later(Between(50'000, 300'000), executor::MachineDestroyed{destroy->instance});
+  } else if (auto* frame = std::get_if<executor::SendToGuest>(&effect)) {
+    Guest(index, frame->instance, frame->frame);
+  } else if (auto* load = std::get_if<executor::LoadCode>(&effect)) {
+    later(Between(500, 5000), executor::CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
+  } else if (auto* publish = std::get_if<executor::Publish>(&effect)) {
+    std::string id;
+    std::int64_t epoch = 0;
+    for (const auto& [name, value] : publish->record.headers) {
+      if (name == "hearth-id") id = value;
+      if (name == "hearth-epoch") epoch = std::stoll(value);
+    }
+    for (const auto& sent : history_.sent) {
+      if (sent.id == id && publish->record.topic == "hearth.reply") {
+        history_.published.push_back({id, epoch, node.seen_epoch[sent.partition]});
+      }
+    }
+    const bool fails = now_us_ < options_.load_us && Chance(options_.faults.produce_failure);
+    const bool early = options_.mutant == Mutant::kAckBeforeDurable;
+    At(early ? 2'000'000 : Between(500, 20'000), [this, fails, record = publish->record] {
+      if (!fails) Append(record);
+    });
+    later(early ? 0 : 20'000, executor::PublishFinished{publish->token, !fails, fails ? "simulated" : ""});
+  }
+}
+
+void World::FromGuest(int index, const InstanceId& instance, guest::Frame frame, std::int64_t delay_us) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  auto& machine = node.machines.at(instance);
+  machine.last_us = std::max(now_us_ + delay_us, machine.last_us + 1);
+  At(machine.last_us - now_us_, [this, index, life = node.life, instance, frame = std::move(frame)] {
+    auto& host = *executors_[static_cast<std::size_t>(index)];
+    if (host.life == life && host.machines.contains(instance)) StepExecutor(index, executor::GuestMessage{instance, frame});
+  });
+}
+
+void World::Guest(int index, const InstanceId& instance, const guest::Frame& frame) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  const auto found = node.machines.find(instance);
+  if (found == node.machines.end()) return;
+  Machine& machine = found->second;
+  const auto reply = [&](guest::Message message, std::int64_t delay_us) {
+    FromGuest(index, instance, {frame.stream, std::move(message)}, delay_us);
+  };
+  const bool faulty = now_us_ < options_.load_us;
+  if (const auto* configure = std::get_if<guest::Configure>(&frame.message)) {
+    machine.user = configure->user.value;
+    reply(guest::Configured{"nonce"}, Between(500, 5000));
+  } else if (const auto* offer = std::get_if<guest::CodeOffer>(&frame.message)) {
+    machine.offered = offer->hash.value;
+  } else if (std::holds_alternative<guest::CodeChunk>(frame.message)) {
+    machine.codes.insert(machine.offered);
+    reply(guest::CodeStored{CodeHash(machine.offered), ""}, Between(500, 5000));
+  } else if (const auto* create = std::get_if<guest::Create>(&frame.message)) {
+    if (!machine.codes.contains(create->code.value)) return reply(guest::Created{"no such code"}, 500);
+    if (faulty && Chance(options_.faults.container_death)) return reply(guest::ContainerGone{"died while made"}, 500);
+    machine.boxes[frame.stream].user = create->function.substr(0, create->function.find('/'));
+    reply(guest::Created{}, Between(2000, 50'000));
+  } else if (const auto* run = std::get_if<guest::Run>(&frame.message)) {
+    auto& box = machine.boxes[frame.stream];
+    const auto status = StatusOf(run->id.value, run->attempt);
+    const auto start_us = Between(100, 5000);
+    const auto run_us = status == Status::kTimeout ? run->timeout_ms * 1000LL : Between(500, 300'000);
+    const auto shown = options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : instance.value;
+    Note("run " + run->id.value);
+    box.busy = true;
+    box.run = {history_.executions.size(), ++sequence_};
+    history_.executions.push_back({run->id.value, shown, frame.stream, box.user, now_us_, now_us_ + start_us + run_us});
+    if (options_.mutant == Mutant::kRunTwice && Chance(50)) {
+      auto twin = history_.executions.back();
+      twin.begin_us += 1;
+      history_.executions.push_back(twin);
+    }
+    guest::Ended ended;
+    ended.id = run->id;
+    ended.attempt = run->attempt;
+    ended.status = status;
+    ended.output = status == Status::kOk ? "out-" + run->id.value : "";
+    ended.error_type = status == Status::kOk ? "" : "simulated";
+    ended.start_us = start_us;
+    ended.run_us = run_us;
+    ended.total_us = start_us + run_us;
+    ended.reusable = status == Status::kOk || (status == Status::kError && !Chance(100));
+    At(start_us + run_us, [this, index, life = node.life, instance, stream = frame.stream, serial = box.run.serial, ended] {
+      auto& host = *executors_[static_cast<std::size_t>(index)];
+      if (host.life != life || !host.machines.contains(instance)) return;
+      auto& boxes = host.machines.at(instance).boxes;
+      const auto at = boxes.find(stream);
+      if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
+      at->second.busy = false;
+      FromGuest(index, instance, {stream, ended}, Between(50, 500));
+      if (ended.reusable) return;
+      boxes.erase(at);
+      FromGuest(index, instance, {stream, guest::ContainerGone{"check failed"}}, Between(50, 500));
+    });
+  } else if (std::holds_alternative<guest::Remove>(frame.message)) {
+    if (const auto box = machine.boxes.find(frame.stream); box != machine.boxes.end()) {
+      if (box->second.busy) history_.executions[box->second.run.execution].end_us = now_us_;
+      machine.boxes.erase(box);
+    }
+    reply(guest::ContainerGone{"removed"}, Between(500, 5000));
+  } else if (const auto* ping = std::get_if<guest::Ping>(&frame.message)) {
+    reply(guest::Pong{ping->sequence}, Between(50, 500));
+  }
+}
+
+}  // namespace hearth::simulation
