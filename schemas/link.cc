@@ -43,7 +43,8 @@ template <class A> void Describe(A& a, DoneAck& m) { a("ref", m.ref); }
 template <class A> void Describe(A& a, Nack& m) { a("ref", m.ref)("reason", m.reason); }
 template <class A> void Describe(A& a, Done& m) {
   a("ref", m.ref)("id", m.id)("outcome", m.outcome)("status", m.status)("error_type", m.error_type)(
-      "error_message", m.error_message)("start_path", m.start_path)("times", m.times);
+      "error_message", m.error_message)("start_path", m.start_path)("times", m.times)(
+      "try_number", m.try_number);
 }
 template <class A> void Describe(A& a, FenceReport& m) {
   a("partition", m.partition)("epoch", m.epoch)("running", m.running)("finished", m.finished);

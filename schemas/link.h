@@ -126,6 +126,7 @@ struct Done {
   std::string error_message;
   StartPath start_path = StartPath::kNone;
   Times times;
+  std::int32_t try_number = 0;   // as Exec gave it, so that an adopting dispatcher counts right; 0: unknown
   friend bool operator==(const Done&, const Done&) = default;
 };
 

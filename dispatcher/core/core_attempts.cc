@@ -89,15 +89,16 @@ void Core::State::Settle(Invocation& invocation, const link::Done& done) {
 void Core::State::OnFailedTry(Invocation& invocation, const link::Done& done) {
   const Function* function = FunctionOf(invocation.request);
   const std::int32_t most = function != nullptr ? function->max_attempts : kDefaultAttempts;
-  // The first attempt that we hear of may be a later one of an earlier owner; as it was not the final one, there is
-  // at least one more to come.
+  // A try that was reported as failed was not the final one: at least one more is owed. Its number comes with the
+  // report, because the first that we hear of may be a later one of an earlier owner, and may be heard of twice.
   const std::int32_t by_attempt = invocation.attempt - invocation.infrastructure_failures - invocation.returned;
-  invocation.failed_tries = std::max(invocation.failed_tries + 1, std::min(by_attempt, most - 1));
+  const std::int32_t tries = done.try_number > 0 ? done.try_number : std::max(invocation.failed_tries + 1, by_attempt);
+  invocation.failed_tries = std::max(invocation.failed_tries, std::min(tries, std::max(most - 1, 0)));
   const std::int64_t deadline_ms = DeadlineMs(invocation.request, function, invocation.record->timestamp_ms);
   const std::int64_t wait_ms = BackoffMs(invocation.serial, invocation.failed_tries);
   const bool too_late = deadline_ms != 0 && now.wall_us / kMicrosPerMilli + wait_ms >= deadline_ms;
   const std::string reason = done.error_type.empty() ? std::string(StatusName(done.status)) : done.error_type;
-  if (invocation.failed_tries >= most || too_late) {
+  if (too_late || most <= 1) {
     Finish(invocation, done.status, reason,
            {DeadLetterOutput(invocation, reason, done.error_message),
             ReplyOutput(invocation, done.status, done.error_type, done.error_message)});

@@ -11,6 +11,7 @@ link::Done Core::State::DoneOf(const Attempt& attempt) const {
   done.id = attempt.exec.id;
   done.start_path = attempt.path;
   done.times = attempt.exec.times;
+  done.try_number = attempt.exec.try_number;
   return done;
 }
 

@@ -30,10 +30,20 @@ std::string NothingFromNowhere(const History& history) {
   return "";
 }
 
+// A result whose Done died with its executor, and three more deaths after it, end as poison: nobody can know better, and
+// readers keep the first result. So poison after a result is no contradiction.
+std::set<std::string> Poisoned(const History& history) {
+  std::set<std::string> ids;
+  for (const auto& outcome : history.outcomes) {
+    if (outcome.status == "poison") ids.insert(outcome.id);
+  }
+  return ids;
+}
+
 std::string OneVisibleResult(const History& history) {
   std::map<std::string, const Outcome*> first;
   for (const auto& outcome : history.outcomes) {
-    if (outcome.dead_letter) continue;
+    if (outcome.dead_letter || outcome.status == "poison") continue;
     const auto [found, fresh] = first.emplace(outcome.id, &outcome);
     if (!fresh && (found->second->status != outcome.status || found->second->output != outcome.output)) {
       return "request " + outcome.id + " has two results that differ: " + found->second->status + " '" +
@@ -48,6 +58,7 @@ std::string NotBoth(const History& history) {
   for (const auto& outcome : history.outcomes) {
     if (!outcome.dead_letter && outcome.status == "ok") fine.insert(outcome.id);
   }
+  for (const auto& id : Poisoned(history)) fine.erase(id);
   for (const auto& outcome : history.outcomes) {
     if (outcome.dead_letter && fine.contains(outcome.id)) return "request " + outcome.id + " succeeded and is a dead letter";
   }

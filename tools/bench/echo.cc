@@ -1,0 +1,58 @@
+#include "tools/bench/echo.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace hearth::bench {
+
+Result<Sender> Sender::Create(const std::string& bootstrap, const std::string& client_id) {
+  auto conf = kafka::MakeConf(bootstrap, client_id,
+                              {{"enable.idempotence", "true"}, {"acks", "all"}, {"linger.ms", "0"}});
+  if (!conf) return std::unexpected(conf.error());
+  auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  return Sender(std::move(*client));
+}
+
+Result<void> Sender::Send(const OutRecord& record) {
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
+  for (const auto& header : record.headers) {
+    rd_kafka_header_add(headers, header.name.c_str(), -1, header.value.data(), static_cast<ssize_t>(header.value.size()));
+  }
+  // The library only reads the value where RD_KAFKA_MSG_F_COPY is set; its interface takes a pointer to non-const.
+  const auto error = rd_kafka_producev(
+      client_.get(), RD_KAFKA_V_TOPIC(record.topic.c_str()), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
+      RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()), RD_KAFKA_V_HEADERS(headers),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  rd_kafka_headers_destroy(headers);
+  return Fail(Code::kUnavailable, "producing to " + record.topic + ": " + rd_kafka_err2str(error));
+}
+
+EchoThread::EchoThread(kafka::TailReader reader, Sender sender, std::string reply_topic)
+    : reader_(std::move(reader)), sender_(std::move(sender)), reply_topic_(std::move(reply_topic)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+EchoThread::~EchoThread() {
+  stop_ = true;
+  thread_.join();
+}
+
+void EchoThread::Run() {
+  constexpr std::int64_t kLookAtStopMs = 200;
+  while (!stop_) {
+    auto record = reader_.Next(kLookAtStopMs);
+    if (!record) {
+      fmt::print(stderr, "hearth-bench: echo: {}\n", record.error().message);
+      continue;
+    }
+    sender_.Poll();
+    if (!*record) continue;
+    OutRecord reply{reply_topic_, (*record)->key, std::move((*record)->value), std::move((*record)->headers)};
+    if (auto sent = sender_.Send(reply); !sent) fmt::print(stderr, "hearth-bench: echo: {}\n", sent.error().message);
+  }
+}
+
+}  // namespace hearth::bench

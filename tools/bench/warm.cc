@@ -1,0 +1,229 @@
+#include "tools/bench/warm.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/time.h"
+#include "common/kafka/admin.h"
+#include "schemas/request.h"
+#include "schemas/result.h"
+#include "tools/bench/echo.h"
+
+namespace hearth::bench {
+namespace {
+
+constexpr const char* kEchoRequests = "hearth.bench.request";
+constexpr const char* kEchoReplies = "hearth.bench.reply";
+constexpr const char* kHearthRequests = "hearth.invoke.rt";
+constexpr const char* kHearthReplies = "hearth.reply";
+constexpr int kPartitions = 8;  // as hearth's own topics
+constexpr int kWarmUp = 20;
+constexpr std::int64_t kServerTimeoutMs = 10000;
+constexpr std::int64_t kLateMs = 2000;  // how long a second reply to a request is waited for at the end
+
+// Durations of one stage, µs.
+class Series {
+ public:
+  void Add(std::int64_t micros) { values_.push_back(micros); }
+  void AddSpan(std::int64_t from_us, std::int64_t to_us) {
+    if (from_us != 0 && to_us != 0) Add(to_us - from_us);
+  }
+  [[nodiscard]] std::size_t size() const { return values_.size(); }
+  // The value below which `share` of all lie, ms.
+  [[nodiscard]] double At(double share) const {
+    if (values_.empty()) return 0;
+    std::vector<std::int64_t> sorted = values_;
+    std::sort(sorted.begin(), sorted.end());
+    const auto last = sorted.size() - 1;
+    return static_cast<double>(sorted[std::min(last, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))]) / 1000.0;
+  }
+
+ private:
+  std::vector<std::int64_t> values_;
+};
+
+struct Stage {
+  const char* name;
+  std::int64_t Times::*from;
+  std::int64_t Times::*to;
+  Series series;
+};
+
+class Warm {
+ public:
+  Warm(const WarmOptions& options, Sender sender, kafka::TailReader replies, kafka::TailReader echoes)
+      : options_(options), sender_(std::move(sender)), replies_(std::move(replies)), echoes_(std::move(echoes)) {}
+
+  Result<void> Run();
+  bool Print() const;
+
+ private:
+  Result<void> Invoke(const std::string& id, bool counts);
+  Result<void> Echo(const std::string& id, bool counts);
+  void Note(const Record& reply);
+  OutRecord MakeRecord(const std::string& id) const;
+
+  const WarmOptions& options_;
+  Sender sender_;
+  kafka::TailReader replies_;
+  kafka::TailReader echoes_;
+  std::unordered_map<std::string, int> results_;  // requests that count: replies seen
+  std::map<std::string, int> statuses_;
+  std::map<std::string, int> paths_;
+  std::string acceleration_;
+  Series total_;
+  Series echo_;
+  std::vector<Stage> stages_ = {
+      {"enqueued → received (1 ms clock)", &Times::enqueued_us, &Times::received_us, {}},
+      {"received → placed", &Times::received_us, &Times::placed_us, {}},
+      {"placed → leased", &Times::placed_us, &Times::leased_us, {}},
+      {"leased → started (into the guest)", &Times::leased_us, &Times::started_us, {}},
+      {"started → ended (user code)", &Times::started_us, &Times::ended_us, {}},
+      {"received → started (start)", &Times::received_us, &Times::started_us, {}},
+  };
+};
+
+OutRecord Warm::MakeRecord(const std::string& id) const {
+  Request request;
+  request.form = RequestForm::kHeaders;
+  request.id = InvocationId(id);
+  request.user = UserId(options_.user);
+  request.function = FunctionName(options_.function);
+  request.reply_to = kHearthReplies;
+  request.payload = "null";
+  auto record = EncodeRequest(request, kHearthRequests);
+  record.key = options_.user;
+  return record;
+}
+
+void Warm::Note(const Record& reply) {
+  const auto known = results_.find(reply.key);
+  if (known == results_.end()) return;
+  ++known->second;
+  auto result = DecodeReply(reply);
+  if (!result) {
+    ++statuses_["unreadable"];
+    return;
+  }
+  ++statuses_[std::string(StatusName(result->status))];
+  ++paths_[std::string(StartPathName(result->start_path))];
+  acceleration_ = result->acceleration;
+  for (auto& stage : stages_) stage.series.AddSpan(result->times.*stage.from, result->times.*stage.to);
+}
+
+Result<void> Warm::Invoke(const std::string& id, bool counts) {
+  const auto record = MakeRecord(id);
+  if (counts) results_.emplace(id, 0);
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  if (auto sent = sender_.Send(record); !sent) return sent;
+  while (true) {
+    const std::int64_t left_ms = options_.wait_ms - (ReadClocks().mono_us - begin_us) / kMicrosPerMilli;
+    if (left_ms <= 0) return Fail(Code::kDeadline, "no reply to " + id);
+    auto reply = replies_.Next(left_ms);
+    if (!reply) return std::unexpected(reply.error());
+    if (!*reply) continue;
+    const std::int64_t end_us = ReadClocks().mono_us;
+    sender_.Poll();
+    Note(**reply);
+    if ((*reply)->key != id) continue;
+    if (counts) total_.Add(end_us - begin_us);
+    return {};
+  }
+}
+
+Result<void> Warm::Echo(const std::string& id, bool counts) {
+  auto record = MakeRecord(id);
+  record.topic = kEchoRequests;
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  if (auto sent = sender_.Send(record); !sent) return sent;
+  while (true) {
+    auto reply = echoes_.Next(options_.wait_ms);
+    if (!reply) return std::unexpected(reply.error());
+    if (!*reply) return Fail(Code::kDeadline, "no echo of " + id);
+    sender_.Poll();
+    if ((*reply)->headers != record.headers) continue;
+    if (counts) echo_.Add(ReadClocks().mono_us - begin_us);
+    return {};
+  }
+}
+
+Result<void> Warm::Run() {
+  const auto prefix = fmt::format("bench-{}", ReadClocks().wall_us);
+  for (int i = 0; i < kWarmUp; ++i) {
+    if (auto done = Invoke(fmt::format("{}-w{}", prefix, i), false); !done) return done;
+    if (auto done = Echo(fmt::format("{}-v{}", prefix, i), false); !done) return done;
+  }
+  for (int sent = 0; sent < options_.count;) {
+    const int until = std::min(options_.count, sent + options_.block);
+    for (int i = sent; i < until; ++i) {
+      if (auto done = Invoke(fmt::format("{}-{}", prefix, i), true); !done) return done;
+    }
+    for (int i = sent; i < until; ++i) {
+      if (auto done = Echo(fmt::format("{}-e{}", prefix, i), true); !done) return done;
+    }
+    sent = until;
+  }
+  const std::int64_t end_us = ReadClocks().mono_us + kLateMs * kMicrosPerMilli;
+  while (ReadClocks().mono_us < end_us) {
+    if (auto late = replies_.Next(kLateMs / 10); late && *late) Note(**late);
+  }
+  return {};
+}
+
+bool Warm::Print() const {
+  const auto row = [](const std::string& name, const Series& series) {
+    // Arrows take three bytes and one column.
+    const auto wide = name.find("→") == std::string::npos ? 36 : 38;
+    fmt::print("{:<{}} {:>7} {:>9.3f} {:>9.3f} {:>9.3f}\n", name, wide, series.size(), series.At(0), series.At(0.5), series.At(0.99));
+  };
+  fmt::print("{:<36} {:>7} {:>9} {:>9} {:>9}\n", "milliseconds", "count", "min", "p50", "p99");
+  for (const auto& stage : stages_) row(stage.name, stage.series);
+  row("total: sent → reply consumed", total_);
+  row("raw Kafka echo of the same run", echo_);
+  fmt::print("ratio total / echo: p50 {:.2f}, p99 {:.2f}\n", total_.At(0.5) / echo_.At(0.5), total_.At(0.99) / echo_.At(0.99));
+  fmt::print("acceleration: {}\nstart paths:", acceleration_);
+  for (const auto& [path, count] : paths_) fmt::print(" {} {}", path, count);
+  fmt::print("\nresults:");
+  for (const auto& [status, count] : statuses_) fmt::print(" {} {}", status, count);
+  int once = 0;
+  int never = 0;
+  int often = 0;
+  for (const auto& [id, count] : results_) ++(count == 1 ? once : count == 0 ? never : often);
+  fmt::print("\nrequests: {} of {} sent, {} with one result, {} with none, {} with more\n", results_.size(),
+             options_.count, once, never, often);
+  const auto ok = statuses_.find("ok");
+  return once == options_.count && ok != statuses_.end() && ok->second == options_.count;
+}
+
+}  // namespace
+
+int RunWarm(const WarmOptions& options) {
+  const auto unreachable = [](const Error& error) {
+    fmt::print(stderr, "hearth-bench: {}\n", error.message);
+    return 3;
+  };
+  const auto created = kafka::CreateTopics(
+      options.bootstrap, {{kEchoRequests, kPartitions, 1, {}}, {kEchoReplies, kPartitions, 1, {}}}, kServerTimeoutMs);
+  if (!created) return unreachable(created.error());
+  auto echo_sender = Sender::Create(options.bootstrap, "hearth-bench-echo");
+  auto sender = Sender::Create(options.bootstrap, "hearth-bench");
+  if (!echo_sender || !sender) return unreachable((echo_sender ? sender : echo_sender).error());
+  auto requests = kafka::TailReader::Open(options.bootstrap, "hearth-bench-echo", kEchoRequests, kServerTimeoutMs);
+  if (!requests) return unreachable(requests.error());
+  auto echoes = kafka::TailReader::Open(options.bootstrap, "hearth-bench", kEchoReplies, kServerTimeoutMs);
+  if (!echoes) return unreachable(echoes.error());
+  auto replies = kafka::TailReader::Open(options.bootstrap, "hearth-bench", kHearthReplies, kServerTimeoutMs);
+  if (!replies) return unreachable(replies.error());
+  const EchoThread echo(std::move(*requests), std::move(*echo_sender), kEchoReplies);
+  Warm warm(options, std::move(*sender), std::move(*replies), std::move(*echoes));
+  const auto done = warm.Run();
+  if (!done) fmt::print(stderr, "hearth-bench: {}\n", done.error().message);
+  return warm.Print() && done ? 0 : 1;
+}
+
+}  // namespace hearth::bench
