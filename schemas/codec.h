@@ -18,6 +18,7 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "schemas/limits.h"
+#include "schemas/msgpack_shape.h"
 
 namespace hearth::codec {
 
@@ -150,6 +151,10 @@ class Reader {
     return *this;
   }
   [[nodiscard]] const std::string& fault() const { return fault_; }
+  // The fault as an error: kExhausted where a limit was passed, else kInvalid.
+  [[nodiscard]] std::unexpected<Error> Failure() const {
+    return Fail(exhausted_ ? Code::kExhausted : Code::kInvalid, fault_);
+  }
 
  private:
   const msgpack::object* Find(std::string_view name) {
@@ -178,6 +183,11 @@ class Reader {
   void Fault(std::string_view expected) {
     if (fault_.empty()) fault_ = "field '" + name_ + "' must be " + std::string(expected);
   }
+  void TooLong(std::size_t size, std::size_t most) {
+    if (!fault_.empty()) return;
+    exhausted_ = true;
+    fault_ = "field '" + name_ + "' has " + std::to_string(size) + " bytes; the limit is " + std::to_string(most);
+  }
 
   template <class T>
   void Value(const msgpack::object& object, T& value, std::size_t most) {
@@ -198,13 +208,12 @@ class Reader {
       if (object.type != msgpack::type::POSITIVE_INTEGER || object.via.u64 >= EnumSize(T{})) return Fault("a known value");
       value = static_cast<T>(object.via.u64);
     } else if constexpr (std::is_same_v<T, std::string>) {
-      if (object.type == msgpack::type::STR && object.via.str.size <= most) {
-        value.assign(object.via.str.ptr, object.via.str.size);
-      } else if (object.type == msgpack::type::BIN && object.via.bin.size <= most) {
-        value.assign(object.via.bin.ptr, object.via.bin.size);
-      } else {
-        Fault("text of at most " + std::to_string(most) + " bytes");
-      }
+      const bool text = object.type == msgpack::type::STR;
+      if (!text && object.type != msgpack::type::BIN) return Fault("text or bytes");
+      const std::string_view bytes = text ? std::string_view(object.via.str.ptr, object.via.str.size)
+                                          : std::string_view(object.via.bin.ptr, object.via.bin.size);
+      if (bytes.size() > most) return TooLong(bytes.size(), most);
+      value.assign(bytes);
     } else if constexpr (IsId<T>::value) {
       Value(object, value.value, most);
     } else {
@@ -228,7 +237,9 @@ class Reader {
       std::string value;
       Value(object.via.map.ptr[i].key, name, most);
       Value(object.via.map.ptr[i].val, value, most);
-      values.insert_or_assign(std::move(name), std::move(value));
+      if (!values.try_emplace(name, std::move(value)).second && fault_.empty()) {
+        fault_ = "field '" + name_ + "' holds '" + name + "' twice";
+      }
     }
   }
 
@@ -236,10 +247,12 @@ class Reader {
   std::uint32_t index_ = 0;
   std::string name_;
   std::string fault_;
+  bool exhausted_ = false;
 };
 
 // Parses `bytes`, which must outlive the handle, with every limit on.
 inline Result<msgpack::object_handle> Parse(std::string_view bytes) {
+  if (auto shape = CheckShape(bytes); !shape) return std::unexpected(shape.error());
   const std::size_t most = bytes.size();  // no text is longer and no array has more elements than there are bytes
   try {
     std::size_t offset = 0;
@@ -270,7 +283,7 @@ Result<T> Decode(std::string_view bytes) {
   T value;
   Reader<kLayout> reader;
   reader.Struct(handle->get(), value);
-  if (!reader.fault().empty()) return Fail(Code::kInvalid, reader.fault());
+  if (!reader.fault().empty()) return reader.Failure();
   return value;
 }
 

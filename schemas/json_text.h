@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -30,6 +31,20 @@ inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
   if (!object.is_object()) return Fail(Code::kInvalid, "the value must be a JSON object");
   if (object.size() > kMaxMapKeys) return Fail(Code::kExhausted, "more than " + std::to_string(kMaxMapKeys) + " fields");
   return object;
+}
+
+// A JSON value to stand inside one of our objects, or nothing where `text` is no JSON or nested so deep that a reader
+// would refuse it (and that writing it, which recurses, could exhaust the stack).
+inline std::optional<nlohmann::json> ParseJsonValue(std::string_view text) {
+  constexpr int kDepth = static_cast<int>(kMaxMsgpackDepth) - 2;
+  bool deep = false;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    deep = deep || depth > kDepth;
+    return !deep;
+  };
+  auto value = nlohmann::json::parse(text, watch, false);
+  if (deep || value.is_discarded()) return std::nullopt;
+  return value;
 }
 
 // Takes a field of the wanted type out of an object; false (and a fault naming the field) where it has another.

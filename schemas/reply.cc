@@ -145,8 +145,8 @@ void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
   if (!result.content_type.empty()) object["content_type"] = result.content_type;
   if (!result.traceparent.empty()) object["traceparent"] = result.traceparent;
   if (!result.log_tail.empty()) object["log"] = result.log_tail;
-  if (auto out = nlohmann::json::parse(result.output, nullptr, false); !out.is_discarded()) {
-    object["out"] = std::move(out);
+  if (auto out = fields::ParseJsonValue(result.output)) {
+    object["out"] = std::move(*out);
   } else if (fields::IsUtf8(result.output)) {
     object["out_text"] = result.output;
   } else {
@@ -188,8 +188,8 @@ void EncodeStructured(const InvocationResult& result, OutRecord& record) {
   if (!result.traceparent.empty()) object["traceparent"] = result.traceparent;
   if (!result.content_type.empty()) object["datacontenttype"] = result.content_type;
   if (!result.log_tail.empty()) object["hearthlog"] = result.log_tail;
-  if (auto out = nlohmann::json::parse(result.output, nullptr, false); !out.is_discarded()) {
-    object["data"] = std::move(out);
+  if (auto out = fields::ParseJsonValue(result.output)) {
+    object["data"] = std::move(*out);
   } else {
     object["data_base64"] = fields::Base64Encode(result.output);
   }
@@ -256,6 +256,7 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
         if (!text.empty()) record.headers.push_back({"ce_" + ExtensionName(field.name), text});
       }
       AddContentType(result, record);
+      if (!result.log_tail.empty()) record.headers.push_back({"hearth-log-b64", LogHeader(result)});
       record.value = result.output;
       break;
     case RequestForm::kCloudEventStructured:
@@ -291,7 +292,7 @@ Result<InvocationResult> DecodeReply(const Record& record) {
     ReplyMap map{1, "", "", &result};
     codec::Reader<codec::Layout::kMap> reader;
     reader.Struct(handle->get(), map);
-    if (!reader.fault().empty()) return Fail(Code::kInvalid, reader.fault());
+    if (!reader.fault().empty()) return reader.Failure();
     auto status = ParseStatus(map.status);
     auto path = ParseStartPath(map.start_path);
     if (!status) return std::unexpected(status.error());

@@ -81,7 +81,7 @@ Result<void> DecodeCloudEventStructured(std::string_view value, Request& request
     return found->is_string() ? found->get<std::string>() : DumpJson(*found);
   };
   if (const auto* data = fields.Find("data")) {
-    const bool text = data->is_string() && !request.content_type.empty() && request.content_type != "application/json";
+    const bool text = data->is_string() && !request.content_type.empty() && !request.content_type.starts_with("application/json");
     request.payload = text ? data->get<std::string>() : DumpJson(*data);
     if (request.content_type.empty()) request.content_type = "application/json";
   }
@@ -132,9 +132,8 @@ void EncodeCloudEventStructured(const Request& request, OutRecord& record) {
   add("datacontenttype", request.content_type);
   if (request.expires_ms != 0) object["hearthexpires"] = std::to_string(request.expires_ms);
   if (request.timeout_ms != 0) object["hearthtimeoutms"] = std::to_string(request.timeout_ms);
-  auto data = nlohmann::json::parse(request.payload, nullptr, false);
-  if (!data.is_discarded()) {
-    object["data"] = std::move(data);
+  if (auto data = ParseJsonValue(request.payload)) {
+    object["data"] = std::move(*data);
   } else {
     object["data_base64"] = Base64Encode(request.payload);
   }

@@ -39,7 +39,7 @@ Result<void> DecodeMsgpackMap(std::string_view value, Request& request) {
   RequestMap map{1, &request};
   codec::Reader<codec::Layout::kMap> reader;
   reader.Struct(handle->get(), map);
-  if (!reader.fault().empty()) return Fail(Code::kInvalid, reader.fault());
+  if (!reader.fault().empty()) return reader.Failure();
   return CheckVersion(map.v);
 }
 
@@ -92,9 +92,9 @@ void EncodeJsonMap(const Request& request, OutRecord& record) {
   add("content_type", request.content_type);
   if (request.expires_ms != 0) object["expires"] = request.expires_ms;
   if (request.timeout_ms != 0) object["timeout_ms"] = request.timeout_ms;
-  auto in = nlohmann::json::parse(request.payload, nullptr, false);
-  if (!in.is_discarded() && request.content_type != "application/octet-stream") {
-    object["in"] = std::move(in);
+  auto in = ParseJsonValue(request.payload);
+  if (in && request.content_type != "application/octet-stream") {
+    object["in"] = std::move(*in);
   } else {
     object["in_b64"] = Base64Encode(request.payload);
   }

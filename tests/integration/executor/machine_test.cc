@@ -26,9 +26,27 @@ std::string Environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
+// Keeps the low descriptors taken while it lives. After a fork libuv closes its own two by number; the embedded driver
+// forks, closes everything and uses low numbers for itself, so libuv's have to be high when its loop is made.
+class LowDescriptors {
+ public:
+  LowDescriptors() {
+    while (taken_.empty() || taken_.back() < 64) taken_.push_back(dup(STDIN_FILENO));
+  }
+  ~LowDescriptors() {
+    for (const int descriptor : taken_) close(descriptor);
+  }
+  LowDescriptors(const LowDescriptors&) = delete;
+  LowDescriptors& operator=(const LowDescriptors&) = delete;
+
+ private:
+  std::vector<int> taken_;
+};
+
 // One libvirt for all tests: the embedded driver can be opened once in a process.
 struct Host {
   fs::path folder;
+  std::optional<LowDescriptors> low{std::in_place};
   Loop loop;
   MachineImage image;
   bool up = false;
@@ -40,6 +58,7 @@ class MachineTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     host_ = std::make_unique<Host>();
+    host_->low.reset();
     std::string pattern = "/tmp/hearth-m-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) std::abort();
     host_->folder = pattern;
