@@ -37,7 +37,8 @@ std::string Barrier(const std::string& path) {
 
 bool MachinesHaveAccounts(const Config& config) {
   return geteuid() == 0 &&
-         (config.libvirt.starts_with("qemu:///system") || config.libvirt.starts_with("qemu:///embed"));
+         (config.libvirt.starts_with("qemu:///system") || config.libvirt.starts_with("qemu+unix:///system") ||
+          config.libvirt.starts_with("qemu:///embed"));
 }
 
 FolderLock::FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
