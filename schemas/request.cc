@@ -1,5 +1,7 @@
 #include "schemas/request.h"
 
+#include <algorithm>
+
 #include "schemas/request_fields.h"
 
 namespace hearth {
@@ -108,8 +110,11 @@ Result<Request> DecodeRequest(const Record& record, Request* partial) {
     request.form = *form;
     if (auto decoded = DecodeForm(record, request); !decoded) return decoded;
     if (request.id.empty()) {
-      request.id = InvocationId(record.partition.topic + "-" + std::to_string(record.partition.partition) + "-" +
-                                std::to_string(record.offset));
+      // Of a long topic's name only the end fits into an identifier.
+      constexpr std::size_t kTopicBytes = 90;
+      const std::string& topic = record.partition.topic;
+      request.id = InvocationId(topic.substr(topic.size() - std::min(topic.size(), kTopicBytes)) + "-" +
+                                std::to_string(record.partition.partition) + "-" + std::to_string(record.offset));
     }
     return Validate(request);
   };

@@ -1,0 +1,280 @@
+#include "tests/unit/executor_core/core_stories.h"
+
+namespace hearth::executor {
+namespace {
+
+TEST_F(Story, AFirstRequestTakesFromThePoolAndTheNextFindsItsContainer) {
+  const auto instance = Boot();
+  Connect();
+  Exec(MakeExec(0));
+  EXPECT_TRUE(TakeFrame<guest::Configure>());
+  EXPECT_EQ(Take<MarkOwner>()->user, UserId("ada"));
+  EXPECT_TRUE(Take<StartMachine>()) << "a taken instance is replaced at once";
+  const auto first = UntilRun();
+  EXPECT_EQ(first.first.instance, instance);
+  End(first);
+  auto done = Published();
+  EXPECT_EQ(done.outcome, link::Outcome::kPublished);
+  EXPECT_EQ(done.start_path, StartPath::kPool);
+  EXPECT_EQ(done.times.ended_us - done.times.started_us, 5000);
+
+  Exec(MakeExec(1));
+  auto second = TakeFrame<guest::Run>();
+  ASSERT_TRUE(second) << "nothing but one frame lies between a warm request and its run";
+  End(*second);
+  EXPECT_EQ(Published().start_path, StartPath::kContainer);
+}
+
+TEST_F(Story, TheHostsClockDecidesWhateverTheGuestClaims) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  const auto run = UntilRun();
+  guest::Ended ended;
+  ended.id = run.second.id;
+  ended.attempt = run.second.attempt;
+  ended.start_us = 1'000'000'000;
+  ended.run_us = 1'000'000'000;
+  ended.total_us = 1;
+  now.mono_us += 500;
+  now.wall_us += 500;
+  const auto leased_us = now.wall_us - 500;
+  Step(GuestMessage{run.first.instance, {run.first.frame.stream, ended}});
+  const auto done = Published();
+  EXPECT_GE(done.times.started_us, leased_us);
+  EXPECT_LE(done.times.ended_us, now.wall_us);
+}
+
+TEST_F(Story, AnInstanceNeverServesAnotherUser) {
+  const auto adas = Boot();
+  Connect();
+  Exec(MakeExec(0, "ada"));
+  End(UntilRun());
+  Published();
+  const auto next = Boot();
+  Exec(MakeExec(1, "bob"));
+  EXPECT_EQ(UntilRun().first.instance, next);
+  EXPECT_NE(next, adas);
+}
+
+TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  EXPECT_TRUE(Take<LoadCode>());
+  Step(CodeLoaded{CodeHash(std::string(64, 'a')), std::make_shared<const std::string>("code"), ""});
+  EXPECT_TRUE(TakeFrame<guest::CodeOffer>());
+  Exec(MakeExec(1));
+  EXPECT_FALSE(TakeFrame<guest::CodeOffer>());
+  EXPECT_EQ(Count<LoadCode>(), 0);
+  auto one = TakeFrame<guest::Create>();
+  auto two = TakeFrame<guest::Create>();
+  ASSERT_TRUE(one && two);
+  Step(GuestMessage{two->first.instance, {two->first.frame.stream, guest::Created{}}});
+  End(*TakeFrame<guest::Run>());
+  EXPECT_EQ(Published().start_path, StartPath::kCached);
+}
+
+TEST_F(Story, WaitingRequestsCauseNoMoreStartsThanTheyNeed) {
+  Take<StartMachine>();   // the pool's, still starting
+  Connect();
+  for (int offset = 0; offset < 6; ++offset) Exec(MakeExec(offset));
+  // Two fit into each machine; one starts already, two starts at once are allowed.
+  EXPECT_EQ(Count<StartMachine>(), 1);
+}
+
+TEST_F(Story, ALowerEpochIsRefusedAndAHigherOneAdoptsWhatRuns) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0, "ada", 1));
+  const auto run = UntilRun();
+  Connect(2, "d2");
+  Step(DispatcherMessage{2, link::Fence{{"t", 0}, 2, 0}});
+  auto report = TakeMessage<link::FenceReport>();
+  ASSERT_TRUE(report);
+  ASSERT_EQ(report->running.size(), 1U);
+  EXPECT_EQ(report->running[0].epoch, 2);
+  Exec(MakeExec(1, "ada", 1));
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kFenced);
+  End(run);
+  auto publish = Take<Publish>();
+  Step(PublishFinished{publish->token, true, ""});
+  EXPECT_EQ(TakeMessage<link::Done>()->ref.epoch, 2);
+}
+
+TEST_F(Story, ANewOwnerHearsOfWhatIsFinished) {
+  Boot();
+  Connect();
+  Exec(MakeExec(5));
+  End(UntilRun());
+  Published();
+  Step(DispatcherDisconnected{kLink});
+  Connect(2, "d2");
+  Step(DispatcherMessage{2, link::Fence{{"t", 0}, 2, 0}});
+  auto report = TakeMessage<link::FenceReport>();
+  ASSERT_EQ(report->finished.size(), 1U);
+  EXPECT_EQ(report->finished[0].ref.offset, 5);
+}
+
+TEST_F(Story, TheSameAttemptTwiceRunsOnce) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  const auto run = UntilRun();
+  Exec(MakeExec(0));
+  EXPECT_FALSE(TakeFrame<guest::Run>());
+  End(run);
+  Published();
+  Exec(MakeExec(0));
+  EXPECT_TRUE(TakeMessage<link::Done>()) << "told again, not run again";
+  EXPECT_FALSE(TakeFrame<guest::Run>());
+}
+
+TEST_F(Story, AFailureThatIsNotFinalIsReportedAndNotPublished) {
+  Boot();
+  Connect();
+  auto exec = MakeExec(0);
+  exec.final_try = false;
+  Exec(exec);
+  End(UntilRun(), Status::kError);
+  EXPECT_EQ(Count<Publish>(), 0);
+  auto done = TakeMessage<link::Done>();
+  EXPECT_EQ(done->outcome, link::Outcome::kFailed);
+  EXPECT_EQ(done->try_number, 1);
+}
+
+TEST_F(Story, AReplyTopicThatRefusesLeavesTheResultWithTheUndeliverable) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  End(UntilRun());
+  auto publish = Take<Publish>();
+  Step(PublishFinished{publish->token, false, "no such topic"});
+  EXPECT_FALSE(TakeMessage<link::Done>()) << "nothing is durable yet";
+  auto again = Take<Publish>();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->record.topic, "hearth.undeliverable");
+  Step(PublishFinished{again->token, true, ""});
+  EXPECT_TRUE(TakeMessage<link::Done>());
+}
+
+TEST_F(Story, WhoseLeaseHasPassedIsKilledAndPublishesNothing) {
+  const auto instance = Boot();
+  Connect();
+  auto exec = MakeExec(0);
+  exec.timeout_ms = 60'000;
+  Exec(exec);
+  const auto run = UntilRun();
+  for (int i = 0; i < 21; ++i) {
+    After(1000);
+    while (auto ping = TakeFrame<guest::Ping>()) Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+  }
+  EXPECT_TRUE(TakeFrame<guest::Remove>());
+  End(run);
+  EXPECT_EQ(Count<Publish>(), 0);
+  EXPECT_EQ(run.first.instance, instance);
+}
+
+TEST_F(Story, AnAcknowledgedHeartbeatKeepsTheLease) {
+  Boot();
+  Connect();
+  auto exec = MakeExec(0);
+  exec.timeout_ms = 60'000;
+  Exec(exec);
+  const auto run = UntilRun();
+  for (int i = 0; i < 30; ++i) {
+    After(1000);
+    while (auto beat = TakeMessage<link::Heartbeat>()) Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
+    while (auto ping = TakeFrame<guest::Ping>()) Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+  }
+  End(run);
+  EXPECT_EQ(Published().outcome, link::Outcome::kPublished);
+}
+
+TEST_F(Story, AnAgentThatLiesLosesItsMachine) {
+  const auto instance = Boot();
+  Connect();
+  Exec(MakeExec(0));
+  auto run = UntilRun();
+  run.second.id = InvocationId("another");
+  End(run);
+  EXPECT_EQ(Take<DestroyMachine>()->instance, instance);
+  EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
+  EXPECT_EQ(Count<Publish>(), 0);
+}
+
+TEST_F(Story, ASilentAgentIsCondemnedAfterThreeMisses) {
+  const auto instance = Boot();
+  for (int i = 0; i < 5; ++i) After(2000);
+  auto destroy = Take<DestroyMachine>();
+  ASSERT_TRUE(destroy);
+  EXPECT_EQ(destroy->instance, instance);
+}
+
+TEST_F(Story, AMachineThatDiesFailsWhatItRan) {
+  const auto instance = Boot();
+  Connect();
+  Exec(MakeExec(0));
+  UntilRun();
+  Step(MachineLost{instance, "killed"});
+  EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
+}
+
+TEST_F(Story, CreditIsALimitAndPassingItIsAnAnswer) {
+  Connect();
+  for (int offset = 0; offset < 8; ++offset) Exec(MakeExec(offset));
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+  Exec(MakeExec(8));
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kBusy);
+}
+
+TEST_F(Story, WhatExpiresWhileWaitingNeverStarts) {
+  Connect();
+  auto exec = MakeExec(0);
+  exec.expires_ms = now.wall_us / kMicrosPerMilli + 50;
+  Exec(exec);
+  After(100);
+  EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kExpired);
+}
+
+TEST_F(Story, IdleContainersAndInstancesGoAfterTheirTime) {
+  const auto instance = Boot();
+  Connect();
+  Exec(MakeExec(0));
+  End(UntilRun());
+  Published();
+  const auto answer_pings = [&] {
+    while (auto ping = TakeFrame<guest::Ping>()) Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+  };
+  for (int i = 0; i < 301; ++i) {
+    After(1000);
+    answer_pings();
+  }
+  auto remove = TakeFrame<guest::Remove>();
+  ASSERT_TRUE(remove);
+  Step(GuestMessage{instance, {remove->first.frame.stream, guest::ContainerGone{"removed"}}});
+  for (int i = 0; i < 901; ++i) {
+    After(1000);
+    answer_pings();
+  }
+  bool gone = false;   // among the machines of the pool that never said hello
+  while (auto destroy = Take<DestroyMachine>()) gone = gone || destroy->instance == instance;
+  EXPECT_TRUE(gone);
+}
+
+TEST_F(Story, DrainingFinishesWhatRunsAndTakesNothingNew) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  const auto run = UntilRun();
+  Step(DrainRequested{});
+  Exec(MakeExec(1));
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kDraining);
+  EXPECT_EQ(Count<DrainFinished>(), 0);
+  End(run);
+  Published();
+  EXPECT_EQ(Count<DrainFinished>(), 1);
+}
+
+}  // namespace
+}  // namespace hearth::executor

@@ -1,0 +1,149 @@
+#include "samples.h"
+
+namespace hearth::samples {
+
+Function SampleFunction() {
+  Function f;
+  f.user = UserId("alice");
+  f.name = FunctionName("resize");
+  f.version = 1700000000123;
+  f.code = CodeHash(std::string(64, 'a'));
+  f.code_bytes = 4096;
+  f.handler = "main.handler";
+  f.environment = {{"MODE", "fast"}};
+  return f;
+}
+
+Request SampleRequest(RequestForm form) {
+  Request r;
+  r.form = form;
+  r.id = InvocationId("inv-1");
+  r.user = UserId("alice");
+  r.function = FunctionName("resize");
+  r.reply_to = "reply.alice";
+  r.order_key = "cart-7";
+  r.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  r.content_type = "application/json";
+  r.expires_ms = 1900000000000;
+  r.timeout_ms = 2500;
+  r.payload = R"({"a":1})";
+  return r;
+}
+
+InvocationResult SampleResult() {
+  InvocationResult r;
+  r.id = InvocationId("inv-1");
+  r.user = UserId("alice");
+  r.function = FunctionName("resize");
+  r.version = 1700000000123;
+  r.status = Status::kError;
+  r.error_type = "ValueError";
+  r.error_message = "too small";
+  r.output = R"({"w":3})";
+  r.content_type = "application/json";
+  r.attempt = 2;
+  r.start_path = StartPath::kPool;
+  r.times = {1000, 2000, 3000, 4000, 5000, 6000};
+  r.epoch = 7;
+  r.executor = ExecutorId("executor-1");
+  r.instance = InstanceId("i-1");
+  r.container = ContainerId("i-1/1");
+  r.acceleration = "kvm";
+  r.billed_ms = 12;
+  r.memory_peak_bytes = 1 << 20;
+  r.log_tail = "hello\n";
+  r.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  return r;
+}
+
+Usage SampleUsage() {
+  return Usage{InvocationId("inv-1"), UserId("alice"), FunctionName("resize"), 5, 2, Status::kOom, StartPath::kCached,
+               1000, 2000, 1, 128, 999, 77, ExecutorId("executor-1"), InstanceId("i-1")};
+}
+
+std::vector<link::Message> LinkMessages() {
+  using namespace link;
+  const AttemptRef ref{{"hearth.invoke.rt", 3}, 42, 7, 2};
+  const Slot slot{UserId("alice"), InstanceId("i-1"), ContainerId("i-1/1"), FunctionName("resize"), 5, SlotState::kBusy, 128, 99};
+  const ProfileCapacity capacity{"default", 1, 2, 3};
+  Exec exec;
+  exec.ref = ref;
+  exec.id = InvocationId("inv-1");
+  exec.final_try = true;
+  exec.form = RequestForm::kJson;
+  exec.reply_to = "hearth.reply";
+  exec.timeout_ms = 100;
+  exec.times.received_us = 5;
+  exec.function = SampleFunction();
+  exec.payload = std::string("\0\xff", 2);
+  const Done done{ref, InvocationId("inv-1"), Outcome::kFailed, Status::kTimeout, "timeout", "late", StartPath::kBoot, {1, 2, 3, 4, 5, 6}};
+  return {DispatcherHello{1, DispatcherId("d-1")},
+          ExecutorHello{1, ExecutorId("executor-1"), "abc", "tcg", 64, false, {capacity}, {slot}},
+          exec,
+          Fence{{"hearth.invoke.rt", 3}, 8, 40},
+          Cancel{ref},
+          DoneAck{ref},
+          Nack{ref, NackReason::kDraining},
+          done,
+          FenceReport{{"hearth.invoke.rt", 3}, 8, {ref}, {done}},
+          Heartbeat{9, -5, 64, 3, true, {capacity}},
+          HeartbeatAck{9, -5},
+          SlotReport{{slot, slot}}};
+}
+
+std::vector<guest::Message> GuestMessages() {
+  using namespace guest;
+  Ended ended;
+  ended.id = InvocationId("inv-1");
+  ended.status = Status::kOom;
+  ended.output = "out";
+  ended.log_tail = std::string("\xff\0x", 3);
+  ended.run_us = 10;
+  ended.reusable = true;
+  return {Hello{1, "0.1.0", std::string(32, '0'), {"python3", "native"}, 1 << 29},
+          Configure{InstanceId("i-1"), UserId("alice"), 1700000000000000, std::string(64, '\x01')},
+          Configured{std::string(32, 'f')},
+          CodeOffer{CodeHash(std::string(64, 'a')), 4096},
+          CodeChunk{"raw bytes"},
+          CodeStored{CodeHash(std::string(64, 'a')), ""},
+          Create{CodeHash(std::string(64, 'a')), "alice/resize", 5, Runtime::kNative, "bin/run", 128, {{"MODE", "fast"}}},
+          Created{"no room"},
+          Run{InvocationId("inv-1"), 2, 3000, "text/plain", "", "in"},
+          ended,
+          Remove{},
+          ContainerGone{"killed"},
+          Ping{5},
+          Pong{5}};
+}
+
+Record Received(const OutRecord& sent) {
+  return Record{{sent.topic, 3}, 42, 1700000000000, sent.key, sent.value, sent.headers};
+}
+
+std::string Printed(const OutRecord& record) {
+  std::string text;
+  for (const auto& header : record.headers) text += header.name + ": " + header.value + "\n";
+  return text + "\n" + record.value;
+}
+
+std::map<std::string, std::string> Golden() {
+  std::map<std::string, std::string> files;
+  files["function.v1"] = EncodeFunction(SampleFunction());
+  files["usage.v1"] = EncodeUsage(SampleUsage());
+  const char* const names[] = {"headers", "msgpack", "json", "ce-binary", "ce-structured"};
+  for (const auto form : kForms) {
+    const std::string name = names[static_cast<std::size_t>(form)];
+    files["request-" + name + ".v1"] = Printed(EncodeRequest(SampleRequest(form), "hearth.invoke.std"));
+    files["reply-" + name + ".v1"] = Printed(EncodeReply(SampleResult(), form, "hearth.reply"));
+  }
+  const auto two = [](std::size_t number) { return (number < 10 ? "0" : "") + std::to_string(number); };
+  for (const auto& message : LinkMessages()) {
+    link::AppendLinkMessage(files["link-" + two(message.index() + 1) + ".v1"], message);
+  }
+  for (const auto& message : GuestMessages()) {
+    guest::AppendGuestFrame(files["guest-" + two(message.index() + 1) + ".v1"], {9, message});
+  }
+  return files;
+}
+
+}  // namespace hearth::samples

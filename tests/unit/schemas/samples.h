@@ -1,0 +1,32 @@
+// One filled-in value of everything that travels, for round trips and golden bytes.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "schemas/guest.h"
+#include "schemas/link.h"
+#include "schemas/request.h"
+#include "schemas/result.h"
+#include "schemas/usage.h"
+
+namespace hearth::samples {
+
+Function SampleFunction();
+Request SampleRequest(RequestForm form);
+InvocationResult SampleResult();
+Usage SampleUsage();
+std::vector<link::Message> LinkMessages();     // one of each, in the order of the variant
+std::vector<guest::Message> GuestMessages();   // the same
+
+Record Received(const OutRecord& sent);        // as a consumer sees it: partition 3, offset 42
+std::string Printed(const OutRecord& record);  // "name: value" lines, an empty line, the value
+
+// File name → bytes of version 1.
+std::map<std::string, std::string> Golden();
+
+constexpr RequestForm kForms[] = {RequestForm::kHeaders, RequestForm::kMsgpack, RequestForm::kJson,
+                                  RequestForm::kCloudEventBinary, RequestForm::kCloudEventStructured};
+
+}  // namespace hearth::samples
