@@ -165,7 +165,9 @@ void App::Handle(Event event) {
   links_->Flush();
 }
 
-void App::Do(SendToExecutor& effect) { links_->Send(effect.executor, effect.message); }
+void App::Do(SendToExecutor& effect) {
+  links_->Send(effect.executor, effect.message);
+}
 
 void App::Do(Produce& effect) {
   producer_->Send(std::move(effect.record), [this, token = effect.token](Result<void> sent) {
@@ -175,7 +177,8 @@ void App::Do(Produce& effect) {
 
 void App::Do(Commit& effect) {
   const auto finished = [this, partition = effect.partition, epoch = effect.epoch](Result<void> done) {
-    if (!done) log_->warn("partition={}/{} epoch={} {}", partition.topic, partition.partition, epoch, done.error().message);
+    if (!done)
+      log_->warn("partition={}/{} epoch={} {}", partition.topic, partition.partition, epoch, done.error().message);
     Handle(CommitFinished{partition, epoch, done.has_value(), done ? "" : done.error().message});
   };
   if (consumer_ == nullptr) return finished(Fail(Code::kUnavailable, "commit: the group is left"));
@@ -193,9 +196,15 @@ void App::Do(ResumeIntake& effect) {
   if (consumer_ != nullptr) consumer_->Resume(effect.partition);
 }
 
-void App::Do(LoadUser& effect) { directory_->Load(effect.user); }
-void App::Do(DirectoryWrite& effect) { directory_->Write(effect.executor, effect.slot, effect.fence); }
-void App::Do(DirectoryDropExecutor& effect) { directory_->DropExecutor(effect.executor); }
+void App::Do(LoadUser& effect) {
+  directory_->Load(effect.user);
+}
+void App::Do(DirectoryWrite& effect) {
+  directory_->Write(effect.executor, effect.slot, effect.fence);
+}
+void App::Do(DirectoryDropExecutor& effect) {
+  directory_->DropExecutor(effect.executor);
+}
 
 void App::Do(Trace& effect) {
   metrics_.Count(effect);
@@ -220,7 +229,9 @@ void App::Do(Trace& effect) {
   }
 }
 
-void App::Do(DrainFinished&) { loop_.Post([this] { Stop(); }); }  // not from inside a step: closing revokes
+void App::Do(DrainFinished&) {
+  loop_.Post([this] { Stop(); });
+}  // not from inside a step: closing revokes
 
 void App::Show() {
   metrics_.Show(core_.ReadGauges(ReadClocks()), directory_->Read(), links_->connected());
@@ -238,7 +249,8 @@ void App::Stop() {
   follower_.reset();
   if (consumer_ != nullptr) consumer_->Close();  // revokes, and so commits what is complete
   consumer_.reset();
-  if (!producer_->Flush(kFlushMs)) log_->error("dispatcher={} records={} could not be written", config_.core.id.value, producer_->outstanding());
+  if (!producer_->Flush(kFlushMs))
+    log_->error("dispatcher={} records={} could not be written", config_.core.id.value, producer_->outstanding());
   log_->info("dispatcher={} is down", config_.core.id.value);
   loop_.Stop();
 }

@@ -23,7 +23,7 @@
 namespace hearth::dispatcher {
 
 constexpr std::int64_t kTickMs = 10;
-constexpr std::int64_t kShowMs = 250;   // metrics and readiness
+constexpr std::int64_t kShowMs = 250;  // metrics and readiness
 
 class App {
  public:
@@ -34,12 +34,13 @@ class App {
 
   // Opens what has to be had at once. Then the loop may run: Kafka, Redis and executors are waited for.
   Result<void> Start();
-  // Takes nothing new, finishes what is placed, commits, leaves the group, stops the loop. The second call does not wait.
+  // Takes nothing new, finishes what is placed, commits, leaves the group, stops the loop. The second call does not
+  // wait.
   void Drain();
 
  private:
   Result<void> FollowFunctions();
-  Result<void> JoinGroup();     // once the functions are known, so that nothing known is refused
+  Result<void> JoinGroup();  // once the functions are known, so that nothing known is refused
   void AddLinks();
 
   void Handle(Event event);
@@ -68,7 +69,7 @@ class App {
   std::unique_ptr<ExecutorLinks> links_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<kafka::TopicFollower> follower_;
-  std::unique_ptr<kafka::GroupConsumer> consumer_;   // its closing revokes, which uses all that stands above
+  std::unique_ptr<kafka::GroupConsumer> consumer_;  // its closing revokes, which uses all that stands above
   Timer tick_;
   Timer show_;
   std::deque<Event> events_;

@@ -28,8 +28,8 @@ Result<Config> Read(ConfigReader reader) {
   config.redis = reader.RequiredString("redis.address");
   config.executors = reader.Strings("link.executors", {});
   core.reply_topics_allowed = reader.Strings("admission.reply_topics", {core.reply_topic});
-  core.user_concurrency = static_cast<std::int32_t>(
-      reader.Integer("admission.user_concurrency", core.user_concurrency, 1, 1'000'000));
+  core.user_concurrency =
+      static_cast<std::int32_t>(reader.Integer("admission.user_concurrency", core.user_concurrency, 1, 1'000'000));
   core.user_queue_limit =
       static_cast<std::int32_t>(reader.Integer("admission.user_queue", core.user_queue_limit, 1, 10'000'000));
   if (core.request_topics.size() != 3) reader.Reject("topics", "must name three different request topics");

@@ -11,13 +11,13 @@
 namespace hearth::dispatcher {
 
 struct Config {
-  std::string http;                     // HOST:PORT
+  std::string http;  // HOST:PORT
   std::string log_level = "info";
-  std::string kafka;                    // bootstrap servers
+  std::string kafka;  // bootstrap servers
   std::string group = "hearth";
   std::string functions_topic = "hearth.functions";
   std::string redis;
-  std::vector<std::string> executors;   // addresses besides those that Redis names
+  std::vector<std::string> executors;  // addresses besides those that Redis names
   Settings core;
 };
 

@@ -43,7 +43,9 @@ std::string SlotId(const link::Slot& slot) {
   return slot.container.empty() ? slot.instance.value : slot.container.value;
 }
 
-std::string UserKey(const UserId& user, const char* what) { return "u:{" + user.value + "}:" + what; }
+std::string UserKey(const UserId& user, const char* what) {
+  return "u:{" + user.value + "}:" + what;
+}
 
 }  // namespace
 
@@ -123,8 +125,14 @@ void Directory::FlushUser(const UserId& user, const std::vector<std::string>& sl
   }
   client_.Command({"SADD", "u:idx", user.value}, nullptr);
   for (auto& [fence, words] : calls) {
-    std::vector<std::string> command = {"FCALL", "hearth_write", "4", UserKey(user, "slots"), UserKey(user, "idle"),
-                                        UserKey(user, "instances"), UserKey(user, "fences"), std::to_string(fence)};
+    std::vector<std::string> command = {"FCALL",
+                                        "hearth_write",
+                                        "4",
+                                        UserKey(user, "slots"),
+                                        UserKey(user, "idle"),
+                                        UserKey(user, "instances"),
+                                        UserKey(user, "fences"),
+                                        std::to_string(fence)};
     command.insert(command.end(), words.begin(), words.end());
     client_.Command(command, [this](Result<redis::Value> answer) {
       if (!answer) return;  // the connection was lost: all is written again

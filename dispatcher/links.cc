@@ -31,7 +31,8 @@ void ExecutorLinks::KeepOnly(const std::vector<std::string>& addresses) {
 void ExecutorLinks::Connect(Peer& peer) {
   peer.dialling = true;
   Dial(loop_, peer.address,
-       [this, address = peer.address, alive = std::weak_ptr<bool>(alive_)](Result<std::unique_ptr<FrameStream>> dialled) {
+       [this, address = peer.address,
+        alive = std::weak_ptr<bool>(alive_)](Result<std::unique_ptr<FrameStream>> dialled) {
          if (alive.expired()) return;
          Peer& dialled_peer = peers_.at(address);
          dialled_peer.dialling = false;
@@ -43,7 +44,7 @@ void ExecutorLinks::Connect(Peer& peer) {
          }
          dialled_peer.stream = std::move(*dialled);
          dialled_peer.stream->Start([this, address](RawFrame raw) { Take(address, std::move(raw)); },
-                            [this, address](std::string reason) { Close(address, reason); });
+                                    [this, address](std::string reason) { Close(address, reason); });
          std::string hello;
          link::AppendLinkMessage(hello, link::DispatcherHello{link::kProtocolVersion, self_});
          dialled_peer.timer->StartOnce(kExecutorHelloMs);
@@ -61,7 +62,8 @@ void ExecutorLinks::Take(const std::string& address, RawFrame raw) {
     return callbacks_.message(peer.executor, std::move(*message));
   }
   if (hello == nullptr) return Close(address, "the first message was no hello");
-  if (hello->protocol != link::kProtocolVersion) return Close(address, "the executor speaks another version of the link");
+  if (hello->protocol != link::kProtocolVersion)
+    return Close(address, "the executor speaks another version of the link");
   if (hello->executor.empty() || by_executor_.contains(hello->executor)) {
     return Close(address, "executor " + hello->executor.value + " is connected already");
   }

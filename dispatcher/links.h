@@ -1,5 +1,5 @@
-// The connections to executors: dials every address it is given, greets, and dials again with back-off when a connection
-// ends. Messages of one step travel in one write. Loop thread only.
+// The connections to executors: dials every address it is given, greets, and dials again with back-off when a
+// connection ends. Messages of one step travel in one write. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,8 @@ class ExecutorLinks {
     std::function<void(link::ExecutorHello)> connected;
     std::function<void(const ExecutorId&, link::Message)> message;
     std::function<void(const ExecutorId&, const std::string& reason)> disconnected;
-    std::function<void(const std::string& address, const std::string& reason)> failed;  // could not be dialled or greeted
+    std::function<void(const std::string& address, const std::string& reason)>
+        failed;  // could not be dialled or greeted
   };
   ExecutorLinks(Loop& loop, DispatcherId self, Callbacks callbacks);
 
@@ -40,9 +41,9 @@ class ExecutorLinks {
  private:
   struct Peer {
     std::string address;
-    ExecutorId executor;                 // empty until it has said hello
+    ExecutorId executor;  // empty until it has said hello
     std::unique_ptr<FrameStream> stream;
-    std::unique_ptr<Timer> timer;        // of the next dial, or of the hello
+    std::unique_ptr<Timer> timer;  // of the next dial, or of the hello
     std::int64_t backoff_ms = kRedialFirstMs;
     bool dialling = false;
     bool wanted = true;
@@ -55,7 +56,7 @@ class ExecutorLinks {
   Loop& loop_;
   const DispatcherId self_;
   const Callbacks callbacks_;
-  std::map<std::string, Peer> peers_;    // by address
+  std::map<std::string, Peer> peers_;  // by address
   std::map<ExecutorId, Peer*> by_executor_;
   std::vector<Peer*> unsent_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a dial may end after this object

@@ -1,5 +1,5 @@
-// The dispatcher's metrics: what the core counts, what it holds, and each queue's depth beside its limit. Labels come from
-// small fixed sets. Loop thread only (the registry itself may be read by any).
+// The dispatcher's metrics: what the core counts, what it holds, and each queue's depth beside its limit. Labels come
+// from small fixed sets. Loop thread only (the registry itself may be read by any).
 #pragma once
 
 #include <prometheus/counter.h>
@@ -21,9 +21,9 @@ class Metrics {
  private:
   void Observe(const char* stage, std::int64_t from_us, std::int64_t to_us);
 
-  prometheus::Family<prometheus::Counter>& records_;      // complete, by outcome
-  prometheus::Family<prometheus::Counter>& starts_;       // by start path
-  prometheus::Family<prometheus::Counter>& events_;       // by kind
+  prometheus::Family<prometheus::Counter>& records_;  // complete, by outcome
+  prometheus::Family<prometheus::Counter>& starts_;   // by start path
+  prometheus::Family<prometheus::Counter>& events_;   // by kind
   prometheus::Family<prometheus::Histogram>& stages_;
   prometheus::Family<prometheus::Gauge>& held_;
   prometheus::Family<prometheus::Gauge>& queue_;

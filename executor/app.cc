@@ -29,7 +29,7 @@ std::uint32_t Fnv1a(const std::string& text) {
 
 // The group that may open the KVM device.
 std::uint32_t MachineGroup() {
-  struct stat device {};
+  struct stat device{};
   if (stat("/dev/kvm", &device) == 0 && device.st_gid != 0) return device.st_gid;
   const group* kvm = getgrnam("kvm");  // called once, before there are threads that could call it too
   return kvm != nullptr ? kvm->gr_gid : kNoGroup;
@@ -78,10 +78,10 @@ Result<void> App::Start() {
   auto status = StatusServer::Start(config_.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
-  auto outbox = Outbox::Create(loop_, config_.kafka, config_.id.value, config_.topics.usage,
-                               [this](std::uint64_t token, Result<void> result) {
-                                 Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message});
-                               });
+  auto outbox = Outbox::Create(
+      loop_, config_.kafka, config_.id.value, config_.topics.usage, [this](std::uint64_t token, Result<void> result) {
+        Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message});
+      });
   if (!outbox) return std::unexpected(outbox.error());
   outbox_ = std::move(*outbox);
   const auto post = [this](std::function<void()> work) { loop_.Post(std::move(work)); };
@@ -263,10 +263,13 @@ Result<void> App::FollowFunctions() {
   };
   callbacks.caught_up = [this] {
     readiness_->Set("kafka", "");
+    readiness_->Remark("kafka", "the functions are read");
+    last_alarm_.clear();
     log_->info("topic={} is read to its end", config_.topics.functions);
   };
   callbacks.alarm = [this](const std::string& what) {
     readiness_->Remark("kafka", what);
+    if (what == std::exchange(last_alarm_, what)) return;
     log_->warn("kafka: {}", what);
   };
   auto follower = kafka::TopicFollower::Create(loop_, config_.kafka, config_.id.value, config_.topics.functions,

@@ -30,10 +30,10 @@
 namespace hearth::executor {
 
 constexpr std::int64_t kTickMs = 25;
-constexpr std::int64_t kShowMs = 250;              // metrics and readiness
+constexpr std::int64_t kShowMs = 250;  // metrics and readiness
 constexpr std::int64_t kReconcileMs = 30'000;
 constexpr std::int64_t kRetrySweepMs = 1000;
-constexpr std::int64_t kShutdownMs = 15'000;       // for the machines to be destroyed and the outbox to be emptied
+constexpr std::int64_t kShutdownMs = 15'000;  // for the machines to be destroyed and the outbox to be emptied
 
 class App {
  public:
@@ -54,7 +54,7 @@ class App {
 
  private:
   void HypervisorChanged(bool up, const std::string& reason);
-  void Sweep();                                   // strays of an earlier life
+  void Sweep();  // strays of an earlier life
   void ProveAcceleration();
   void Accelerated(Result<AccelerationProver::Outcome> outcome);
   void Open(const AccelerationProver::Outcome& outcome);
@@ -92,16 +92,16 @@ class App {
   std::unique_ptr<FolderCodeStore> code_store_;
   std::unique_ptr<Hypervisor> hypervisor_;
   std::unique_ptr<BootStarter> starter_;
-  std::unique_ptr<Fleet> sweeper_;               // until the strays of an earlier life are gone
+  std::unique_ptr<Fleet> sweeper_;  // until the strays of an earlier life are gone
   std::unique_ptr<AccelerationProver> prover_;
   std::string acceleration_;
 
-  std::unique_ptr<Core> core_;                   // from here on: once the acceleration is known
+  std::unique_ptr<Core> core_;  // from here on: once the acceleration is known
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<DispatcherLinks> links_;
   std::unique_ptr<kafka::TopicFollower> follower_;
   std::unique_ptr<Directory> directory_;
-  std::map<InstanceId, std::int64_t> started_us_;   // machines that have not said HELLO yet
+  std::map<InstanceId, std::int64_t> started_us_;  // machines that have not said HELLO yet
 
   Timer sweep_retry_;
   Timer tick_;
@@ -109,6 +109,7 @@ class App {
   Timer reconcile_;
   Timer shutdown_;
   std::deque<Event> events_;
+  std::string last_alarm_;  // of Kafka: one line for each change, not for each attempt
   bool stepping_ = false;
   bool draining_ = false;
   bool shutting_down_ = false;

@@ -57,7 +57,9 @@ void App::Do(DestroyMachine& effect) {
   fleet_->Destroy(effect.instance);
 }
 
-void App::Do(MarkOwner& effect) { fleet_->MarkOwner(effect.instance, effect.user); }
+void App::Do(MarkOwner& effect) {
+  fleet_->MarkOwner(effect.instance, effect.user);
+}
 
 void App::Do(SendToGuest& effect) {
   if (auto* configure = std::get_if<guest::Configure>(&effect.frame.message)) configure->entropy = Entropy();
@@ -71,9 +73,13 @@ void App::Do(LoadCode& effect) {
   });
 }
 
-void App::Do(Publish& effect) { outbox_->Publish(effect.token, std::move(effect.record)); }
+void App::Do(Publish& effect) {
+  outbox_->Publish(effect.token, std::move(effect.record));
+}
 
-void App::Do(PublishUsage& effect) { outbox_->PublishUsage(effect.usage); }
+void App::Do(PublishUsage& effect) {
+  outbox_->PublishUsage(effect.usage);
+}
 
 void App::Do(Trace& effect) {
   metrics_.Count(effect);
@@ -100,12 +106,13 @@ void App::Do(Trace& effect) {
       break;
     case Trace::Kind::kAccepted:
     case Trace::Kind::kStarted:
-    case Trace::Kind::kPublished:
-      break;  // counted; a line for each would be the log
+    case Trace::Kind::kPublished: break;  // counted; a line for each would be the log
   }
 }
 
-void App::Do(DrainFinished&) { Shutdown(); }
+void App::Do(DrainFinished&) {
+  Shutdown();
+}
 
 void App::Drain() {
   if (shutting_down_) return loop_.Stop();

@@ -15,9 +15,8 @@ namespace {
 constexpr std::size_t kHashDigits = 64;
 
 bool IsHash(const std::string& text) {
-  return text.size() == kHashDigits && std::ranges::all_of(text, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == kHashDigits &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 Result<std::shared_ptr<const std::string>> Read(const std::string& folder, const CodeHash& hash) {
@@ -44,9 +43,8 @@ void FolderCodeStore::Load(const CodeHash& hash, Loaded loaded) {
   if (!IsHash(hash.value)) {
     return post_([loaded = std::move(loaded)] { loaded(Fail(Code::kInvalid, "not the name of a code archive")); });
   }
-  const bool queued = reader_.Post([this, hash, loaded] {
-    post_([loaded, result = Read(folder_, hash)] { loaded(result); });
-  });
+  const bool queued =
+      reader_.Post([this, hash, loaded] { post_([loaded, result = Read(folder_, hash)] { loaded(result); }); });
   if (!queued) post_([loaded = std::move(loaded)] { loaded(Fail(Code::kExhausted, "too many code loads wait")); });
 }
 

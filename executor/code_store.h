@@ -26,7 +26,7 @@ class CodeStore {
 // Files named by their hash. They are read on a thread of its own.
 class FolderCodeStore : public CodeStore {
  public:
-  using Post = std::function<void(std::function<void()>)>;   // runs a function on the loop's thread; any thread calls it
+  using Post = std::function<void(std::function<void()>)>;  // runs a function on the loop's thread; any thread calls it
   FolderCodeStore(std::string folder, Post post);
   void Load(const CodeHash& hash, Loaded loaded) override;
 

@@ -20,17 +20,17 @@ struct Topics {
 
 struct Config {
   ExecutorId id;
-  std::string http;          // HOST:PORT
-  std::string listen;        // unix:PATH or tcp:HOST:PORT, for dispatchers
-  std::string run_dir;       // sockets of machines; a short path that other accounts may pass through
+  std::string http;     // HOST:PORT
+  std::string listen;   // unix:PATH or tcp:HOST:PORT, for dispatchers
+  std::string run_dir;  // sockets of machines; a short path that other accounts may pass through
   std::string state_dir;
   std::string code_store;
   std::string log_level = "info";
-  std::string kafka;         // bootstrap servers
+  std::string kafka;  // bootstrap servers
   Topics topics;
   std::string redis;
-  std::string libvirt;       // connection URI
-  std::string image;         // folder
+  std::string libvirt;  // connection URI
+  std::string image;    // folder
   AccelerationChoice accel = AccelerationChoice::kAuto;
   bool require_kvm = false;
   std::int32_t memory_mib = 8192;

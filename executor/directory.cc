@@ -8,10 +8,11 @@ Directory::Directory(Loop& loop, const std::string& redis, ExecutorId id, std::f
                      std::function<void(bool, std::string)> on_state)
     : id_(std::move(id)),
       read_(std::move(read)),
-      client_(loop, redis, [this, report = std::move(on_state)](bool up, std::string reason) {
-        report(up, std::move(reason));
-        if (up) Renew();  // a Redis that was away or replaced knows it at once
-      }),
+      client_(loop, redis,
+              [this, report = std::move(on_state)](bool up, std::string reason) {
+                report(up, std::move(reason));
+                if (up) Renew();  // a Redis that was away or replaced knows it at once
+              }),
       renew_(loop, [this] { Renew(); }),
       give_up_(loop, [this] { Finish(); }) {
   renew_.StartEvery(kDirectoryRenewMs);
@@ -22,11 +23,11 @@ void Directory::Renew() {
   const DirectoryRecord record = read_();
   const std::string key = "ex:" + id_.value;
   const auto ignore = [](Result<redis::Value>) {};
-  client_.Command({"HSET", key, "address", record.address, "incarnation", record.incarnation, "acceleration",
-                   record.acceleration, "state", record.state, "credit", std::to_string(record.credit), "held",
-                   std::to_string(record.held), "instances", std::to_string(record.instances), "memory_mib",
-                   std::to_string(record.memory_mib)},
-                  ignore);
+  client_.Command(
+      {"HSET", key, "address", record.address, "incarnation", record.incarnation, "acceleration", record.acceleration,
+       "state", record.state, "credit", std::to_string(record.credit), "held", std::to_string(record.held), "instances",
+       std::to_string(record.instances), "memory_mib", std::to_string(record.memory_mib)},
+      ignore);
   client_.Command({"PEXPIRE", key, std::to_string(kDirectoryExpiryMs)}, ignore);
   client_.Command({"SADD", "ex:idx", id_.value}, ignore);
 }

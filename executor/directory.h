@@ -14,14 +14,14 @@ namespace hearth::executor {
 
 constexpr std::int64_t kDirectoryRenewMs = 1000;
 constexpr std::int64_t kDirectoryExpiryMs = 3000;
-constexpr std::int64_t kDirectoryLeaveMs = 500;    // how long leaving may take
+constexpr std::int64_t kDirectoryLeaveMs = 500;  // how long leaving may take
 
 // What the record says.
 struct DirectoryRecord {
-  std::string address;        // where dispatchers dial
+  std::string address;  // where dispatchers dial
   std::string incarnation;
   std::string acceleration;
-  std::string state;          // "ready" or "draining"
+  std::string state;  // "ready" or "draining"
   std::int64_t credit = 0;
   std::int64_t held = 0;
   std::int64_t instances = 0;

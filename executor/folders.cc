@@ -25,7 +25,7 @@ Result<void> MakeFolder(const std::string& path, unsigned mode) {
 
 // The first folder above (or at) `path` that other accounts cannot pass through, or empty.
 std::string Barrier(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   for (fs::path folder = path; !folder.empty(); folder = folder.parent_path()) {
     if (stat(folder.c_str(), &status) != 0 || (status.st_mode & S_IXOTH) == 0) return folder.string();
     if (folder == folder.root_path()) break;

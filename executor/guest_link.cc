@@ -6,8 +6,8 @@
 
 namespace hearth::executor {
 
-Result<std::unique_ptr<GuestLink>> GuestLink::Listen(Loop& loop, const std::string& path,
-                                                     std::int64_t hello_within_ms, Callbacks callbacks) {
+Result<std::unique_ptr<GuestLink>> GuestLink::Listen(Loop& loop, const std::string& path, std::int64_t hello_within_ms,
+                                                     Callbacks callbacks) {
   auto link = std::unique_ptr<GuestLink>(new GuestLink(loop, std::move(callbacks)));
   auto listener = Listener::Listen(loop, "unix:" + path, [raw = link.get()](std::unique_ptr<FrameStream> stream) {
     raw->Accept(std::move(stream));
@@ -19,7 +19,9 @@ Result<std::unique_ptr<GuestLink>> GuestLink::Listen(Loop& loop, const std::stri
 }
 
 GuestLink::GuestLink(Loop& loop, Callbacks callbacks)
-    : loop_(loop), callbacks_(std::move(callbacks)), deadline_(loop, [this] { Lose("no HELLO in the time allowed"); }) {}
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      deadline_(loop, [this] { Lose("no HELLO in the time allowed"); }) {}
 
 void GuestLink::ExpectHelloWithin(std::int64_t hello_within_ms) {
   if (!greeted_ && !lost_) deadline_.StartOnce(hello_within_ms);
@@ -29,7 +31,8 @@ void GuestLink::Accept(std::unique_ptr<FrameStream> stream) {
   if (stream_ != nullptr || lost_) return;  // one connection for the life of the machine
   listener_.reset();
   stream_ = std::move(stream);
-  stream_->Start([this](RawFrame raw) { Take(std::move(raw)); }, [this](std::string reason) { Lose(std::move(reason)); });
+  stream_->Start([this](RawFrame raw) { Take(std::move(raw)); },
+                 [this](std::string reason) { Lose(std::move(reason)); });
 }
 
 void GuestLink::Take(RawFrame raw) {

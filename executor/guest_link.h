@@ -20,9 +20,9 @@ constexpr std::int64_t kMaxGuestFramesPerSecond = 20'000;
 class GuestLink {
  public:
   struct Callbacks {
-    std::function<void(guest::Hello)> hello;           // once, before any frame
-    std::function<void(guest::Frame)> frame;           // decoded; sizes are within the limits
-    std::function<void(std::string reason)> lost;      // once, and nothing after it
+    std::function<void(guest::Hello)> hello;       // once, before any frame
+    std::function<void(guest::Frame)> frame;       // decoded; sizes are within the limits
+    std::function<void(std::string reason)> lost;  // once, and nothing after it
   };
 
   // Listens at `path` (at most 107 bytes). Unless HELLO came `hello_within_ms` later, the link is lost.
@@ -45,7 +45,7 @@ class GuestLink {
   Loop& loop_;
   Callbacks callbacks_;
   Timer deadline_;
-  std::unique_ptr<Listener> listener_;   // gone once QEMU has connected
+  std::unique_ptr<Listener> listener_;  // gone once QEMU has connected
   std::unique_ptr<FrameStream> stream_;
   bool greeted_ = false;
   bool lost_ = false;

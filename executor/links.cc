@@ -9,9 +9,8 @@ namespace hearth::executor {
 Result<std::unique_ptr<DispatcherLinks>> DispatcherLinks::Listen(Loop& loop, const std::string& address,
                                                                  Callbacks callbacks) {
   auto links = std::unique_ptr<DispatcherLinks>(new DispatcherLinks(loop, std::move(callbacks)));
-  auto listener = Listener::Listen(loop, address, [raw = links.get()](std::unique_ptr<FrameStream> stream) {
-    raw->Accept(std::move(stream));
-  });
+  auto listener = Listener::Listen(
+      loop, address, [raw = links.get()](std::unique_ptr<FrameStream> stream) { raw->Accept(std::move(stream)); });
   if (!listener) return std::unexpected(listener.error());
   links->listener_ = std::move(*listener);
   return links;

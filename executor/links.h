@@ -22,10 +22,10 @@ constexpr std::int64_t kDispatcherHelloMs = 5000;
 class DispatcherLinks {
  public:
   struct Callbacks {
-    std::function<void(LinkId, const DispatcherId&)> connected;   // its hello was read
+    std::function<void(LinkId, const DispatcherId&)> connected;  // its hello was read
     std::function<void(LinkId, link::Message)> message;
-    std::function<void(LinkId, const std::string& reason)> disconnected;   // only after `connected`
-    std::function<void(const std::string& reason)> refused;       // a peer that never said a proper hello
+    std::function<void(LinkId, const std::string& reason)> disconnected;  // only after `connected`
+    std::function<void(const std::string& reason)> refused;               // a peer that never said a proper hello
   };
   static Result<std::unique_ptr<DispatcherLinks>> Listen(Loop& loop, const std::string& address, Callbacks callbacks);
   DispatcherLinks(const DispatcherLinks&) = delete;
@@ -39,7 +39,7 @@ class DispatcherLinks {
  private:
   struct Link {
     std::unique_ptr<FrameStream> stream;
-    std::unique_ptr<Timer> deadline;    // gone once the hello was read
+    std::unique_ptr<Timer> deadline;  // gone once the hello was read
     std::string out;
     bool greeted = false;
   };

@@ -51,8 +51,7 @@ Metrics::Metrics(prometheus::Registry& registry)
       held_(BuildGauge().Name("hearth_executor_held").Help("What the executor holds now").Register(registry)),
       pool_(BuildGauge().Name("hearth_executor_pool").Help("Unassigned warm instances").Register(registry)),
       queue_(BuildGauge().Name("hearth_executor_queue_depth").Help("Waiting entries of a queue").Register(registry)),
-      queue_limit_(
-          BuildGauge().Name("hearth_executor_queue_limit").Help("Most entries of a queue").Register(registry)),
+      queue_limit_(BuildGauge().Name("hearth_executor_queue_limit").Help("Most entries of a queue").Register(registry)),
       up_(BuildGauge().Name("hearth_executor_peer_up").Help("1 while the peer is connected").Register(registry)),
       acceleration_(BuildGauge()
                         .Name("hearth_executor_acceleration")
@@ -77,13 +76,17 @@ void Metrics::Acceleration(const std::string& acceleration) {
   for (const char* kind : {"kvm", "tcg"}) acceleration_.Add({{"kind", kind}}).Set(acceleration == kind ? 1 : 0);
 }
 
-void Metrics::Start(bool ok) { starts_.Add({{"outcome", ok ? "ready" : "failed"}}).Increment(); }
+void Metrics::Start(bool ok) {
+  starts_.Add({{"outcome", ok ? "ready" : "failed"}}).Increment();
+}
 
 void Metrics::StartTook(std::int64_t micros) {
   stages_.Add({{"stage", "boot"}}, StageBounds()).Observe(static_cast<double>(micros) * kMicros);
 }
 
-void Metrics::Set(const char* name, double value) { held_.Add({{"what", name}}).Set(value); }
+void Metrics::Set(const char* name, double value) {
+  held_.Add({{"what", name}}).Set(value);
+}
 
 void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
   Set("attempts", static_cast<double>(gauges.held));

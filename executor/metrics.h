@@ -33,19 +33,19 @@ class Metrics {
   explicit Metrics(prometheus::Registry& registry);
   void Count(const Trace& trace);
   void Acceleration(const std::string& acceleration);
-  void Start(bool ok);                         // of a machine
-  void StartTook(std::int64_t micros);         // from the order to HELLO
+  void Start(bool ok);                  // of a machine
+  void StartTook(std::int64_t micros);  // from the order to HELLO
   void Show(const Gauges& gauges, const QueueDepths& depths);
 
  private:
   void Set(const char* name, double value);
 
-  prometheus::Family<prometheus::Counter>& attempts_;    // by status and start path
-  prometheus::Family<prometheus::Counter>& events_;      // by kind
+  prometheus::Family<prometheus::Counter>& attempts_;  // by status and start path
+  prometheus::Family<prometheus::Counter>& events_;    // by kind
   prometheus::Family<prometheus::Counter>& starts_;
   prometheus::Family<prometheus::Histogram>& stages_;
-  prometheus::Family<prometheus::Gauge>& held_;          // by what
-  prometheus::Family<prometheus::Gauge>& pool_;          // by profile and kind
+  prometheus::Family<prometheus::Gauge>& held_;  // by what
+  prometheus::Family<prometheus::Gauge>& pool_;  // by profile and kind
   prometheus::Family<prometheus::Gauge>& queue_;
   prometheus::Family<prometheus::Gauge>& queue_limit_;
   prometheus::Family<prometheus::Gauge>& up_;

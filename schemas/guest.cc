@@ -64,7 +64,7 @@ Result<Message> DecodeAs(RawFrame& raw) {
 template <std::size_t... kIndexes>
 Result<Message> DecodeAny(RawFrame& raw, std::index_sequence<kIndexes...>) {
   Result<Message> message = Fail(Code::kInvalid, "guest frame: unknown type " + std::to_string(raw.type));
-  ((raw.type == kIndexes + 1 ? (message = DecodeAs<kIndexes>(raw), true) : false) || ...);
+  static_cast<void>(((raw.type == kIndexes + 1 ? (message = DecodeAs<kIndexes>(raw), true) : false) || ...));
   return message;
 }
 

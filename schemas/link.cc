@@ -68,7 +68,7 @@ Result<Message> DecodeAs(const RawFrame& raw) {
 template <std::size_t... kIndexes>
 Result<Message> DecodeAny(const RawFrame& raw, std::index_sequence<kIndexes...>) {
   Result<Message> message = Fail(Code::kInvalid, "unknown type " + std::to_string(raw.type));
-  ((raw.type == kIndexes + 1 ? (message = DecodeAs<kIndexes>(raw), true) : false) || ...);
+  static_cast<void>(((raw.type == kIndexes + 1 ? (message = DecodeAs<kIndexes>(raw), true) : false) || ...));
   return message;
 }
 

@@ -13,6 +13,8 @@ std::int64_t ReadMicros(clockid_t clock) {
 
 }  // namespace
 
-Time ReadClocks() { return Time{ReadMicros(CLOCK_MONOTONIC), ReadMicros(CLOCK_REALTIME)}; }
+Time ReadClocks() {
+  return Time{ReadMicros(CLOCK_MONOTONIC), ReadMicros(CLOCK_REALTIME)};
+}
 
 }  // namespace hearth

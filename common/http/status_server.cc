@@ -44,9 +44,13 @@ struct StatusServer::Impl {
 
 StatusServer::StatusServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-StatusServer::~StatusServer() { impl_->server.stop(); }
+StatusServer::~StatusServer() {
+  impl_->server.stop();
+}
 
-int StatusServer::port() const { return impl_->port; }
+int StatusServer::port() const {
+  return impl_->port;
+}
 
 Result<std::unique_ptr<StatusServer>> StatusServer::Start(const std::string& address,
                                                           std::shared_ptr<Readiness> readiness,

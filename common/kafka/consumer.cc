@@ -64,7 +64,9 @@ Result<std::unique_ptr<GroupConsumer>> GroupConsumer::Create(Loop& loop, const s
   return consumer;
 }
 
-GroupConsumer::~GroupConsumer() { Close(); }
+GroupConsumer::~GroupConsumer() {
+  Close();
+}
 
 void GroupConsumer::Close() {
   if (closed_) return;
@@ -127,8 +129,8 @@ void GroupConsumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
     if (entry.offset < 0) {
       std::int64_t low = 0;
       std::int64_t high = 0;
-      error = rd_kafka_query_watermark_offsets(client_.get(), entry.topic, entry.partition, &low, &high,
-                                               kBrokerTimeoutMs);
+      error =
+          rd_kafka_query_watermark_offsets(client_.get(), entry.topic, entry.partition, &low, &high, kBrokerTimeoutMs);
       entry.offset = assigned.next_offset = low;
     }
     newly_assigned_.push_back(std::move(assigned));

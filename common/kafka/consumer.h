@@ -1,7 +1,7 @@
-// A member of a consumer group on the event loop, with offsets and their metadata in our own hands: nothing is committed
-// by librdkafka, positions are given explicitly, and an offset out of range is reported and answered by the start of the
-// partition, never by its end. Loop thread only; callbacks come from the loop, those of a revocation from inside the
-// rebalance so that commits made in them still count.
+// A member of a consumer group on the event loop, with offsets and their metadata in our own hands: nothing is
+// committed by librdkafka, positions are given explicitly, and an offset out of range is reported and answered by the
+// start of the partition, never by its end. Loop thread only; callbacks come from the loop, those of a revocation from
+// inside the rebalance so that commits made in them still count.
 #pragma once
 
 #include <cstdint>

@@ -31,8 +31,7 @@ using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Deleter<rd_kafka_met
 using Setting = std::pair<std::string, std::string>;
 
 // Settings common to all clients first, then `settings` in order. Fails with the name of the setting that is refused.
-Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id,
-                      const std::vector<Setting>& settings);
+Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id, const std::vector<Setting>& settings);
 Result<Client> MakeClient(rd_kafka_type_t type, Conf conf);
 
 // Copies a consumed message. `message` must carry no error.

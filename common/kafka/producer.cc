@@ -105,16 +105,15 @@ void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t erro
   --outstanding_;
   if (!pending->done) return;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return pending->done({});
-  const bool wrong_topic = error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-                           error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+  const bool wrong_topic = error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+                           error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
   pending->done(Fail(wrong_topic ? Code::kNotFound : Code::kUnavailable,
                      "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
 }
 
 void Producer::Drain() {
-  while (rd_kafka_poll(client_.get(), 0) > 0) {
-  }
+  while (rd_kafka_poll(client_.get(), 0) > 0) {}
   std::array<char, 256> reason{};
   if (rd_kafka_fatal_error(client_.get(), reason.data(), reason.size()) != RD_KAFKA_RESP_ERR_NO_ERROR) Reopen();
   for (std::size_t left = overflow_.size(); left > 0; --left) {
@@ -128,8 +127,7 @@ void Producer::Drain() {
 // again by a new one. Readers keep the first result of an id.
 void Producer::Reopen() {
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  while (rd_kafka_poll(client_.get(), 10) > 0) {
-  }
+  while (rd_kafka_poll(client_.get(), 10) > 0) {}
   topics_.clear();
   doorbell_.reset();
   client_.reset();

@@ -26,7 +26,8 @@ Result<TailReader> TailReader::Open(const std::string& bootstrap, const std::str
   for (int i = 0; i < metadata->topics[0].partition_cnt; ++i) {
     std::int64_t low = 0;
     std::int64_t high = 0;
-    error = rd_kafka_query_watermark_offsets(client->get(), topic.c_str(), i, &low, &high, static_cast<int>(timeout_ms));
+    error =
+        rd_kafka_query_watermark_offsets(client->get(), topic.c_str(), i, &low, &high, static_cast<int>(timeout_ms));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return Fail(Code::kUnavailable, "topic " + topic + ": " + rd_kafka_err2str(error));
     }

@@ -29,12 +29,13 @@ Loop::Loop() {
 
 Loop::~Loop() {
   uv_walk(&loop_, [](uv_handle_t* handle, void*) { CloseAndFree(handle); }, nullptr);
-  while (uv_run(&loop_, UV_RUN_NOWAIT) != 0) {
-  }
+  while (uv_run(&loop_, UV_RUN_NOWAIT) != 0) {}
   uv_loop_close(&loop_);
 }
 
-void Loop::Run() { uv_run(&loop_, UV_RUN_DEFAULT); }
+void Loop::Run() {
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
 
 void Loop::Stop() {
   {
@@ -88,16 +89,20 @@ Timer::~Timer() {
 }
 
 void Timer::StartOnce(std::int64_t delay_ms) {
-  uv_timer_start(&handle_->raw, [](uv_timer_t* raw) { static_cast<Handle*>(raw->data)->work(); },
-                 static_cast<std::uint64_t>(delay_ms), 0);
+  uv_timer_start(
+      &handle_->raw, [](uv_timer_t* raw) { static_cast<Handle*>(raw->data)->work(); },
+      static_cast<std::uint64_t>(delay_ms), 0);
 }
 
 void Timer::StartEvery(std::int64_t period_ms) {
-  uv_timer_start(&handle_->raw, [](uv_timer_t* raw) { static_cast<Handle*>(raw->data)->work(); },
-                 static_cast<std::uint64_t>(period_ms), static_cast<std::uint64_t>(period_ms));
+  uv_timer_start(
+      &handle_->raw, [](uv_timer_t* raw) { static_cast<Handle*>(raw->data)->work(); },
+      static_cast<std::uint64_t>(period_ms), static_cast<std::uint64_t>(period_ms));
 }
 
-void Timer::Cancel() { uv_timer_stop(&handle_->raw); }
+void Timer::Cancel() {
+  uv_timer_stop(&handle_->raw);
+}
 
 struct ReadableWatch::Handle {
   uv_poll_t raw{};
@@ -108,8 +113,7 @@ ReadableWatch::ReadableWatch(Loop& loop, int descriptor, std::function<void()> w
     : handle_(new Handle{{}, std::move(work)}) {
   handle_->raw.data = handle_;
   uv_poll_init(loop.raw(), &handle_->raw, descriptor);
-  uv_poll_start(&handle_->raw, UV_READABLE,
-                [](uv_poll_t* raw, int, int) { static_cast<Handle*>(raw->data)->work(); });
+  uv_poll_start(&handle_->raw, UV_READABLE, [](uv_poll_t* raw, int, int) { static_cast<Handle*>(raw->data)->work(); });
 }
 
 ReadableWatch::~ReadableWatch() {

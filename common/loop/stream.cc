@@ -106,7 +106,9 @@ struct FrameStream::Impl {
 };
 
 FrameStream::FrameStream(Impl* impl) : impl_(impl) {}
-FrameStream::~FrameStream() { impl_->Close(); }
+FrameStream::~FrameStream() {
+  impl_->Close();
+}
 
 void FrameStream::Start(std::function<void(RawFrame)> on_frame, std::function<void(std::string)> on_close) {
   impl_->on_frame = std::move(on_frame);
@@ -222,8 +224,8 @@ void Dial(Loop& loop, const std::string& text, std::function<void(Result<std::un
   };
   if (address->is_unix) {
     uv_pipe_connect(&attempt->raw, &impl->pipe, address->path.c_str(), finished);
-  } else if (const int status = uv_tcp_connect(&attempt->raw, &impl->tcp,
-                                               reinterpret_cast<const sockaddr*>(&address->tcp), finished);
+  } else if (const int status =
+                 uv_tcp_connect(&attempt->raw, &impl->tcp, reinterpret_cast<const sockaddr*>(&address->tcp), finished);
              status != 0) {
     finished(&attempt->raw, status);
   }

@@ -8,7 +8,9 @@
 
 namespace hearth::redis {
 
-void BlockingClient::Free::operator()(redisContext* context) const noexcept { redisFree(context); }
+void BlockingClient::Free::operator()(redisContext* context) const noexcept {
+  redisFree(context);
+}
 BlockingClient::BlockingClient(BlockingClient&&) noexcept = default;
 BlockingClient& BlockingClient::operator=(BlockingClient&&) noexcept = default;
 BlockingClient::~BlockingClient() = default;

@@ -39,7 +39,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // Pipelined. A failure (kUnavailable) means that the outcome is unknown. An error reply of Redis is a Value of kError.
+  // Pipelined. A failure (kUnavailable) means that the outcome is unknown. An error reply of Redis is a Value of
+  // kError.
   void Command(const std::vector<std::string>& words, Answered answered);
   [[nodiscard]] bool up() const { return up_; }
   [[nodiscard]] std::size_t pending() const { return pending_; }
@@ -60,7 +61,7 @@ class Client {
   bool closing_ = false;
   std::size_t pending_ = 0;
   std::int64_t commands_sent_ = 0;
-  std::int64_t oldest_wait_us_ = 0;     // since when the connection owes an answer; 0: it owes none
+  std::int64_t oldest_wait_us_ = 0;  // since when the connection owes an answer; 0: it owes none
   std::int64_t next_connect_us_ = 0;
 };
 

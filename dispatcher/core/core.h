@@ -24,60 +24,128 @@ enum class RequestClass : std::uint8_t { kRealtime = 0, kStandard = 1, kBatch = 
 
 struct Settings {
   DispatcherId id;
-  std::map<std::string, RequestClass> request_topics;   // which topics it reads, and their class
-  std::string reply_topic = "hearth.reply";             // where a request names none
-  std::vector<std::string> reply_topics_allowed;        // exact names, or a prefix followed by '*'
+  std::map<std::string, RequestClass> request_topics;  // which topics it reads, and their class
+  std::string reply_topic = "hearth.reply";            // where a request names none
+  std::vector<std::string> reply_topics_allowed;       // exact names, or a prefix followed by '*'
   std::string dead_letter_topic = "hearth.dead-letter";
   std::string undeliverable_topic = "hearth.undeliverable";  // where a reply goes whose topic refused it
-  std::int32_t user_concurrency = 64;                   // attempts of one user at once
-  std::int32_t user_queue_limit = 10'000;               // waiting invocations of one user: beyond it, intake pauses
+  std::int32_t user_concurrency = 64;                        // attempts of one user at once
+  std::int32_t user_queue_limit = 10'000;  // waiting invocations of one user: beyond it, intake pauses
   std::int64_t commit_interval_ms = 200;
-  std::int64_t retry_base_ms = 1000;                    // back-off of a failed try: base × 4^(n-1), jittered
-  std::int64_t fence_settle_ms = 1000;                  // wait that long for FenceReports after an assignment
-  std::int64_t drain_ms = 500;                          // on revoke
-  std::int64_t drain_deadline_ms = 30'000;              // on DrainRequested: then the rest is left to the next owner
-  std::int64_t unknown_function_grace_ms = 1000;        // wait that long for the registry before refusing
-  std::uint64_t seed = 0;                               // of the jitter
+  std::int64_t retry_base_ms = 1000;              // back-off of a failed try: base × 4^(n-1), jittered
+  std::int64_t fence_settle_ms = 1000;            // wait that long for FenceReports after an assignment
+  std::int64_t drain_ms = 500;                    // on revoke
+  std::int64_t drain_deadline_ms = 30'000;        // on DrainRequested: then the rest is left to the next owner
+  std::int64_t unknown_function_grace_ms = 1000;  // wait that long for the registry before refusing
+  std::uint64_t seed = 0;                         // of the jitter
 };
 
 // ---- events --------------------------------------------------------------------------------------------------------
-struct FunctionUpdated { std::shared_ptr<const Function> function; };
-struct FunctionRemoved { UserId user; FunctionName name; };
+struct FunctionUpdated {
+  std::shared_ptr<const Function> function;
+};
+struct FunctionRemoved {
+  UserId user;
+  FunctionName name;
+};
 // The group gave us the partition. `committed` is the next offset to read as committed (or where reading starts when
 // nothing was), `metadata` the committed metadata (the ledger map; may be empty).
-struct PartitionAssigned { PartitionId partition; std::int64_t committed = 0; std::string metadata; };
+struct PartitionAssigned {
+  PartitionId partition;
+  std::int64_t committed = 0;
+  std::string metadata;
+};
 // The group takes it back; `lost` means that it is somebody else's already.
-struct PartitionRevoked { PartitionId partition; bool lost = false; };
-struct RecordReceived { std::shared_ptr<const Record> record; };
-struct CommitFinished { PartitionId partition; std::int64_t epoch = 0; bool ok = false; std::string error; };
-struct ProduceFinished { std::uint64_t token = 0; bool ok = false; std::string error; };
-struct ExecutorConnected { link::ExecutorHello hello; };
-struct ExecutorDisconnected { ExecutorId executor; };
-struct ExecutorMessage { ExecutorId executor; link::Message message; };
+struct PartitionRevoked {
+  PartitionId partition;
+  bool lost = false;
+};
+struct RecordReceived {
+  std::shared_ptr<const Record> record;
+};
+struct CommitFinished {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+  bool ok = false;
+  std::string error;
+};
+struct ProduceFinished {
+  std::uint64_t token = 0;
+  bool ok = false;
+  std::string error;
+};
+struct ExecutorConnected {
+  link::ExecutorHello hello;
+};
+struct ExecutorDisconnected {
+  ExecutorId executor;
+};
+struct ExecutorMessage {
+  ExecutorId executor;
+  link::Message message;
+};
 // What Redis knows of a user, in answer to LoadUser; a hint that executors' own reports overrule.
-struct UserLoaded { UserId user; std::vector<std::pair<ExecutorId, link::Slot>> slots; };
-struct DrainRequested {};   // SIGTERM: take nothing new, finish, commit
-struct Tick {};             // at least every 10 ms while anything waits
+struct UserLoaded {
+  UserId user;
+  std::vector<std::pair<ExecutorId, link::Slot>> slots;
+};
+struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
+struct Tick {};            // at least every 10 ms while anything waits
 
 using Event = std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, RecordReceived,
                            CommitFinished, ProduceFinished, ExecutorConnected, ExecutorDisconnected, ExecutorMessage,
                            UserLoaded, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
-struct SendToExecutor { ExecutorId executor; link::Message message; };
+struct SendToExecutor {
+  ExecutorId executor;
+  link::Message message;
+};
 // Answered by ProduceFinished with the same token, exactly once.
-struct Produce { std::uint64_t token = 0; OutRecord record; };
+struct Produce {
+  std::uint64_t token = 0;
+  OutRecord record;
+};
 // `offset` is the next to read; answered by CommitFinished. `sync`: the shell waits for it before going on.
-struct Commit { PartitionId partition; std::int64_t epoch = 0; std::int64_t offset = 0; std::string metadata; bool sync = false; };
-struct PauseIntake { PartitionId partition; };
-struct ResumeIntake { PartitionId partition; };
-struct LoadUser { UserId user; };
+struct Commit {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+  std::int64_t offset = 0;
+  std::string metadata;
+  bool sync = false;
+};
+struct PauseIntake {
+  PartitionId partition;
+};
+struct ResumeIntake {
+  PartitionId partition;
+};
+struct LoadUser {
+  UserId user;
+};
 // One line of the directory to write behind, in order. `fence` is the writer's epoch.
-struct DirectoryWrite { ExecutorId executor; link::Slot slot; std::int64_t fence = 0; };
-struct DirectoryDropExecutor { ExecutorId executor; };
+struct DirectoryWrite {
+  ExecutorId executor;
+  link::Slot slot;
+  std::int64_t fence = 0;
+};
+struct DirectoryDropExecutor {
+  ExecutorId executor;
+};
 // How one invocation was decided; for logs, metrics and the history. Plain data, no payload.
 struct Trace {
-  enum class Kind : std::uint8_t { kReceived, kRefused, kPlaced, kRetried, kDeadLettered, kCompleted, kNacked, kAdopted, kFenced, kLostPlacement };
+  enum class Kind : std::uint8_t {
+    kReceived,
+    kRefused,
+    kPlaced,
+    kRetried,
+    kDeadLettered,
+    kCompleted,
+    kNacked,
+    kAdopted,
+    kFenced,
+    kLostPlacement
+  };
   Kind kind = Kind::kReceived;
   PartitionId partition;
   std::int64_t offset = 0;
@@ -89,17 +157,17 @@ struct Trace {
   std::int32_t attempt = 0;
   Status status = Status::kOk;
   StartPath path = StartPath::kNone;
-  std::string constraint;     // the named constraint or reason that decided
+  std::string constraint;  // the named constraint or reason that decided
   Times times;
 };
-struct DrainFinished {};      // after DrainRequested: nothing is in flight any more
+struct DrainFinished {};  // after DrainRequested: nothing is in flight any more
 
 using Effect = std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, LoadUser, DirectoryWrite,
                             DirectoryDropExecutor, Trace, DrainFinished>;
 
 // Numbers for /metrics, read by the shell after steps.
 struct Gauges {
-  std::int64_t received = 0, complete = 0, in_flight = 0;   // I6: received == in_flight + complete, always
+  std::int64_t received = 0, complete = 0, in_flight = 0;  // I6: received == in_flight + complete, always
   std::int64_t queued = 0, queued_limit = 0, placed = 0, users = 0, executors_up = 0;
   std::int64_t window_max = 0, window_limit = 0, incomplete_ranges_max = 0;
   std::int64_t partitions = 0, oldest_incomplete_age_ms = 0;

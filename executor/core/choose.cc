@@ -38,7 +38,10 @@ std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<O
       const std::tuple cost{!container.retired, container.idle_since_us, instance.number};
       if (!best || cost < best_cost) {
         best_cost = cost;
-        best = Choice{Rung::kEvictContainers, instance.number, removed, {},
+        best = Choice{Rung::kEvictContainers,
+                      instance.number,
+                      removed,
+                      {},
                       container.retired ? "own_retired_container" : "own_longest_idle_container"};
       }
       break;
@@ -67,7 +70,8 @@ std::optional<Choice> EvictInstances(const House& house) {
 Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnInstance>& own, const House& house) {
   if (idle_container) return {Rung::kContainer, 0, {}, {}, "idle_container"};
   if (const OwnInstance* at = Tightest(need_mib, own, true)) return {Rung::kCached, at->number, {}, {}, "code_cached"};
-  if (const OwnInstance* at = Tightest(need_mib, own, false)) return {Rung::kInstance, at->number, {}, {}, "own_instance"};
+  if (const OwnInstance* at = Tightest(need_mib, own, false))
+    return {Rung::kInstance, at->number, {}, {}, "own_instance"};
   for (const OwnInstance& instance : own) {
     if (instance.freeing_mib > 0 && instance.free_mib + instance.freeing_mib >= need_mib) {
       return {Rung::kAwaitRoom, instance.number, {}, {}, "own_memory_coming_free"};

@@ -28,14 +28,14 @@ struct IdleContainer {
   std::uint32_t number = 0;
   std::int32_t memory_mib = 0;
   std::int64_t idle_since_us = 0;
-  bool retired = false;            // of a function version that is not the latest known
+  bool retired = false;  // of a function version that is not the latest known
 };
 
 // An instance of the same user, assigned and healthy, of the profile, with the runtime.
 struct OwnInstance {
   std::uint64_t number = 0;
   std::int32_t free_mib = 0;
-  std::int32_t freeing_mib = 0;    // comes free without further decision
+  std::int32_t freeing_mib = 0;  // comes free without further decision
   bool holds_code = false;
   std::vector<IdleContainer> idle;
 };
@@ -45,25 +45,25 @@ struct Spare {
   std::uint64_t number = 0;
   std::int32_t memory_mib = 0;
   std::int64_t idle_since_us = 0;
-  bool unassigned = false;         // of another profile's pool: the cheapest to remake
+  bool unassigned = false;  // of another profile's pool: the cheapest to remake
 };
 
 struct House {
-  std::optional<std::uint64_t> pool;   // the ready instance of the profile that was taken into the pool first
-  std::int32_t awaited_mib = 0;        // room left in starting machines that are meant for this user already
-  std::int32_t starting = 0;           // starting machines of the profile that are meant for nobody yet
-  bool may_start = false;              // the bound of concurrent starts and the back-off allow it
-  std::int32_t machine_mib = 0;        // what a machine of the profile takes
-  std::int32_t free_mib = 0;           // of the host
+  std::optional<std::uint64_t> pool;  // the ready instance of the profile that was taken into the pool first
+  std::int32_t awaited_mib = 0;       // room left in starting machines that are meant for this user already
+  std::int32_t starting = 0;          // starting machines of the profile that are meant for nobody yet
+  bool may_start = false;             // the bound of concurrent starts and the back-off allow it
+  std::int32_t machine_mib = 0;       // what a machine of the profile takes
+  std::int32_t free_mib = 0;          // of the host
   std::int32_t freeing_mib = 0;
   std::vector<Spare> spares;
 };
 
 struct Choice {
   Rung rung = Rung::kWait;
-  std::uint64_t instance = 0;              // kCached, kInstance, kAwaitRoom, kPool, kEvictContainers
-  std::vector<std::uint32_t> containers;   // kEvictContainers: to be removed, longest idle first, retired before others
-  std::vector<std::uint64_t> instances;    // kEvictInstances
+  std::uint64_t instance = 0;             // kCached, kInstance, kAwaitRoom, kPool, kEvictContainers
+  std::vector<std::uint32_t> containers;  // kEvictContainers: to be removed, longest idle first, retired before others
+  std::vector<std::uint64_t> instances;   // kEvictInstances
   std::string_view because;
 };
 

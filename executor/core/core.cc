@@ -5,8 +5,12 @@
 
 namespace hearth::executor {
 
-AttemptKey KeyOf(const link::AttemptRef& ref) { return {ref.partition, ref.offset, ref.attempt}; }
-FunctionVersion VersionOf(const Function& function) { return {function.user, function.name, function.version}; }
+AttemptKey KeyOf(const link::AttemptRef& ref) {
+  return {ref.partition, ref.offset, ref.attempt};
+}
+FunctionVersion VersionOf(const Function& function) {
+  return {function.user, function.name, function.version};
+}
 
 Core::State::State(Settings given) : settings(std::move(given)), random(settings.seed | 1U) {
   for (const auto& profile : settings.profiles) {
@@ -62,6 +66,8 @@ Gauges Core::ReadGauges() const {
   return gauges;
 }
 
-link::ExecutorHello Core::MakeHello() const { return state_->Hello(); }
+link::ExecutorHello Core::MakeHello() const {
+  return state_->Hello();
+}
 
 }  // namespace hearth::executor

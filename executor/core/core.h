@@ -23,26 +23,26 @@ namespace hearth::executor {
 
 struct Profile {
   std::string name = "default";
-  std::int32_t memory_mib = 512;         // of an instance
-  std::int32_t reserve_mib = 128;        // of that, kept for kernel, agent and runtimes
+  std::int32_t memory_mib = 512;   // of an instance
+  std::int32_t reserve_mib = 128;  // of that, kept for kernel, agent and runtimes
   std::int32_t vcpus = 1;
-  std::int32_t pool_min = 1;             // unassigned warm instances to hold
+  std::int32_t pool_min = 1;  // unassigned warm instances to hold
   std::int32_t pool_max = 4;
 };
 
 struct Settings {
   ExecutorId id;
   std::string incarnation;
-  std::string acceleration;              // "kvm", "tcg" or "simulated"
+  std::string acceleration;  // "kvm", "tcg" or "simulated"
   std::vector<Profile> profiles;
-  std::int32_t memory_mib = 8192;        // for all instances together
-  std::int32_t credit = 64;              // attempts held at once
-  std::int32_t concurrent_starts = 2;    // machines starting at once, refill included
+  std::int32_t memory_mib = 8192;      // for all instances together
+  std::int32_t credit = 64;            // attempts held at once
+  std::int32_t concurrent_starts = 2;  // machines starting at once, refill included
   std::int64_t container_idle_ms = 5 * 60'000;
   std::int64_t instance_idle_ms = 15 * 60'000;
-  std::int64_t start_timeout_ms = 30'000;    // StartMachine → agent's Hello
-  std::int64_t ping_interval_ms = 2'000;     // three misses condemn
-  std::int64_t kill_grace_ms = 2'000;        // past an attempt's time-out without Ended: the instance is condemned
+  std::int64_t start_timeout_ms = 30'000;  // StartMachine → agent's Hello
+  std::int64_t ping_interval_ms = 2'000;   // three misses condemn
+  std::int64_t kill_grace_ms = 2'000;      // past an attempt's time-out without Ended: the instance is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
   std::string undeliverable_topic = "hearth.undeliverable";
   std::string usage_topic = "hearth.usage";
@@ -53,42 +53,110 @@ struct Settings {
 using LinkId = std::uint64_t;
 
 // ---- events --------------------------------------------------------------------------------------------------------
-struct DispatcherConnected { LinkId link = 0; DispatcherId dispatcher; };   // its hello was read
-struct DispatcherDisconnected { LinkId link = 0; };
-struct DispatcherMessage { LinkId link = 0; link::Message message; };
+struct DispatcherConnected {
+  LinkId link = 0;
+  DispatcherId dispatcher;
+};  // its hello was read
+struct DispatcherDisconnected {
+  LinkId link = 0;
+};
+struct DispatcherMessage {
+  LinkId link = 0;
+  link::Message message;
+};
 // The agent said Hello on the instance's link; `path` is how the machine was made (kRestore or kBoot).
-struct MachineReady { InstanceId instance; StartPath path = StartPath::kBoot; guest::Hello hello; };
-struct MachineFailed { InstanceId instance; std::string reason; };   // could not be started
-struct MachineLost { InstanceId instance; std::string reason; };     // its link or process ended, or it lied
-struct MachineDestroyed { InstanceId instance; };                    // answer to DestroyMachine
-struct GuestMessage { InstanceId instance; guest::Frame frame; };
+struct MachineReady {
+  InstanceId instance;
+  StartPath path = StartPath::kBoot;
+  guest::Hello hello;
+};
+struct MachineFailed {
+  InstanceId instance;
+  std::string reason;
+};  // could not be started
+struct MachineLost {
+  InstanceId instance;
+  std::string reason;
+};  // its link or process ended, or it lied
+struct MachineDestroyed {
+  InstanceId instance;
+};  // answer to DestroyMachine
+struct GuestMessage {
+  InstanceId instance;
+  guest::Frame frame;
+};
 // Answer to LoadCode; empty error: `bytes` holds the archive, hash already verified.
-struct CodeLoaded { CodeHash hash; std::shared_ptr<const std::string> bytes; std::string error; };
-struct PublishFinished { std::uint64_t token = 0; bool ok = false; std::string error; };
-struct FunctionUpdated { std::shared_ptr<const Function> function; };
-struct FunctionRemoved { UserId user; FunctionName name; };
+struct CodeLoaded {
+  CodeHash hash;
+  std::shared_ptr<const std::string> bytes;
+  std::string error;
+};
+struct PublishFinished {
+  std::uint64_t token = 0;
+  bool ok = false;
+  std::string error;
+};
+struct FunctionUpdated {
+  std::shared_ptr<const Function> function;
+};
+struct FunctionRemoved {
+  UserId user;
+  FunctionName name;
+};
 struct DrainRequested {};
-struct Tick {};            // at least every 50 ms
+struct Tick {};  // at least every 50 ms
 
 using Event = std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
                            MachineLost, MachineDestroyed, GuestMessage, CodeLoaded, PublishFinished, FunctionUpdated,
                            FunctionRemoved, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
-struct SendToDispatcher { LinkId link = 0; link::Message message; };
+struct SendToDispatcher {
+  LinkId link = 0;
+  link::Message message;
+};
 // Start a machine of the profile for the pool; answered by MachineReady or MachineFailed.
-struct StartMachine { InstanceId instance; std::string profile; };
+struct StartMachine {
+  InstanceId instance;
+  std::string profile;
+};
 // Answered by MachineDestroyed. Legal in every state, also while starting.
-struct DestroyMachine { InstanceId instance; std::string reason; };
+struct DestroyMachine {
+  InstanceId instance;
+  std::string reason;
+};
 // The instance has an owner now: the shell records it in the domain's metadata, off the way of the request.
-struct MarkOwner { InstanceId instance; UserId user; };
-struct SendToGuest { InstanceId instance; guest::Frame frame; };
-struct LoadCode { CodeHash hash; UserId user; };
+struct MarkOwner {
+  InstanceId instance;
+  UserId user;
+};
+struct SendToGuest {
+  InstanceId instance;
+  guest::Frame frame;
+};
+struct LoadCode {
+  CodeHash hash;
+  UserId user;
+};
 // Answered by PublishFinished with the same token, exactly once.
-struct Publish { std::uint64_t token = 0; OutRecord record; };
-struct PublishUsage { Usage usage; };      // best effort, no answer
+struct Publish {
+  std::uint64_t token = 0;
+  OutRecord record;
+};
+struct PublishUsage {
+  Usage usage;
+};  // best effort, no answer
 struct Trace {
-  enum class Kind : std::uint8_t { kAccepted, kNacked, kStarted, kEnded, kPublished, kOrphaned, kInstanceMoved, kContainerMoved };
+  enum class Kind : std::uint8_t {
+    kAccepted,
+    kNacked,
+    kStarted,
+    kEnded,
+    kPublished,
+    kOrphaned,
+    kInstanceMoved,
+    kContainerMoved
+  };
   Kind kind = Kind::kAccepted;
   link::AttemptRef ref;
   InvocationId id;
@@ -96,7 +164,7 @@ struct Trace {
   FunctionName function;
   InstanceId instance;
   ContainerId container;
-  std::string from, to;         // states, where something moved
+  std::string from, to;  // states, where something moved
   Status status = Status::kOk;
   StartPath path = StartPath::kNone;
   Times times;
@@ -110,7 +178,7 @@ using Effect = std::variant<SendToDispatcher, StartMachine, DestroyMachine, Mark
 struct Gauges {
   std::int64_t held = 0, credit = 0, waiting = 0, running = 0, publishing = 0;
   std::int64_t instances = 0, assigned = 0, starting = 0, containers = 0, idle_containers = 0;
-  std::map<std::string, std::int64_t> pool_ready;    // by profile
+  std::map<std::string, std::int64_t> pool_ready;  // by profile
   std::map<std::string, std::int64_t> pool_target;
   std::int64_t done_ring = 0;
 };
@@ -125,7 +193,7 @@ class Core {
 
   void Step(const Event& event, Time now, std::vector<Effect>& effects);
   [[nodiscard]] Gauges ReadGauges() const;
-  [[nodiscard]] link::ExecutorHello MakeHello() const;   // what a dispatcher that connects now is told
+  [[nodiscard]] link::ExecutorHello MakeHello() const;  // what a dispatcher that connects now is told
 
  private:
   struct State;

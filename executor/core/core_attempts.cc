@@ -19,7 +19,8 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
   const auto found = instance.containers.find(number);
   if (found == instance.containers.end() || found->second.state == ContainerState::kGone) return;  // crossed a Remove
   Container& container = found->second;
-  if (container.state != ContainerState::kBusy || !container.attempt) return Condemn(instance, "ended what did not run");
+  if (container.state != ContainerState::kBusy || !container.attempt)
+    return Condemn(instance, "ended what did not run");
   const AttemptKey key = *container.attempt;
   Attempt& attempt = attempts.at(key);
   const bool known_status = ended.status == Status::kOk || ended.status == Status::kError ||
@@ -54,8 +55,19 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
   Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
                           ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
                           exec.function.memory_mib, ended.memory_peak_bytes, ended.cpu_us, settings.id, instance.id}});
-  Emit(Trace{Trace::Kind::kEnded, exec.ref, exec.id, exec.function.user, exec.function.name, instance.id,
-             result.container, {}, {}, ended.status, attempt.path, times, ended.error_type});
+  Emit(Trace{Trace::Kind::kEnded,
+             exec.ref,
+             exec.id,
+             exec.function.user,
+             exec.function.name,
+             instance.id,
+             result.container,
+             {},
+             {},
+             ended.status,
+             attempt.path,
+             times,
+             ended.error_type});
 
   container.attempt.reset();
   attempt.instance = 0;
@@ -116,9 +128,19 @@ void Core::State::On(const PublishFinished& event) {
   const AttemptKey key = node.mapped();
   Attempt& attempt = attempts.at(key);
   if (event.ok) {
-    attempt.done.ref.epoch = attempt.exec.ref.epoch;   // may have been adopted meanwhile
-    Emit(Trace{Trace::Kind::kPublished, attempt.exec.ref, attempt.exec.id, attempt.exec.function.user,
-               attempt.exec.function.name, {}, {}, {}, {}, attempt.done.status, attempt.path, attempt.exec.times,
+    attempt.done.ref.epoch = attempt.exec.ref.epoch;  // may have been adopted meanwhile
+    Emit(Trace{Trace::Kind::kPublished,
+               attempt.exec.ref,
+               attempt.exec.id,
+               attempt.exec.function.user,
+               attempt.exec.function.name,
+               {},
+               {},
+               {},
+               {},
+               attempt.done.status,
+               attempt.path,
+               attempt.exec.times,
                attempt.to_undeliverable ? "undeliverable" : ""});
     return Finish(key, attempt.done);
   }
@@ -136,7 +158,8 @@ void Core::State::On(const PublishFinished& event) {
 
 void Core::State::PublishAgain() {
   for (auto& [key, attempt] : attempts) {
-    if (attempt.phase != Phase::kPublishing || attempt.publish_again_us == 0 || attempt.publish_again_us > now.mono_us) {
+    if (attempt.phase != Phase::kPublishing || attempt.publish_again_us == 0 ||
+        attempt.publish_again_us > now.mono_us) {
       continue;
     }
     attempt.publish_again_us = 0;
@@ -187,7 +210,7 @@ void Core::State::ExpireWaiting() {
 void Core::State::DropOrphans() {
   std::vector<AttemptKey> orphans;
   for (const auto& [key, attempt] : attempts) {
-    if (attempt.phase == Phase::kPublishing) continue;   // handed to Kafka already
+    if (attempt.phase == Phase::kPublishing) continue;  // handed to Kafka already
     const auto renewed = renewed_us.find(fencing.Of(std::get<0>(key)).dispatcher);
     const std::int64_t at_us = renewed == renewed_us.end() ? 0 : renewed->second;
     if (now.mono_us - at_us > settings.orphan_grace_ms * kMicrosPerMilli) orphans.push_back(key);
@@ -195,8 +218,19 @@ void Core::State::DropOrphans() {
   for (const auto& key : orphans) {
     Attempt& attempt = attempts.at(key);
     const link::Exec& exec = attempt.exec;
-    Emit(Trace{Trace::Kind::kOrphaned, exec.ref, exec.id, exec.function.user, exec.function.name, {}, {}, {}, {},
-               Status::kCancelled, attempt.path, exec.times, "no dispatcher renewed the lease"});
+    Emit(Trace{Trace::Kind::kOrphaned,
+               exec.ref,
+               exec.id,
+               exec.function.user,
+               exec.function.name,
+               {},
+               {},
+               {},
+               {},
+               Status::kCancelled,
+               attempt.path,
+               exec.times,
+               "no dispatcher renewed the lease"});
     if (attempt.phase == Phase::kWaiting) waiting.erase(attempt.order);
     if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
       Instance& instance = instances.at(attempt.instance);

@@ -13,7 +13,9 @@ void Core::State::On(const DispatcherConnected& event) {
   next_heartbeat_us = now.mono_us;
 }
 
-void Core::State::On(const DispatcherDisconnected& event) { links.erase(event.link); }
+void Core::State::On(const DispatcherDisconnected& event) {
+  links.erase(event.link);
+}
 
 void Core::State::On(const DispatcherMessage& event) {
   const auto found = links.find(event.link);
@@ -36,8 +38,9 @@ void Core::State::On(const DispatcherMessage& event) {
 void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   const auto nack = [&](link::NackReason reason, const char* why) {
     Emit(SendToDispatcher{link, link::Nack{exec.ref, reason}});
-    Trace trace{Trace::Kind::kNacked, exec.ref, exec.id, exec.function.user, exec.function.name, {}, {}, {}, {},
-                Status::kOk, StartPath::kNone, exec.times, why};
+    Trace trace{
+        Trace::Kind::kNacked, exec.ref,   exec.id, exec.function.user, exec.function.name, {}, {}, {}, {}, Status::kOk,
+        StartPath::kNone,     exec.times, why};
     Emit(std::move(trace));
   };
   const auto& dispatcher = links.at(link).dispatcher;
@@ -63,8 +66,19 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   attempt.exec = exec;
   attempt.order = next_order++;
   waiting.emplace(attempt.order, key);
-  Emit(Trace{Trace::Kind::kAccepted, exec.ref, exec.id, exec.function.user, exec.function.name, {}, {}, {}, {},
-             Status::kOk, StartPath::kNone, exec.times, {}});
+  Emit(Trace{Trace::Kind::kAccepted,
+             exec.ref,
+             exec.id,
+             exec.function.user,
+             exec.function.name,
+             {},
+             {},
+             {},
+             {},
+             Status::kOk,
+             StartPath::kNone,
+             exec.times,
+             {}});
   attempts.emplace(key, std::move(attempt));
   dirty = true;
 }

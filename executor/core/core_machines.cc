@@ -23,7 +23,7 @@ std::int32_t Core::State::Starting() const {
 }
 
 void Core::State::Move(Instance& instance, InstanceState to, const std::string& reason) {
-  if (!CanMove(instance.state, to)) std::abort();   // a fault of ours; see states.cc
+  if (!CanMove(instance.state, to)) std::abort();  // a fault of ours; see states.cc
   Trace trace;
   trace.kind = Trace::Kind::kInstanceMoved;
   trace.user = instance.user;
@@ -63,14 +63,16 @@ void Core::State::FreeContainer(Instance& instance, std::uint32_t number) {
   instance.free_mib += found->second.memory_mib;
   instance.containers.erase(found);
   if (instance.containers.empty()) instance.since_us = now.mono_us;
-  if (instance.state == InstanceState::kAssigned) changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
+  if (instance.state == InstanceState::kAssigned)
+    changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
   dirty = true;
 }
 
 void Core::State::Start(std::size_t profile, const UserId& meant_for) {
   Instance instance;
   instance.number = next_instance++;
-  instance.id = InstanceId(settings.id.value + "-" + settings.incarnation.substr(0, 8) + "-" + std::to_string(instance.number));
+  instance.id =
+      InstanceId(settings.id.value + "-" + settings.incarnation.substr(0, 8) + "-" + std::to_string(instance.number));
   instance.profile = profile;
   instance.meant_for = meant_for;
   instance.since_us = now.mono_us;
@@ -85,7 +87,8 @@ void Core::State::Refill() {
   std::vector<PoolView> pools;
   for (std::size_t i = 0; i < profiles.size(); ++i) {
     auto& profile = profiles[i];
-    PoolView view{profile.demand.Target(now.mono_us), 0, 0, profile.profile.memory_mib, now.mono_us >= profile.may_start_us};
+    PoolView view{profile.demand.Target(now.mono_us), 0, 0, profile.profile.memory_mib,
+                  now.mono_us >= profile.may_start_us};
     for (const auto& [number, instance] : instances) {
       if (instance.profile != i || !instance.meant_for.empty()) continue;
       if (instance.state == InstanceState::kWarm) ++view.ready;
@@ -115,9 +118,10 @@ void Core::State::On(const MachineReady& event) {
   }
   Move(*instance, InstanceState::kWarm, "hello");
   instance->since_us = now.mono_us;
-  random = random * 6364136223846793005ULL + 1442695040888963407ULL;   // jitter, so that they do not all retire at once
+  random = random * 6364136223846793005ULL + 1442695040888963407ULL;  // jitter, so that they do not all retire at once
   const auto age_us = kPoolAgeMs * kMicrosPerMilli;
-  instance->retire_us = now.mono_us + age_us * 9 / 10 + static_cast<std::int64_t>((random >> 33U) % static_cast<std::uint64_t>(age_us / 5));
+  instance->retire_us = now.mono_us + age_us * 9 / 10 +
+                        static_cast<std::int64_t>((random >> 33U) % static_cast<std::uint64_t>(age_us / 5));
   instance->next_ping_us = now.mono_us + settings.ping_interval_ms * kMicrosPerMilli;
   dirty = true;
 }
@@ -207,7 +211,7 @@ void Core::State::OnGuest(Instance& instance, std::uint32_t stream, const guest:
   if (instance.state != InstanceState::kAssigned) return Condemn(instance, "the agent spoke before it was configured");
   if (std::holds_alternative<guest::Configured>(message)) return;
   if (const auto* stored = std::get_if<guest::CodeStored>(&message)) {
-    if (!stored->error.empty()) instance.codes.erase(stored->hash);   // Created tells those who wait for it
+    if (!stored->error.empty()) instance.codes.erase(stored->hash);  // Created tells those who wait for it
     return;
   }
   const auto found = instance.containers.find(stream);
@@ -215,8 +219,9 @@ void Core::State::OnGuest(Instance& instance, std::uint32_t stream, const guest:
   if (const auto* created = std::get_if<guest::Created>(&message)) {
     if (found == instance.containers.end()) return Condemn(instance, "created what nobody asked for");
     Container& container = found->second;
-    if (container.state == ContainerState::kGone) return;   // crossed a Remove
-    if (container.state != ContainerState::kCreating || !container.create_sent) return Condemn(instance, "created twice");
+    if (container.state == ContainerState::kGone) return;  // crossed a Remove
+    if (container.state != ContainerState::kCreating || !container.create_sent)
+      return Condemn(instance, "created twice");
     const auto promised = std::exchange(container.attempt, std::nullopt);
     if (!created->error.empty()) {
       Move(instance, container, ContainerState::kGone, created->error);
@@ -252,20 +257,26 @@ void Core::State::On(const FunctionUpdated& event) {
     if (instance.state != InstanceState::kAssigned || instance.user != event.function->user) continue;
     std::vector<std::uint32_t> retired;
     for (const auto& [container_number, container] : instance.containers) {
-      if (container.state == ContainerState::kIdle && IsRetired(container.function)) retired.push_back(container_number);
+      if (container.state == ContainerState::kIdle && IsRetired(container.function))
+        retired.push_back(container_number);
     }
     for (const auto each : retired) RemoveContainer(instance, instance.containers.at(each), "retired");
   }
 }
 
-void Core::State::On(const FunctionRemoved& event) { latest[{event.user, event.name}] = INT64_MAX; }
+void Core::State::On(const FunctionRemoved& event) {
+  latest[{event.user, event.name}] = INT64_MAX;
+}
 
-void Core::State::On(const DrainRequested&) { draining = true; }
+void Core::State::On(const DrainRequested&) {
+  draining = true;
+}
 
 void Core::State::ReapIdle() {
   std::vector<std::uint64_t> finished;
   for (auto& [number, instance] : instances) {
-    if (instance.state == InstanceState::kCreating && now.mono_us - instance.since_us > settings.start_timeout_ms * kMicrosPerMilli) {
+    if (instance.state == InstanceState::kCreating &&
+        now.mono_us - instance.since_us > settings.start_timeout_ms * kMicrosPerMilli) {
       finished.push_back(number);
     }
     if (instance.state == InstanceState::kWarm && now.mono_us >= instance.retire_us) finished.push_back(number);
@@ -281,7 +292,8 @@ void Core::State::ReapIdle() {
         break;
       }
       if (container.state != ContainerState::kIdle) continue;
-      if (now.mono_us - container.idle_since_us > settings.container_idle_ms * kMicrosPerMilli) idle_ones.push_back(container_number);
+      if (now.mono_us - container.idle_since_us > settings.container_idle_ms * kMicrosPerMilli)
+        idle_ones.push_back(container_number);
     }
     for (const auto each : idle_ones) RemoveContainer(instance, instance.containers.at(each), "idle");
   }
@@ -329,7 +341,7 @@ void Core::State::On(const Tick&) {
   PingAll();
   ReapIdle();
   ReportSlots();
-  dirty = true;   // back-offs and targets move with time
+  dirty = true;  // back-offs and targets move with time
 }
 
 }  // namespace hearth::executor

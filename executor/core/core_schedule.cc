@@ -13,7 +13,7 @@ bool Core::State::IsRetired(const FunctionVersion& function) const {
 std::pair<Instance*, Container*> Core::State::FindIdle(const FunctionVersion& function) {
   const auto found = idle.find(function);
   if (found == idle.end() || found->second.empty()) return {nullptr, nullptr};
-  const auto [instance, container] = found->second.back();   // last used: its caches are warm, the others may expire
+  const auto [instance, container] = found->second.back();  // last used: its caches are warm, the others may expire
   Instance& at = instances.at(instance);
   return {&at, &at.containers.at(container)};
 }
@@ -23,11 +23,13 @@ std::vector<OwnInstance> Core::State::OwnInstances(const Attempt& attempt) const
   std::vector<OwnInstance> own;
   for (const auto& [number, instance] : instances) {
     if (instance.state != InstanceState::kAssigned || instance.user != function.user) continue;
-    if (profiles[instance.profile].profile.name != function.profile || !instance.runtimes.contains(function.runtime)) continue;
+    if (profiles[instance.profile].profile.name != function.profile || !instance.runtimes.contains(function.runtime))
+      continue;
     OwnInstance view{number, instance.free_mib, instance.freeing_mib, instance.codes.contains(function.code), {}};
     for (const auto& [container_number, container] : instance.containers) {
       if (container.state != ContainerState::kIdle) continue;
-      view.idle.push_back({container_number, container.memory_mib, container.idle_since_us, IsRetired(container.function)});
+      view.idle.push_back(
+          {container_number, container.memory_mib, container.idle_since_us, IsRetired(container.function)});
     }
     own.push_back(std::move(view));
   }
@@ -55,7 +57,8 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::int32_t awaited_mi
   house.free_mib = FreeMib();
   for (const auto& [number, instance] : instances) {
     const auto memory = profiles[instance.profile].profile.memory_mib;
-    if (instance.state == InstanceState::kDraining || instance.state == InstanceState::kSuspect) house.freeing_mib += memory;
+    if (instance.state == InstanceState::kDraining || instance.state == InstanceState::kSuspect)
+      house.freeing_mib += memory;
     const bool other_pool = instance.state == InstanceState::kWarm && instance.meant_for.empty() &&
                             profiles[instance.profile].profile.name != function.profile;
     bool quiet = instance.state == InstanceState::kAssigned;
@@ -97,14 +100,13 @@ bool Core::State::Place(const AttemptKey& key, Attempt& attempt, std::map<UserId
   }
   auto& own_awaited = awaited[function.user];
   const auto choice = Choose(function.memory_mib, false, OwnInstances(attempt), DescribeHouse(attempt, own_awaited));
-  const auto profile = static_cast<std::size_t>(
-      std::find_if(profiles.begin(), profiles.end(), [&](const auto& p) { return p.profile.name == function.profile; }) -
-      profiles.begin());
+  const auto profile =
+      static_cast<std::size_t>(std::find_if(profiles.begin(), profiles.end(),
+                                            [&](const auto& p) { return p.profile.name == function.profile; }) -
+                               profiles.begin());
   const std::int32_t room = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
   switch (choice.rung) {
-    case Rung::kCached:
-      CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kCached);
-      return true;
+    case Rung::kCached: CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kCached); return true;
     case Rung::kInstance:
       CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kInstance);
       return true;
@@ -122,7 +124,8 @@ bool Core::State::Place(const AttemptKey& key, Attempt& attempt, std::map<UserId
         return false;
       }
       for (auto& [number, instance] : instances) {
-        if (instance.state != InstanceState::kCreating || !instance.meant_for.empty() || instance.profile != profile) continue;
+        if (instance.state != InstanceState::kCreating || !instance.meant_for.empty() || instance.profile != profile)
+          continue;
         instance.meant_for = function.user;
         own_awaited += room - function.memory_mib;
         break;
@@ -194,9 +197,10 @@ void Core::State::SendCode(Instance& instance, const CodeHash& hash) {
 void Core::State::SendCreate(Instance& instance, Container& container) {
   const Function& function = attempts.at(*container.attempt).exec.function;
   container.create_sent = true;
-  Emit(SendToGuest{instance.id, {container.number, guest::Create{function.code, FunctionKey(function.user, function.name),
-                                                                 function.version, function.runtime, function.handler,
-                                                                 function.memory_mib, function.environment}}});
+  Emit(SendToGuest{instance.id,
+                   {container.number,
+                    guest::Create{function.code, FunctionKey(function.user, function.name), function.version,
+                                  function.runtime, function.handler, function.memory_mib, function.environment}}});
 }
 
 void Core::State::On(const CodeLoaded& event) {
@@ -229,7 +233,7 @@ void Core::State::On(const CodeLoaded& event) {
     RemoveContainer(instance, container, "no code");
     FailAttempt(key, "code_unavailable: " + event.error);
   }
-  std::size_t total = 0;   // keep what was used last
+  std::size_t total = 0;  // keep what was used last
   for (const auto& [hash, code] : codes) total += code.bytes == nullptr ? 0 : code.bytes->size();
   while (total > kMaxCodeCacheBytes) {
     auto oldest = codes.end();
@@ -252,11 +256,22 @@ void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instanc
   attempt.exec.times.leased_us = now.wall_us;
   const link::Exec& exec = attempt.exec;
   container.condemn_us = now.mono_us + (exec.timeout_ms + settings.kill_grace_ms) * kMicrosPerMilli;
-  Emit(SendToGuest{instance.id, {container.number, guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
-                                                              exec.traceparent, exec.payload}}});
-  Emit(Trace{Trace::Kind::kStarted, exec.ref, exec.id, exec.function.user, exec.function.name, instance.id,
-             ContainerId(instance.id.value + "/" + std::to_string(container.number)), {}, {}, Status::kOk, attempt.path,
-             exec.times, {}});
+  Emit(SendToGuest{instance.id,
+                   {container.number, guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
+                                                 exec.traceparent, exec.payload}}});
+  Emit(Trace{Trace::Kind::kStarted,
+             exec.ref,
+             exec.id,
+             exec.function.user,
+             exec.function.name,
+             instance.id,
+             ContainerId(instance.id.value + "/" + std::to_string(container.number)),
+             {},
+             {},
+             Status::kOk,
+             attempt.path,
+             exec.times,
+             {}});
 }
 
 // A container that comes free serves first who waits for its function, then who was promised one that is still made.
@@ -275,19 +290,19 @@ void Core::State::TurnIdle(Instance& instance, Container& container) {
     if (attempt.phase != Phase::kPromised || VersionOf(attempt.exec.function) != container.function) continue;
     Instance& other = instances.at(attempt.instance);
     Container& promised = other.containers.at(attempt.container);
-    if (!promised.create_sent) continue;   // its making still needs to know for whom
+    if (!promised.create_sent) continue;  // its making still needs to know for whom
     promised.attempt.reset();
     attempt.path = StartPath::kContainer;
     return Run(key, attempt, instance, container);
   }
-  dirty = true;   // its room may serve another function
+  dirty = true;  // its room may serve another function
 }
 
 void Core::State::RemoveContainer(Instance& instance, Container& container, const std::string& reason) {
   if (container.state == ContainerState::kGone) return;
   Move(instance, container, ContainerState::kGone, reason);
   instance.freeing_mib += container.memory_mib;
-  if (!container.create_sent) return FreeContainer(instance, container.number);   // the agent never heard of it
+  if (!container.create_sent) return FreeContainer(instance, container.number);  // the agent never heard of it
   Emit(SendToGuest{instance.id, {container.number, guest::Remove{}}});
 }
 

@@ -21,8 +21,8 @@
 
 namespace hearth::executor {
 
-constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;   // archives kept to be sent to further instances
-constexpr std::size_t kMaxReportedDone = 6000;           // of one FenceReport, so that it fits into a frame
+constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be sent to further instances
+constexpr std::size_t kMaxReportedDone = 6000;          // of one FenceReport, so that it fits into a frame
 constexpr std::int32_t kPingMisses = 3;
 constexpr std::int64_t kPublishRetryMs = 1000;
 
@@ -33,15 +33,15 @@ using FunctionVersion = std::tuple<UserId, FunctionName, std::int64_t>;
 enum class Phase : std::uint8_t { kWaiting, kPromised, kRunning, kPublishing };
 
 struct Attempt {
-  link::Exec exec;                    // ref.epoch is the epoch in force
+  link::Exec exec;  // ref.epoch is the epoch in force
   Phase phase = Phase::kWaiting;
-  std::uint64_t order = 0;            // of arrival
-  std::uint64_t instance = 0;         // kPromised, kRunning
+  std::uint64_t order = 0;     // of arrival
+  std::uint64_t instance = 0;  // kPromised, kRunning
   std::uint32_t container = 0;
   StartPath path = StartPath::kNone;
   Time run_sent;
-  link::Done done;                    // kPublishing: what is reported once the record is durable
-  OutRecord record;                   // kPublishing: kept for another try
+  link::Done done;   // kPublishing: what is reported once the record is durable
+  OutRecord record;  // kPublishing: kept for another try
   bool to_undeliverable = false;
   std::int64_t publish_again_us = 0;  // 0: a publish is under way
 };
@@ -53,7 +53,7 @@ struct Container {
   std::int32_t memory_mib = 0;
   std::optional<AttemptKey> attempt;  // that it was made for, or that it runs
   std::int64_t idle_since_us = 0;
-  std::int64_t condemn_us = 0;        // busy: no Ended until then means that the agent hangs
+  std::int64_t condemn_us = 0;  // busy: no Ended until then means that the agent hangs
   bool create_sent = false;
 };
 
@@ -63,14 +63,14 @@ struct Instance {
   std::size_t profile = 0;
   InstanceState state = InstanceState::kCreating;
   StartPath path = StartPath::kBoot;
-  UserId user;                        // once assigned
-  UserId meant_for;                   // while not assigned: whose attempts it was started for
+  UserId user;       // once assigned
+  UserId meant_for;  // while not assigned: whose attempts it was started for
   std::set<Runtime> runtimes;
-  std::int64_t since_us = 0;          // creating: the order to start; warm: ready; assigned: last without container
-  std::int64_t retire_us = 0;         // warm: too old from then on
+  std::int64_t since_us = 0;   // creating: the order to start; warm: ready; assigned: last without container
+  std::int64_t retire_us = 0;  // warm: too old from then on
   std::int32_t free_mib = 0;
   std::int32_t freeing_mib = 0;
-  std::set<CodeHash> codes;           // sent to it
+  std::set<CodeHash> codes;  // sent to it
   std::map<std::uint32_t, Container> containers;
   std::uint32_t next_container = 1;
   std::uint64_t ping_sequence = 0;
@@ -91,7 +91,7 @@ struct ProfileState {
 };
 
 struct CachedCode {
-  std::shared_ptr<const std::string> bytes;   // null: being loaded
+  std::shared_ptr<const std::string> bytes;  // null: being loaded
   std::uint64_t used = 0;
 };
 
@@ -105,7 +105,7 @@ struct Core::State {
   void OnExec(LinkId link, const link::Exec& exec);
   void OnFence(LinkId link, const link::Fence& fence);
   void OnCancel(const link::Cancel& cancel);
-  void Reply(const PartitionId& partition, link::Message message);   // to the owner, where it is connected
+  void Reply(const PartitionId& partition, link::Message message);  // to the owner, where it is connected
   void Heartbeats();
   void ReportSlots();
   [[nodiscard]] std::vector<link::ProfileCapacity> Capacities() const;
@@ -116,7 +116,7 @@ struct Core::State {
   void On(const PublishFinished& event);
   void OnEnded(Instance& instance, std::uint32_t number, const guest::Ended& ended);
   void PublishResult(const AttemptKey& key, Attempt& attempt, const InvocationResult& result);
-  void Finish(const AttemptKey& key, link::Done done);               // forgets the attempt and tells its owner
+  void Finish(const AttemptKey& key, link::Done done);  // forgets the attempt and tells its owner
   void FailAttempt(const AttemptKey& key, const std::string& reason);
   void PublishAgain();
   void DropOrphans();
@@ -172,25 +172,25 @@ struct Core::State {
   Settings settings;
   std::vector<ProfileState> profiles;
   std::map<LinkId, LinkState> links;
-  std::map<DispatcherId, std::int64_t> renewed_us;       // send time of the last acknowledged heartbeat
+  std::map<DispatcherId, std::int64_t> renewed_us;  // send time of the last acknowledged heartbeat
   Fencing fencing;
   DoneRing ring;
   std::map<AttemptKey, Attempt> attempts;
-  std::map<std::uint64_t, AttemptKey> waiting;           // by order of arrival
-  std::map<std::uint64_t, AttemptKey> publishing;        // by token
+  std::map<std::uint64_t, AttemptKey> waiting;     // by order of arrival
+  std::map<std::uint64_t, AttemptKey> publishing;  // by token
   std::map<std::uint64_t, Instance> instances;
   std::map<InstanceId, std::uint64_t> numbers;
-  std::map<FunctionVersion, std::vector<std::pair<std::uint64_t, std::uint32_t>>> idle;   // last used at the back
-  std::map<std::pair<UserId, FunctionName>, std::int64_t> latest;                         // version; removed: the largest
+  std::map<FunctionVersion, std::vector<std::pair<std::uint64_t, std::uint32_t>>> idle;  // last used at the back
+  std::map<std::pair<UserId, FunctionName>, std::int64_t> latest;  // version; removed: the largest
   std::map<CodeHash, CachedCode> codes;
-  std::map<std::string, link::Slot> changed;             // by slot id, to be reported
+  std::map<std::string, link::Slot> changed;  // by slot id, to be reported
   std::uint64_t next_order = 1;
   std::uint64_t next_token = 1;
   std::uint64_t next_instance = 1;
   std::uint64_t next_use = 1;
   std::int64_t next_heartbeat_us = 0;
   std::uint64_t random;
-  bool dirty = false;                                    // something came free or waits: schedule at the end of the step
+  bool dirty = false;  // something came free or waits: schedule at the end of the step
   bool draining = false;
   bool drained = false;
   Time now;

@@ -30,7 +30,7 @@ class DoneRing {
   [[nodiscard]] std::size_t size() const { return order_.size(); }
 
  private:
-  using Key = std::pair<std::int64_t, std::int32_t>;   // offset, attempt
+  using Key = std::pair<std::int64_t, std::int32_t>;  // offset, attempt
   struct Entry {
     link::Done done;
     std::uint64_t sequence = 0;

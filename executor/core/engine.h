@@ -24,8 +24,8 @@
 namespace hearth::executor {
 
 constexpr std::int32_t kMissedPings = 3;
-constexpr std::size_t kMaxFenceReportEntries = 4000;      // further ones go ahead of the report as single Done
-constexpr std::int64_t kPublishBackoffMinMs = 100;        // of hearth.undeliverable, doubling
+constexpr std::size_t kMaxFenceReportEntries = 4000;  // further ones go ahead of the report as single Done
+constexpr std::int64_t kPublishBackoffMinMs = 100;    // of hearth.undeliverable, doubling
 constexpr std::int64_t kPublishBackoffMaxMs = 10'000;
 
 struct Attempt;
@@ -33,30 +33,30 @@ struct Instance;
 struct FunctionVersion;
 
 struct Container {
-  std::uint32_t number = 0;             // the stream on the guest link
+  std::uint32_t number = 0;  // the stream on the guest link
   ContainerId id;
   Instance* instance = nullptr;
   FunctionVersion* function = nullptr;  // nullptr once gone
   ContainerState state = ContainerState::kCreating;
-  StartPath path = StartPath::kInstance;   // of its first run
+  StartPath path = StartPath::kInstance;  // of its first run
   bool used = false;
   bool create_sent = false;
   std::int32_t memory_mib = 0;
-  std::int64_t created_us = 0;          // monotonic, as all below
+  std::int64_t created_us = 0;  // monotonic, as all below
   std::int64_t idle_since_us = 0;
-  std::uint64_t idle_order = 0;         // key in FunctionVersion::idle
+  std::uint64_t idle_order = 0;  // key in FunctionVersion::idle
   std::int64_t gone_us = 0;
   std::int64_t since_wall_us = 0;
-  Attempt* attempt = nullptr;           // while busy
+  Attempt* attempt = nullptr;  // while busy
 };
 
 // A version of a function that has containers or waiting attempts here.
 struct FunctionVersion {
   std::shared_ptr<const Function> function;
-  std::map<std::uint64_t, Container*> idle;    // by the order in which they fell idle; the last is the warmest
-  std::map<std::uint64_t, Attempt*> waiting;   // by arrival
+  std::map<std::uint64_t, Container*> idle;   // by the order in which they fell idle; the last is the warmest
+  std::map<std::uint64_t, Attempt*> waiting;  // by arrival
   std::int32_t creating = 0;
-  std::int32_t containers = 0;                 // not gone
+  std::int32_t containers = 0;  // not gone
 };
 
 struct FunctionLine {
@@ -71,17 +71,17 @@ struct Instance {
   InstanceState state = InstanceState::kCreating;
   StartPath ready_path = StartPath::kBoot;
   UserId user;
-  StartPath taken_path = StartPath::kPool;     // pool, or how it was made where an attempt waited for it
+  StartPath taken_path = StartPath::kPool;  // pool, or how it was made where an attempt waited for it
   bool configured = false;
   std::vector<std::string> runtimes;
-  std::int32_t room_mib = 0;                   // for containers, in all
-  std::int32_t used_mib = 0;                   // by containers that exist, gone ones until confirmed
-  std::int32_t freeing_mib = 0;                // of these, by gone ones
+  std::int32_t room_mib = 0;     // for containers, in all
+  std::int32_t used_mib = 0;     // by containers that exist, gone ones until confirmed
+  std::int32_t freeing_mib = 0;  // of these, by gone ones
   std::uint32_t last_container = 0;
   std::map<std::uint32_t, Container> containers;
-  std::int32_t live = 0;                       // containers not gone
-  std::int32_t idle = 0;                       // of these, idle
-  std::map<CodeHash, bool> codes;              // true: stored; false: asked for or under way
+  std::int32_t live = 0;           // containers not gone
+  std::int32_t idle = 0;           // of these, idle
+  std::map<CodeHash, bool> codes;  // true: stored; false: asked for or under way
   std::deque<CodeHash> to_send;
   CodeHash sending;
   std::int64_t created_us = 0;
@@ -99,17 +99,17 @@ enum class AttemptState : std::uint8_t { kWaiting, kRunning, kPublishing, kRetry
 
 struct Attempt {
   std::uint64_t number = 0;
-  link::Exec exec;                      // payload moved away when it runs
+  link::Exec exec;  // payload moved away when it runs
   AttemptState state = AttemptState::kWaiting;
   FunctionVersion* function = nullptr;  // while waiting
   Container* container = nullptr;       // while running
   StartPath path = StartPath::kNone;
   std::int64_t run_sent_us = 0;
   std::int64_t run_sent_wall_us = 0;
-  std::int64_t deadline_us = 0;         // of the run, grace included
+  std::int64_t deadline_us = 0;  // of the run, grace included
   std::string output_content_type;
-  InvocationResult result;              // from the end of the run
-  OutRecord record;                     // what is being published
+  InvocationResult result;  // from the end of the run
+  OutRecord record;         // what is being published
   bool undeliverable = false;
   std::int32_t publish_failures = 0;
   std::int64_t retry_us = 0;
@@ -124,23 +124,23 @@ struct DispatcherLink {
 
 // What is known of a partition beside its owner.
 struct PartitionWork {
-  std::map<std::pair<std::int64_t, std::int32_t>, Attempt*> held;   // by offset and attempt
-  std::int64_t lease_until_us = 0;   // as the owner's last connection left it; a live connection's own counts instead
+  std::map<std::pair<std::int64_t, std::int32_t>, Attempt*> held;  // by offset and attempt
+  std::int64_t lease_until_us = 0;  // as the owner's last connection left it; a live connection's own counts instead
 };
 
 struct CodeLoading {
   std::shared_ptr<const std::string> bytes;
-  std::set<std::uint64_t> wanted_by;   // instances
+  std::set<std::uint64_t> wanted_by;  // instances
 };
 
 struct ProfileState {
   Profile profile;
   PoolDemand demand;
-  std::set<std::uint64_t> ready;       // unassigned instances, oldest first
+  std::set<std::uint64_t> ready;  // unassigned instances, oldest first
   std::set<std::uint64_t> starting;
-  std::int32_t failures = 0;           // in a row
-  std::int64_t start_after_us = 0;     // back-off
-  std::optional<std::vector<std::string>> runtimes;   // known from the first machine on
+  std::int32_t failures = 0;                         // in a row
+  std::int64_t start_after_us = 0;                   // back-off
+  std::optional<std::vector<std::string>> runtimes;  // known from the first machine on
 };
 
 class Engine {
@@ -241,13 +241,15 @@ class Engine {
   [[nodiscard]] std::uint64_t Random();
   Trace TraceOf(Trace::Kind kind, const Attempt& attempt) const;
   template <class E>
-  void Emit(E effect) { effects_->emplace_back(std::move(effect)); }
+  void Emit(E effect) {
+    effects_->emplace_back(std::move(effect));
+  }
 
   Settings settings_;
-  Time now_;                                 // of the step under way
-  std::vector<Effect>* effects_ = nullptr;   // of the step under way
+  Time now_;                                // of the step under way
+  std::vector<Effect>* effects_ = nullptr;  // of the step under way
 
-  std::vector<ProfileState> profiles_;       // in the order of the settings
+  std::vector<ProfileState> profiles_;  // in the order of the settings
   std::map<std::uint64_t, Instance> instances_;
   std::unordered_map<InstanceId, std::uint64_t> instance_numbers_;
   std::map<UserId, std::set<std::uint64_t>> user_instances_;
@@ -255,20 +257,20 @@ class Engine {
   std::map<CodeHash, CodeLoading> loading_;
 
   std::map<std::uint64_t, Attempt> attempts_;
-  std::map<std::uint64_t, Attempt*> waiting_;          // by arrival, over all functions
-  std::map<std::uint64_t, Attempt*> publishing_;       // by token
+  std::map<std::uint64_t, Attempt*> waiting_;     // by arrival, over all functions
+  std::map<std::uint64_t, Attempt*> publishing_;  // by token
   std::map<PartitionId, PartitionWork> partitions_;
   Fencing fencing_;
   DoneRing done_;
   std::map<LinkId, DispatcherLink> links_;
 
-  std::map<std::pair<std::uint64_t, std::uint32_t>, link::Slot> slots_changed_;   // container 0: the instance
+  std::map<std::pair<std::uint64_t, std::uint32_t>, link::Slot> slots_changed_;  // container 0: the instance
   bool slots_urgent_ = false;
   bool place_needed_ = false;
   bool draining_ = false;
   bool drained_ = false;
-  std::int32_t memory_used_mib_ = 0;         // by instances until destroyed
-  std::int32_t memory_freeing_mib_ = 0;      // of that, by instances on their way out
+  std::int32_t memory_used_mib_ = 0;     // by instances until destroyed
+  std::int32_t memory_freeing_mib_ = 0;  // of that, by instances on their way out
   std::uint64_t next_instance_ = 1;
   std::uint64_t next_attempt_ = 1;
   std::uint64_t next_token_ = 1;

@@ -10,15 +10,15 @@
 namespace hearth::executor {
 
 enum class Admission : std::uint8_t {
-  kFenced,    // a higher epoch was seen, or this epoch belongs to another dispatcher
-  kCurrent,   // the epoch that is in force, from its owner
-  kRaised,    // a new owner: from now on the old one is fenced
+  kFenced,   // a higher epoch was seen, or this epoch belongs to another dispatcher
+  kCurrent,  // the epoch that is in force, from its owner
+  kRaised,   // a new owner: from now on the old one is fenced
 };
 
 struct Ownership {
   std::int64_t epoch = -1;
   DispatcherId dispatcher;
-  std::uint64_t link = 0;        // the connection that spoke last for the owner
+  std::uint64_t link = 0;  // the connection that spoke last for the owner
 };
 
 class Fencing {

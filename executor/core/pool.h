@@ -9,10 +9,10 @@
 namespace hearth::executor {
 
 constexpr std::int64_t kDemandWindowMs = 60'000;
-constexpr std::int64_t kPoolAgeMs = 60 * 60'000;           // then an unassigned machine is replaced, ± 10 %
-constexpr std::int64_t kStartBackoffMinMs = 200;           // after a start that failed, doubling
+constexpr std::int64_t kPoolAgeMs = 60 * 60'000;  // then an unassigned machine is replaced, ± 10 %
+constexpr std::int64_t kStartBackoffMinMs = 200;  // after a start that failed, doubling
 constexpr std::int64_t kStartBackoffMaxMs = 10'000;
-constexpr std::int32_t kStartFailuresGiveUp = 3;           // in a row: those who wait for a machine are told
+constexpr std::int32_t kStartFailuresGiveUp = 3;  // in a row: those who wait for a machine are told
 
 // What is asked of one profile's pool: machines taken within the window, and how long one takes to start.
 class PoolDemand {
@@ -34,14 +34,15 @@ class PoolDemand {
 struct PoolView {
   std::int32_t target = 0;
   std::int32_t ready = 0;
-  std::int32_t starting = 0;           // meant for the pool: without those that waiting attempts will take
+  std::int32_t starting = 0;  // meant for the pool: without those that waiting attempts will take
   std::int32_t machine_mib = 0;
-  bool may_start = true;               // not in back-off
+  bool may_start = true;  // not in back-off
 };
 
 // The profiles (by index) to start a machine of, in order: the emptiest pool first, within `slots` further concurrent
 // starts and `free_mib` of memory.
-[[nodiscard]] std::vector<std::size_t> PlanRefill(std::vector<PoolView> pools, std::int32_t slots, std::int32_t free_mib);
+[[nodiscard]] std::vector<std::size_t> PlanRefill(std::vector<PoolView> pools, std::int32_t slots,
+                                                  std::int32_t free_mib);
 
 // The wait after `failures` failed starts in a row.
 [[nodiscard]] std::int64_t StartBackoffMs(std::int32_t failures);

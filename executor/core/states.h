@@ -16,7 +16,7 @@ enum class ContainerState : std::uint8_t { kCreating, kIdle, kBusy, kGone };
 [[nodiscard]] bool CanMove(InstanceState from, InstanceState to);
 [[nodiscard]] bool CanMove(ContainerState from, ContainerState to);
 
-[[nodiscard]] std::string_view StateName(InstanceState state);   // "creating", "warm", …
+[[nodiscard]] std::string_view StateName(InstanceState state);  // "creating", "warm", …
 [[nodiscard]] std::string_view StateName(ContainerState state);
 
 }  // namespace hearth::executor

@@ -13,6 +13,8 @@
 namespace hearth::executor {
 namespace {
 
+constexpr std::size_t kMaxReasonBytes = 400;
+
 std::string FirstLine(const std::string& path) {
   std::ifstream file(path);
   std::string line;
@@ -21,7 +23,7 @@ std::string FirstLine(const std::string& path) {
 }
 
 std::string DescribeDevice(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (stat(path.c_str(), &status) != 0) return "absent";
   return fmt::format("{}:{}:{:o}", status.st_uid, status.st_gid, status.st_mode & 07777U);
 }
@@ -40,7 +42,9 @@ void WriteWhole(const std::string& path, const std::string& text) {
   if (file) rename(beside.c_str(), path.c_str());
 }
 
+// QEMU's last words are at the end; before them libvirt may put the whole command line.
 std::string OneLine(std::string text) {
+  if (text.size() > kMaxReasonBytes) text = "… " + text.substr(text.size() - kMaxReasonBytes);
   for (char& c : text) {
     if (c == '\n' || c == '\r') c = ' ';
   }
@@ -63,9 +67,9 @@ Result<AccelerationProof> DecodeProof(std::string_view text) {
   if (!object.is_object()) return Fail(Code::kInvalid, "not a proof of acceleration");
   AccelerationProof proof;
   std::string acceleration;
-  for (const auto& [key, field] : {std::pair{"image", &proof.image}, std::pair{"boot_id", &proof.boot_id},
-                                   std::pair{"device", &proof.device}, std::pair{"acceleration", &acceleration},
-                                   std::pair{"reason", &proof.reason}}) {
+  for (const auto& [key, field] :
+       {std::pair{"image", &proof.image}, std::pair{"boot_id", &proof.boot_id}, std::pair{"device", &proof.device},
+        std::pair{"acceleration", &acceleration}, std::pair{"reason", &proof.reason}}) {
     const auto found = object.find(key);
     if (found == object.end() || !found->is_string()) {
       return Fail(Code::kInvalid, fmt::format("proof of acceleration: no text under '{}'", key));
@@ -108,9 +112,8 @@ void AccelerationProver::Begin() {
   proof_.image = image_.hash;
   proof_.boot_id = FirstLine(options_.boot_id_file);
   proof_.device = DescribeDevice(options_.device);
-  if (const auto kept = DecodeProof(ReadAll(options_.proof_file)); kept && kept->image == proof_.image &&
-                                                                   kept->boot_id == proof_.boot_id &&
-                                                                   kept->device == proof_.device) {
+  if (const auto kept = DecodeProof(ReadAll(options_.proof_file));
+      kept && kept->image == proof_.image && kept->boot_id == proof_.boot_id && kept->device == proof_.device) {
     return Conclude(kept->acceleration, kept->reason, false);
   }
   StartMachine();

@@ -20,15 +20,15 @@ constexpr std::int64_t kProofHelloMs = 5000;
 
 // The outcome, with what it depends on.
 struct AccelerationProof {
-  std::string image;       // hash of the image's manifest
-  std::string boot_id;     // of the host's kernel
-  std::string device;      // owner and mode of the KVM device
+  std::string image;    // hash of the image's manifest
+  std::string boot_id;  // of the host's kernel
+  std::string device;   // owner and mode of the KVM device
   Acceleration acceleration = Acceleration::kTcg;
-  std::string reason;      // why not KVM; empty for KVM
+  std::string reason;  // why not KVM; empty for KVM
   friend bool operator==(const AccelerationProof&, const AccelerationProof&) = default;
 };
 
-std::string EncodeProof(const AccelerationProof& proof);                   // JSON
+std::string EncodeProof(const AccelerationProof& proof);  // JSON
 Result<AccelerationProof> DecodeProof(std::string_view text);
 
 // Why the device cannot be used at all, or nothing where it opens.
@@ -41,13 +41,13 @@ class AccelerationProver {
     bool require_kvm = false;
     std::string device = "/dev/kvm";
     std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
-    std::string proof_file;          // in the state folder
-    Profile profile;                 // of the machine that is started
-    FleetOptions fleet;              // its executor, incarnation, folder and account
+    std::string proof_file;  // in the state folder
+    Profile profile;         // of the machine that is started
+    FleetOptions fleet;      // its executor, incarnation, folder and account
   };
   struct Outcome {
     Acceleration acceleration = Acceleration::kTcg;
-    std::string reason;              // why it was taken, for log and /readyz
+    std::string reason;  // why it was taken, for log and /readyz
   };
   // `done` is called once, from the loop. An error means that the executor must not run: KVM was demanded and is not
   // to be had. libvirt must be connected.

@@ -175,6 +175,8 @@ Result<Mark> ReadMark(std::string_view domain_xml) {
   return Fail(Code::kNotFound, "no mark");
 }
 
-std::string DomainName(const InstanceId& instance) { return "hearth-" + instance.value; }
+std::string DomainName(const InstanceId& instance) {
+  return "hearth-" + instance.value;
+}
 
 }  // namespace hearth::executor

@@ -25,7 +25,7 @@ struct Mark {
   ExecutorId executor;
   std::string incarnation;
   InstanceId instance;
-  UserId user;            // empty: unassigned, in the pool
+  UserId user;  // empty: unassigned, in the pool
   std::string profile;
   friend bool operator==(const Mark&, const Mark&) = default;
 };
@@ -43,11 +43,11 @@ struct DomainSpec {
   std::int32_t vcpus = 1;
   std::string emulator = "/usr/bin/qemu-system-x86_64";
   std::string firmware = "/usr/share/qemu/qboot.rom";
-  std::string kernel;       // uncompressed vmlinux
+  std::string kernel;  // uncompressed vmlinux
   std::string initrd;
   std::string cmdline;
-  std::string root_image;   // squashfs, attached read-only as /dev/vda
-  std::string socket;       // where the executor listens; QEMU connects
+  std::string root_image;  // squashfs, attached read-only as /dev/vda
+  std::string socket;      // where the executor listens; QEMU connects
   std::optional<MachineAccount> account;
   Mark mark;
 };

@@ -19,12 +19,13 @@ struct Fleet::Machine {
   std::optional<MachineAccount> account;
   std::string folder;
   std::unique_ptr<GuestLink> link;
-  std::unique_ptr<Timer> retry;     // of the destroy call
-  bool creating = false;            // libvirt has not answered the start yet
-  bool created = false;             // it has, with success
-  bool ready = false;               // HELLO came
+  std::unique_ptr<Timer> retry;  // of the destroy call
+  bool creating = false;         // libvirt has not answered the start yet
+  bool created = false;          // it has, with success
+  bool ready = false;            // HELLO came
   bool removing = false;
-  bool destroy_asked = false;       // Destroy was called: owes the answer
+  std::string fault;           // the link was lost while libvirt still owed its answer, which says more
+  bool destroy_asked = false;  // Destroy was called: owes the answer
 };
 
 Fleet::Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& starter, MachineImage image, FleetOptions options,
@@ -36,7 +37,9 @@ Fleet::Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& starter, Machin
       options_(std::move(options)),
       callbacks_(std::move(callbacks)) {}
 
-Fleet::~Fleet() { *alive_ = false; }
+Fleet::~Fleet() {
+  *alive_ = false;
+}
 
 void Fleet::Later(std::function<void()> work) {
   loop_.Post([alive = alive_, work = std::move(work)] {
@@ -120,6 +123,7 @@ void Fleet::Created(const InstanceId& instance, Result<void> result) {
   machine->created = result.has_value();
   if (machine->removing) return Remove(*machine);
   if (!result) return Broken(instance, result.error().message);
+  if (!machine->fault.empty()) return Broken(instance, std::move(machine->fault));
   if (!machine->ready) machine->link->ExpectHelloWithin(options_.hello_within_ms);
 }
 
@@ -138,6 +142,10 @@ void Fleet::Heard(const InstanceId& instance, guest::Frame frame) {
 void Fleet::Broken(const InstanceId& instance, std::string reason) {
   Machine* machine = Find(instance);
   if (machine == nullptr || machine->removing) return;
+  if (machine->creating && !machine->ready) {
+    machine->fault = std::move(reason);
+    return;
+  }
   const bool was_ready = machine->ready;
   Remove(*machine);
   (was_ready ? callbacks_.lost : callbacks_.failed)(instance, std::move(reason));
@@ -150,9 +158,10 @@ void Fleet::Remove(Machine& machine) {
     Later([this] { ended_.clear(); });
   }
   if (machine.creating) return;  // Created comes back here: a domain that appears later must not be missed
-  hypervisor_.Destroy(DomainName(machine.instance), [this, alive = alive_, instance = machine.instance](Result<void> r) {
-    if (*alive) Removed(instance, std::move(r));
-  });
+  hypervisor_.Destroy(DomainName(machine.instance),
+                      [this, alive = alive_, instance = machine.instance](Result<void> r) {
+                        if (*alive) Removed(instance, std::move(r));
+                      });
 }
 
 void Fleet::Removed(const InstanceId& instance, Result<void> result) {

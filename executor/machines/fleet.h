@@ -27,11 +27,11 @@ constexpr std::int64_t kDestroyRetryMs = 1000;
 struct FleetOptions {
   ExecutorId executor;
   std::string incarnation;
-  std::string run_dir;            // each machine gets a folder in it
+  std::string run_dir;  // each machine gets a folder in it
   std::string folder_prefix = "m";
   Acceleration acceleration = Acceleration::kTcg;
-  std::int64_t start_within_ms = 30'000;   // from the order to HELLO
-  std::int64_t hello_within_ms = 30'000;   // from libvirt's answer to HELLO
+  std::int64_t start_within_ms = 30'000;  // from the order to HELLO
+  std::int64_t hello_within_ms = 30'000;  // from libvirt's answer to HELLO
   // Accounts for QEMU, where the executor is root: one of `accounts` uids from `first_uid` for each machine.
   std::optional<MachineAccount> first_account;
 };
@@ -40,10 +40,10 @@ class Fleet {
  public:
   struct Callbacks {
     std::function<void(const InstanceId&, StartPath, guest::Hello)> ready;
-    std::function<void(const InstanceId&, std::string reason)> failed;   // never became ready; it is being removed
-    std::function<void(const InstanceId&, std::string reason)> lost;     // was ready; it is being removed
+    std::function<void(const InstanceId&, std::string reason)> failed;  // never became ready; it is being removed
+    std::function<void(const InstanceId&, std::string reason)> lost;    // was ready; it is being removed
     std::function<void(const InstanceId&, guest::Frame)> frame;
-    std::function<void(const InstanceId&)> destroyed;                    // answer to Destroy
+    std::function<void(const InstanceId&)> destroyed;  // answer to Destroy
   };
 
   Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& starter, MachineImage image, FleetOptions options,
@@ -80,7 +80,7 @@ class Fleet {
   void Remove(Machine& machine);
   void Removed(const InstanceId& instance, Result<void> result);
   Machine* Find(const InstanceId& instance);
-  void Later(std::function<void()> work);   // posts to the loop; dropped once the fleet is gone
+  void Later(std::function<void()> work);  // posts to the loop; dropped once the fleet is gone
 
   Loop& loop_;
   Hypervisor& hypervisor_;
@@ -89,8 +89,8 @@ class Fleet {
   const FleetOptions options_;
   const Callbacks callbacks_;
   std::map<InstanceId, std::unique_ptr<Machine>> machines_;
-  std::vector<std::unique_ptr<GuestLink>> ended_;   // may still be on the call stack; emptied from the loop
-  std::set<std::uint32_t> slots_;           // in use; a slot decides folder and account
+  std::vector<std::unique_ptr<GuestLink>> ended_;  // may still be on the call stack; emptied from the loop
+  std::set<std::uint32_t> slots_;                  // in use; a slot decides folder and account
   std::function<void()> on_empty_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

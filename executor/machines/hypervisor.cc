@@ -35,8 +35,7 @@ void StartLibvirtEvents() {
       sigset_t all;
       sigfillset(&all);
       pthread_sigmask(SIG_BLOCK, &all, nullptr);
-      while (virEventRunDefaultImpl() == 0) {
-      }
+      while (virEventRunDefaultImpl() == 0) {}
     }).detach();
   });
 }

@@ -64,7 +64,7 @@ class Hypervisor {
 
   void KeepConnected();
   Result<Connection> Take();
-  void Suspect();   // a call failed: the keeper looks at the connection now
+  void Suspect();  // a call failed: the keeper looks at the connection now
   void Submit(Worker& worker, std::function<Result<void>(_virConnect*)> call, Done done);
 
   const HypervisorOptions options_;
@@ -74,9 +74,9 @@ class Hypervisor {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  Connection connection_;     // guarded by mutex_
-  bool suspect_ = false;      // guarded by mutex_
-  bool stopping_ = false;     // guarded by mutex_
+  Connection connection_;  // guarded by mutex_
+  bool suspect_ = false;   // guarded by mutex_
+  bool stopping_ = false;  // guarded by mutex_
 
   Worker starters_;
   Worker destroyer_;

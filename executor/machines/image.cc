@@ -21,7 +21,7 @@ constexpr const char* kManifest = "manifest.json";
 
 struct Part {
   const char* file;
-  std::string MachineImage::*path;
+  std::string MachineImage::* path;
 };
 constexpr std::array<Part, 3> kParts{{{"vmlinux", &MachineImage::kernel},
                                       {"initramfs.cpio", &MachineImage::initrd},
@@ -59,7 +59,8 @@ Result<MachineImage> LoadImage(const std::string& folder) {
   const fs::path manifest_path = root / kManifest;
   const auto size = fs::file_size(manifest_path, error);
   if (error) return Fail(Code::kNotFound, fmt::format("image {}: {}: {}", folder, kManifest, error.message()));
-  if (size > kMaxManifestBytes) return Fail(Code::kInvalid, fmt::format("image {}: {} is too large", folder, kManifest));
+  if (size > kMaxManifestBytes)
+    return Fail(Code::kInvalid, fmt::format("image {}: {} is too large", folder, kManifest));
   std::ifstream file(manifest_path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const auto manifest = nlohmann::json::parse(text, nullptr, false);
@@ -88,14 +89,15 @@ Result<MachineImage> LoadImage(const std::string& folder) {
     auto hash = HashOfFile(image.*part.path);
     if (!hash) return FailWith("image " + folder, hash.error());
     if (*hash != *wanted) {
-      return Fail(Code::kInvalid, fmt::format("image {}: {} is not the file that the manifest names", folder, part.file));
+      return Fail(Code::kInvalid,
+                  fmt::format("image {}: {} is not the file that the manifest names", folder, part.file));
     }
   }
   return image;
 }
 
 bool ReadableByAll(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (stat(path.c_str(), &status) != 0 || (status.st_mode & S_IROTH) == 0) return false;
   for (fs::path folder = fs::path(path).parent_path(); !folder.empty(); folder = folder.parent_path()) {
     if (stat(folder.c_str(), &status) != 0 || (status.st_mode & S_IXOTH) == 0) return false;
@@ -120,9 +122,10 @@ Result<MachineImage> StageImage(const MachineImage& image, const std::string& fo
     if (error) return Fail(Code::kUnavailable, fmt::format("cannot copy the image to {}: {}", folder, error.message()));
     staged.*part.path = path.string();
     if (!ReadableByAll(path.string())) {
-      return Fail(Code::kInvalid, fmt::format("accounts other than root cannot reach {} (a folder above it has no x for "
-                                              "others): machines cannot run under accounts of their own",
-                                              folder));
+      return Fail(Code::kInvalid,
+                  fmt::format("accounts other than root cannot reach {} (a folder above it has no x for "
+                              "others): machines cannot run under accounts of their own",
+                              folder));
     }
   }
   return staged;

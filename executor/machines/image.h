@@ -9,8 +9,8 @@
 namespace hearth::executor {
 
 struct MachineImage {
-  std::string hash;         // SHA-256 of the manifest, which holds the hashes of the parts
-  std::string kernel;       // absolute paths
+  std::string hash;    // SHA-256 of the manifest, which holds the hashes of the parts
+  std::string kernel;  // absolute paths
   std::string initrd;
   std::string root_image;
   std::string cmdline_tcg;

@@ -16,8 +16,8 @@ struct MarkedDomain {
 };
 
 struct ReconcilePlan {
-  std::vector<std::string> destroy;     // names of strays of this executor
-  std::vector<InstanceId> missing;      // known as running, gone from libvirt
+  std::vector<std::string> destroy;  // names of strays of this executor
+  std::vector<InstanceId> missing;   // known as running, gone from libvirt
   friend bool operator==(const ReconcilePlan&, const ReconcilePlan&) = default;
 };
 

@@ -7,7 +7,7 @@
 namespace hearth::simulation {
 namespace {
 
-using ByOffset = std::map<std::pair<std::int32_t, std::int64_t>, std::string>;   // the id of a record
+using ByOffset = std::map<std::pair<std::int32_t, std::int64_t>, std::string>;  // the id of a record
 
 std::string NoLoss(const History& history) {
   std::set<std::string> ended;
@@ -30,8 +30,8 @@ std::string NothingFromNowhere(const History& history) {
   return "";
 }
 
-// A result whose Done died with its executor, and three more deaths after it, end as poison: nobody can know better, and
-// readers keep the first result. So poison after a result is no contradiction.
+// A result whose Done died with its executor, and three more deaths after it, end as poison: nobody can know better,
+// and readers keep the first result. So poison after a result is no contradiction.
 std::set<std::string> Poisoned(const History& history) {
   std::set<std::string> ids;
   for (const auto& outcome : history.outcomes) {
@@ -60,7 +60,8 @@ std::string NotBoth(const History& history) {
   }
   for (const auto& id : Poisoned(history)) fine.erase(id);
   for (const auto& outcome : history.outcomes) {
-    if (outcome.dead_letter && fine.contains(outcome.id)) return "request " + outcome.id + " succeeded and is a dead letter";
+    if (outcome.dead_letter && fine.contains(outcome.id))
+      return "request " + outcome.id + " succeeded and is a dead letter";
   }
   return "";
 }
@@ -74,7 +75,8 @@ std::string OneAtATime(const History& history) {
     const auto& a = runs[i - 1];
     const auto& b = runs[i];
     if (a.instance == b.instance && a.container == b.container && b.begin_us < a.end_us) {
-      return "container " + a.instance + "/" + std::to_string(a.container) + " runs " + a.id + " and " + b.id + " at once";
+      return "container " + a.instance + "/" + std::to_string(a.container) + " runs " + a.id + " and " + b.id +
+             " at once";
     }
   }
   return "";
@@ -84,7 +86,8 @@ std::string OneUser(const History& history) {
   std::map<std::string, std::string> owner;
   for (const auto& run : history.executions) {
     const auto [found, fresh] = owner.emplace(run.instance, run.user);
-    if (!fresh && found->second != run.user) return "instance " + run.instance + " served " + found->second + " and " + run.user;
+    if (!fresh && found->second != run.user)
+      return "instance " + run.instance + " served " + found->second + " and " + run.user;
   }
   return "";
 }
@@ -92,15 +95,15 @@ std::string OneUser(const History& history) {
 std::string CommitSafety(const History& history) {
   ByOffset ids;
   for (const auto& sent : history.sent) ids[{sent.partition, sent.offset}] = sent.id;
-  std::map<std::string, std::size_t> durable_at;   // index of the first outcome of the id
+  std::map<std::string, std::size_t> durable_at;  // index of the first outcome of the id
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) durable_at.emplace(history.outcomes[i].id, i);
   const auto durable = [&](std::int32_t partition, std::int64_t offset, std::size_t before) {
     const auto id = ids.find({partition, offset});
-    if (id == ids.end()) return true;   // a gap
+    if (id == ids.end()) return true;  // a gap
     const auto at = durable_at.find(id->second);
     return at != durable_at.end() && at->second < before;
   };
-  std::map<std::int32_t, std::int64_t> checked;   // below it all was found durable
+  std::map<std::int32_t, std::int64_t> checked;  // below it all was found durable
   for (const auto& commit : history.commits) {
     auto& from = checked[commit.partition];
     for (; from < commit.offset; ++from) {

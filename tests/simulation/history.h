@@ -1,5 +1,5 @@
-// What really happened in a run, append-only, and the verdicts over it. Knows nothing of the simulator: the same checker
-// judges any run that can be told as a History.
+// What really happened in a run, append-only, and the verdicts over it. Knows nothing of the simulator: the same
+// checker judges any run that can be told as a History.
 #pragma once
 
 #include <cstdint>
@@ -9,37 +9,62 @@
 
 namespace hearth::simulation {
 
-struct Sent { std::string id; std::string user; std::int32_t partition = 0; std::int64_t offset = 0; };
+struct Sent {
+  std::string id;
+  std::string user;
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+};
 // A record that is durable on a topic that ends an invocation.
 struct Outcome {
   std::string id;
-  std::string status;       // of a reply
+  std::string status;  // of a reply
   std::string output;
   bool dead_letter = false;
-  std::int32_t partition = -1;   // of the request; dead letters name it, replies are matched by id
+  std::int32_t partition = -1;  // of the request; dead letters name it, replies are matched by id
   std::int64_t offset = -1;
 };
 // User code ran in a container, from the guest's own witness.
-struct Execution { std::string id; std::string instance; std::uint32_t container = 0; std::string user; std::int64_t begin_us = 0; std::int64_t end_us = 0; };
+struct Execution {
+  std::string id;
+  std::string instance;
+  std::uint32_t container = 0;
+  std::string user;
+  std::int64_t begin_us = 0;
+  std::int64_t end_us = 0;
+};
 // A commit that the broker accepted. `complete_above` are the offsets that its map claims.
-struct Committed { std::int32_t partition = 0; std::int64_t offset = 0; std::vector<std::int64_t> complete_above; std::size_t outcomes_before = 0; };
+struct Committed {
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+  std::vector<std::int64_t> complete_above;
+  std::size_t outcomes_before = 0;
+};
 // A result was handed to Kafka by an executor that had seen `seen_epoch` for the partition.
-struct Published { std::string id; std::int64_t epoch = 0; std::int64_t seen_epoch = 0; };
-struct Balance { std::int64_t received = 0; std::int64_t in_flight = 0; std::int64_t complete = 0; };
+struct Published {
+  std::string id;
+  std::int64_t epoch = 0;
+  std::int64_t seen_epoch = 0;
+};
+struct Balance {
+  std::int64_t received = 0;
+  std::int64_t in_flight = 0;
+  std::int64_t complete = 0;
+};
 
 struct History {
   std::vector<Sent> sent;
-  std::vector<Outcome> outcomes;      // in the order in which they became durable
+  std::vector<Outcome> outcomes;  // in the order in which they became durable
   std::vector<Execution> executions;
   std::vector<Committed> commits;
   std::vector<Published> published;
   std::vector<Balance> balances;
-  bool quiescent = false;             // all was over before the time-limit
+  bool quiescent = false;  // all was over before the time-limit
 };
 
 struct Verdict {
-  std::string name;      // "no_loss", …
-  std::string example;   // the smallest counter-example; empty: the verdict holds
+  std::string name;     // "no_loss", …
+  std::string example;  // the smallest counter-example; empty: the verdict holds
 };
 
 // All verdicts, in a fixed order. An unfinished run fails "liveness".

@@ -67,15 +67,13 @@ TEST_P(Mutants, AreCaught) {
   FAIL() << "no seed up to " << kSeeds << " made " << GetParam().verdict << " object";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Mutants,
-                         testing::Values(MutantCase{Mutant::kDropReply, "no_loss"},
-                                         MutantCase{Mutant::kDifferentTwin, "one_visible_result"},
-                                         MutantCase{Mutant::kCommitEarly, "commit_safety"},
-                                         MutantCase{Mutant::kMixUpMachines, "one_user"},
-                                         MutantCase{Mutant::kAckBeforeDurable, "commit_safety"},
-                                         MutantCase{Mutant::kRunTwice, "one_at_a_time"},
-                                         MutantCase{Mutant::kForgetEpoch, "fencing"}),
-                         [](const auto& each) { return std::string(each.param.verdict) + std::to_string(each.index); });
+INSTANTIATE_TEST_SUITE_P(
+    All, Mutants,
+    testing::Values(MutantCase{Mutant::kDropReply, "no_loss"}, MutantCase{Mutant::kDifferentTwin, "one_visible_result"},
+                    MutantCase{Mutant::kCommitEarly, "commit_safety"}, MutantCase{Mutant::kMixUpMachines, "one_user"},
+                    MutantCase{Mutant::kAckBeforeDurable, "commit_safety"},
+                    MutantCase{Mutant::kRunTwice, "one_at_a_time"}, MutantCase{Mutant::kForgetEpoch, "fencing"}),
+    [](const auto& each) { return std::string(each.param.verdict) + std::to_string(each.index); });
 
 // ---- the checker alone, on histories written by hand ---------------------------------------------------------------
 History Good() {
@@ -98,7 +96,9 @@ std::string Objections(const History& history) {
   return names;
 }
 
-TEST(Checker, FindsNothingWrongWithAGoodHistory) { EXPECT_EQ(Objections(Good()), ""); }
+TEST(Checker, FindsNothingWrongWithAGoodHistory) {
+  EXPECT_EQ(Objections(Good()), "");
+}
 
 TEST(Checker, ObjectsToEachWrongByItsName) {
   auto history = Good();

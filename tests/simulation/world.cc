@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kTopic = "hearth.invoke.std";
 constexpr int kGapsInThousand = 50;
-constexpr std::int64_t kStepUs = 100'000;   // between two rolls of the dice
+constexpr std::int64_t kStepUs = 100'000;  // between two rolls of the dice
 
 const std::string* FindHeader(const OutRecord& record, const std::string& name) {
   for (const auto& header : record.headers) {
@@ -38,7 +38,9 @@ std::int64_t World::Between(std::int64_t least, std::int64_t most) {
   return least + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(most - least + 1));
 }
 
-bool World::Chance(int in_thousand) { return Between(0, 999) < in_thousand; }
+bool World::Chance(int in_thousand) {
+  return Between(0, 999) < in_thousand;
+}
 
 void World::Note(const std::string& what) {
   for (const char c : what + std::to_string(now_us_)) {
@@ -72,7 +74,7 @@ void World::Pump(int index) {
   partition.pumping = true;
   At(Between(100, 2000), [this, index, generation = generation_] {
     Partition& from = partitions_[static_cast<std::size_t>(index)];
-    if (generation != generation_) return;   // the rebalance has started a new one
+    if (generation != generation_) return;  // the rebalance has started a new one
     from.pumping = false;
     if (from.owner < 0 || from.paused || dispatchers_[static_cast<std::size_t>(from.owner)]->core == nullptr) return;
     const auto record = from.log[static_cast<std::size_t>(from.position++)];
@@ -103,14 +105,15 @@ void World::Rebalance() {
     const auto at = std::lower_bound(partition.log.begin(), partition.log.end(), partition.committed,
                                      [](const auto& record, std::int64_t offset) { return record->offset < offset; });
     partition.position = at - partition.log.begin();
-    StepDispatcher(partition.owner, dispatcher::PartitionAssigned{{kTopic, i}, partition.committed, partition.metadata});
+    StepDispatcher(partition.owner,
+                   dispatcher::PartitionAssigned{{kTopic, i}, partition.committed, partition.metadata});
     Pump(i);
   }
 }
 
 void World::Append(const OutRecord& record) {
   const auto* id = FindHeader(record, "hearth-id");
-  if (id == nullptr) return;   // usage
+  if (id == nullptr) return;  // usage
   Note(record.topic + *id);
   Outcome outcome;
   outcome.id = *id;
@@ -128,9 +131,10 @@ void World::Append(const OutRecord& record) {
 
 void World::Misfortune() {
   if (now_us_ >= options_.load_us) return;
-  const auto rolls = [&](double rate) { return Chance(static_cast<int>(rate * 100)); };   // per tenth of a second
+  const auto rolls = [&](double rate) { return Chance(static_cast<int>(rate * 100)); };  // per tenth of a second
   for (int i = 0; i < options_.dispatchers; ++i) {
-    if (dispatchers_[static_cast<std::size_t>(i)]->core != nullptr && rolls(options_.faults.dispatcher_crash)) StopDispatcher(i);
+    if (dispatchers_[static_cast<std::size_t>(i)]->core != nullptr && rolls(options_.faults.dispatcher_crash))
+      StopDispatcher(i);
   }
   for (int i = 0; i < options_.executors; ++i) {
     auto& executor = *executors_[static_cast<std::size_t>(i)];

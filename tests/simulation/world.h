@@ -1,5 +1,5 @@
-// The simulated world: both daemons' cores under virtual time, with a broker, connections, machines and agents that lose,
-// delay, repeat and die as one seed says. The same seed replays the same run to the letter.
+// The simulated world: both daemons' cores under virtual time, with a broker, connections, machines and agents that
+// lose, delay, repeat and die as one seed says. The same seed replays the same run to the letter.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,14 @@ struct Faults {
 
 // Guards that can be taken away, to see that the checker notices.
 enum class Mutant : std::uint8_t {
-  kNone, kDropReply, kDifferentTwin, kCommitEarly, kMixUpMachines, kAckBeforeDurable, kRunTwice, kForgetEpoch,
+  kNone,
+  kDropReply,
+  kDifferentTwin,
+  kCommitEarly,
+  kMixUpMachines,
+  kAckBeforeDurable,
+  kRunTwice,
+  kForgetEpoch,
 };
 
 struct Options {
@@ -41,8 +48,8 @@ struct Options {
   int partitions = 3;
   int dispatchers = 2;
   int executors = 2;
-  std::int64_t load_us = 15'000'000;     // requests and faults come within it
-  std::int64_t limit_us = 400'000'000;   // then the run counts as stuck
+  std::int64_t load_us = 15'000'000;    // requests and faults come within it
+  std::int64_t limit_us = 400'000'000;  // then the run counts as stuck
   Faults faults;
   Mutant mutant = Mutant::kNone;
 };

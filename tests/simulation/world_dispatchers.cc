@@ -85,7 +85,8 @@ void World::Do(int index, dispatcher::Effect& effect) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   if (auto* send = std::get_if<dispatcher::SendToExecutor>(&effect)) {
     for (auto& [id, connection] : connections_) {
-      if (connection.dispatcher != index || "executor-" + std::to_string(connection.executor) != send->executor.value) continue;
+      if (connection.dispatcher != index || "executor-" + std::to_string(connection.executor) != send->executor.value)
+        continue;
       connection.to_executor_us = std::max(now_us_ + Between(20, 3000), connection.to_executor_us + 1);
       At(connection.to_executor_us - now_us_, [this, link = id, message = std::move(send->message)] {
         const auto found = connections_.find(link);
@@ -101,12 +102,13 @@ void World::Do(int index, dispatcher::Effect& effect) {
       return;
     }
   } else if (auto* produce = std::get_if<dispatcher::Produce>(&effect)) {
-    At(Between(500, 20'000), [this, index, life = node.life, token = produce->token, record = std::move(produce->record)] {
-      const bool fails = now_us_ < options_.load_us && Chance(options_.faults.produce_failure);
-      if (!fails) Append(record);
-      if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-      StepDispatcher(index, dispatcher::ProduceFinished{token, !fails, fails ? "simulated" : ""});
-    });
+    At(Between(500, 20'000),
+       [this, index, life = node.life, token = produce->token, record = std::move(produce->record)] {
+         const bool fails = now_us_ < options_.load_us && Chance(options_.faults.produce_failure);
+         if (!fails) Append(record);
+         if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+         StepDispatcher(index, dispatcher::ProduceFinished{token, !fails, fails ? "simulated" : ""});
+       });
   } else if (auto* commit = std::get_if<dispatcher::Commit>(&effect)) {
     const auto apply = [this, index, commit = *commit, life = node.life, generation = generation_] {
       if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
@@ -124,7 +126,8 @@ void World::Do(int index, dispatcher::Effect& effect) {
         }
         history_.commits.push_back(std::move(committed));
       }
-      StepDispatcher(index, dispatcher::CommitFinished{commit.partition, commit.epoch, ok, ok ? "" : "illegal generation"});
+      StepDispatcher(index,
+                     dispatcher::CommitFinished{commit.partition, commit.epoch, ok, ok ? "" : "illegal generation"});
     };
     if (commit->sync) {
       apply();
@@ -138,7 +141,8 @@ void World::Do(int index, dispatcher::Effect& effect) {
     Pump(resume->partition.partition);
   } else if (auto* load = std::get_if<dispatcher::LoadUser>(&effect)) {
     At(Between(100, 1000), [this, index, life = node.life, user = load->user] {
-      if (dispatchers_[static_cast<std::size_t>(index)]->life == life) StepDispatcher(index, dispatcher::UserLoaded{user, {}});
+      if (dispatchers_[static_cast<std::size_t>(index)]->life == life)
+        StepDispatcher(index, dispatcher::UserLoaded{user, {}});
     });
   }
 }

@@ -155,7 +155,8 @@ void World::FromGuest(int index, const InstanceId& instance, guest::Frame frame,
   machine.last_us = std::max(now_us_ + delay_us, machine.last_us + 1);
   At(machine.last_us - now_us_, [this, index, life = node.life, instance, frame = std::move(frame)] {
     auto& host = *executors_[static_cast<std::size_t>(index)];
-    if (host.life == life && host.machines.contains(instance)) StepExecutor(index, executor::GuestMessage{instance, frame});
+    if (host.life == life && host.machines.contains(instance))
+      StepExecutor(index, executor::GuestMessage{instance, frame});
   });
 }
 
@@ -206,18 +207,19 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     ended.run_us = run_us;
     ended.total_us = start_us + run_us;
     ended.reusable = status == Status::kOk || (status == Status::kError && !Chance(100));
-    At(start_us + run_us, [this, index, life = node.life, instance, stream = frame.stream, serial = box.run.serial, ended] {
-      auto& host = *executors_[static_cast<std::size_t>(index)];
-      if (host.life != life || !host.machines.contains(instance)) return;
-      auto& boxes = host.machines.at(instance).boxes;
-      const auto at = boxes.find(stream);
-      if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
-      at->second.busy = false;
-      FromGuest(index, instance, {stream, ended}, Between(50, 500));
-      if (ended.reusable) return;
-      boxes.erase(at);
-      FromGuest(index, instance, {stream, guest::ContainerGone{"check failed"}}, Between(50, 500));
-    });
+    At(start_us + run_us,
+       [this, index, life = node.life, instance, stream = frame.stream, serial = box.run.serial, ended] {
+         auto& host = *executors_[static_cast<std::size_t>(index)];
+         if (host.life != life || !host.machines.contains(instance)) return;
+         auto& boxes = host.machines.at(instance).boxes;
+         const auto at = boxes.find(stream);
+         if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
+         at->second.busy = false;
+         FromGuest(index, instance, {stream, ended}, Between(50, 500));
+         if (ended.reusable) return;
+         boxes.erase(at);
+         FromGuest(index, instance, {stream, guest::ContainerGone{"check failed"}}, Between(50, 500));
+       });
   } else if (std::holds_alternative<guest::Remove>(frame.message)) {
     if (const auto box = machine.boxes.find(frame.stream); box != machine.boxes.end()) {
       if (box->second.busy) history_.executions[box->second.run.execution].end_us = now_us_;

@@ -8,7 +8,7 @@
 namespace hearth::simulation {
 
 struct World::Dispatcher {
-  std::unique_ptr<dispatcher::Core> core;   // null: the process is down
+  std::unique_ptr<dispatcher::Core> core;  // null: the process is down
   std::uint64_t life = 0;
   std::deque<dispatcher::Event> events;
   bool stepping = false;
@@ -16,7 +16,7 @@ struct World::Dispatcher {
 
 struct World::Machine {
   struct Run {
-    std::size_t execution = 0;              // index in the history
+    std::size_t execution = 0;  // index in the history
     std::uint64_t serial = 0;
   };
   struct Box {
@@ -28,11 +28,11 @@ struct World::Machine {
   std::set<std::string> codes;
   std::string offered;
   std::map<std::uint32_t, Box> boxes;
-  std::int64_t last_us = 0;                 // frames of one machine keep their order
+  std::int64_t last_us = 0;  // frames of one machine keep their order
 };
 
 struct World::Executor {
-  std::unique_ptr<executor::Core> core;     // null: the process is down
+  std::unique_ptr<executor::Core> core;  // null: the process is down
   std::uint64_t life = 0;
   std::deque<executor::Event> events;
   bool stepping = false;
@@ -43,8 +43,8 @@ struct World::Executor {
 struct World::Connection {
   int dispatcher = 0;
   int executor = 0;
-  bool greeted = false;                     // the dispatcher has read the executor's hello
-  std::int64_t to_dispatcher_us = 0;        // frames of one direction keep their order
+  bool greeted = false;               // the dispatcher has read the executor's hello
+  std::int64_t to_dispatcher_us = 0;  // frames of one direction keep their order
   std::int64_t to_executor_us = 0;
 };
 

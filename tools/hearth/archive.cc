@@ -45,7 +45,8 @@ Result<std::string> PackCode(const std::string& path) {
   const bool is_folder = fs::is_directory(root, error);
   if (is_folder) {
     for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
-      if (entry.path().filename() == "__pycache__" || entry.path().string().find("/__pycache__/") != std::string::npos) {
+      if (entry.path().filename() == "__pycache__" ||
+          entry.path().string().find("/__pycache__/") != std::string::npos) {
         continue;
       }
       if (entry.is_regular_file() && !entry.is_symlink()) files.push_back(entry.path());

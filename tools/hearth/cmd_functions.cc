@@ -90,17 +90,25 @@ int List(const Context& context, bool all) {
   auto functions = ReadFunctions(context);
   if (!functions) return Report(functions.error());
   auto rows = nlohmann::json::array();
-  if (!context.json) fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT", "ATTEMPTS");
+  if (!context.json)
+    fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT",
+               "ATTEMPTS");
   for (const auto& [key, function] : *functions) {
     if (!all && function.user.str() != context.user) continue;
     if (context.json) {
-      rows.push_back({{"user", function.user.str()}, {"name", function.name.str()}, {"version", function.version},
-                      {"runtime", RuntimeName(function.runtime)}, {"handler", function.handler},
-                      {"memory_mib", function.memory_mib}, {"timeout_ms", function.timeout_ms},
-                      {"max_attempts", function.max_attempts}, {"code", function.code.str()}});
+      rows.push_back({{"user", function.user.str()},
+                      {"name", function.name.str()},
+                      {"version", function.version},
+                      {"runtime", RuntimeName(function.runtime)},
+                      {"handler", function.handler},
+                      {"memory_mib", function.memory_mib},
+                      {"timeout_ms", function.timeout_ms},
+                      {"max_attempts", function.max_attempts},
+                      {"code", function.code.str()}});
     } else {
       fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  {}\n", key, RuntimeName(function.runtime), function.handler,
-                 function.memory_mib, fmt::format("{} ms", function.timeout_ms), function.max_attempts, function.version);
+                 function.memory_mib, fmt::format("{} ms", function.timeout_ms), function.max_attempts,
+                 function.version);
     }
   }
   if (context.json) fmt::print("{}\n", rows.dump(2));
@@ -112,7 +120,8 @@ int Remove(const Context& context, const std::string& name) {
   if (!functions) return Report(functions.error());
   const auto key = FunctionKey(UserId(context.user), FunctionName(name));
   if (!functions->contains(key)) return Report(Error{Code::kNotFound, "no function " + key});
-  if (auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true); !sent) return Report(sent.error());
+  if (auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true); !sent)
+    return Report(sent.error());
   fmt::print("removed {}\n", key);
   return kFine;
 }
@@ -125,8 +134,10 @@ void AddFunctions(CLI::App& app, Context& context, int& exit_code) {
   deploy->add_option("name", deployment->name, "name of the function")->required();
   deploy->add_option("path", deployment->path, "file or folder with the code")->required();
   deploy->add_option("--runtime", deployment->runtime, "python3 or native")->capture_default_str();
-  deploy->add_option("--handler", deployment->function.handler,
-                     "python3: module.function; native: the executable inside the folder")->required();
+  deploy
+      ->add_option("--handler", deployment->function.handler,
+                   "python3: module.function; native: the executable inside the folder")
+      ->required();
   deploy->add_option("--memory", deployment->function.memory_mib, "MiB of a container")->capture_default_str();
   deploy->add_option("--timeout-ms", deployment->function.timeout_ms, "limit of one attempt")->capture_default_str();
   deploy->add_option("--attempts", deployment->function.max_attempts, "tries before giving up")->capture_default_str();

@@ -59,15 +59,27 @@ double Millis(std::int64_t from_us, std::int64_t to_us) {
 void PrintResult(const Context& context, const InvocationResult& result) {
   const Times& times = result.times;
   if (context.json) {
-    const nlohmann::json json = {
-        {"id", result.id.str()}, {"status", StatusName(result.status)}, {"output", result.output},
-        {"error_type", result.error_type}, {"error_message", result.error_message}, {"attempt", result.attempt},
-        {"start_path", StartPathName(result.start_path)}, {"executor", result.executor.str()},
-        {"instance", result.instance.str()}, {"container", result.container.str()},
-        {"acceleration", result.acceleration}, {"billed_ms", result.billed_ms},
-        {"memory_peak_bytes", result.memory_peak_bytes}, {"log", result.log_tail},
-        {"times_us", {{"enqueued", times.enqueued_us}, {"received", times.received_us}, {"placed", times.placed_us},
-                      {"leased", times.leased_us}, {"started", times.started_us}, {"ended", times.ended_us}}}};
+    const nlohmann::json json = {{"id", result.id.str()},
+                                 {"status", StatusName(result.status)},
+                                 {"output", result.output},
+                                 {"error_type", result.error_type},
+                                 {"error_message", result.error_message},
+                                 {"attempt", result.attempt},
+                                 {"start_path", StartPathName(result.start_path)},
+                                 {"executor", result.executor.str()},
+                                 {"instance", result.instance.str()},
+                                 {"container", result.container.str()},
+                                 {"acceleration", result.acceleration},
+                                 {"billed_ms", result.billed_ms},
+                                 {"memory_peak_bytes", result.memory_peak_bytes},
+                                 {"log", result.log_tail},
+                                 {"times_us",
+                                  {{"enqueued", times.enqueued_us},
+                                   {"received", times.received_us},
+                                   {"placed", times.placed_us},
+                                   {"leased", times.leased_us},
+                                   {"started", times.started_us},
+                                   {"ended", times.ended_us}}}};
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
@@ -79,7 +91,8 @@ void PrintResult(const Context& context, const InvocationResult& result) {
              StatusName(result.status), StartPathName(result.start_path), result.attempt,
              Millis(times.received_us, times.started_us), Millis(times.started_us, times.ended_us),
              result.acceleration);
-  fmt::print(stderr, "  enqueued→received {:.2f}  received→placed {:.2f}  placed→leased {:.2f}  leased→started {:.2f} ms\n",
+  fmt::print(stderr,
+             "  enqueued→received {:.2f}  received→placed {:.2f}  placed→leased {:.2f}  leased→started {:.2f} ms\n",
              Millis(times.enqueued_us, times.received_us), Millis(times.received_us, times.placed_us),
              Millis(times.placed_us, times.leased_us), Millis(times.leased_us, times.started_us));
   if (!result.error_type.empty()) fmt::print(stderr, "  {}: {}\n", result.error_type, result.error_message);
@@ -88,8 +101,11 @@ void PrintResult(const Context& context, const InvocationResult& result) {
 
 int Invoke(const Context& context, const Options& options) {
   static const std::map<std::string, RequestForm> kForms = {
-      {"headers", RequestForm::kHeaders}, {"msgpack", RequestForm::kMsgpack}, {"json", RequestForm::kJson},
-      {"cloudevent", RequestForm::kCloudEventBinary}, {"cloudevent-structured", RequestForm::kCloudEventStructured}};
+      {"headers", RequestForm::kHeaders},
+      {"msgpack", RequestForm::kMsgpack},
+      {"json", RequestForm::kJson},
+      {"cloudevent", RequestForm::kCloudEventBinary},
+      {"cloudevent-structured", RequestForm::kCloudEventStructured}};
   auto payload = ReadPayload(options);
   if (!payload) return Report(payload.error());
   Request request;
@@ -106,8 +122,8 @@ int Invoke(const Context& context, const Options& options) {
   record.key = context.user;  // a user's requests meet one dispatcher
   const bool is_map = request.form == RequestForm::kMsgpack || request.form == RequestForm::kJson;
   if (!is_map && request.payload.size() > kMaxPayloadBytes) {
-    return Report(Error{Code::kExhausted, fmt::format("the payload has {} bytes; the limit is {}", request.payload.size(),
-                                                 kMaxPayloadBytes)});
+    return Report(Error{Code::kExhausted, fmt::format("the payload has {} bytes; the limit is {}",
+                                                      request.payload.size(), kMaxPayloadBytes)});
   }
   if (options.async) {
     if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
@@ -147,8 +163,10 @@ void AddInvoke(CLI::App& app, Context& context, int& exit_code) {
   invoke->add_option("--file", options->file, "file with the payload; - or nothing: standard input")->excludes(data);
   invoke->add_option("--id", options->id, "id of the invocation; chosen where absent");
   invoke->add_option("--form", options->form, "how the request is written")
-      ->check(CLI::IsMember({"headers", "msgpack", "json", "cloudevent", "cloudevent-structured"}))->capture_default_str();
-  invoke->add_option("--class", options->priority, "rt, std or batch")->check(CLI::IsMember({"rt", "std", "batch"}))
+      ->check(CLI::IsMember({"headers", "msgpack", "json", "cloudevent", "cloudevent-structured"}))
+      ->capture_default_str();
+  invoke->add_option("--class", options->priority, "rt, std or batch")
+      ->check(CLI::IsMember({"rt", "std", "batch"}))
       ->capture_default_str();
   invoke->add_option("--reply-to", options->reply_to, "topic of the reply")->capture_default_str();
   invoke->add_option("--order-key", options->order_key, "one at a time, in order, for equal keys");

@@ -17,8 +17,8 @@ using Fields = std::map<std::string, std::string>;
 Fields DecodeSlot(const std::string& bytes) {
   Fields fields;
   try {
-    const auto handle = msgpack::unpack(bytes.data(), bytes.size(), nullptr, nullptr,
-                                        msgpack::unpack_limit(64, 64, 4096, 4096, 0, 4));
+    const auto handle =
+        msgpack::unpack(bytes.data(), bytes.size(), nullptr, nullptr, msgpack::unpack_limit(64, 64, 4096, 4096, 0, 4));
     if (handle.get().type != msgpack::type::MAP) return fields;
     for (const auto& [key, value] : handle.get().as<std::map<std::string, msgpack::object>>()) {
       if (value.type == msgpack::type::STR) {
@@ -68,7 +68,9 @@ int List(const Context& context) {
   }
   auto users = Members(*redis, "u:idx");
   if (!users) return Report(users.error());
-  if (!context.json) fmt::print("\n{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>8}\n", "USER", "INSTANCE", "CONTAINER", "FUNCTION", "STATE", "MiB", "SINCE");
+  if (!context.json)
+    fmt::print("\n{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>8}\n", "USER", "INSTANCE", "CONTAINER", "FUNCTION",
+               "STATE", "MiB", "SINCE");
   for (const auto& user : *users) {
     auto slots = redis->Command({"HGETALL", "u:{" + user + "}:slots"});
     if (!slots) return Report(slots.error());
@@ -80,11 +82,13 @@ int List(const Context& context) {
         json["slots"].push_back(row);
         continue;
       }
-      const auto since_s = slot["since_ms"].empty() ? 0 : ReadClocks().wall_us / kMicrosPerSecond - std::stoll(slot["since_ms"]) / 1000;
+      const auto since_s =
+          slot["since_ms"].empty() ? 0 : ReadClocks().wall_us / kMicrosPerSecond - std::stoll(slot["since_ms"]) / 1000;
       auto container = slot["container"];
       if (const auto slash = container.rfind('/'); slash != std::string::npos) container = container.substr(slash + 1);
-      fmt::print("{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>6} s\n", user, slot["instance"], container.empty() ? "-" : container,
-                 slot["fn"].empty() ? "-" : slot["fn"], slot["state"], slot["memory_mib"], since_s);
+      fmt::print("{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>6} s\n", user, slot["instance"],
+                 container.empty() ? "-" : container, slot["fn"].empty() ? "-" : slot["fn"], slot["state"],
+                 slot["memory_mib"], since_s);
     }
   }
   if (context.json) fmt::print("{}\n", json.dump(2));

@@ -16,10 +16,13 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   for (const char* name : {"hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
     specs.push_back({name, partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
   }
-  specs.push_back({"hearth.reply", partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back(
+      {"hearth.reply", partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
   specs.push_back({"hearth.functions", 1, replication, {{"cleanup.policy", "compact"}}});
-  specs.push_back({"hearth.dead-letter", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
-  specs.push_back({"hearth.undeliverable", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back(
+      {"hearth.dead-letter", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back(
+      {"hearth.undeliverable", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
   specs.push_back({"hearth.usage", 1, replication, {{"retention.ms", kWeekMs}}});
   return specs;
 }
@@ -32,9 +35,11 @@ void AddTopics(CLI::App& app, Context& context, int& exit_code) {
   auto partitions = std::make_shared<int>(kDefaultPartitions);
   auto replication = std::make_shared<int>(1);
   auto* create = topics->add_subcommand("create", "create what does not exist yet");
-  create->add_option("--partitions", *partitions, "of the request and reply topics")->check(CLI::Range(1, 10000))
+  create->add_option("--partitions", *partitions, "of the request and reply topics")
+      ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  create->add_option("--replication", *replication, "copies of each partition")->check(CLI::Range(1, 9))
+  create->add_option("--replication", *replication, "copies of each partition")
+      ->check(CLI::Range(1, 9))
       ->capture_default_str();
   create->callback([&context, &exit_code, partitions, replication] {
     auto created = kafka::CreateTopics(context.bootstrap, Specs(*partitions, *replication), 3 * kServerTimeoutMs);

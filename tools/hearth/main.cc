@@ -8,7 +8,8 @@ int main(int argc, char** argv) {
   CLI::App app{"hearth: deploy and invoke functions that run when events arrive on Kafka"};
   Context context;
   app.add_option("--bootstrap", context.bootstrap, "Kafka brokers, HOST:PORT[,…]")
-      ->envname("HEARTH_BOOTSTRAP")->capture_default_str();
+      ->envname("HEARTH_BOOTSTRAP")
+      ->capture_default_str();
   app.add_option("--redis", context.redis, "Redis, unix:PATH or tcp:HOST:PORT")->envname("HEARTH_REDIS");
   app.add_option("--code-store", context.code_store, "folder of the code archives")->envname("HEARTH_CODE_STORE");
   app.add_option("--user", context.user, "whose functions")->envname("HEARTH_USER")->capture_default_str();

@@ -76,7 +76,7 @@ TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
 }
 
 TEST_F(Story, WaitingRequestsCauseNoMoreStartsThanTheyNeed) {
-  Take<StartMachine>();   // the pool's, still starting
+  Take<StartMachine>();  // the pool's, still starting
   Connect();
   for (int offset = 0; offset < 6; ++offset) Exec(MakeExec(offset));
   // Two fit into each machine; one starts already, two starts at once are allowed.
@@ -167,7 +167,8 @@ TEST_F(Story, WhoseLeaseHasPassedIsKilledAndPublishesNothing) {
   const auto run = UntilRun();
   for (int i = 0; i < 21; ++i) {
     After(1000);
-    while (auto ping = TakeFrame<guest::Ping>()) Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+    while (auto ping = TakeFrame<guest::Ping>())
+      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
   }
   EXPECT_TRUE(TakeFrame<guest::Remove>());
   End(run);
@@ -184,8 +185,10 @@ TEST_F(Story, AnAcknowledgedHeartbeatKeepsTheLease) {
   const auto run = UntilRun();
   for (int i = 0; i < 30; ++i) {
     After(1000);
-    while (auto beat = TakeMessage<link::Heartbeat>()) Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
-    while (auto ping = TakeFrame<guest::Ping>()) Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+    while (auto beat = TakeMessage<link::Heartbeat>())
+      Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
+    while (auto ping = TakeFrame<guest::Ping>())
+      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
   }
   End(run);
   EXPECT_EQ(Published().outcome, link::Outcome::kPublished);
@@ -244,7 +247,8 @@ TEST_F(Story, IdleContainersAndInstancesGoAfterTheirTime) {
   End(UntilRun());
   Published();
   const auto answer_pings = [&] {
-    while (auto ping = TakeFrame<guest::Ping>()) Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+    while (auto ping = TakeFrame<guest::Ping>())
+      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
   };
   for (int i = 0; i < 301; ++i) {
     After(1000);
@@ -257,7 +261,7 @@ TEST_F(Story, IdleContainersAndInstancesGoAfterTheirTime) {
     After(1000);
     answer_pings();
   }
-  bool gone = false;   // among the machines of the pool that never said hello
+  bool gone = false;  // among the machines of the pool that never said hello
   while (auto destroy = Take<DestroyMachine>()) gone = gone || destroy->instance == instance;
   EXPECT_TRUE(gone);
 }

@@ -1,0 +1,27 @@
+// A request that was accepted is within its limits and survives being written and read again.
+#include "schemas/request.h"
+
+#include "schemas/limits.h"
+#include "tests/fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace hearth;
+  const Record record = fuzz::ParseRecord(fuzz::View(data, size));
+  Request partial;
+  const auto request = DecodeRequest(record, &partial);
+  if (!request) {
+    fuzz::Must(!request.error().message.empty(), "a refusal says why");
+    return 0;
+  }
+  fuzz::Must(IsIdentifier(request->id.value) && IsIdentifier(request->user.value) && IsIdentifier(request->function.value),
+             "names are identifiers");
+  fuzz::Must(request->payload.size() <= kMaxPayloadBytes, "the payload is within its limit");
+  const OutRecord sent = EncodeRequest(*request, "t");
+  const auto again = DecodeRequest(Record{{"t", 0}, 0, 0, sent.key, sent.value, sent.headers});
+  fuzz::Must(again.has_value(), "what was written is read");
+  fuzz::Must(again->id == request->id && again->user == request->user && again->function == request->function &&
+                 again->reply_to == request->reply_to && again->expires_ms == request->expires_ms &&
+                 again->timeout_ms == request->timeout_ms,
+             "it reads the same");
+  return 0;
+}
