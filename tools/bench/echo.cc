@@ -7,8 +7,8 @@
 namespace hearth::bench {
 
 Result<Sender> Sender::Create(const std::string& bootstrap, const std::string& client_id) {
-  auto conf = kafka::MakeConf(bootstrap, client_id,
-                              {{"enable.idempotence", "true"}, {"acks", "all"}, {"linger.ms", "0"}});
+  auto conf =
+      kafka::MakeConf(bootstrap, client_id, {{"enable.idempotence", "true"}, {"acks", "all"}, {"linger.ms", "0"}});
   if (!conf) return std::unexpected(conf.error());
   auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
   if (!client) return std::unexpected(client.error());
@@ -18,7 +18,8 @@ Result<Sender> Sender::Create(const std::string& bootstrap, const std::string& c
 Result<void> Sender::Send(const OutRecord& record) {
   rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
   for (const auto& header : record.headers) {
-    rd_kafka_header_add(headers, header.name.c_str(), -1, header.value.data(), static_cast<ssize_t>(header.value.size()));
+    rd_kafka_header_add(headers, header.name.c_str(), -1, header.value.data(),
+                        static_cast<ssize_t>(header.value.size()));
   }
   // The library only reads the value where RD_KAFKA_MSG_F_COPY is set; its interface takes a pointer to non-const.
   const auto error = rd_kafka_producev(

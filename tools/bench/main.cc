@@ -8,12 +8,17 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   hearth::bench::WarmOptions options;
   auto* warm = app.add_subcommand("warm", "warm invocations, one at a time, beside raw Kafka echoes");
-  warm->add_option("--bootstrap", options.bootstrap, "Kafka brokers")->envname("HEARTH_BOOTSTRAP")->capture_default_str();
-  warm->add_option("--user", options.user, "whose function")->capture_default_str();
-  warm->add_option("--function", options.function, "a function that does nothing, deployed already")->capture_default_str();
-  warm->add_option("--count", options.count, "invocations, and as many echoes")->check(CLI::Range(1, 10'000'000))
+  warm->add_option("--bootstrap", options.bootstrap, "Kafka brokers")
+      ->envname("HEARTH_BOOTSTRAP")
       ->capture_default_str();
-  warm->add_option("--block", options.block, "invocations, then as many echoes, and so on")->check(CLI::Range(1, 1'000'000))
+  warm->add_option("--user", options.user, "whose function")->capture_default_str();
+  warm->add_option("--function", options.function, "a function that does nothing, deployed already")
+      ->capture_default_str();
+  warm->add_option("--count", options.count, "invocations, and as many echoes")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  warm->add_option("--block", options.block, "invocations, then as many echoes, and so on")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   int exit_code = 0;
   warm->callback([&] { exit_code = hearth::bench::RunWarm(options); });

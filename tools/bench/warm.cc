@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
-#include <optional>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -40,7 +41,9 @@ class Series {
     std::vector<std::int64_t> sorted = values_;
     std::sort(sorted.begin(), sorted.end());
     const auto last = sorted.size() - 1;
-    return static_cast<double>(sorted[std::min(last, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))]) / 1000.0;
+    return static_cast<double>(
+               sorted[std::min(last, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))]) /
+           1000.0;
   }
 
  private:
@@ -49,8 +52,8 @@ class Series {
 
 struct Stage {
   const char* name;
-  std::int64_t Times::*from;
-  std::int64_t Times::*to;
+  std::int64_t Times::* from;
+  std::int64_t Times::* to;
   Series series;
 };
 
@@ -76,6 +79,7 @@ class Warm {
   std::map<std::string, int> statuses_;
   std::map<std::string, int> paths_;
   std::string acceleration_;
+  Series back_;  // both ends on this host's wall clock
   Series total_;
   Series echo_;
   std::vector<Stage> stages_ = {
@@ -114,6 +118,7 @@ void Warm::Note(const Record& reply) {
   ++paths_[std::string(StartPathName(result->start_path))];
   acceleration_ = result->acceleration;
   for (auto& stage : stages_) stage.series.AddSpan(result->times.*stage.from, result->times.*stage.to);
+  back_.AddSpan(result->times.ended_us, ReadClocks().wall_us);
 }
 
 Result<void> Warm::Invoke(const std::string& id, bool counts) {
@@ -177,15 +182,16 @@ Result<void> Warm::Run() {
 
 bool Warm::Print() const {
   const auto row = [](const std::string& name, const Series& series) {
-    // Arrows take three bytes and one column.
-    const auto wide = name.find("→") == std::string::npos ? 36 : 38;
-    fmt::print("{:<{}} {:>7} {:>9.3f} {:>9.3f} {:>9.3f}\n", name, wide, series.size(), series.At(0), series.At(0.5), series.At(0.99));
+    fmt::print("{:<36} {:>7} {:>9.3f} {:>9.3f} {:>9.3f}\n", name, series.size(), series.At(0), series.At(0.5),
+               series.At(0.99));
   };
   fmt::print("{:<36} {:>7} {:>9} {:>9} {:>9}\n", "milliseconds", "count", "min", "p50", "p99");
   for (const auto& stage : stages_) row(stage.name, stage.series);
+  row("ended → reply consumed", back_);
   row("total: sent → reply consumed", total_);
   row("raw Kafka echo of the same run", echo_);
-  fmt::print("ratio total / echo: p50 {:.2f}, p99 {:.2f}\n", total_.At(0.5) / echo_.At(0.5), total_.At(0.99) / echo_.At(0.99));
+  fmt::print("ratio total / echo: p50 {:.2f}, p99 {:.2f}\n", total_.At(0.5) / echo_.At(0.5),
+             total_.At(0.99) / echo_.At(0.99));
   fmt::print("acceleration: {}\nstart paths:", acceleration_);
   for (const auto& [path, count] : paths_) fmt::print(" {} {}", path, count);
   fmt::print("\nresults:");
@@ -198,6 +204,17 @@ bool Warm::Print() const {
              options_.count, once, never, often);
   const auto ok = statuses_.find("ok");
   return once == options_.count && ok != statuses_.end() && ok->second == options_.count;
+}
+
+// A topic that was just created has no leader yet: asked again until it has one.
+Result<kafka::TailReader> OpenNew(const std::string& bootstrap, const std::string& client_id,
+                                  const std::string& topic) {
+  const std::int64_t end_us = ReadClocks().mono_us + kServerTimeoutMs * kMicrosPerMilli;
+  while (true) {
+    auto reader = kafka::TailReader::Open(bootstrap, client_id, topic, kServerTimeoutMs);
+    if (reader || ReadClocks().mono_us > end_us) return reader;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 }  // namespace
@@ -213,11 +230,11 @@ int RunWarm(const WarmOptions& options) {
   auto echo_sender = Sender::Create(options.bootstrap, "hearth-bench-echo");
   auto sender = Sender::Create(options.bootstrap, "hearth-bench");
   if (!echo_sender || !sender) return unreachable((echo_sender ? sender : echo_sender).error());
-  auto requests = kafka::TailReader::Open(options.bootstrap, "hearth-bench-echo", kEchoRequests, kServerTimeoutMs);
+  auto requests = OpenNew(options.bootstrap, "hearth-bench-echo", kEchoRequests);
   if (!requests) return unreachable(requests.error());
-  auto echoes = kafka::TailReader::Open(options.bootstrap, "hearth-bench", kEchoReplies, kServerTimeoutMs);
+  auto echoes = OpenNew(options.bootstrap, "hearth-bench", kEchoReplies);
   if (!echoes) return unreachable(echoes.error());
-  auto replies = kafka::TailReader::Open(options.bootstrap, "hearth-bench", kHearthReplies, kServerTimeoutMs);
+  auto replies = OpenNew(options.bootstrap, "hearth-bench", kHearthReplies);
   if (!replies) return unreachable(replies.error());
   const EchoThread echo(std::move(*requests), std::move(*echo_sender), kEchoReplies);
   Warm warm(options, std::move(*sender), std::move(*replies), std::move(*echoes));

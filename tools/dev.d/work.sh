@@ -245,5 +245,7 @@ cmd_bench() {
   provide
   cmd_up
   eval "$(cmd_env)"
+  hearth --user bench deploy bench-echo --runtime python3 --handler noop.handler "$ROOT/examples/noop-python"
+  hearth --user bench invoke bench-echo --data null --wait 120   # also waits until the daemons know it
   hearth-bench "$name" "$@"
 }
