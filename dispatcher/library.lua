@@ -19,7 +19,7 @@ local function write(keys, args)
       if value == '' then
         redis.call('HDEL', keys[1], slot)
         redis.call('ZREM', index, slot)
-        redis.call('HDEL', keys[4], slot)
+        redis.call('HSET', keys[4], slot, args[1])  -- else a late write of an older owner would bring it back
       else
         redis.call('HSET', keys[1], slot, value)
         redis.call('HSET', keys[4], slot, args[1])
@@ -31,6 +31,7 @@ local function write(keys, args)
       end
     end
   end
+  redis.call('EXPIRE', keys[4], 86400)  -- older writers are gone by then
   return refused
 end
 

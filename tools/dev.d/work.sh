@@ -178,17 +178,17 @@ ring_fuzz() {
   local seconds=${HEARTH_FUZZ_SECONDS:-10} target name rc targets corpora
   mkdir -p "$LOGS"
   configure fuzz
-  mapfile -t targets < <(cd "$ROOT" && cmake --build build/fuzz --target help | sed -n 's/^\(fuzz-[a-z0-9-]*\): .*/\1/p' | sort -u)
+  mapfile -t targets < <(cd "$ROOT" && cmake --build build/fuzz --target help | sed -n 's/^\(fuzz_[a-z0-9_]*\): .*/\1/p' | sort -u)
   [ ${#targets[@]} -gt 0 ] || { say "   no fuzz targets"; count_result "fuzz targets" 1; return 0; }
   cmd_build --preset fuzz "${targets[@]}"
   step "fuzz ($seconds s each)"
-  for target in "$ROOT"/build/fuzz/bin/fuzz-*; do
+  for target in "$ROOT"/build/fuzz/bin/fuzz_*; do
     [ -x "$target" ] || continue
     name=$(basename "$target")
     rc=0
     corpora=("$STATE/fuzz/$name")
     mkdir -p "${corpora[0]}"
-    if [ -d "$ROOT/tests/fuzz/corpus/${name#fuzz-}" ]; then corpora+=("$ROOT/tests/fuzz/corpus/${name#fuzz-}"); fi
+    if [ -d "$ROOT/tests/fuzz/corpus/${name#fuzz_}" ]; then corpora+=("$ROOT/tests/fuzz/corpus/${name#fuzz_}"); fi
     "$target" -max_total_time="$seconds" -rss_limit_mb=512 -timeout=5 -artifact_prefix="$STATE/fuzz/$name/" \
       "${corpora[@]}" > "$LOGS/$name.log" 2>&1 || rc=$?
     say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  $name"
