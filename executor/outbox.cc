@@ -8,8 +8,11 @@ Result<std::unique_ptr<Outbox>> Outbox::Create(Loop& loop, const std::string& bo
                                                std::string usage_topic, Published published) {
   auto producer = kafka::Producer::Create(loop, bootstrap, client_id);
   if (!producer) return std::unexpected(producer.error());
+  auto usage_producer = kafka::Producer::Create(loop, bootstrap, client_id + "-usage", kUsageLingerMs);
+  if (!usage_producer) return std::unexpected(usage_producer.error());
   auto outbox = std::unique_ptr<Outbox>(new Outbox(std::move(usage_topic), std::move(published)));
   outbox->producer_ = std::move(*producer);
+  outbox->usage_producer_ = std::move(*usage_producer);
   return outbox;
 }
 
@@ -22,7 +25,7 @@ void Outbox::PublishUsage(const Usage& usage) {
   record.topic = usage_topic_;
   record.key = usage.id.value;
   record.value = EncodeUsage(usage);
-  producer_->Send(std::move(record), [this](Result<void> result) {
+  usage_producer_->Send(std::move(record), [this](Result<void> result) {
     if (!result) ++usage_lost_;
   });
 }

@@ -14,6 +14,9 @@
 
 namespace hearth::executor {
 
+// Nobody waits for a usage record, and one request for many leaves the broker to the results.
+constexpr int kUsageLingerMs = 100;
+
 class Outbox {
  public:
   using Published = std::function<void(std::uint64_t token, Result<void>)>;
@@ -25,8 +28,11 @@ class Outbox {
   void Publish(std::uint64_t token, OutRecord record);
   void PublishUsage(const Usage& usage);
   // Waits for what was sent; blocks.
-  bool Flush(std::int64_t timeout_ms) { return producer_->Flush(timeout_ms); }
-  [[nodiscard]] std::size_t outstanding() const { return producer_->outstanding(); }
+  bool Flush(std::int64_t timeout_ms) {
+    const bool results = producer_->Flush(timeout_ms);
+    return usage_producer_->Flush(timeout_ms) && results;
+  }
+  [[nodiscard]] std::size_t outstanding() const { return producer_->outstanding() + usage_producer_->outstanding(); }
   [[nodiscard]] std::int64_t usage_lost() const { return usage_lost_; }
 
  private:
@@ -37,6 +43,7 @@ class Outbox {
   const Published published_;
   std::int64_t usage_lost_ = 0;
   std::unique_ptr<kafka::Producer> producer_;
+  std::unique_ptr<kafka::Producer> usage_producer_;
 };
 
 }  // namespace hearth::executor

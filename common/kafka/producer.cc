@@ -6,10 +6,11 @@
 namespace hearth::kafka {
 
 Result<std::unique_ptr<Producer>> Producer::Create(Loop& loop, const std::string& bootstrap,
-                                                   const std::string& client_id) {
+                                                   const std::string& client_id, int linger_ms) {
   auto producer = std::unique_ptr<Producer>(new Producer(loop));
   producer->bootstrap_ = bootstrap;
   producer->client_id_ = client_id;
+  producer->linger_ms_ = linger_ms;
   if (auto opened = producer->Open(); !opened) return std::unexpected(opened.error());
   return producer;
 }
@@ -18,7 +19,7 @@ Result<void> Producer::Open() {
   auto conf = MakeConf(bootstrap_, client_id_,
                        {{"enable.idempotence", "true"},
                         {"acks", "all"},
-                        {"linger.ms", "0"},
+                        {"linger.ms", std::to_string(linger_ms_)},
                         {"partitioner", "murmur2_random"},
                         {"message.timeout.ms", "0"},
                         {"message.max.bytes", "4194304"},

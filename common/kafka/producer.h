@@ -23,8 +23,9 @@ class Producer {
  public:
   using Delivered = std::function<void(Result<void>)>;
 
+  // `linger_ms`: how long a record may wait for others to travel with; 0 where somebody waits for it.
   static Result<std::unique_ptr<Producer>> Create(Loop& loop, const std::string& bootstrap,
-                                                  const std::string& client_id);
+                                                  const std::string& client_id, int linger_ms = 0);
   ~Producer();
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
@@ -53,6 +54,7 @@ class Producer {
   Loop& loop_;
   std::string bootstrap_;
   std::string client_id_;
+  int linger_ms_ = 0;
   std::map<std::string, Topic> topics_;  // destroyed before client_: see Reopen and the destructor
   Client client_;
   std::unique_ptr<Doorbell> doorbell_;

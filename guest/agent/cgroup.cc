@@ -5,16 +5,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 
 namespace hearth::guest {
 namespace {
 
-std::int64_t ReadNumber(const std::string& path) {
-  const auto text = ReadFile(path);
+// What the file says now; a control file is read whole from its start. Longer than `Buffer` is cut.
+using Buffer = std::array<char, 4096>;
+std::string_view ReadAgain(const Fd& file, Buffer& buffer) {
+  const ssize_t count = pread(file.get(), buffer.data(), buffer.size(), 0);
+  return {buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
+}
+
+std::int64_t ToNumber(std::string_view text) {
   std::int64_t value = 0;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), value);
+  std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
 }
 
@@ -39,7 +46,12 @@ Result<Cgroup> Cgroup::Make(const std::string& parent, const std::string& name, 
   }
   Fd procs(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!procs) return FailErrno("open cgroup.procs");
-  return Cgroup(path, std::move(procs));
+  const auto read = [&path](const char* file) { return Fd(open((path + file).c_str(), O_RDONLY | O_CLOEXEC)); };
+  Open files{read("/cgroup.procs"), read("/cpu.stat"), read("/memory.current"), read("/memory.peak")};
+  if (!files.procs || !files.cpu_stat || !files.memory_current || !files.memory_peak) {
+    return FailErrno("open the files of " + path);
+  }
+  return Cgroup(path, std::move(procs), std::move(files));
 }
 
 void Cgroup::Kill() const {
@@ -47,20 +59,26 @@ void Cgroup::Kill() const {
 }
 
 int Cgroup::CountProcesses() const {
-  const auto text = ReadFile(path_ + "/cgroup.procs");
-  return text ? static_cast<int>(std::ranges::count(*text, '\n')) : 0;
+  Buffer buffer;  // holds more lines than a container may have processes
+  return static_cast<int>(std::ranges::count(ReadAgain(open_.procs, buffer), '\n'));
 }
 
 std::int64_t Cgroup::CpuMicros() const {
-  return ReadKeyed(path_ + "/cpu.stat", "usage_usec");
+  constexpr std::string_view kFirst = "usage_usec ";
+  Buffer buffer;
+  const auto text = ReadAgain(open_.cpu_stat, buffer);
+  return text.starts_with(kFirst) ? ToNumber(text.substr(kFirst.size())) : 0;
 }
 
 std::int64_t Cgroup::MemoryPeakBytes() const {
-  return ReadNumber(path_ + "/memory.peak");
+  Buffer buffer;
+  return ToNumber(ReadAgain(open_.memory_peak, buffer));
 }
 
 bool Cgroup::HoldsMoreThan(std::int64_t bytes) const {
-  if (ReadNumber(path_ + "/memory.current") <= bytes) return false;  // the cheap answer nearly always is enough
+  Buffer buffer;
+  if (ToNumber(ReadAgain(open_.memory_current, buffer)) <= bytes)
+    return false;  // the cheap answer is nearly always enough
   return ReadKeyed(path_ + "/memory.stat", "anon") + ReadKeyed(path_ + "/memory.stat", "shmem") > bytes;
 }
 

@@ -31,10 +31,19 @@ class Cgroup {
   [[nodiscard]] bool Remove() const;
 
  private:
-  Cgroup(std::string path, Fd procs) : path_(std::move(path)), procs_(std::move(procs)) {}
+  // Files that are read after each run, kept open: looking a path up costs more than the reading.
+  struct Open {
+    Fd procs;
+    Fd cpu_stat;
+    Fd memory_current;
+    Fd memory_peak;
+  };
+  Cgroup(std::string path, Fd procs, Open open)
+      : path_(std::move(path)), procs_(std::move(procs)), open_(std::move(open)) {}
 
   std::string path_;
   Fd procs_;
+  Open open_;
 };
 
 }  // namespace hearth::guest

@@ -11,8 +11,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace hearth::guest {
 namespace {
@@ -28,8 +30,16 @@ ExitDescription DescribeExit(int wait_status) {
   return {"exit", "exit code " + std::to_string(WEXITSTATUS(wait_status))};
 }
 
-std::int64_t ParseMicros(const std::string& text) {
-  return std::strtoll(text.c_str(), nullptr, 10);
+// "STATUS STARTED ENDED", µs; 0 where a runtime in user code's hands wrote anything else.
+std::pair<std::int64_t, std::int64_t> ParseSpan(const std::string& head) {
+  std::int64_t started_us = 0;
+  std::int64_t ended_us = 0;
+  const char* const end = head.data() + head.size();
+  const auto first = head.find(' ');
+  if (first == std::string::npos) return {0, 0};
+  const auto parsed = std::from_chars(head.data() + first + 1, end, started_us);
+  if (parsed.ec == std::errc{} && parsed.ptr != end) std::from_chars(parsed.ptr + 1, end, ended_us);
+  return {started_us, ended_us};
 }
 
 }  // namespace
@@ -153,8 +163,12 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   attempt_.emplace(std::move(run), received_us, std::string(), false);
   if (create_.runtime == Runtime::kPython3) {
     const Run& asked = attempt_->run;
-    to_runtime_ += EncodeFields({"run", asked.id.str(), std::to_string(asked.attempt), std::to_string(deadline_ms),
-                                 asked.content_type, asked.traceparent, asked.input});
+    // One field of lines, since an interpreter cuts those fastest; only the last of them may be any text.
+    const bool one_line = asked.traceparent.find('\n') == std::string::npos;
+    const std::string head = asked.id.str() + '\n' + std::to_string(asked.attempt) + '\n' +
+                             std::to_string(deadline_ms) + '\n' + (one_line ? asked.traceparent : std::string()) +
+                             '\n' + asked.content_type;
+    to_runtime_ += EncodeFields({head, asked.input});
     FlushRuntime(out);
     return;
   }
@@ -225,10 +239,14 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
         state_ = State::kIdle;
         wake_at_us_.reset();
         out.emplace_back(Created{});
-      } else if (state_ == State::kRunning && fields->size() == 6) {
+      } else if (state_ == State::kRunning && (fields->size() == 2 || fields->size() == 3)) {
         auto& f = *fields;
-        const Status status = f[0] == "ok" ? Status::kOk : Status::kError;
-        Finish(status, std::move(f[3]), std::move(f[4]), std::move(f[5]), ParseMicros(f[1]), ParseMicros(f[2]), out);
+        const auto [started_us, ended_us] = ParseSpan(f[0]);
+        if (f.size() == 2) {
+          Finish(Status::kOk, {}, {}, std::move(f[1]), started_us, ended_us, out);
+        } else {
+          Finish(Status::kError, std::move(f[1]), std::move(f[2]), {}, started_us, ended_us, out);
+        }
       } else {
         Die("its runtime sent what it must not", out);
         return;

@@ -27,8 +27,16 @@ MAX_ERROR_MESSAGE_BYTES = 4 << 10
 MAX_OPEN_FILES = 1024
 MAX_FILE_BYTES = 512 << 20
 RUN_FD = 3
+READ_BYTES = 64 << 10
+OK, ERROR = b"ok", b"error"
+ONE, THREE = struct.Struct("<I"), struct.Struct("<III")
 
 libc = ctypes.CDLL(None, use_errno=True)
+
+
+# Made once: json.dumps with options makes an encoder for each call.
+from_json = json.JSONDecoder().decode
+to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class SockFprog(ctypes.Structure):
@@ -56,21 +64,27 @@ def decode(body):
     return fields
 
 
-def read_exactly(size):
-    data = bytearray(size)
-    view, got = memoryview(data), 0
-    while got < size:
-        n = os.readv(RUN_FD, [view[got:]])
-        if n == 0:
+def read_run():
+    """The head and the input of the next run request. One system call where the input is small."""
+    data = os.read(RUN_FD, READ_BYTES)
+    while len(data) < 4 or len(data) < 4 + struct.unpack_from("<I", data)[0]:
+        more = os.read(RUN_FD, MAX_OUTPUT_BYTES) if data else b""
+        if not more:
             os._exit(0)  # the agent let the container go
-        got += n
-    return data
+        data += more
+    _, _, size = THREE.unpack_from(data)
+    return data[12:12 + size].decode("utf-8", "replace"), data[16 + size:]
 
 
-def send(*fields):
-    view = memoryview(encode(*fields))
-    while view:
-        view = view[os.write(RUN_FD, view):]
+def send(message):
+    sent = os.write(RUN_FD, message)
+    while sent < len(message):
+        sent += os.write(RUN_FD, memoryview(message)[sent:])
+
+
+def encode_answer(head, output):
+    """encode(head, output) of bytes, in few steps: emulated machines pay for each."""
+    return b"%b%b%b%b" % (THREE.pack(12 + len(head) + len(output), 2, len(head)), head, ONE.pack(len(output)), output)
 
 
 class Context:
@@ -88,13 +102,13 @@ def decode_event(data):
     if not data:
         return None
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return data.decode()
+        text = data.decode()
     except UnicodeDecodeError:
         return data
+    try:
+        return from_json(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def encode_output(value):
@@ -102,7 +116,7 @@ def encode_output(value):
         return bytes(value)
     if isinstance(value, str):
         return value.encode()
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    return to_json(value).encode()
 
 
 def flush():
@@ -151,34 +165,32 @@ def serve(handler, function_name, version, memory_mib):
         traceback.print_exc()
         failure = ("ImportError", ": ".join(describe(error)) if not isinstance(error, ImportError) else describe(error)[1])
     while True:
-        (size,) = struct.unpack("<I", read_exactly(4))
-        _, invocation, attempt, deadline, content_type, traceparent, data = decode(read_exactly(size))
+        head, data = read_run()
         context = Context()
-        context.invocation_id = invocation.decode()
+        context.invocation_id, attempt, deadline, context.traceparent, context.content_type = head.split("\n", 4)
         context.function, context.version, context.memory_mib = function_name, version, memory_mib
         context.attempt, context.deadline_ms = int(attempt), int(deadline)
-        context.content_type = content_type.decode("utf-8", "replace")
-        context.traceparent = traceparent.decode("utf-8", "replace")
-        status, error_type, message, output = "ok", "", "", b""
+        status, output = OK, b""
         event = decode_event(data)
         started = time.monotonic_ns()
         try:
             if failure:
-                status, (error_type, message) = "error", failure
+                status, (error_type, message) = ERROR, failure
             else:
                 output = encode_output(function(event, context))
         except SystemExit as error:
             leave(error)
         except BaseException as error:
             traceback.print_exc()
-            status, (error_type, message) = "error", describe(error)
+            status, (error_type, message) = ERROR, describe(error)
         ended = time.monotonic_ns()
         del event
         flush()
         if len(output) > MAX_OUTPUT_BYTES:
-            status, error_type, message = "error", "result_too_large", f"{len(output)} bytes, the limit is {MAX_OUTPUT_BYTES}"
-            output = b""
-        send(status, started // 1000, ended // 1000, error_type, message, output)
+            status, error_type = ERROR, "result_too_large"
+            message = f"{len(output)} bytes, the limit is {MAX_OUTPUT_BYTES}"
+        head = b"%b %d %d" % (status, started // 1000, ended // 1000)
+        send(encode_answer(head, output) if status is OK else encode(head, error_type, message))
 
 
 def become(fields, fds, seccomp_program):
@@ -215,7 +227,7 @@ def become(fields, fds, seccomp_program):
     sys.stderr.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
     # A process that user code forks must not answer in our name.
     os.register_at_fork(after_in_child=lambda: os.close(RUN_FD))
-    send("ready")
+    send(encode("ready"))
     serve(handler, function_name, int(version), int(memory_mib))
 
 
