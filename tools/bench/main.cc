@@ -20,6 +20,8 @@ int main(int argc, char** argv) {
   warm->add_option("--block", options.block, "invocations, then as many echoes, and so on")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
+  warm->add_option("--image", options.image, "the guest's image: a machine of it is started and pinged in between")
+      ->check(CLI::ExistingDirectory);
   int exit_code = 0;
   warm->callback([&] { exit_code = hearth::bench::RunWarm(options); });
   try {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "tools/bench/echo.h"
+#include "tools/machine/machine.h"
 
 namespace hearth::bench {
 namespace {
@@ -62,12 +64,14 @@ class Warm {
   Warm(const WarmOptions& options, Sender sender, kafka::TailReader replies, kafka::TailReader echoes)
       : options_(options), sender_(std::move(sender)), replies_(std::move(replies)), echoes_(std::move(echoes)) {}
 
-  Result<void> Run();
+  // `machine` may be null.
+  Result<void> Run(guest::Machine* machine);
   bool Print() const;
 
  private:
   Result<void> Invoke(const std::string& id, bool counts);
   Result<void> Echo(const std::string& id, bool counts);
+  Result<void> Ping(guest::Machine& machine, bool counts);
   void Note(const Record& reply);
   OutRecord MakeRecord(const std::string& id) const;
 
@@ -82,6 +86,8 @@ class Warm {
   Series back_;  // both ends on this host's wall clock
   Series total_;
   Series echo_;
+  Series ping_;
+  std::uint64_t pings_ = 0;
   std::vector<Stage> stages_ = {
       {"enqueued → received (1 ms clock)", &Times::enqueued_us, &Times::received_us, {}},
       {"received → placed", &Times::received_us, &Times::placed_us, {}},
@@ -157,11 +163,21 @@ Result<void> Warm::Echo(const std::string& id, bool counts) {
   }
 }
 
-Result<void> Warm::Run() {
+Result<void> Warm::Ping(guest::Machine& machine, bool counts) {
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  machine.Send(0, guest::Ping{++pings_});
+  if (auto pong = machine.Expect<guest::Pong>(0); !pong) return std::unexpected(pong.error());
+  if (counts) ping_.Add(ReadClocks().mono_us - begin_us);
+  return {};
+}
+
+Result<void> Warm::Run(guest::Machine* machine) {
   const auto prefix = fmt::format("bench-{}", ReadClocks().wall_us);
   for (int i = 0; i < kWarmUp; ++i) {
     if (auto done = Invoke(fmt::format("{}-w{}", prefix, i), false); !done) return done;
     if (auto done = Echo(fmt::format("{}-v{}", prefix, i), false); !done) return done;
+    if (machine == nullptr) continue;
+    if (auto done = Ping(*machine, false); !done) return done;
   }
   for (int sent = 0; sent < options_.count;) {
     const int until = std::min(options_.count, sent + options_.block);
@@ -170,6 +186,9 @@ Result<void> Warm::Run() {
     }
     for (int i = sent; i < until; ++i) {
       if (auto done = Echo(fmt::format("{}-e{}", prefix, i), true); !done) return done;
+    }
+    for (int i = sent; i < until && machine != nullptr; ++i) {
+      if (auto done = Ping(*machine, true); !done) return done;
     }
     sent = until;
   }
@@ -190,8 +209,9 @@ bool Warm::Print() const {
   row("ended → reply consumed", back_);
   row("total: sent → reply consumed", total_);
   row("raw Kafka echo of the same run", echo_);
-  fmt::print("ratio total / echo: p50 {:.2f}, p99 {:.2f}\n", total_.At(0.5) / echo_.At(0.5),
-             total_.At(0.99) / echo_.At(0.99));
+  row("bare guest ping of the same run", ping_);
+  const auto ratio = [this](double share) { return total_.At(share) / (echo_.At(share) + ping_.At(share)); };
+  fmt::print("ratio total / (echo + ping): min {:.2f}, p50 {:.2f}, p99 {:.2f}\n", ratio(0), ratio(0.5), ratio(0.99));
   fmt::print("acceleration: {}\nstart paths:", acceleration_);
   for (const auto& [path, count] : paths_) fmt::print(" {} {}", path, count);
   fmt::print("\nresults:");
@@ -236,9 +256,16 @@ int RunWarm(const WarmOptions& options) {
   if (!echoes) return unreachable(echoes.error());
   auto replies = OpenNew(options.bootstrap, "hearth-bench", kHearthReplies);
   if (!replies) return unreachable(replies.error());
+  std::unique_ptr<guest::Machine> machine;
+  if (!options.image.empty()) {
+    auto started = guest::Machine::Start(options.image);
+    if (!started) return unreachable(started.error());
+    machine = std::move(*started);
+    if (auto hello = machine->Expect<guest::Hello>(0, guest::kBootTimeout); !hello) return unreachable(hello.error());
+  }
   const EchoThread echo(std::move(*requests), std::move(*echo_sender), kEchoReplies);
   Warm warm(options, std::move(*sender), std::move(*replies), std::move(*echoes));
-  const auto done = warm.Run();
+  const auto done = warm.Run(machine.get());
   if (!done) fmt::print(stderr, "hearth-bench: {}\n", done.error().message);
   return warm.Print() && done ? 0 : 1;
 }

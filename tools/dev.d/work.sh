@@ -247,5 +247,5 @@ cmd_bench() {
   eval "$(cmd_env)"
   hearth --user bench deploy bench-echo --runtime python3 --handler noop.handler "$ROOT/examples/noop-python"
   hearth --user bench invoke bench-echo --data null --wait 120   # also waits until the daemons know it
-  hearth-bench "$name" "$@"
+  hearth-bench "$name" --image "$IMAGE" "$@"
 }

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/integration/guest/machine.h"
+#include "tools/machine/machine.h"
 
 namespace hearth::guest {
 

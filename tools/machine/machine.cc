@@ -1,4 +1,4 @@
-#include "tests/integration/guest/machine.h"
+#include "tools/machine/machine.h"
 
 #include <fcntl.h>
 #include <openssl/sha.h>

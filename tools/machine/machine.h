@@ -1,4 +1,5 @@
-// A real machine for tests: QEMU (TCG) with the built image, and the executor's end of the guest link.
+// One machine started by hand, without libvirt: QEMU (TCG) with the built image, and the executor's end of the guest
+// link. For tests of the guest and as the floor of measurements. Blocks.
 #pragma once
 
 #include <sys/types.h>
