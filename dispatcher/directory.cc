@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <msgpack.hpp>
 #include <random>
@@ -49,19 +50,15 @@ std::string UserKey(const UserId& user, const char* what) {
 
 }  // namespace
 
-Directory::Directory(Loop& loop, const std::string& redis, Callbacks callbacks)
-    : loop_(loop),
-      callbacks_(std::move(callbacks)),
+Directory::Directory(Loop& loop, const std::string& redis, Callbacks callbacks, std::string library)
+    : callbacks_(std::move(callbacks)),
+      library_(library.empty() ? kDirectoryLibrary : std::move(library)),
       flush_(loop, [this] { Flush(); }),
       watch_(loop, [this] { Watch(); }),
       client_(loop, redis, [this](bool up, const std::string& reason) {
         callbacks_.state(up, reason);
         if (!up) return;
-        client_.Command({"FUNCTION", "LOAD", "REPLACE", kDirectoryLibrary}, [this](Result<redis::Value> answer) {
-          if (answer && answer->kind == redis::Value::Kind::kError) {
-            callbacks_.alarm("redis refuses the functions library: " + answer->text);
-          }
-        });
+        LoadLibrary();
         Watch();
         RewriteAll();  // what was in flight when the connection ended has an unknown fate
       }) {
@@ -69,14 +66,22 @@ Directory::Directory(Loop& loop, const std::string& redis, Callbacks callbacks)
   watch_.StartEvery(kDirectoryWatchMs);
 }
 
+void Directory::LoadLibrary() {
+  client_.Command({"FUNCTION", "LOAD", "REPLACE", library_}, [this](Result<redis::Value> answer) {
+    if (answer && answer->kind == redis::Value::Kind::kError) {
+      callbacks_.alarm("redis refuses the functions library: " + answer->text);
+    }
+  });
+}
+
 void Directory::Mark(const Key& key) {
-  if (dirty_.empty()) dirty_since_us_ = ReadClocks().mono_us;
+  unwritten_.try_emplace(key, ReadClocks().mono_us);
   dirty_.insert(key);
 }
 
 void Directory::Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence) {
   Key key{slot.user, SlotId(slot)};
-  known_.insert_or_assign(key, Entry{executor, slot, fence});
+  known_.insert_or_assign(key, Entry{executor, slot, fence, ++revisions_});
   Mark(key);
 }
 
@@ -84,6 +89,7 @@ void Directory::DropExecutor(const ExecutorId& executor) {
   for (auto& [key, entry] : known_) {
     if (entry.executor != executor) continue;
     entry.slot.state = SlotState::kGone;
+    entry.revision = ++revisions_;
     Mark(key);
   }
 }
@@ -94,6 +100,7 @@ void Directory::RewriteAll() {
 
 void Directory::Flush() {
   if (dirty_.empty() || !client_.up() || client_.pending() > kMaxDirectoryBacklog) return;
+  if (ReadClocks().mono_us < retry_at_us_) return;
   const auto dirty = std::exchange(dirty_, {});
   std::vector<std::string> slots;
   for (auto each = dirty.begin(); each != dirty.end(); ++each) {
@@ -108,23 +115,29 @@ void Directory::Flush() {
 
 void Directory::FlushUser(const UserId& user, const std::vector<std::string>& slots) {
   // One call carries one fence: slots of the same fence go together.
-  std::map<std::int64_t, std::vector<std::string>> calls;
+  struct Call {
+    std::vector<std::string> words;
+    Sent sent;
+  };
+  std::map<std::int64_t, Call> calls;
+  bool holds = false;
   for (const auto& id : slots) {
     const auto found = known_.find({user, id});
     if (found == known_.end()) continue;
     const Entry& entry = found->second;
-    auto& words = calls[entry.fence];
+    auto& call = calls[entry.fence];
     const bool gone = entry.slot.state == SlotState::kGone;
     std::string value;
     if (!gone) {
       codec::Encode<codec::Layout::kMap>(value, StoredSlot{entry.executor, StateName(entry.slot.state), entry.slot});
+      holds = true;
     }
-    words.insert(words.end(), {id, entry.slot.container.empty() ? "instance" : "container", StateName(entry.slot.state),
-                               std::to_string(entry.slot.since_ms), value});
-    if (gone) known_.erase(found);
+    call.words.insert(call.words.end(), {id, entry.slot.container.empty() ? "instance" : "container",
+                                         StateName(entry.slot.state), std::to_string(entry.slot.since_ms), value});
+    call.sent.emplace_back(id, entry.revision);
   }
-  client_.Command({"SADD", "u:idx", user.value}, nullptr);
-  for (auto& [fence, words] : calls) {
+  if (holds) client_.Command({"SADD", "u:idx", user.value}, nullptr);
+  for (auto& [fence, call] : calls) {
     std::vector<std::string> command = {"FCALL",
                                         "hearth_write",
                                         "4",
@@ -133,13 +146,37 @@ void Directory::FlushUser(const UserId& user, const std::vector<std::string>& sl
                                         UserKey(user, "instances"),
                                         UserKey(user, "fences"),
                                         std::to_string(fence)};
-    command.insert(command.end(), words.begin(), words.end());
-    client_.Command(command, [this](Result<redis::Value> answer) {
-      if (!answer) return;  // the connection was lost: all is written again
-      if (answer->kind == redis::Value::Kind::kError) return callbacks_.alarm("directory: " + answer->text);
-      refused_ += answer->integer;
+    command.insert(command.end(), call.words.begin(), call.words.end());
+    client_.Command(command, [this, user, sent = std::move(call.sent)](Result<redis::Value> answer) {
+      Written(user, sent, answer);
     });
   }
+}
+
+void Directory::Written(const UserId& user, const Sent& sent, const Result<redis::Value>& answer) {
+  if (!answer || answer->kind != redis::Value::Kind::kArray || answer->elements.empty()) {
+    // Whether it was written is not known, or it was not: all of it goes again.
+    retry_at_us_ = ReadClocks().mono_us + kDirectoryRetryMs * kMicrosPerMilli;
+    for (const auto& [id, revision] : sent) {
+      if (known_.contains({user, id})) Mark({user, id});
+    }
+    if (!answer) return;
+    callbacks_.alarm("directory: " + answer->text);
+    return LoadLibrary();  // somebody may have flushed the functions
+  }
+  std::set<std::string> refused;
+  for (std::size_t i = 1; i < answer->elements.size(); ++i) refused.insert(answer->elements[i].text);
+  refused_ += static_cast<std::int64_t>(refused.size());
+  for (const auto& [id, revision] : sent) {
+    const auto found = known_.find({user, id});
+    if (found == known_.end() || found->second.revision != revision) continue;  // a newer write is on its way
+    unwritten_.erase(found->first);
+    // What another dispatcher has taken over is its to tell.
+    if (found->second.slot.state == SlotState::kGone || refused.contains(id)) known_.erase(found);
+  }
+  const auto next = known_.lower_bound({user, ""});
+  const bool holds = next != known_.end() && next->first.first == user;
+  if (answer->elements.front().integer == 0 && !holds) client_.Command({"SREM", "u:idx", user.value}, nullptr);
 }
 
 void Directory::Load(const UserId& user) {
@@ -169,13 +206,16 @@ void Directory::Watch() {
     struct Round {
       std::size_t left = 0;
       std::vector<std::string> addresses;
+      bool whole = true;  // part of an answer is none: an executor must not seem to have left
     };
+    if (answer->elements.empty()) return callbacks_.executors({});
     auto round = std::make_shared<Round>();
     round->left = answer->elements.size();
     for (const auto& executor : answer->elements) {
       client_.Command({"HGET", "ex:" + executor.text, "address"}, [this, round](Result<redis::Value> address) {
-        if (address && !address->text.empty()) round->addresses.push_back(address->text);
-        if (--round->left == 0) callbacks_.executors(std::move(round->addresses));
+        if (!address || address->kind == redis::Value::Kind::kError) round->whole = false;
+        if (address && address->kind == redis::Value::Kind::kText) round->addresses.push_back(address->text);
+        if (--round->left == 0 && round->whole) callbacks_.executors(std::move(round->addresses));
       });
     }
   });
@@ -185,7 +225,7 @@ void Directory::TakeEpoch(const std::string& epoch) {
   if (epoch.empty()) {  // flushed, or new: whoever sees it first names it; all write again
     std::random_device random;
     client_.Command({"SET", "sys:epoch", fmt::format("{:08x}{:08x}", random(), random()), "NX"}, nullptr);
-    client_.Command({"FUNCTION", "LOAD", "REPLACE", kDirectoryLibrary}, nullptr);
+    LoadLibrary();
     return RewriteAll();
   }
   if (!epoch_.empty() && epoch != epoch_) RewriteAll();
@@ -195,8 +235,11 @@ void Directory::TakeEpoch(const std::string& epoch) {
 Directory::Numbers Directory::Read() const {
   Numbers numbers;
   numbers.up = client_.up();
-  numbers.waiting = static_cast<std::int64_t>(dirty_.size());
-  numbers.lag_ms = dirty_.empty() ? 0 : (ReadClocks().mono_us - dirty_since_us_) / kMicrosPerMilli;
+  numbers.waiting = static_cast<std::int64_t>(unwritten_.size());
+  std::int64_t oldest_us = ReadClocks().mono_us;
+  const std::int64_t now_us = oldest_us;
+  for (const auto& [key, since_us] : unwritten_) oldest_us = std::min(oldest_us, since_us);
+  numbers.lag_ms = (now_us - oldest_us) / kMicrosPerMilli;
   numbers.commands = client_.commands_sent();
   numbers.refused = refused_;
   return numbers;

@@ -19,9 +19,9 @@
 namespace hearth::dispatcher {
 
 constexpr std::int64_t kDirectoryFlushMs = 5;
-constexpr std::int64_t kDirectoryWatchMs = 1000;  // the epoch of Redis, and who the executors are
-constexpr std::size_t kMaxDirectoryBacklog =
-    100'000;  // slots that wait to be written; beyond it all is written again later
+constexpr std::int64_t kDirectoryWatchMs = 1000;      // the epoch of Redis, and who the executors are
+constexpr std::int64_t kDirectoryRetryMs = 200;       // after a write that failed
+constexpr std::size_t kMaxDirectoryBacklog = 10'000;  // commands without an answer; beyond it slots wait here
 
 class Directory {
  public:
@@ -33,12 +33,13 @@ class Directory {
   };
   struct Numbers {
     bool up = false;
-    std::int64_t waiting = 0;  // slots that wait to be written
+    std::int64_t waiting = 0;  // slots that Redis has not confirmed
     std::int64_t lag_ms = 0;   // age of the oldest of them
     std::int64_t commands = 0;
     std::int64_t refused = 0;  // writes that a newer epoch had overtaken
   };
-  Directory(Loop& loop, const std::string& redis, Callbacks callbacks);
+  // `library`: another functions library than hearth's own, for tests.
+  Directory(Loop& loop, const std::string& redis, Callbacks callbacks, std::string library = {});
 
   void Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence);
   void DropExecutor(const ExecutorId& executor);
@@ -50,21 +51,27 @@ class Directory {
     ExecutorId executor;
     link::Slot slot;
     std::int64_t fence = 0;
+    std::int64_t revision = 0;  // of this copy: tells whether an answer is about what is known now
   };
-  using Key = std::pair<UserId, std::string>;  // user and slot id
+  using Sent = std::vector<std::pair<std::string, std::int64_t>>;  // slot id and revision
+  using Key = std::pair<UserId, std::string>;                      // user and slot id
   void Mark(const Key& key);
   void Flush();
   void FlushUser(const UserId& user, const std::vector<std::string>& slots);
+  void Written(const UserId& user, const Sent& sent, const Result<redis::Value>& answer);
+  void LoadLibrary();
   void Watch();
   void TakeEpoch(const std::string& epoch);
   void RewriteAll();
 
-  Loop& loop_;
   const Callbacks callbacks_;
-  std::map<Key, Entry> known_;  // the working copy; kGone stays until it is written
-  std::set<Key> dirty_;
+  const std::string library_;
+  std::map<Key, Entry> known_;             // the working copy; kGone stays until Redis confirmed it
+  std::set<Key> dirty_;                    // to be sent with the next tick
+  std::map<Key, std::int64_t> unwritten_;  // not confirmed yet, since when (monotonic, µs)
+  std::int64_t revisions_ = 0;
+  std::int64_t retry_at_us_ = 0;
   std::string epoch_;  // sys:epoch as last seen
-  std::int64_t dirty_since_us_ = 0;
   std::int64_t refused_ = 0;
   Timer flush_;
   Timer watch_;

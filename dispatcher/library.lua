@@ -4,15 +4,15 @@
 -- Writes slots of one user, in order, and refuses what a writer of an older epoch says about a slot.
 -- keys: u:{user}:slots, u:{user}:idle, u:{user}:instances, u:{user}:fences
 -- args: fence, then for each slot: id, "container" or "instance", state, since_ms, value (empty: remove)
--- returns the number of slots that were refused
+-- returns the number of slots that the user has now, then the ids of those that were refused
 local function write(keys, args)
   local fence = tonumber(args[1])
-  local refused = 0
+  local refused = {}
   for i = 2, #args, 5 do
     local slot, kind, state, since, value = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4]
     local known = tonumber(redis.call('HGET', keys[4], slot) or '0')
     if fence < known then
-      refused = refused + 1
+      table.insert(refused, slot)
     else
       local index = keys[2]
       if kind == 'instance' then index = keys[3] end
@@ -32,7 +32,7 @@ local function write(keys, args)
     end
   end
   redis.call('EXPIRE', keys[4], 86400)  -- older writers are gone by then
-  return refused
+  return {redis.call('HLEN', keys[1]), unpack(refused)}
 end
 
 -- All slots of a user. keys: u:{user}:slots
