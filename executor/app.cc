@@ -73,6 +73,7 @@ FleetOptions App::MakeFleetOptions() const {
 Result<void> App::Start() {
   readiness_->Set("libvirt", "not connected yet");
   readiness_->Set("acceleration", "not proved yet");
+  readiness_->Set("redis", "not connected yet");
   readiness_->Set("kafka", "the functions were not read yet");
   readiness_->Set("pool", "no machine is warm yet");
   auto status = StatusServer::Start(config_.http, readiness_, registry_);
@@ -215,6 +216,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   directory_ = std::make_unique<Directory>(
       loop_, config_.redis, config_.id, [this] { return DescribeSelf(); },
       [this](bool up, const std::string& reason) {
+        if (up) readiness_->Set("redis", "");  // a later loss makes no executor unready: it goes on without
         readiness_->Remark("redis", up ? "connected" : "away: " + reason);
         if (up) {
           log_->info("redis={} connected", config_.redis);

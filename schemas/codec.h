@@ -168,7 +168,8 @@ class Reader {
       const msgpack::object* found = nullptr;
       for (std::uint32_t i = 0; i < here_->via.map.size; ++i) {
         const auto& pair = here_->via.map.ptr[i];
-        if (pair.key.type != msgpack::type::STR || name != std::string_view(pair.key.via.str.ptr, pair.key.via.str.size)) {
+        if (pair.key.type != msgpack::type::STR ||
+            name != std::string_view(pair.key.via.str.ptr, pair.key.via.str.size)) {
           continue;
         }
         if (found != nullptr) {
@@ -205,7 +206,8 @@ class Reader {
         Fault("an integer in range");
       }
     } else if constexpr (Enumeration<T>) {
-      if (object.type != msgpack::type::POSITIVE_INTEGER || object.via.u64 >= EnumSize(T{})) return Fault("a known value");
+      if (object.type != msgpack::type::POSITIVE_INTEGER || object.via.u64 >= EnumSize(T{}))
+        return Fault("a known value");
       value = static_cast<T>(object.via.u64);
     } else if constexpr (std::is_same_v<T, std::string>) {
       const bool text = object.type == msgpack::type::STR;
@@ -260,7 +262,8 @@ inline Result<msgpack::object_handle> Parse(std::string_view bytes) {
     auto handle = msgpack::unpack(
         bytes.data(), bytes.size(), offset, referenced,
         [](msgpack::type::object_type, std::size_t, void*) { return true; }, nullptr,
-        msgpack::unpack_limit(std::min(most, kMaxElements), std::min(most, kMaxElements), most, most, 0, kMaxMsgpackDepth));
+        msgpack::unpack_limit(std::min(most, kMaxElements), std::min(most, kMaxElements), most, most, 0,
+                              kMaxMsgpackDepth));
     if (offset != bytes.size()) return Fail(Code::kInvalid, "msgpack: bytes are left over");
     return handle;
   } catch (const msgpack::size_overflow& error) {

@@ -25,7 +25,9 @@ void Describe(A& a, VersionedFunction& m) {
   Describe(a, m.function);
 }
 
-std::string_view RuntimeName(Runtime runtime) { return kRuntimeNames.at(static_cast<std::size_t>(runtime)); }
+std::string_view RuntimeName(Runtime runtime) {
+  return kRuntimeNames.at(static_cast<std::size_t>(runtime));
+}
 
 Result<Runtime> ParseRuntime(std::string_view name) {
   for (std::size_t i = 0; i < kRuntimeNames.size(); ++i) {
@@ -34,7 +36,9 @@ Result<Runtime> ParseRuntime(std::string_view name) {
   return Fail(Code::kInvalid, "runtime '" + std::string(name) + "': expected python3 or native");
 }
 
-std::string FunctionKey(const UserId& user, const FunctionName& name) { return user.str() + "/" + name.str(); }
+std::string FunctionKey(const UserId& user, const FunctionName& name) {
+  return user.str() + "/" + name.str();
+}
 
 std::string EncodeFunction(const Function& function) {
   std::string bytes;
@@ -45,14 +49,17 @@ std::string EncodeFunction(const Function& function) {
 Result<Function> DecodeFunction(std::string_view bytes) {
   auto decoded = codec::Decode<codec::Layout::kMap, VersionedFunction>(bytes);
   if (!decoded) return FailWith("function", decoded.error());
-  if (decoded->v > kFormatVersion) return Fail(Code::kInvalid, "function: written by a newer hearth (v " + std::to_string(decoded->v) + ")");
+  if (decoded->v > kFormatVersion)
+    return Fail(Code::kInvalid, "function: written by a newer hearth (v " + std::to_string(decoded->v) + ")");
   if (auto valid = ValidateFunction(decoded->function); !valid) return std::unexpected(valid.error());
   return std::move(decoded->function);
 }
 
 Result<void> ValidateFunction(const Function& function) {
   const auto wrong = [](const std::string& what) { return Fail(Code::kInvalid, "function: " + what); };
-  const auto outside = [](std::int64_t value, std::int64_t least, std::int64_t most) { return value < least || value > most; };
+  const auto outside = [](std::int64_t value, std::int64_t least, std::int64_t most) {
+    return value < least || value > most;
+  };
   if (!IsIdentifier(function.user.value)) return wrong("user must be 1 to 128 of [A-Za-z0-9._-]");
   if (!IsIdentifier(function.name.value)) return wrong("name must be 1 to 128 of [A-Za-z0-9._-]");
   if (!IsIdentifier(function.profile)) return wrong("profile must be 1 to 128 of [A-Za-z0-9._-]");
@@ -75,8 +82,10 @@ Result<void> ValidateFunction(const Function& function) {
   if (outside(function.memory_mib, kMinMemoryMib, kMaxMemoryMib)) {
     return wrong("memory_mib must be from " + std::to_string(kMinMemoryMib) + " to " + std::to_string(kMaxMemoryMib));
   }
-  if (outside(function.timeout_ms, 1, kMaxTimeoutMs)) return wrong("timeout_ms must be from 1 to " + std::to_string(kMaxTimeoutMs));
-  if (outside(function.max_attempts, 1, kMaxAttempts)) return wrong("max_attempts must be from 1 to " + std::to_string(kMaxAttempts));
+  if (outside(function.timeout_ms, 1, kMaxTimeoutMs))
+    return wrong("timeout_ms must be from 1 to " + std::to_string(kMaxTimeoutMs));
+  if (outside(function.max_attempts, 1, kMaxAttempts))
+    return wrong("max_attempts must be from 1 to " + std::to_string(kMaxAttempts));
   if (function.max_age_ms < 1) return wrong("max_age_ms must be positive");
   if (function.concurrency < 0) return wrong("concurrency must not be negative");
   std::size_t bytes = 0;
@@ -87,7 +96,8 @@ Result<void> ValidateFunction(const Function& function) {
       return wrong("environment names must not be empty or hold '=', and nothing may hold a NUL");
     }
   }
-  if (bytes > kMaxEnvironmentBytes) return wrong("environment has more than " + std::to_string(kMaxEnvironmentBytes) + " bytes");
+  if (bytes > kMaxEnvironmentBytes)
+    return wrong("environment has more than " + std::to_string(kMaxEnvironmentBytes) + " bytes");
   return {};
 }
 

@@ -18,27 +18,27 @@ enum class Runtime : std::uint8_t { kPython3 = 0, kNative = 1 };
 struct Function {
   UserId user;
   FunctionName name;
-  std::int64_t version = 0;   // rises with each deployment (ms since the epoch of the deployment)
-  CodeHash code;              // of the archive (ustar) in the code store
+  std::int64_t version = 0;  // rises with each deployment (ms since the epoch of the deployment)
+  CodeHash code;             // of the archive (ustar) in the code store
   std::int64_t code_bytes = 0;
   Runtime runtime = Runtime::kPython3;
-  std::string handler;        // python3: "module.function"; native: path of the executable inside the archive
+  std::string handler;  // python3: "module.function"; native: path of the executable inside the archive
   std::int32_t memory_mib = kDefaultMemoryMib;
   std::int32_t timeout_ms = kDefaultTimeoutMs;
   std::int32_t max_attempts = kDefaultAttempts;
   std::int64_t max_age_ms = kDefaultMaxAgeMs;
-  std::int32_t concurrency = 0;         // 0: the user's cap alone
+  std::int32_t concurrency = 0;  // 0: the user's cap alone
   std::string profile = "default";
   std::map<std::string, std::string> environment;
   friend bool operator==(const Function&, const Function&) = default;
 };
 
-std::string_view RuntimeName(Runtime runtime);                  // "python3", "native"
+std::string_view RuntimeName(Runtime runtime);  // "python3", "native"
 Result<Runtime> ParseRuntime(std::string_view name);
 
 std::string FunctionKey(const UserId& user, const FunctionName& name);  // "<user>/<name>"
-std::string EncodeFunction(const Function& function);                    // msgpack map, "v" = 1
-Result<Function> DecodeFunction(std::string_view bytes);                 // decodes and validates every field
+std::string EncodeFunction(const Function& function);                   // msgpack map, "v" = 1
+Result<Function> DecodeFunction(std::string_view bytes);                // decodes and validates every field
 Result<void> ValidateFunction(const Function& function);
 
 }  // namespace hearth

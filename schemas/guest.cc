@@ -11,36 +11,65 @@ namespace guest {
 
 using codec::Layout;
 
-template <class A> void Describe(A& a, Hello& m) {
+template <class A>
+void Describe(A& a, Hello& m) {
   a("protocol", m.protocol)("agent_version", m.agent_version)("boot_nonce", m.boot_nonce)("runtimes", m.runtimes)(
       "memory_bytes", m.memory_bytes);
 }
-template <class A> void Describe(A& a, Configure& m) {
+template <class A>
+void Describe(A& a, Configure& m) {
   a("instance", m.instance)("user", m.user)("wall_us", m.wall_us).Bytes("entropy", m.entropy, kMaxStringBytes);
 }
-template <class A> void Describe(A& a, Configured& m) { a("nonce", m.nonce); }
-template <class A> void Describe(A& a, CodeOffer& m) { a("hash", m.hash)("bytes", m.bytes); }
-template <class A> void Describe(A& a, CodeStored& m) { a("hash", m.hash)("error", m.error); }
-template <class A> void Describe(A& a, Create& m) {
+template <class A>
+void Describe(A& a, Configured& m) {
+  a("nonce", m.nonce);
+}
+template <class A>
+void Describe(A& a, CodeOffer& m) {
+  a("hash", m.hash)("bytes", m.bytes);
+}
+template <class A>
+void Describe(A& a, CodeStored& m) {
+  a("hash", m.hash)("error", m.error);
+}
+template <class A>
+void Describe(A& a, Create& m) {
   a("code", m.code)("function", m.function)("version", m.version)("runtime", m.runtime)("handler", m.handler)(
       "memory_mib", m.memory_mib)("environment", m.environment);
 }
-template <class A> void Describe(A& a, Created& m) { a("error", m.error); }
-template <class A> void Describe(A& a, Run& m) {
-  a("id", m.id)("attempt", m.attempt)("timeout_ms", m.timeout_ms)("content_type", m.content_type)(
-      "traceparent", m.traceparent).Bytes("input", m.input, kMaxPayloadBytes);
+template <class A>
+void Describe(A& a, Created& m) {
+  a("error", m.error);
 }
-template <class A> void Describe(A& a, Ended& m) {
+template <class A>
+void Describe(A& a, Run& m) {
+  a("id", m.id)("attempt", m.attempt)("timeout_ms", m.timeout_ms)("content_type", m.content_type)("traceparent",
+                                                                                                  m.traceparent)
+      .Bytes("input", m.input, kMaxPayloadBytes);
+}
+template <class A>
+void Describe(A& a, Ended& m) {
   a("id", m.id)("attempt", m.attempt)("status", m.status)("error_type", m.error_type)("error_message", m.error_message)
-      .Bytes("output", m.output, kMaxOutputBytes).Bytes("log_tail", m.log_tail, kMaxLogTailBytes)(
-      "log_bytes", m.log_bytes)("start_us", m.start_us)("run_us", m.run_us)("total_us", m.total_us)("cpu_us", m.cpu_us)(
-      "memory_peak_bytes", m.memory_peak_bytes)("reusable", m.reusable);
+      .Bytes("output", m.output, kMaxOutputBytes)
+      .Bytes("log_tail", m.log_tail, kMaxLogTailBytes)("log_bytes", m.log_bytes)("start_us", m.start_us)(
+          "run_us", m.run_us)("total_us", m.total_us)("cpu_us", m.cpu_us)("memory_peak_bytes", m.memory_peak_bytes)(
+          "reusable", m.reusable);
 }
 // Removes have no fields, but a map must be there.
-template <class A> void Describe(A&, Remove&) {}
-template <class A> void Describe(A& a, ContainerGone& m) { a("reason", m.reason); }
-template <class A> void Describe(A& a, Ping& m) { a("sequence", m.sequence); }
-template <class A> void Describe(A& a, Pong& m) { a("sequence", m.sequence); }
+template <class A>
+void Describe(A&, Remove&) {}
+template <class A>
+void Describe(A& a, ContainerGone& m) {
+  a("reason", m.reason);
+}
+template <class A>
+void Describe(A& a, Ping& m) {
+  a("sequence", m.sequence);
+}
+template <class A>
+void Describe(A& a, Pong& m) {
+  a("sequence", m.sequence);
+}
 
 namespace {
 

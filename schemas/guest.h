@@ -32,33 +32,33 @@ constexpr std::uint32_t kProtocolVersion = 1;
 struct Hello {
   std::uint32_t protocol = kProtocolVersion;
   std::string agent_version;
-  std::string boot_nonce;               // 32 hex digits, made at boot
-  std::vector<std::string> runtimes;    // "python3", "native": ready to run
-  std::int64_t memory_bytes = 0;        // of the machine
+  std::string boot_nonce;             // 32 hex digits, made at boot
+  std::vector<std::string> runtimes;  // "python3", "native": ready to run
+  std::int64_t memory_bytes = 0;      // of the machine
 };
 struct Configure {
   InstanceId instance;
   UserId user;
-  std::int64_t wall_us = 0;             // the host's clock
-  std::string entropy;                  // 64 bytes, mixed into the guest's generator before anything runs
+  std::int64_t wall_us = 0;  // the host's clock
+  std::string entropy;       // 64 bytes, mixed into the guest's generator before anything runs
 };
 struct Configured {
-  std::string nonce;                    // 32 hex digits made after the entropy went in
+  std::string nonce;  // 32 hex digits made after the entropy went in
 };
 struct CodeOffer {
   CodeHash hash;
   std::int64_t bytes = 0;
 };
 struct CodeChunk {
-  std::string bytes;                    // raw payload of the frame, in order
+  std::string bytes;  // raw payload of the frame, in order
 };
 struct CodeStored {
   CodeHash hash;
-  std::string error;                    // empty: unpacked, hash verified
+  std::string error;  // empty: unpacked, hash verified
 };
 struct Create {
-  CodeHash code;                        // must be stored
-  std::string function;                 // "<user>/<name>", for the environment of the code
+  CodeHash code;         // must be stored
+  std::string function;  // "<user>/<name>", for the environment of the code
   std::int64_t version = 0;
   Runtime runtime = Runtime::kPython3;
   std::string handler;
@@ -66,12 +66,12 @@ struct Create {
   std::map<std::string, std::string> environment;
 };
 struct Created {
-  std::string error;                    // empty: idle and ready
+  std::string error;  // empty: idle and ready
 };
 struct Run {
   InvocationId id;
   std::int32_t attempt = 1;
-  std::int32_t timeout_ms = 0;          // the agent kills at it
+  std::int32_t timeout_ms = 0;  // the agent kills at it
   std::string content_type;
   std::string traceparent;
   std::string input;
@@ -79,18 +79,18 @@ struct Run {
 struct Ended {
   InvocationId id;
   std::int32_t attempt = 1;
-  Status status = Status::kOk;          // kOk, kError, kTimeout or kOom
+  Status status = Status::kOk;  // kOk, kError, kTimeout or kOom
   std::string error_type;
   std::string error_message;
   std::string output;
-  std::string log_tail;                 // end of stdout and stderr
-  std::int64_t log_bytes = 0;           // all that was printed
-  std::int64_t start_us = 0;            // from receiving Run to the first instruction of user code, guest's clock
-  std::int64_t run_us = 0;              // from there to the end of user code
-  std::int64_t total_us = 0;            // from receiving Run to sending Ended
+  std::string log_tail;        // end of stdout and stderr
+  std::int64_t log_bytes = 0;  // all that was printed
+  std::int64_t start_us = 0;   // from receiving Run to the first instruction of user code, guest's clock
+  std::int64_t run_us = 0;     // from there to the end of user code
+  std::int64_t total_us = 0;   // from receiving Run to sending Ended
   std::int64_t cpu_us = 0;
   std::int64_t memory_peak_bytes = 0;
-  bool reusable = false;                // the container passed its check and is idle again
+  bool reusable = false;  // the container passed its check and is idle again
 };
 struct Remove {};
 struct ContainerGone {
@@ -103,8 +103,8 @@ struct Pong {
   std::uint64_t sequence = 0;
 };
 
-using Message = std::variant<Hello, Configure, Configured, CodeOffer, CodeChunk, CodeStored, Create, Created, Run, Ended,
-                             Remove, ContainerGone, Ping, Pong>;
+using Message = std::variant<Hello, Configure, Configured, CodeOffer, CodeChunk, CodeStored, Create, Created, Run,
+                             Ended, Remove, ContainerGone, Ping, Pong>;
 
 struct Frame {
   std::uint32_t stream = 0;

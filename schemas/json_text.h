@@ -29,7 +29,8 @@ inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
   if (!fault.empty()) return Fail(Code::kInvalid, fault);
   if (object.is_discarded()) return Fail(Code::kInvalid, "the value is not JSON");
   if (!object.is_object()) return Fail(Code::kInvalid, "the value must be a JSON object");
-  if (object.size() > kMaxMapKeys) return Fail(Code::kExhausted, "more than " + std::to_string(kMaxMapKeys) + " fields");
+  if (object.size() > kMaxMapKeys)
+    return Fail(Code::kExhausted, "more than " + std::to_string(kMaxMapKeys) + " fields");
   return object;
 }
 
@@ -63,8 +64,10 @@ class JsonFields {
     const auto* value = Find(name);
     if (value == nullptr) return;
     if (!value->is_number_integer() ||
-        (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) ||
-        (!value->is_number_unsigned() && value->get<std::int64_t>() < static_cast<std::int64_t>(std::numeric_limits<T>::min()))) {
+        (value->is_number_unsigned() &&
+         value->get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) ||
+        (!value->is_number_unsigned() &&
+         value->get<std::int64_t>() < static_cast<std::int64_t>(std::numeric_limits<T>::min()))) {
       return Fault(name, "an integer in range");
     }
     out = value->get<T>();

@@ -6,21 +6,21 @@
 
 namespace hearth {
 
-constexpr std::size_t kMaxPayloadBytes = 1U << 20;              // input of an invocation
-constexpr std::size_t kMaxOutputBytes = 1U << 20;               // output of an invocation
-constexpr std::size_t kMaxHeaderBytes = 8U << 10;               // one header of a record, name and value
-constexpr std::size_t kMaxHeaders = 64;                         // headers of a record
-constexpr std::size_t kMaxIdentifierBytes = 128;                // [A-Za-z0-9._-]
+constexpr std::size_t kMaxPayloadBytes = 1U << 20;                 // input of an invocation
+constexpr std::size_t kMaxOutputBytes = 1U << 20;                  // output of an invocation
+constexpr std::size_t kMaxHeaderBytes = 8U << 10;                  // one header of a record, name and value
+constexpr std::size_t kMaxHeaders = 64;                            // headers of a record
+constexpr std::size_t kMaxIdentifierBytes = 128;                   // [A-Za-z0-9._-]
 constexpr std::size_t kMaxRecordBytes = (1U << 20) + (96U << 10);  // value of a request record in any form
 constexpr std::uint32_t kMaxMsgpackDepth = 32;
 constexpr std::size_t kMaxMapKeys = 64;
-constexpr std::size_t kMaxStringBytes = 64U << 10;              // a string that is not the payload
-constexpr std::size_t kMaxLogTailBytes = 16U << 10;             // end of the log that a result carries
+constexpr std::size_t kMaxStringBytes = 64U << 10;   // a string that is not the payload
+constexpr std::size_t kMaxLogTailBytes = 16U << 10;  // end of the log that a result carries
 constexpr std::size_t kMaxErrorMessageBytes = 4U << 10;
-constexpr std::size_t kMaxCodeBytes = 64U << 20;                // code archive of a function
-constexpr std::size_t kMaxEnvironmentBytes = 16U << 10;         // names and values together
+constexpr std::size_t kMaxCodeBytes = 64U << 20;                   // code archive of a function
+constexpr std::size_t kMaxEnvironmentBytes = 16U << 10;            // names and values together
 constexpr std::size_t kMaxFrameBytes = (1U << 20) + (256U << 10);  // link and guest frames, header excluded
-constexpr std::size_t kMaxCodeChunkBytes = 256U << 10;          // one kCodeChunk frame
+constexpr std::size_t kMaxCodeChunkBytes = 256U << 10;             // one kCodeChunk frame
 constexpr std::int32_t kDefaultTimeoutMs = 3000;
 constexpr std::int32_t kMaxTimeoutMs = 15 * 60 * 1000;
 constexpr std::int32_t kDefaultMemoryMib = 128;
@@ -28,7 +28,7 @@ constexpr std::int32_t kMinMemoryMib = 32;
 constexpr std::int32_t kMaxMemoryMib = 10240;
 constexpr std::int32_t kDefaultAttempts = 3;
 constexpr std::int32_t kMaxAttempts = 100;
-constexpr std::int32_t kMaxInfrastructureFailures = 3;          // then the invocation is poison
+constexpr std::int32_t kMaxInfrastructureFailures = 3;  // then the invocation is poison
 constexpr std::int64_t kDefaultMaxAgeMs = 6LL * 3600 * 1000;
 
 }  // namespace hearth

@@ -9,52 +9,85 @@ namespace hearth {
 
 namespace link {
 
-constexpr std::uint8_t EnumSize(SlotState) { return 4; }
-constexpr std::uint8_t EnumSize(NackReason) { return 5; }
-constexpr std::uint8_t EnumSize(Outcome) { return 4; }
+constexpr std::uint8_t EnumSize(SlotState) {
+  return 4;
+}
+constexpr std::uint8_t EnumSize(NackReason) {
+  return 5;
+}
+constexpr std::uint8_t EnumSize(Outcome) {
+  return 4;
+}
 
 using codec::Layout;
 
-template <class A> void Describe(A& a, AttemptRef& m) {
+template <class A>
+void Describe(A& a, AttemptRef& m) {
   a("partition", m.partition)("offset", m.offset)("epoch", m.epoch)("attempt", m.attempt);
 }
-template <class A> void Describe(A& a, Slot& m) {
+template <class A>
+void Describe(A& a, Slot& m) {
   a("user", m.user)("instance", m.instance)("container", m.container)("function", m.function)("version", m.version)(
       "state", m.state)("memory_mib", m.memory_mib)("since_ms", m.since_ms);
 }
-template <class A> void Describe(A& a, ProfileCapacity& m) {
+template <class A>
+void Describe(A& a, ProfileCapacity& m) {
   a("profile", m.profile)("pool_ready", m.pool_ready)("shells", m.shells)("can_start", m.can_start);
 }
-template <class A> void Describe(A& a, DispatcherHello& m) { a("protocol", m.protocol)("dispatcher", m.dispatcher); }
-template <class A> void Describe(A& a, ExecutorHello& m) {
+template <class A>
+void Describe(A& a, DispatcherHello& m) {
+  a("protocol", m.protocol)("dispatcher", m.dispatcher);
+}
+template <class A>
+void Describe(A& a, ExecutorHello& m) {
   a("protocol", m.protocol)("executor", m.executor)("incarnation", m.incarnation)("acceleration", m.acceleration)(
       "credit", m.credit)("draining", m.draining)("profiles", m.profiles)("slots", m.slots);
 }
-template <class A> void Describe(A& a, Exec& m) {
+template <class A>
+void Describe(A& a, Exec& m) {
   a("ref", m.ref)("id", m.id)("try_number", m.try_number)("final_try", m.final_try)("form", m.form)(
       "reply_to", m.reply_to)("traceparent", m.traceparent)("content_type", m.content_type)("timeout_ms", m.timeout_ms)(
-      "expires_ms", m.expires_ms)("times", m.times)("function", m.function).Bytes("payload", m.payload, kMaxPayloadBytes);
+      "expires_ms", m.expires_ms)("times", m.times)("function", m.function)
+      .Bytes("payload", m.payload, kMaxPayloadBytes);
 }
-template <class A> void Describe(A& a, Fence& m) {
+template <class A>
+void Describe(A& a, Fence& m) {
   a("partition", m.partition)("epoch", m.epoch)("committed_offset", m.committed_offset);
 }
-template <class A> void Describe(A& a, Cancel& m) { a("ref", m.ref); }
-template <class A> void Describe(A& a, DoneAck& m) { a("ref", m.ref); }
-template <class A> void Describe(A& a, Nack& m) { a("ref", m.ref)("reason", m.reason); }
-template <class A> void Describe(A& a, Done& m) {
-  a("ref", m.ref)("id", m.id)("outcome", m.outcome)("status", m.status)("error_type", m.error_type)(
-      "error_message", m.error_message)("start_path", m.start_path)("times", m.times)(
-      "try_number", m.try_number);
+template <class A>
+void Describe(A& a, Cancel& m) {
+  a("ref", m.ref);
 }
-template <class A> void Describe(A& a, FenceReport& m) {
+template <class A>
+void Describe(A& a, DoneAck& m) {
+  a("ref", m.ref);
+}
+template <class A>
+void Describe(A& a, Nack& m) {
+  a("ref", m.ref)("reason", m.reason);
+}
+template <class A>
+void Describe(A& a, Done& m) {
+  a("ref", m.ref)("id", m.id)("outcome", m.outcome)("status", m.status)("error_type", m.error_type)(
+      "error_message", m.error_message)("start_path", m.start_path)("times", m.times)("try_number", m.try_number);
+}
+template <class A>
+void Describe(A& a, FenceReport& m) {
   a("partition", m.partition)("epoch", m.epoch)("running", m.running)("finished", m.finished);
 }
-template <class A> void Describe(A& a, Heartbeat& m) {
+template <class A>
+void Describe(A& a, Heartbeat& m) {
   a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us)("credit", m.credit)("held", m.held)("draining", m.draining)(
       "profiles", m.profiles);
 }
-template <class A> void Describe(A& a, HeartbeatAck& m) { a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us); }
-template <class A> void Describe(A& a, SlotReport& m) { a("slots", m.slots); }
+template <class A>
+void Describe(A& a, HeartbeatAck& m) {
+  a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us);
+}
+template <class A>
+void Describe(A& a, SlotReport& m) {
+  a("slots", m.slots);
+}
 
 namespace {
 

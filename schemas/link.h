@@ -25,16 +25,17 @@ namespace hearth::link {
 
 constexpr std::uint32_t kProtocolVersion = 1;
 constexpr std::int64_t kHeartbeatMs = 200;
-constexpr std::int64_t kSuspectMs = 600;          // no heartbeat for so long: no new work goes there
-constexpr std::int64_t kOrphanGraceMs = 20'000;   // executor: without an acknowledged heartbeat, kill and publish nothing
-constexpr std::int64_t kLeaseMs = 25'000;         // dispatcher: place again only after that much silence
+constexpr std::int64_t kSuspectMs = 600;  // no heartbeat for so long: no new work goes there
+constexpr std::int64_t kOrphanGraceMs =
+    20'000;                                // executor: without an acknowledged heartbeat, kill and publish nothing
+constexpr std::int64_t kLeaseMs = 25'000;  // dispatcher: place again only after that much silence
 
 // Which attempt of which record: the fencing token and the key of an attempt everywhere.
 struct AttemptRef {
   PartitionId partition;
   std::int64_t offset = 0;
   std::int64_t epoch = 0;
-  std::int32_t attempt = 1;             // counts every try, whatever ended the last
+  std::int32_t attempt = 1;  // counts every try, whatever ended the last
   friend auto operator<=>(const AttemptRef&, const AttemptRef&) = default;
 };
 
@@ -48,46 +49,46 @@ enum class SlotState : std::uint8_t { kCreating = 0, kIdle = 1, kBusy = 2, kGone
 struct Slot {
   UserId user;
   InstanceId instance;
-  ContainerId container;      // empty: the line of the instance itself
+  ContainerId container;  // empty: the line of the instance itself
   FunctionName function;
   std::int64_t version = 0;
   SlotState state = SlotState::kIdle;
-  std::int32_t memory_mib = 0;   // of the container; of the instance: free for further containers
-  std::int64_t since_ms = 0;     // wall clock of the change
+  std::int32_t memory_mib = 0;  // of the container; of the instance: free for further containers
+  std::int64_t since_ms = 0;    // wall clock of the change
   friend bool operator==(const Slot&, const Slot&) = default;
 };
 
 struct ProfileCapacity {
   std::string profile;
-  std::int32_t pool_ready = 0;     // unassigned warm instances
+  std::int32_t pool_ready = 0;  // unassigned warm instances
   std::int32_t shells = 0;
-  std::int32_t can_start = 0;      // further instances that memory allows
+  std::int32_t can_start = 0;  // further instances that memory allows
   friend bool operator==(const ProfileCapacity&, const ProfileCapacity&) = default;
 };
 
 struct ExecutorHello {
   std::uint32_t protocol = kProtocolVersion;
   ExecutorId executor;
-  std::string incarnation;           // new at each start of the process
-  std::string acceleration;          // "kvm", "tcg" or "simulated"
-  std::int32_t credit = 0;           // attempts it will hold at once, over all dispatchers
+  std::string incarnation;   // new at each start of the process
+  std::string acceleration;  // "kvm", "tcg" or "simulated"
+  std::int32_t credit = 0;   // attempts it will hold at once, over all dispatchers
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
-  std::vector<Slot> slots;           // all that it has
+  std::vector<Slot> slots;  // all that it has
 };
 
 struct Exec {
   AttemptRef ref;
   InvocationId id;
-  std::int32_t try_number = 1;       // attempts that count against max_attempts, this one included
-  bool final_try = false;            // publish the result even if it is a failure
+  std::int32_t try_number = 1;  // attempts that count against max_attempts, this one included
+  bool final_try = false;       // publish the result even if it is a failure
   RequestForm form = RequestForm::kHeaders;
-  std::string reply_to;              // resolved, never empty
+  std::string reply_to;  // resolved, never empty
   std::string traceparent;
   std::string content_type;
-  std::int32_t timeout_ms = 0;       // resolved
+  std::int32_t timeout_ms = 0;  // resolved
   std::int64_t expires_ms = 0;
-  Times times;                       // enqueued, received, placed
+  Times times;  // enqueued, received, placed
   Function function;
   std::string payload;
 };
@@ -126,7 +127,7 @@ struct Done {
   std::string error_message;
   StartPath start_path = StartPath::kNone;
   Times times;
-  std::int32_t try_number = 0;   // as Exec gave it, so that an adopting dispatcher counts right; 0: unknown
+  std::int32_t try_number = 0;  // as Exec gave it, so that an adopting dispatcher counts right; 0: unknown
   friend bool operator==(const Done&, const Done&) = default;
 };
 
@@ -141,9 +142,9 @@ struct FenceReport {
 
 struct Heartbeat {
   std::uint64_t sequence = 0;
-  std::int64_t sent_mono_us = 0;      // the executor's monotonic clock, echoed
-  std::int32_t credit = 0;            // attempts it can hold in all
-  std::int32_t held = 0;              // attempts it holds now
+  std::int64_t sent_mono_us = 0;  // the executor's monotonic clock, echoed
+  std::int32_t credit = 0;        // attempts it can hold in all
+  std::int32_t held = 0;          // attempts it holds now
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
 };

@@ -26,7 +26,8 @@ void Describe(A& a, ReplyMap& m) {
       "started_us", r.times.started_us)("ended_us", r.times.ended_us)("epoch", r.epoch)("executor", r.executor)(
       "instance", r.instance)("container", r.container)("accel", r.acceleration)("billed_ms", r.billed_ms)(
       "memory_peak_bytes", r.memory_peak_bytes)("log_truncated", r.log_truncated)("traceparent", r.traceparent)
-      .Bytes("log", r.log_tail, kMaxLogTailBytes).Bytes("out", r.output, kMaxOutputBytes);
+      .Bytes("log", r.log_tail, kMaxLogTailBytes)
+      .Bytes("out", r.output, kMaxOutputBytes);
 }
 
 namespace {
@@ -134,7 +135,8 @@ void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
     auto text = field.get(result);
     std::string name = field.name;
     std::replace(name.begin(), name.end(), '-', '_');
-    const bool number = name.ends_with("_us") || name == "epoch" || name == "version" || name == "billed_ms" || name == "memory_peak_bytes";
+    const bool number = name.ends_with("_us") || name == "epoch" || name == "version" || name == "billed_ms" ||
+                        name == "memory_peak_bytes";
     if (text.empty() || name == "attempt") continue;
     if (number) {
       object[name] = std::stoll(text);
@@ -181,7 +183,10 @@ Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result)
 }
 
 void EncodeStructured(const InvocationResult& result, OutRecord& record) {
-  nlohmann::json object = {{"specversion", "1.0"}, {"id", result.id.value}, {"source", "/hearth/" + result.executor.value}, {"type", "hearth.result"}};
+  nlohmann::json object = {{"specversion", "1.0"},
+                           {"id", result.id.value},
+                           {"source", "/hearth/" + result.executor.value},
+                           {"type", "hearth.result"}};
   for (const auto& field : TextFields()) {
     if (auto text = field.get(result); !text.empty()) object[ExtensionName(field.name)] = text;
   }
@@ -203,7 +208,8 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
   for (const auto& field : TextFields()) {
     std::string text;
     reader.Text(ExtensionName(field.name).c_str(), text);
-    if (!text.empty() && !field.set(result, text)) return Fail(Code::kInvalid, std::string("reply: field '") + field.name + "' is wrong");
+    if (!text.empty() && !field.set(result, text))
+      return Fail(Code::kInvalid, std::string("reply: field '") + field.name + "' is wrong");
   }
   reader.Text("traceparent", result.traceparent);
   reader.Text("datacontenttype", result.content_type);
@@ -217,7 +223,9 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
 
 std::string LogHeader(const InvocationResult& result) {
   const std::string& log = result.log_tail;
-  return fields::Base64Encode(log.size() > kMaxLogHeaderBytes ? std::string_view(log).substr(log.size() - kMaxLogHeaderBytes) : std::string_view(log));
+  return fields::Base64Encode(log.size() > kMaxLogHeaderBytes
+                                  ? std::string_view(log).substr(log.size() - kMaxLogHeaderBytes)
+                                  : std::string_view(log));
 }
 
 }  // namespace
@@ -235,8 +243,8 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
       AddHeaders(result, kDecidingFields, record);
       record.headers.push_back({"content-type", "application/msgpack"});
       InvocationResult copy = result;
-      codec::Encode<codec::Layout::kMap>(
-          record.value, ReplyMap{1, std::string(StatusName(result.status)), std::string(StartPathName(result.start_path)), &copy});
+      codec::Encode<codec::Layout::kMap>(record.value, ReplyMap{1, std::string(StatusName(result.status)),
+                                                                std::string(StartPathName(result.start_path)), &copy});
       break;
     }
     case RequestForm::kJson:
@@ -272,17 +280,20 @@ Result<InvocationResult> DecodeReply(const Record& record) {
   InvocationResult result;
   const auto* type = fields::FindHeader(record, "content-type");
   const bool binary_event = fields::FindHeader(record, "ce_specversion") != nullptr;
-  const bool headers = fields::FindHeader(record, "hearth-received-us") != nullptr || fields::FindHeader(record, "hearth-user") != nullptr;
+  const bool headers = fields::FindHeader(record, "hearth-received-us") != nullptr ||
+                       fields::FindHeader(record, "hearth-user") != nullptr;
   Result<void> decoded;
   if (binary_event || headers || type == nullptr) {
     for (const auto& field : TextFields()) {
       const auto name = binary_event ? "ce_" + ExtensionName(field.name) : std::string("hearth-") + field.name;
       const auto* text = fields::FindHeader(record, name);
-      if (text != nullptr && !field.set(result, *text)) return Fail(Code::kInvalid, "reply: header " + name + " is wrong");
+      if (text != nullptr && !field.set(result, *text))
+        return Fail(Code::kInvalid, "reply: header " + name + " is wrong");
     }
     if (type != nullptr) result.content_type = *type;
     if (const auto* text = fields::FindHeader(record, "traceparent")) result.traceparent = *text;
-    if (const auto* log = fields::FindHeader(record, "hearth-log-b64")) result.log_tail = fields::Base64Decode(*log).value_or("");
+    if (const auto* log = fields::FindHeader(record, "hearth-log-b64"))
+      result.log_tail = fields::Base64Decode(*log).value_or("");
     result.output = record.value;
   } else if (type->starts_with("application/cloudevents+json")) {
     decoded = DecodeStructured(record.value, result);

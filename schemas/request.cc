@@ -17,7 +17,8 @@ Result<RequestForm> FormOf(const Record& record) {
   const auto* type = FindHeader(record, "content-type");
   if (type != nullptr) {
     if (type->starts_with("application/cloudevents+json")) return RequestForm::kCloudEventStructured;
-    if (type->starts_with("application/msgpack") || type->starts_with("application/x-msgpack")) return RequestForm::kMsgpack;
+    if (type->starts_with("application/msgpack") || type->starts_with("application/x-msgpack"))
+      return RequestForm::kMsgpack;
     if (type->starts_with("application/json")) return RequestForm::kJson;
   }
   if (!record.value.empty()) {
@@ -60,7 +61,8 @@ Result<void> Identifier(const char* name, const std::string& text, bool required
   if (text.empty() && !required) return {};
   if (text.empty()) return Fail(Code::kInvalid, std::string("field '") + name + "' is absent");
   if (text.size() > kMaxIdentifierBytes) {
-    return Fail(Code::kExhausted, std::string("field '") + name + "' has more than " + std::to_string(kMaxIdentifierBytes) + " bytes");
+    return Fail(Code::kExhausted,
+                std::string("field '") + name + "' has more than " + std::to_string(kMaxIdentifierBytes) + " bytes");
   }
   if (!IsIdentifier(text)) return Fail(Code::kInvalid, std::string("field '") + name + "' must be of [A-Za-z0-9._-]");
   return {};
@@ -75,7 +77,8 @@ Result<void> Validate(const Request& request) {
     return Fail(Code::kExhausted, "field 'order_key' has more than " + std::to_string(kMaxIdentifierBytes) + " bytes");
   }
   for (const auto* text : {&request.traceparent, &request.content_type}) {
-    if (text->size() > 256 || !fields::IsUtf8(*text) || text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+    if (text->size() > 256 || !fields::IsUtf8(*text) ||
+        text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       return Fail(Code::kInvalid, "traceparent and content_type must be one line of at most 256 bytes");
     }
   }
@@ -84,8 +87,8 @@ Result<void> Validate(const Request& request) {
     return Fail(Code::kInvalid, "field 'timeout_ms' must be from 0 to " + std::to_string(kMaxTimeoutMs));
   }
   if (request.payload.size() > kMaxPayloadBytes) {
-    return Fail(Code::kExhausted, "the payload has " + std::to_string(request.payload.size()) + " bytes; the limit is " +
-                                      std::to_string(kMaxPayloadBytes));
+    return Fail(Code::kExhausted, "the payload has " + std::to_string(request.payload.size()) +
+                                      " bytes; the limit is " + std::to_string(kMaxPayloadBytes));
   }
   return {};
 }
@@ -95,7 +98,8 @@ Result<void> Validate(const Request& request) {
 bool IsIdentifier(std::string_view text) {
   if (text.empty() || text.size() > kMaxIdentifierBytes) return false;
   for (const char c : text) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    const bool good =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
     if (!good) return false;
   }
   return true;

@@ -21,16 +21,16 @@ enum class RequestForm : std::uint8_t {
 
 struct Request {
   RequestForm form = RequestForm::kHeaders;
-  InvocationId id;         // never empty after decoding: where the caller chose none, "<topic>-<partition>-<offset>"
+  InvocationId id;  // never empty after decoding: where the caller chose none, "<topic>-<partition>-<offset>"
   UserId user;
   FunctionName function;
-  std::string reply_to;    // empty: the default reply topic
-  std::string order_key;   // empty: no order
+  std::string reply_to;   // empty: the default reply topic
+  std::string order_key;  // empty: no order
   std::string traceparent;
   std::string content_type;
-  std::int64_t expires_ms = 0;   // ms since the epoch; 0: never
-  std::int32_t timeout_ms = 0;   // 0: the function's own
-  std::string payload;           // opaque bytes
+  std::int64_t expires_ms = 0;  // ms since the epoch; 0: never
+  std::int32_t timeout_ms = 0;  // 0: the function's own
+  std::string payload;          // opaque bytes
 };
 
 // Decodes and validates a record. The error is kInvalid (not a request, absent or wrong fields) or kExhausted (a limit

@@ -47,7 +47,8 @@ Result<void> DecodeCloudEventBinary(const Record& record, Request& request) {
     if (name == "ce_hearthfn") request.function = FunctionName(value);
     if (name == "ce_hearthuser") request.user = UserId(value);
     if (name == "ce_hearthreplyto") request.reply_to = value;
-    if (name == "ce_hearthorderkey" || (name == "ce_partitionkey" && request.order_key.empty())) request.order_key = value;
+    if (name == "ce_hearthorderkey" || (name == "ce_partitionkey" && request.order_key.empty()))
+      request.order_key = value;
     if (name == "ce_hearthexpires") expires = value;
     if (name == "ce_hearthtimeoutms") timeout = value;
     if (name == "ce_traceparent" || name == "traceparent") request.traceparent = value;
@@ -81,7 +82,8 @@ Result<void> DecodeCloudEventStructured(std::string_view value, Request& request
     return found->is_string() ? found->get<std::string>() : DumpJson(*found);
   };
   if (const auto* data = fields.Find("data")) {
-    const bool text = data->is_string() && !request.content_type.empty() && !request.content_type.starts_with("application/json");
+    const bool text =
+        data->is_string() && !request.content_type.empty() && !request.content_type.starts_with("application/json");
     request.payload = text ? data->get<std::string>() : DumpJson(*data);
     if (request.content_type.empty()) request.content_type = "application/json";
   }
@@ -120,9 +122,12 @@ void EncodeCloudEventBinary(const Request& request, OutRecord& record) {
 
 void EncodeCloudEventStructured(const Request& request, OutRecord& record) {
   record.headers.push_back({"content-type", std::string(kStructuredType)});
-  nlohmann::json object = {{"specversion", "1.0"}, {"id", request.id.value}, {"source", "/hearth/producer"},
+  nlohmann::json object = {{"specversion", "1.0"},
+                           {"id", request.id.value},
+                           {"source", "/hearth/producer"},
                            {"type", std::string(kTypePrefix) + request.function.value},
-                           {"hearthfn", request.function.value}, {"hearthuser", request.user.value}};
+                           {"hearthfn", request.function.value},
+                           {"hearthuser", request.user.value}};
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) object[name] = value;
   };

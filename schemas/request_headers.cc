@@ -34,8 +34,9 @@ Result<void> DecodeHeaders(const Record& record, Request& request) {
 
 std::string Base64Encode(std::string_view bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int count = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                    reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  const int count =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   text.resize(static_cast<std::size_t>(count));
   return text;
 }
@@ -47,8 +48,10 @@ std::optional<std::string> Base64Decode(std::string_view text) {
                                     reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (count < 0) return std::nullopt;
   std::size_t padding = 0;
-  if (text.ends_with("==")) padding = 2;
-  else if (text.ends_with('=')) padding = 1;
+  if (text.ends_with("=="))
+    padding = 2;
+  else if (text.ends_with('='))
+    padding = 1;
   bytes.resize(static_cast<std::size_t>(count) - padding);
   return bytes;
 }
@@ -56,7 +59,11 @@ std::optional<std::string> Base64Decode(std::string_view text) {
 bool IsUtf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t size = lead < 0x80 ? 1 : (lead & 0xe0U) == 0xc0 ? 2 : (lead & 0xf0U) == 0xe0 ? 3 : (lead & 0xf8U) == 0xf0 ? 4 : 0;
+    const std::size_t size = lead < 0x80              ? 1
+                             : (lead & 0xe0U) == 0xc0 ? 2
+                             : (lead & 0xf0U) == 0xe0 ? 3
+                             : (lead & 0xf8U) == 0xf0 ? 4
+                                                      : 0;
     if (size == 0 || i + size > text.size()) return false;
     std::uint32_t point = size == 1 ? lead : lead & (0xffU >> (size + 1));
     for (std::size_t k = 1; k < size; ++k) {

@@ -82,7 +82,8 @@ Result<void> DecodeJsonMap(std::string_view value, Request& request) {
 
 void EncodeJsonMap(const Request& request, OutRecord& record) {
   record.headers.push_back({"content-type", "application/json"});
-  nlohmann::json object = {{"v", kFormatVersion}, {"id", request.id.value}, {"user", request.user.value}, {"fn", request.function.value}};
+  nlohmann::json object = {
+      {"v", kFormatVersion}, {"id", request.id.value}, {"user", request.user.value}, {"fn", request.function.value}};
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) object[name] = value;
   };

@@ -5,14 +5,19 @@
 namespace hearth {
 namespace {
 
-constexpr std::array<std::string_view, 8> kStatusNames = {"ok", "error", "timeout", "oom",
-                                                          "expired", "rejected", "poison", "cancelled"};
-constexpr std::array<std::string_view, 7> kPathNames = {"none", "container", "cached", "instance", "pool", "restore", "boot"};
+constexpr std::array<std::string_view, 8> kStatusNames = {"ok",      "error",    "timeout", "oom",
+                                                          "expired", "rejected", "poison",  "cancelled"};
+constexpr std::array<std::string_view, 7> kPathNames = {"none", "container", "cached", "instance",
+                                                        "pool", "restore",   "boot"};
 
 }  // namespace
 
-std::string_view StatusName(Status status) { return kStatusNames.at(static_cast<std::size_t>(status)); }
-std::string_view StartPathName(StartPath path) { return kPathNames.at(static_cast<std::size_t>(path)); }
+std::string_view StatusName(Status status) {
+  return kStatusNames.at(static_cast<std::size_t>(status));
+}
+std::string_view StartPathName(StartPath path) {
+  return kPathNames.at(static_cast<std::size_t>(path));
+}
 
 Result<Status> ParseStatus(std::string_view name) {
   for (std::size_t i = 0; i < kStatusNames.size(); ++i) {

@@ -13,13 +13,26 @@
 namespace hearth {
 
 enum class Status : std::uint8_t {
-  kOk = 0, kError = 1, kTimeout = 2, kOom = 3, kExpired = 4, kRejected = 5, kPoison = 6, kCancelled = 7,
+  kOk = 0,
+  kError = 1,
+  kTimeout = 2,
+  kOom = 3,
+  kExpired = 4,
+  kRejected = 5,
+  kPoison = 6,
+  kCancelled = 7,
 };
 enum class StartPath : std::uint8_t {
-  kNone = 0, kContainer = 1, kCached = 2, kInstance = 3, kPool = 4, kRestore = 5, kBoot = 6,
+  kNone = 0,
+  kContainer = 1,
+  kCached = 2,
+  kInstance = 3,
+  kPool = 4,
+  kRestore = 5,
+  kBoot = 6,
 };
-std::string_view StatusName(Status status);        // "ok", "error", …
-std::string_view StartPathName(StartPath path);    // "none", "container", …
+std::string_view StatusName(Status status);      // "ok", "error", …
+std::string_view StartPathName(StartPath path);  // "none", "container", …
 Result<Status> ParseStatus(std::string_view name);
 Result<StartPath> ParseStartPath(std::string_view name);
 
@@ -40,18 +53,18 @@ struct InvocationResult {
   FunctionName function;
   std::int64_t version = 0;
   Status status = Status::kOk;
-  std::string error_type;      // e.g. "result_too_large", "unknown_function", "ValueError"; empty when ok
+  std::string error_type;  // e.g. "result_too_large", "unknown_function", "ValueError"; empty when ok
   std::string error_message;
-  std::string output;          // bytes that the function returned
-  std::string content_type;    // of the output; empty: that of the request
+  std::string output;        // bytes that the function returned
+  std::string content_type;  // of the output; empty: that of the request
   std::int32_t attempt = 1;
   StartPath start_path = StartPath::kNone;
   Times times;
-  std::int64_t epoch = 0;      // of the dispatcher that placed it
+  std::int64_t epoch = 0;  // of the dispatcher that placed it
   ExecutorId executor;
   InstanceId instance;
   ContainerId container;
-  std::string acceleration;    // "kvm" or "tcg"; empty where nothing ran
+  std::string acceleration;  // "kvm" or "tcg"; empty where nothing ran
   std::int64_t billed_ms = 0;
   std::int64_t memory_peak_bytes = 0;
   std::string log_tail;

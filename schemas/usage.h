@@ -19,8 +19,8 @@ struct Usage {
   StartPath start_path = StartPath::kNone;
   std::int64_t started_us = 0;
   std::int64_t ended_us = 0;
-  std::int64_t billed_ms = 0;        // wall time of user code, rounded up
-  std::int32_t memory_mib = 0;       // reserved
+  std::int64_t billed_ms = 0;   // wall time of user code, rounded up
+  std::int32_t memory_mib = 0;  // reserved
   std::int64_t memory_peak_bytes = 0;
   std::int64_t cpu_us = 0;
   ExecutorId executor;

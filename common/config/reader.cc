@@ -3,7 +3,13 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <cctype>
+#include <cerrno>
+#include <expected>
+#include <fstream>
 #include <set>
+#include <sstream>
+#include <system_error>
 
 namespace hearth {
 
@@ -50,18 +56,63 @@ Result<toml::table> Unwrap(Parsed&& parsed, const std::string& name) {
   return Fail(Code::kInvalid, fmt::format("{}:{}: {}", name, error.source().begin.line, error.description()));
 }
 
+// toml++ 3.3 ends the process on some text beyond ASCII, also behind what only looks like the start of a string. So it
+// is never shown any: comments lose theirs, and elsewhere it is refused. Returns what toml++ may see, or the faulty
+// line.
+std::expected<std::string, int> KeepAscii(std::string_view text) {
+  std::string kept(text);
+  int line = 1;
+  std::string_view until;  // what ends the string or comment we are in; empty: in neither
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char byte = text[at];
+    if (std::iscntrl(static_cast<unsigned char>(byte)) != 0 && byte != '\n' && byte != '\r' && byte != '\t') {
+      return std::unexpected(line);
+    }
+    if ((static_cast<unsigned char>(byte) & 0x80U) != 0) {
+      if (until != "\n") return std::unexpected(line);
+      kept[at] = '?';
+    } else if (byte == '\n') {
+      ++line;
+      if (until.size() == 1) until = {};
+    } else if (until.empty()) {
+      const auto three = text.substr(at, 3);
+      if (three == "\"\"\"" || three == "'''") {
+        until = three;
+        at += 2;
+      } else if (byte == '"' || byte == '\'') {
+        until = text.substr(at, 1);
+      } else if (byte == '#') {
+        until = "\n";
+      }
+    } else if (byte == '\\' && until.front() == '"') {
+      if (at + 1 < text.size() && text[at + 1] != '\n') ++at;
+    } else if (text.substr(at).starts_with(until)) {
+      at += until.size() - 1;
+      until = {};
+    }
+  }
+  return kept;
+}
+
 }  // namespace
 
 Result<ConfigReader> ConfigReader::FromFile(const std::string& path) {
-  auto table = Unwrap(toml::parse_file(path), path);
-  if (!table) return std::unexpected(table.error());
-  auto state = std::make_shared<State>(State{path, std::move(*table), {}, {}});
-  auto view = std::make_shared<View>(View{&state->root, ""});
-  return ConfigReader(std::move(state), std::move(view));
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Fail(Code::kNotFound, fmt::format("{}: {}", path, std::generic_category().message(errno)));
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file.bad()) return Fail(Code::kInvalid, fmt::format("{}: cannot be read", path));
+  return FromText(text.view(), path);
 }
 
 Result<ConfigReader> ConfigReader::FromText(std::string_view text, const std::string& name) {
-  auto table = Unwrap(toml::parse(text), name);
+  const auto kept = KeepAscii(text);
+  if (!kept) {
+    return Fail(Code::kInvalid, fmt::format("{}:{}: control characters are not allowed, and text beyond ASCII only in "
+                                            "comments (in a string, write it as \\uXXXX)",
+                                            name, kept.error()));
+  }
+  auto table = Unwrap(toml::parse(*kept), name);
   if (!table) return std::unexpected(table.error());
   auto state = std::make_shared<State>(State{name, std::move(*table), {}, {}});
   auto view = std::make_shared<View>(View{&state->root, ""});

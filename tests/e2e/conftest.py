@@ -9,6 +9,8 @@ import tempfile
 
 import pytest
 
+from client import Client
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEV = ROOT / "tools" / "dev"
 
@@ -110,4 +112,24 @@ def stack():
         keep_logs(stack)
         done = stack.down()
         shutil.rmtree(stack.folder, ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+
+
+FUNCTIONS = pathlib.Path(__file__).parent / "functions"
+HANDLERS = ["witness", "prints", "forks", "eats", "sleeps", "exits", "nothing", "raises", "large", "waits"]
+
+
+@pytest.fixture(scope="session")
+def client(stack):
+    for handler in HANDLERS:
+        deploy(stack, handler)
+    client = Client(stack.env()["HEARTH_BOOTSTRAP"])
+    client.reply(client.request("witness", b"{}"))   # the registry has arrived everywhere
+    return client
+
+
+def deploy(stack, handler, user="alice", attempts=1, name=None):
+    words = ["hearth", "--user", user, "deploy", name or handler, "--runtime", "python3", "--handler", f"hostile.{handler}",
+             "--attempts", str(attempts), "--timeout-ms", "4000", str(FUNCTIONS)]
+    done = stack.run(words)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,6 @@
 """The whole path, from outside: foreign clients, every form of a request, and what bad input gets."""
 
 import json
-import pathlib
 import signal
 import time
 import os
@@ -10,27 +9,8 @@ import urllib.request
 import msgpack
 import pytest
 
-from client import Client, new_id
-
-FUNCTIONS = pathlib.Path(__file__).parent / "functions"
-HANDLERS = ["witness", "prints", "forks", "eats", "sleeps", "exits", "nothing", "raises", "large", "waits"]
-
-
-@pytest.fixture(scope="session")
-def client(stack):
-    for handler in HANDLERS:
-        deploy(stack, handler)
-    client = Client(stack.env()["HEARTH_BOOTSTRAP"])
-    client.reply(client.request("witness", b"{}"))   # the registry has arrived everywhere
-    return client
-
-
-def deploy(stack, handler, user="alice", attempts=1, name=None):
-    words = ["hearth", "--user", user, "deploy", name or handler, "--runtime", "python3", "--handler", f"hostile.{handler}",
-             "--attempts", str(attempts), "--timeout-ms", "4000", str(FUNCTIONS)]
-    done = stack.run(words)
-    assert done.returncode == 0, done.stderr
-
+from client import new_id
+from conftest import deploy
 
 def metrics(stack, which="DISPATCHER"):
     with urllib.request.urlopen(f"http://{stack.env()[f'HEARTH_{which}_HTTP']}/metrics", timeout=5) as answer:
@@ -211,3 +191,11 @@ def test_a_bad_configuration_names_the_line_and_exits_2(stack, client, tmp_path,
     path.write_text(text)
     done = stack.run([daemon, "--config", str(path)])
     assert done.returncode == 2 and complaint in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("daemon", ["hearth-dispatcher", "hearth-executor"])
+def test_a_configuration_that_is_not_there_is_named_and_exits_2(stack, tmp_path, daemon):
+    path = tmp_path / "absent.toml"
+    done = stack.run([daemon, "--config", str(path)])
+    assert done.returncode == 2 and str(path) in done.stderr, done.stderr
+    assert stack.run([daemon]).returncode == 2

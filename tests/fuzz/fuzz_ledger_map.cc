@@ -8,7 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!map) return 0;
   std::int64_t end = 0;
   for (const auto& range : map->incomplete) {
-    fuzz::Must(range.start >= end && range.length > 0 && range.start + range.length <= map->span, "ranges are in order");
+    fuzz::Must(range.start >= end && range.length > 0 && range.start + range.length <= map->span,
+               "ranges are in order");
     end = range.start + range.length;
   }
   const auto encoded = dispatcher::EncodeLedgerMap(*map);

@@ -13,8 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::Must(!request.error().message.empty(), "a refusal says why");
     return 0;
   }
-  fuzz::Must(IsIdentifier(request->id.value) && IsIdentifier(request->user.value) && IsIdentifier(request->function.value),
-             "names are identifiers");
+  fuzz::Must(
+      IsIdentifier(request->id.value) && IsIdentifier(request->user.value) && IsIdentifier(request->function.value),
+      "names are identifiers");
   fuzz::Must(request->payload.size() <= kMaxPayloadBytes, "the payload is within its limit");
   const OutRecord sent = EncodeRequest(*request, "t");
   const auto again = DecodeRequest(Record{{"t", 0}, 0, 0, sent.key, sent.value, sent.headers});

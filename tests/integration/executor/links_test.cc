@@ -37,7 +37,8 @@ class LinksTest : public testing::Test {
     Dial(loop_, address_, [this](Result<std::unique_ptr<FrameStream>> dialled) {
       ASSERT_TRUE(dialled) << dialled.error().message;
       peer_ = std::move(*dialled);
-      peer_->Start([this](RawFrame raw) { received_.push_back(std::move(raw)); }, [this](std::string) { closed_ = true; });
+      peer_->Start([this](RawFrame raw) { received_.push_back(std::move(raw)); },
+                   [this](std::string) { closed_ = true; });
     });
     ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return peer_ != nullptr; }));
   }

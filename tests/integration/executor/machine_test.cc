@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kPatienceMs = 90'000;   // the first start of a libvirt probes QEMU, and the host may be loaded
+constexpr std::int64_t kPatienceMs = 90'000;  // the first start of a libvirt probes QEMU, and the host may be loaded
 
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -135,7 +135,8 @@ class MachineTest : public testing::Test {
     callbacks.lost = [this](const InstanceId&, std::string reason) { lost_ = std::move(reason); };
     callbacks.frame = [this](const InstanceId&, guest::Frame frame) { frames_.push_back(std::move(frame)); };
     callbacks.destroyed = [this](const InstanceId&) { ++destroyed_; };
-    fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, Options("first-life"), std::move(callbacks));
+    fleet_ =
+        std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, Options("first-life"), std::move(callbacks));
   }
 
   Result<AccelerationProver::Outcome> Prove(AccelerationProver::Options options) {
@@ -172,14 +173,15 @@ class MachineTest : public testing::Test {
   std::optional<guest::Hello> hello_;
   std::vector<guest::Frame> frames_;
   int destroyed_ = 0;
-  bool as_root_ = false;     // the prover's machine runs under libvirt's account
+  bool as_root_ = false;  // the prover's machine runs under libvirt's account
 };
 
 TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
   MakeFleet();
   const InstanceId instance("boots");
   fleet_->Start(instance, Profile{});
-  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); })) << "neither HELLO nor failure";
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); }))
+      << "neither HELLO nor failure";
   ASSERT_TRUE(hello_) << failed_;
   EXPECT_EQ(path_, StartPath::kBoot);
   EXPECT_EQ(hello_->boot_nonce.size(), 32U);
@@ -272,7 +274,7 @@ TEST_F(MachineTest, TheProofEndsWhereQemuMayOpenTheDevice) {
 TEST_F(MachineTest, AKvmThatRunsNothingFallsBackWithTheReason) {
   image_.kernel = (folder_ / "no-kernel").string();
   AccelerationProver::Options options;
-  options.device = "/dev/null";   // opens, as such a device does
+  options.device = "/dev/null";  // opens, as such a device does
   const auto outcome = Prove(options);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_EQ(outcome->acceleration, Acceleration::kTcg);

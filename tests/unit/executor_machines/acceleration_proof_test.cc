@@ -17,8 +17,7 @@ TEST(AccelerationProof, RubbishIsNoProof) {
   EXPECT_FALSE(DecodeProof(""));
   EXPECT_FALSE(DecodeProof("[]"));
   EXPECT_FALSE(DecodeProof(R"({"image": 1})"));
-  EXPECT_FALSE(DecodeProof(
-      R"({"image": "h", "boot_id": "b", "device": "d", "acceleration": "warp", "reason": ""})"));
+  EXPECT_FALSE(DecodeProof(R"({"image": "h", "boot_id": "b", "device": "d", "acceleration": "warp", "reason": ""})"));
 }
 
 TEST(KvmDevice, AbsenceIsTheReason) {

@@ -48,7 +48,9 @@ TEST_F(CodeStoreTest, RefusesWhatHasAnotherHash) {
   EXPECT_EQ(Load(hash).error().code, Code::kInvalid);
 }
 
-TEST_F(CodeStoreTest, AbsentCodeIsNotFound) { EXPECT_EQ(Load(Sha256Hex("x")).error().code, Code::kNotFound); }
+TEST_F(CodeStoreTest, AbsentCodeIsNotFound) {
+  EXPECT_EQ(Load(Sha256Hex("x")).error().code, Code::kNotFound);
+}
 
 TEST_F(CodeStoreTest, NamesThatAreNoHashesAreRefused) {
   for (const std::string name : {"", "../secret", "ABCDEF", "/etc/passwd"}) {

@@ -30,8 +30,9 @@ class ImageTest : public testing::Test {
   void Write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
   static std::string Manifest(const std::string& kernel) {
     return R"({"format": 1, "cmdline_tcg": "quiet tcg", "cmdline_kvm": "quiet kvm", "files": {)"
-           R"("vmlinux": {"sha256": ")" + Sha256Hex(kernel) + R"("}, "initramfs.cpio": {"sha256": ")" +
-           Sha256Hex("agent") + R"("}, "root.squashfs": {"sha256": ")" + Sha256Hex("root") + R"("}}})";
+           R"("vmlinux": {"sha256": ")" +
+           Sha256Hex(kernel) + R"("}, "initramfs.cpio": {"sha256": ")" + Sha256Hex("agent") +
+           R"("}, "root.squashfs": {"sha256": ")" + Sha256Hex("root") + R"("}}})";
   }
 
   fs::path folder_;

@@ -28,7 +28,8 @@ TEST(Reconcile, DestroysWhatNobodyKnows) {
 }
 
 TEST(Reconcile, LeavesAnotherExecutorsMachinesAlone) {
-  const auto plan = Reconcile({Domain("executor-2", "old", "a"), Domain("executor-2", "new", "b")}, kSelf, "new", {}, {});
+  const auto plan =
+      Reconcile({Domain("executor-2", "old", "a"), Domain("executor-2", "new", "b")}, kSelf, "new", {}, {});
   EXPECT_EQ(plan, ReconcilePlan{});
 }
 

@@ -48,7 +48,8 @@ TEST(Link, EveryCutOfEveryMessageIsRefused) {
     link::AppendLinkMessage(sent, message);
     const RawFrame whole = Cut(sent);
     for (std::size_t size = 0; size < whole.payload.size(); ++size) {
-      EXPECT_FALSE(link::DecodeLinkMessage({whole.type, 0, whole.payload.substr(0, size)})) << message.index() << " " << size;
+      EXPECT_FALSE(link::DecodeLinkMessage({whole.type, 0, whole.payload.substr(0, size)}))
+          << message.index() << " " << size;
     }
   }
 }
@@ -101,10 +102,15 @@ TEST(Shape, DepthIsLimited) {
 }
 
 TEST(Shape, DeclaredSizesAreNotBelieved) {
-  const std::string huge[] = {
-      std::string("\xdd\xff\xff\xff\xff", 5), std::string("\xdf\xff\xff\xff\xff", 5), std::string("\xc6\xff\xff\xff\xff", 5),
-      std::string("\xdb\xff\xff\xff\xff", 5), std::string("\xdc\xff\xff\x01", 4),     std::string("\xcf\x01", 2),
-      std::string("\x92\x93\x01\x02", 4),     std::string(),                         std::string("\xda\x00", 2)};
+  const std::string huge[] = {std::string("\xdd\xff\xff\xff\xff", 5),
+                              std::string("\xdf\xff\xff\xff\xff", 5),
+                              std::string("\xc6\xff\xff\xff\xff", 5),
+                              std::string("\xdb\xff\xff\xff\xff", 5),
+                              std::string("\xdc\xff\xff\x01", 4),
+                              std::string("\xcf\x01", 2),
+                              std::string("\x92\x93\x01\x02", 4),
+                              std::string(),
+                              std::string("\xda\x00", 2)};
   for (const auto& bytes : huge) EXPECT_FALSE(codec::CheckShape(bytes)) << testing::PrintToString(bytes);
 }
 

@@ -36,7 +36,11 @@ TEST(Reply, EveryFormCarriesTheDecidingHeaders) {
 }
 
 TEST(Reply, OutputOfAnyBytesComesBack) {
-  const std::string outputs[] = {"", "plain", std::string("\0\xff", 2), "[1,2]", std::string(20'000, '[') + std::string(20'000, ']'),
+  const std::string outputs[] = {"",
+                                 "plain",
+                                 std::string("\0\xff", 2),
+                                 "[1,2]",
+                                 std::string(20'000, '[') + std::string(20'000, ']'),
                                  std::string(kMaxOutputBytes, '\xff')};
   for (const auto form : samples::kForms) {
     for (const auto& output : outputs) {
@@ -77,15 +81,18 @@ TEST(Reply, WhatIsNoReplyIsRefused) {
   EXPECT_FALSE(DecodeReply(Record{}));
   Record json{{"hearth.reply", 0}, 0, 0, "", "{", {{"content-type", "application/json"}}};
   EXPECT_FALSE(DecodeReply(json));
-  Record status{{"hearth.reply", 0}, 0, 0, "", "", {{"hearth-id", "i"}, {"hearth-user", "u"}, {"hearth-status", "fine"}}};
+  Record status{
+      {"hearth.reply", 0}, 0, 0, "", "", {{"hearth-id", "i"}, {"hearth-user", "u"}, {"hearth-status", "fine"}}};
   const auto decoded = DecodeReply(status);
   ASSERT_FALSE(decoded);
   EXPECT_NE(decoded.error().message.find("hearth-status"), std::string::npos);
 }
 
 TEST(Reply, NamesOfStatusAndPathAreInverse) {
-  for (int i = 0; i < 8; ++i) EXPECT_EQ(ParseStatus(StatusName(static_cast<Status>(i))).value(), static_cast<Status>(i));
-  for (int i = 0; i < 7; ++i) EXPECT_EQ(ParseStartPath(StartPathName(static_cast<StartPath>(i))).value(), static_cast<StartPath>(i));
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(ParseStatus(StatusName(static_cast<Status>(i))).value(), static_cast<Status>(i));
+  for (int i = 0; i < 7; ++i)
+    EXPECT_EQ(ParseStartPath(StartPathName(static_cast<StartPath>(i))).value(), static_cast<StartPath>(i));
   EXPECT_FALSE(ParseStatus("OK"));
   EXPECT_FALSE(ParseStartPath(""));
 }

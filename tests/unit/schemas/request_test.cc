@@ -19,7 +19,9 @@ Record Headers(std::vector<Header> more, std::string value = "x") {
   headers.insert(headers.end(), more.begin(), more.end());
   return Make(headers, std::move(value));
 }
-Record Json(std::string value) { return Make({{"content-type", "application/json"}}, std::move(value)); }
+Record Json(std::string value) {
+  return Make({{"content-type", "application/json"}}, std::move(value));
+}
 
 void ExpectRefused(const Record& record, Code code, std::string_view named) {
   const auto decoded = DecodeRequest(record);
@@ -69,7 +71,11 @@ TEST(Request, WithoutAnIdItIsNamedByItsPlace) {
 
 TEST(Request, MapsAreKnownByTheirFirstByte) {
   EXPECT_EQ(DecodeRequest(Make({}, R"({"fn":"f","user":"u","in":{"b":[1,2]}})"))->payload, R"({"b":[1,2]})");
-  const std::string map("\x83\xa2" "fn\xa1" "f\xa4" "user\xa1u\xa2in\xa3xyz");
+  const std::string map(
+      "\x83\xa2"
+      "fn\xa1"
+      "f\xa4"
+      "user\xa1u\xa2in\xa3xyz");
   const auto got = DecodeRequest(Make({}, map));
   ASSERT_TRUE(got) << got.error().message;
   EXPECT_EQ(got->form, RequestForm::kMsgpack);
@@ -87,7 +93,8 @@ TEST(Request, WhatIsNoRequestSaysSo) {
 TEST(Request, AbsentFieldsAreNamed) {
   ExpectRefused(Make({{"hearth-fn", "f"}}, ""), Code::kInvalid, "user");
   ExpectRefused(Json(R"({"user":"u"})"), Code::kInvalid, "fn");
-  ExpectRefused(Make({{"ce_specversion", "1.0"}, {"ce_hearthuser", "u"}, {"ce_type", "other"}}, ""), Code::kInvalid, "fn");
+  ExpectRefused(Make({{"ce_specversion", "1.0"}, {"ce_hearthuser", "u"}, {"ce_type", "other"}}, ""), Code::kInvalid,
+                "fn");
   ExpectRefused(Make({{"ce_type", "hearth.invoke.f"}, {"ce_hearthuser", "u"}}, ""), Code::kInvalid, "ce_specversion");
 }
 
@@ -97,7 +104,9 @@ TEST(Request, WrongTypesAreNamed) {
   ExpectRefused(Json(R"({"fn":"f","user":"u","timeout_ms":1e9})"), Code::kInvalid, "timeout_ms");
   ExpectRefused(Json(R"({"fn":"f","user":"u","timeout_ms":99999999999})"), Code::kInvalid, "timeout_ms");
   ExpectRefused(Json(R"({"fn":"f","user":"u","in_b64":"?"})"), Code::kInvalid, "in_b64");
-  ExpectRefused(Make({}, std::string("\x81\xa2" "fn\x07")), Code::kInvalid, "fn");
+  ExpectRefused(Make({}, std::string("\x81\xa2"
+                                     "fn\x07")),
+                Code::kInvalid, "fn");
   ExpectRefused(Headers({{"hearth-expires", "soon"}}), Code::kInvalid, "hearth-expires");
   ExpectRefused(Headers({{"hearth-timeout-ms", "5s"}}), Code::kInvalid, "hearth-timeout-ms");
   ExpectRefused(Headers({{"hearth-timeout-ms", "99999999999999999999"}}), Code::kInvalid, "hearth-timeout-ms");
@@ -105,11 +114,16 @@ TEST(Request, WrongTypesAreNamed) {
 
 TEST(Request, FieldsGivenTwiceAreRefused) {
   ExpectRefused(Json(R"({"fn":"f","fn":"g","user":"u"})"), Code::kInvalid, "twice");
-  ExpectRefused(Make({}, std::string("\x82\xa2" "fn\xa1" "f\xa2" "fn\xa1g")), Code::kInvalid, "twice");
+  ExpectRefused(Make({}, std::string("\x82\xa2"
+                                     "fn\xa1"
+                                     "f\xa2"
+                                     "fn\xa1g")),
+                Code::kInvalid, "twice");
 }
 
 TEST(Request, EveryLimitIsNamed) {
-  ExpectRefused(Headers({}, std::string(kMaxPayloadBytes + 1, 'x')), Code::kExhausted, std::to_string(kMaxPayloadBytes));
+  ExpectRefused(Headers({}, std::string(kMaxPayloadBytes + 1, 'x')), Code::kExhausted,
+                std::to_string(kMaxPayloadBytes));
   EXPECT_TRUE(DecodeRequest(Headers({}, std::string(kMaxPayloadBytes, 'x'))));
   ExpectRefused(Headers({}, std::string(kMaxRecordBytes + 1, 'x')), Code::kExhausted, std::to_string(kMaxRecordBytes));
   ExpectRefused(Headers({{"x", std::string(kMaxHeaderBytes, 'x')}}), Code::kExhausted, "header");
@@ -117,7 +131,8 @@ TEST(Request, EveryLimitIsNamed) {
   ExpectRefused(Headers(std::vector<Header>(kMaxHeaders, Header{"x", ""})), Code::kExhausted, "headers");
   ExpectRefused(Headers({{"hearth-id", std::string(kMaxIdentifierBytes + 1, 'x')}}), Code::kExhausted, "id");
   EXPECT_TRUE(DecodeRequest(Headers({{"hearth-id", std::string(kMaxIdentifierBytes, 'x')}})));
-  ExpectRefused(Headers({{"hearth-order-key", std::string(kMaxIdentifierBytes + 1, 'x')}}), Code::kExhausted, "order_key");
+  ExpectRefused(Headers({{"hearth-order-key", std::string(kMaxIdentifierBytes + 1, 'x')}}), Code::kExhausted,
+                "order_key");
   ExpectRefused(Headers({{"hearth-timeout-ms", std::to_string(kMaxTimeoutMs + 1)}}), Code::kInvalid, "timeout");
   ExpectRefused(Headers({{"hearth-timeout-ms", "-1"}}), Code::kInvalid, "timeout");
   ExpectRefused(Headers({{"hearth-expires", "-1"}}), Code::kInvalid, "expires");
@@ -131,10 +146,12 @@ TEST(Request, EveryLimitIsNamed) {
 }
 
 TEST(Request, BombsAreRefusedBeforeTheyAreUnpacked) {
-  ExpectRefused(Make({{"content-type", "application/msgpack"}}, std::string(500'000, '\x91') + '\x01'), Code::kExhausted, "deeper");
+  ExpectRefused(Make({{"content-type", "application/msgpack"}}, std::string(500'000, '\x91') + '\x01'),
+                Code::kExhausted, "deeper");
   ExpectRefused(Make({}, std::string("\xdf\xff\xff\xff\xff", 5)), Code::kInvalid, "declares");
   ExpectRefused(Make({}, std::string("\x81\xa2in\xc6\xff\xff\xff\xff", 9)), Code::kInvalid, "declares");
-  const std::string deep = R"({"fn":"f","user":"u","in":)" + std::string(500'000, '[') + std::string(500'000, ']') + "}";
+  const std::string deep =
+      R"({"fn":"f","user":"u","in":)" + std::string(500'000, '[') + std::string(500'000, ']') + "}";
   ExpectRefused(Json(deep), Code::kInvalid, "deeper");
   ExpectRefused(Make({{"content-type", "application/cloudevents+json"}}, deep), Code::kInvalid, "deeper");
   std::string wide = "{";
@@ -144,7 +161,8 @@ TEST(Request, BombsAreRefusedBeforeTheyAreUnpacked) {
 
 TEST(Request, ARefusalKnowsWhoAsked) {
   Request partial;
-  const auto decoded = DecodeRequest(Headers({{"hearth-id", "inv-9"}, {"hearth-reply-to", "reply.u"}, {"hearth-timeout-ms", "x"}}), &partial);
+  const auto decoded = DecodeRequest(
+      Headers({{"hearth-id", "inv-9"}, {"hearth-reply-to", "reply.u"}, {"hearth-timeout-ms", "x"}}), &partial);
   ASSERT_FALSE(decoded);
   EXPECT_EQ(partial.id.str(), "inv-9");
   EXPECT_EQ(partial.user.str(), "u");
@@ -152,8 +170,14 @@ TEST(Request, ARefusalKnowsWhoAsked) {
 }
 
 TEST(Request, CloudEventsOfForeignLibrariesAreRead) {
-  const auto binary = DecodeRequest(Make({{"ce_specversion", "1.0"}, {"ce_id", "e1"}, {"ce_source", "/shop"}, {"ce_time", "2026-01-01T00:00:00Z"},
-                                          {"ce_type", "hearth.invoke.f"}, {"ce_hearthuser", "u"}, {"ce_partitionkey", "k"}}, "data"));
+  const auto binary = DecodeRequest(Make({{"ce_specversion", "1.0"},
+                                          {"ce_id", "e1"},
+                                          {"ce_source", "/shop"},
+                                          {"ce_time", "2026-01-01T00:00:00Z"},
+                                          {"ce_type", "hearth.invoke.f"},
+                                          {"ce_hearthuser", "u"},
+                                          {"ce_partitionkey", "k"}},
+                                         "data"));
   ASSERT_TRUE(binary) << binary.error().message;
   EXPECT_EQ(binary->function.str(), "f");
   EXPECT_EQ(binary->order_key, "k");

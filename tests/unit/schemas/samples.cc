@@ -57,14 +57,28 @@ InvocationResult SampleResult() {
 }
 
 Usage SampleUsage() {
-  return Usage{InvocationId("inv-1"), UserId("alice"), FunctionName("resize"), 5, 2, Status::kOom, StartPath::kCached,
-               1000, 2000, 1, 128, 999, 77, ExecutorId("executor-1"), InstanceId("i-1")};
+  return Usage{InvocationId("inv-1"),
+               UserId("alice"),
+               FunctionName("resize"),
+               5,
+               2,
+               Status::kOom,
+               StartPath::kCached,
+               1000,
+               2000,
+               1,
+               128,
+               999,
+               77,
+               ExecutorId("executor-1"),
+               InstanceId("i-1")};
 }
 
 std::vector<link::Message> LinkMessages() {
   using namespace link;
   const AttemptRef ref{{"hearth.invoke.rt", 3}, 42, 7, 2};
-  const Slot slot{UserId("alice"), InstanceId("i-1"), ContainerId("i-1/1"), FunctionName("resize"), 5, SlotState::kBusy, 128, 99};
+  const Slot slot{
+      UserId("alice"), InstanceId("i-1"), ContainerId("i-1/1"), FunctionName("resize"), 5, SlotState::kBusy, 128, 99};
   const ProfileCapacity capacity{"default", 1, 2, 3};
   Exec exec;
   exec.ref = ref;
@@ -76,7 +90,8 @@ std::vector<link::Message> LinkMessages() {
   exec.times.received_us = 5;
   exec.function = SampleFunction();
   exec.payload = std::string("\0\xff", 2);
-  const Done done{ref, InvocationId("inv-1"), Outcome::kFailed, Status::kTimeout, "timeout", "late", StartPath::kBoot, {1, 2, 3, 4, 5, 6}};
+  const Done done{ref,    InvocationId("inv-1"), Outcome::kFailed,  Status::kTimeout, "timeout",
+                  "late", StartPath::kBoot,      {1, 2, 3, 4, 5, 6}};
   return {DispatcherHello{1, DispatcherId("d-1")},
           ExecutorHello{1, ExecutorId("executor-1"), "abc", "tcg", 64, false, {capacity}, {slot}},
           exec,
@@ -100,20 +115,21 @@ std::vector<guest::Message> GuestMessages() {
   ended.log_tail = std::string("\xff\0x", 3);
   ended.run_us = 10;
   ended.reusable = true;
-  return {Hello{1, "0.1.0", std::string(32, '0'), {"python3", "native"}, 1 << 29},
-          Configure{InstanceId("i-1"), UserId("alice"), 1700000000000000, std::string(64, '\x01')},
-          Configured{std::string(32, 'f')},
-          CodeOffer{CodeHash(std::string(64, 'a')), 4096},
-          CodeChunk{"raw bytes"},
-          CodeStored{CodeHash(std::string(64, 'a')), ""},
-          Create{CodeHash(std::string(64, 'a')), "alice/resize", 5, Runtime::kNative, "bin/run", 128, {{"MODE", "fast"}}},
-          Created{"no room"},
-          Run{InvocationId("inv-1"), 2, 3000, "text/plain", "", "in"},
-          ended,
-          Remove{},
-          ContainerGone{"killed"},
-          Ping{5},
-          Pong{5}};
+  return {
+      Hello{1, "0.1.0", std::string(32, '0'), {"python3", "native"}, 1 << 29},
+      Configure{InstanceId("i-1"), UserId("alice"), 1700000000000000, std::string(64, '\x01')},
+      Configured{std::string(32, 'f')},
+      CodeOffer{CodeHash(std::string(64, 'a')), 4096},
+      CodeChunk{"raw bytes"},
+      CodeStored{CodeHash(std::string(64, 'a')), ""},
+      Create{CodeHash(std::string(64, 'a')), "alice/resize", 5, Runtime::kNative, "bin/run", 128, {{"MODE", "fast"}}},
+      Created{"no room"},
+      Run{InvocationId("inv-1"), 2, 3000, "text/plain", "", "in"},
+      ended,
+      Remove{},
+      ContainerGone{"killed"},
+      Ping{5},
+      Pong{5}};
 }
 
 Record Received(const OutRecord& sent) {

@@ -17,8 +17,8 @@ Function SampleFunction();
 Request SampleRequest(RequestForm form);
 InvocationResult SampleResult();
 Usage SampleUsage();
-std::vector<link::Message> LinkMessages();     // one of each, in the order of the variant
-std::vector<guest::Message> GuestMessages();   // the same
+std::vector<link::Message> LinkMessages();    // one of each, in the order of the variant
+std::vector<guest::Message> GuestMessages();  // the same
 
 Record Received(const OutRecord& sent);        // as a consumer sees it: partition 3, offset 42
 std::string Printed(const OutRecord& record);  // "name: value" lines, an empty line, the value

@@ -1,0 +1,72 @@
+"""What people see when they mistype, when a server is away, and what README.md tells them to type."""
+
+import json
+import re
+import time
+
+import pytest
+
+from conftest import ROOT
+
+HEARTH = "hearth --user alice "
+NOWHERE = "--bootstrap 127.0.0.1:1 "
+CODE = str(ROOT / "examples" / "hello-python")
+
+
+@pytest.fixture(scope="module")
+def hello(stack):
+    done = stack.run(f"{HEARTH}deploy hello --runtime python3 --handler hello.handler {CODE}")
+    assert done.returncode == 0, done.stderr
+    done = stack.run(HEARTH + "invoke hello --data {}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words, code, complaint", [
+    ("", 2, "A subcommand is required"),
+    ("nonsense", 2, "A subcommand is required"),
+    ("invoke", 2, "name is required"),
+    ("invoke hello --form nonsense", 2, "nonsense not in"),
+    ("invoke hello --wait soon", 2, "--wait = soon"),
+    (f"deploy x {CODE}", 2, "--handler is required"),
+    (f"deploy x --runtime cobol --handler a.b {CODE}", 2, "expected python3 or native"),
+    ("deploy x --handler a.b /no/such/folder", 1, "no such file or folder"),
+    (f"--user ../alice deploy x --handler a.b {CODE}", 1, "user must be"),
+    ("invoke hello --file /no/such/file", 1, "cannot read /no/such/file"),
+    ("invoke hello --data 1 --reply-to no.such.topic", 1, "no topic no.such.topic"),
+    ("remove no-such-function", 1, "no function alice/no-such-function"),
+    ("invoke no-such-function --data 1", 1, "unknown_function"),
+    (NOWHERE + "invoke hello --data 1", 3, "kafka at 127.0.0.1:1"),
+    (NOWHERE + "invoke hello --data 1 --async", 3, "kafka at 127.0.0.1:1"),
+    (NOWHERE + "functions", 3, "kafka at 127.0.0.1:1"),
+    (NOWHERE + "topics list", 3, "kafka at 127.0.0.1:1"),
+    ("--redis unix:/no/such/socket ps", 3, "redis at unix:/no/such/socket"),
+    ("--redis tcp:127.0.0.1:1 ps", 3, "redis at tcp:127.0.0.1:1"),
+    ("invoke hello --data 1 --wait 0", 4, "no reply to"),
+])
+def test_errors_are_clear_and_have_their_exit_codes(stack, hello, words, code, complaint):
+    done = stack.run(("hearth " if words.startswith("--user") else HEARTH) + words)
+    assert (done.returncode, complaint in done.stderr) == (code, True), (done.returncode, done.stderr)
+
+
+def test_async_prints_the_id_of_the_reply_to_come(stack, hello, client):
+    done = stack.run(HEARTH + "invoke hello --data {} --async")
+    assert done.returncode == 0
+    assert client.reply(done.stdout.strip()).status == "ok"
+
+
+def test_the_first_request_of_the_readme_works_as_written(stack):
+    section = (ROOT / "README.md").read_text().split("## A first request", 1)[1].split("\n## ", 1)[0]
+    with_hearth, with_kcat = re.findall(r"```sh\n(.*?)```", section, re.S)
+    produce, consume = with_kcat.split("\nkcat -C", 1)
+
+    def shell(text):
+        return stack.run(["bash", "-ec", text], cwd=ROOT)
+
+    done = shell(with_hearth)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["greeting"] == "Hello, Ada!"
+    assert shell(produce).returncode == 0
+    end = time.monotonic() + 60
+    while "Hello, Ada!" not in (answer := shell("kcat -C" + consume)).stdout:
+        assert time.monotonic() < end, answer
+    assert "hearth-status=ok" in answer.stdout
