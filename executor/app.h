@@ -64,6 +64,7 @@ class App {
   void Handle(Event event);
   void Do(SendToDispatcher& effect);
   void Do(StartMachine& effect);
+  void Do(KeepShells& effect);
   void Do(DestroyMachine& effect);
   void Do(MarkOwner& effect);
   void Do(SendToGuest& effect);

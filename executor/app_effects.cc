@@ -52,6 +52,8 @@ void App::Do(StartMachine& effect) {
   std::abort();
 }
 
+void App::Do(KeepShells&) {}  // no way to make one yet
+
 void App::Do(DestroyMachine& effect) {
   log_->info("instance={} is destroyed: {}", effect.instance.value, effect.reason);
   fleet_->Destroy(effect.instance);

@@ -55,7 +55,7 @@ void Describe(A& a, Ended& m) {
           "run_us", m.run_us)("total_us", m.total_us)("cpu_us", m.cpu_us)("memory_peak_bytes", m.memory_peak_bytes)(
           "reusable", m.reusable);
 }
-// Removes have no fields, but a map must be there.
+// Without fields; a map must be there all the same.
 template <class A>
 void Describe(A&, Remove&) {}
 template <class A>
@@ -69,6 +69,14 @@ void Describe(A& a, Ping& m) {
 template <class A>
 void Describe(A& a, Pong& m) {
   a("sequence", m.sequence);
+}
+template <class A>
+void Describe(A&, Greet&) {}
+template <class A>
+void Describe(A&, WarmUp&) {}
+template <class A>
+void Describe(A& a, Warmed& m) {
+  a("runtimes", m.runtimes);
 }
 
 namespace {

@@ -8,6 +8,8 @@
 //   executor → agent  Create (stream n) → Created or ContainerGone
 //   executor → agent  Run (stream n, container idle) → Ended      (one at a time in each container)
 //   executor → agent  Remove (stream n) → ContainerGone            (kills what runs; Ended is not sent then)
+//   executor → agent  Greet → Hello: the clone of a machine that said Hello before it was saved says it again
+//   executor → agent  WarmUp → Warmed: runs each runtime once more (before Configure; nothing of a user is there)
 //   both              Ping → Pong
 // A container that dies, or fails its check after a run, is reported by ContainerGone after Ended.
 #pragma once
@@ -32,7 +34,7 @@ constexpr std::uint32_t kProtocolVersion = 1;
 struct Hello {
   std::uint32_t protocol = kProtocolVersion;
   std::string agent_version;
-  std::string boot_nonce;             // 32 hex digits, made at boot
+  std::string boot_nonce;             // 32 hex digits, made at boot: clones of one template share it
   std::vector<std::string> runtimes;  // "python3", "native": ready to run
   std::int64_t memory_bytes = 0;      // of the machine
 };
@@ -102,9 +104,14 @@ struct Ping {
 struct Pong {
   std::uint64_t sequence = 0;
 };
+struct Greet {};
+struct WarmUp {};
+struct Warmed {
+  std::vector<std::string> runtimes;  // those that answered
+};
 
 using Message = std::variant<Hello, Configure, Configured, CodeOffer, CodeChunk, CodeStored, Create, Created, Run,
-                             Ended, Remove, ContainerGone, Ping, Pong>;
+                             Ended, Remove, ContainerGone, Ping, Pong, Greet, WarmUp, Warmed>;
 
 struct Frame {
   std::uint32_t stream = 0;

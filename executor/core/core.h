@@ -28,6 +28,7 @@ struct Profile {
   std::int32_t vcpus = 1;
   std::int32_t pool_min = 1;  // unassigned warm instances to hold
   std::int32_t pool_max = 4;
+  std::int32_t shells = 2;  // to hold behind the pool
 };
 
 struct Settings {
@@ -81,6 +82,10 @@ struct MachineLost {
 struct MachineDestroyed {
   InstanceId instance;
 };  // answer to DestroyMachine
+struct ShellsChanged {
+  std::string profile;
+  std::int32_t ready = 0;  // each turns a StartMachine into a restore
+};
 struct GuestMessage {
   InstanceId instance;
   guest::Frame frame;
@@ -107,18 +112,24 @@ struct DrainRequested {};
 struct Tick {};  // at least every 50 ms
 
 using Event = std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
-                           MachineLost, MachineDestroyed, GuestMessage, CodeLoaded, PublishFinished, FunctionUpdated,
-                           FunctionRemoved, DrainRequested, Tick>;
+                           MachineLost, MachineDestroyed, ShellsChanged, GuestMessage, CodeLoaded, PublishFinished,
+                           FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToDispatcher {
   LinkId link = 0;
   link::Message message;
 };
-// Start a machine of the profile for the pool; answered by MachineReady or MachineFailed.
+// Make a machine of the profile, from a shell where one waits; answered by MachineReady or MachineFailed.
 struct StartMachine {
   InstanceId instance;
   std::string profile;
+  bool warm_up = true;  // for the pool: each runtime runs once before MachineReady; else nobody waits for that
+};
+// How many shells of the profile shall wait. They are made in the background, bounded; ShellsChanged reports them.
+struct KeepShells {
+  std::string profile;
+  std::int32_t count = 0;
 };
 // Answered by MachineDestroyed. Legal in every state, also while starting.
 struct DestroyMachine {
@@ -172,8 +183,8 @@ struct Trace {
 };
 struct DrainFinished {};
 
-using Effect = std::variant<SendToDispatcher, StartMachine, DestroyMachine, MarkOwner, SendToGuest, LoadCode, Publish,
-                            PublishUsage, Trace, DrainFinished>;
+using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyMachine, MarkOwner, SendToGuest,
+                            LoadCode, Publish, PublishUsage, Trace, DrainFinished>;
 
 struct Gauges {
   std::int64_t held = 0, credit = 0, waiting = 0, running = 0, publishing = 0;

@@ -128,7 +128,8 @@ void Core::State::Reply(const PartitionId& partition, link::Message message) {
 std::vector<link::ProfileCapacity> Core::State::Capacities() const {
   std::vector<link::ProfileCapacity> capacities;
   for (std::size_t i = 0; i < profiles.size(); ++i) {
-    link::ProfileCapacity capacity{profiles[i].profile.name, 0, 0, FreeMib() / profiles[i].profile.memory_mib};
+    link::ProfileCapacity capacity{profiles[i].profile.name, 0, profiles[i].shells,
+                                   FreeMib() / profiles[i].profile.memory_mib};
     for (const auto& [number, instance] : instances) {
       if (instance.profile == i && instance.state == InstanceState::kWarm) ++capacity.pool_ready;
     }

@@ -78,11 +78,15 @@ void Core::State::Start(std::size_t profile, const UserId& meant_for) {
   instance.since_us = now.mono_us;
   instance.free_mib = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
   numbers[instance.id] = instance.number;
-  Emit(StartMachine{instance.id, profiles[profile].profile.name});
+  Emit(StartMachine{instance.id, profiles[profile].profile.name, meant_for.empty()});
   instances.emplace(instance.number, std::move(instance));
 }
 
 void Core::State::Refill() {
+  for (auto& profile : profiles) {
+    const auto wanted = draining ? 0 : profile.profile.shells;
+    if (wanted != std::exchange(profile.shells_asked, wanted)) Emit(KeepShells{profile.profile.name, wanted});
+  }
   if (draining) return;
   std::vector<PoolView> pools;
   for (std::size_t i = 0; i < profiles.size(); ++i) {
@@ -173,6 +177,13 @@ void Core::State::On(const MachineDestroyed& event) {
   if (instance == nullptr) return;
   instances.erase(instance->number);
   numbers.erase(event.instance);
+  dirty = true;
+}
+
+void Core::State::On(const ShellsChanged& event) {
+  for (auto& profile : profiles) {
+    if (profile.profile.name == event.profile) profile.shells = event.ready;
+  }
   dirty = true;
 }
 

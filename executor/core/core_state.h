@@ -88,6 +88,8 @@ struct ProfileState {
   PoolDemand demand;
   std::int32_t failures = 0;
   std::int64_t may_start_us = 0;
+  std::int32_t shells = 0;        // that wait
+  std::int32_t shells_asked = 0;  // by the last KeepShells
 };
 
 struct CachedCode {
@@ -144,6 +146,7 @@ struct Core::State {
   void On(const MachineFailed& event);
   void On(const MachineLost& event);
   void On(const MachineDestroyed& event);
+  void On(const ShellsChanged& event);
   void On(const GuestMessage& event);
   void On(const FunctionUpdated& event);
   void On(const FunctionRemoved& event);

@@ -58,7 +58,8 @@ Agent::Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygot
       child_signals_(std::move(child_signals)),
       services_(std::move(services)),
       zygote_(std::move(zygote)),
-      codes_(kCodeRoot) {
+      codes_(kCodeRoot),
+      boot_nonce_(RandomHex(16)) {
   services_.zygote = zygote_.get();
 }
 
@@ -70,6 +71,7 @@ void Agent::StartWarmUp() {
   WriteNew(layer + "/code/warm_up.py", 0444, "def handler(event, context):\n    return event\n");
   WriteNew(layer + "/code/warm_up", 0555, "#!/bin/sh\nexec cat\n");
   std::uint32_t number = kFirstWarmUp;
+  runtimes_.clear();
   warming_ = 2;
   for (const Runtime runtime : {Runtime::kPython3, Runtime::kNative}) {
     Create create;
@@ -106,16 +108,20 @@ void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
     if (gone->reason != "warmed up") Note("warm-up: " + gone->reason);
     --warming_;
   }
-  if (warming_ == 0) SayHello();
+  if (warming_ > 0) return;
+  std::ranges::sort(runtimes_, std::greater());
+  if (said_hello_)
+    Send(0, Warmed{runtimes_});
+  else
+    SayHello();
 }
 
 void Agent::SayHello() {
   struct sysinfo info{};
   sysinfo(&info);
-  std::ranges::sort(runtimes_, std::greater());
   Hello hello;
   hello.agent_version = kAgentVersion;
-  hello.boot_nonce = RandomHex(16);
+  hello.boot_nonce = boot_nonce_;
   hello.runtimes = runtimes_;
   hello.memory_bytes = static_cast<std::int64_t>(info.totalram) * info.mem_unit;
   said_hello_ = true;
@@ -283,6 +289,14 @@ Result<void> Agent::Handle(Frame frame) {
           [&](Remove&) -> Result<void> {
             if (!containers_.contains(number)) Send(number, ContainerGone{"no such container"});
             With(number, [](Container& container, std::vector<Message>& out) { container.Remove("removed", out); });
+            return {};
+          },
+          [&](Greet&) -> Result<void> {
+            if (said_hello_) SayHello();
+            return {};
+          },
+          [&](WarmUp&) -> Result<void> {
+            if (!bound_ && warming_ == 0) StartWarmUp();
             return {};
           },
           [&](Ping& ping) -> Result<void> {

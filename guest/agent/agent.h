@@ -63,6 +63,7 @@ class Agent {
   std::string unsent_;
   std::map<std::uint32_t, std::unique_ptr<Container>> containers_;
   std::vector<std::string> runtimes_;  // proved by a warm-up run
+  const std::string boot_nonce_;
   int warming_ = 0;
   bool said_hello_ = false;
   bool connected_ = true;

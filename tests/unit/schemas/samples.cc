@@ -129,7 +129,10 @@ std::vector<guest::Message> GuestMessages() {
       Remove{},
       ContainerGone{"killed"},
       Ping{5},
-      Pong{5}};
+      Pong{5},
+      Greet{},
+      WarmUp{},
+      Warmed{{"python3", "native"}}};
 }
 
 Record Received(const OutRecord& sent) {
