@@ -49,8 +49,7 @@ ConfigReader::~ConfigReader() = default;
 
 namespace {
 
-template <class Parsed>
-Result<toml::table> Unwrap(Parsed&& parsed, const std::string& name) {
+Result<toml::table> Unwrap(toml::parse_result&& parsed, const std::string& name) {
   if (parsed) return std::move(parsed).table();
   const auto& error = parsed.error();
   return Fail(Code::kInvalid, fmt::format("{}:{}: {}", name, error.source().begin.line, error.description()));

@@ -28,6 +28,7 @@ Result<std::vector<TopicInfo>> ListTopics(const std::string& bootstrap, std::int
     return Fail(Code::kUnavailable, "kafka at " + bootstrap + ": " + rd_kafka_err2str(error));
   }
   std::vector<TopicInfo> topics;
+  topics.reserve(static_cast<std::size_t>(metadata->topic_cnt));
   for (int i = 0; i < metadata->topic_cnt; ++i) {
     topics.push_back({metadata->topics[i].topic, metadata->topics[i].partition_cnt});
   }

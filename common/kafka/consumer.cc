@@ -110,6 +110,7 @@ void GroupConsumer::TakeError(const rd_kafka_message_t& message) {
 void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions) {
   if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !closed_) return Assign(partitions);
   std::vector<PartitionId> revoked;
+  revoked.reserve(static_cast<std::size_t>(partitions->cnt));
   for (int i = 0; i < partitions->cnt; ++i) {
     revoked.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
   }
