@@ -53,7 +53,8 @@ std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<O
 std::optional<Choice> EvictInstances(const House& house) {
   std::vector<Spare> spares = house.spares;
   std::sort(spares.begin(), spares.end(), [](const Spare& a, const Spare& b) {
-    return std::tuple(!a.unassigned, a.idle_since_us, a.number) < std::tuple(!b.unassigned, b.idle_since_us, b.number);
+    return std::tuple(!a.unassigned, !a.empty, a.idle_since_us, a.number) <
+           std::tuple(!b.unassigned, !b.empty, b.idle_since_us, b.number);
   });
   Choice choice{Rung::kEvictInstances, 0, {}, {}, "longest_idle_instance"};
   std::int32_t room = house.free_mib + house.freeing_mib;
@@ -79,15 +80,18 @@ Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnI
   }
   if (house.pool) return {Rung::kPool, *house.pool, {}, {}, "pool"};
   if (house.awaited_mib >= need_mib) return {Rung::kAwaitMachine, 0, {}, {}, "own_machine_starting"};
-  if (house.starting > 0) return {Rung::kAwaitMachine, 0, {}, {}, "machine_starting"};
+  // A shell answers before what the pool has started, which warms up first.
   const bool fits = house.free_mib >= house.machine_mib;
-  if (fits && house.may_start) return {Rung::kStart, 0, {}, {}, "memory_for_machine"};
+  if (fits && house.shells > 0 && house.may_activate) return {Rung::kRestore, 0, {}, {}, "shell"};
+  if (house.starting > 0) return {Rung::kAwaitMachine, 0, {}, {}, "machine_starting"};
+  if (fits && house.shell_coming) return {Rung::kAwaitShell, 0, {}, {}, "shell_coming"};
+  if (fits && house.shells == 0 && house.may_start) return {Rung::kStart, 0, {}, {}, "memory_for_machine"};
   if (!fits && house.freeing_mib > 0 && house.free_mib + house.freeing_mib >= house.machine_mib) {
     return {Rung::kAwaitMemory, 0, {}, {}, "host_memory_coming_free"};
   }
   if (!fits) {
     if (auto choice = EvictContainers(need_mib, own)) return *choice;
-    if (house.may_start) {
+    if (house.may_start || (house.shells > 0 && house.may_activate)) {
       if (auto choice = EvictInstances(house)) return *choice;
     }
   }
@@ -102,6 +106,8 @@ std::string_view RungName(Rung rung) {
     case Rung::kAwaitRoom: return "await_room";
     case Rung::kPool: return "pool";
     case Rung::kAwaitMachine: return "await_machine";
+    case Rung::kRestore: return "restore";
+    case Rung::kAwaitShell: return "await_shell";
     case Rung::kStart: return "start";
     case Rung::kAwaitMemory: return "await_memory";
     case Rung::kEvictContainers: return "evict_containers";

@@ -16,7 +16,9 @@ enum class Rung : std::uint8_t {
   kAwaitRoom,        // memory in an own instance is being freed already
   kPool,             // a ready instance of the pool is assigned
   kAwaitMachine,     // a machine that starts already will serve it
-  kStart,            // a machine is started for it
+  kRestore,          // a waiting shell is activated for it
+  kAwaitShell,       // a shell is being made, which is sooner than a boot
+  kStart,            // a machine is booted for it
   kAwaitMemory,      // memory of the host is being freed already
   kEvictContainers,  // idle containers of an own instance make room
   kEvictInstances,   // idle instances are destroyed to make room
@@ -46,13 +48,17 @@ struct Spare {
   std::int32_t memory_mib = 0;
   std::int64_t idle_since_us = 0;
   bool unassigned = false;  // of another profile's pool: the cheapest to remake
+  bool empty = false;       // holds no container: cheaper than one that does
 };
 
 struct House {
   std::optional<std::uint64_t> pool;  // the ready instance of the profile that was taken into the pool first
   std::int32_t awaited_mib = 0;       // room left in starting machines that are meant for this user already
+  std::int32_t shells = 0;            // of the profile, that wait
+  bool shell_coming = false;          // one is made, and is expected before a boot would be over
   std::int32_t starting = 0;          // starting machines of the profile that are meant for nobody yet
-  bool may_start = false;             // the bound of concurrent starts and the back-off allow it
+  bool may_activate = false;          // the bounds of activations and the back-off allow it
+  bool may_start = false;             // the bounds of concurrent starts and the back-off allow it
   std::int32_t machine_mib = 0;       // what a machine of the profile takes
   std::int32_t free_mib = 0;          // of the host
   std::int32_t freeing_mib = 0;

@@ -14,7 +14,7 @@ FunctionVersion VersionOf(const Function& function) {
 
 Core::State::State(Settings given) : settings(std::move(given)), random(settings.seed | 1U) {
   for (const auto& profile : settings.profiles) {
-    profiles.push_back({profile, PoolDemand(profile.pool_min, profile.pool_max), 0, 0, 0, 0});
+    profiles.push_back({profile, PoolDemand(profile.pool_min, profile.pool_max)});
   }
 }
 

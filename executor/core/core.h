@@ -36,9 +36,11 @@ struct Settings {
   std::string incarnation;
   std::string acceleration;  // "kvm", "tcg" or "simulated"
   std::vector<Profile> profiles;
-  std::int32_t memory_mib = 8192;      // for all instances together
-  std::int32_t credit = 64;            // attempts held at once
-  std::int32_t concurrent_starts = 2;  // machines starting at once, refill included
+  std::int32_t memory_mib = 8192;           // for all instances together
+  std::int32_t credit = 64;                 // attempts held at once
+  std::int32_t concurrent_starts = 2;       // machines starting at once: boots, and what refills the pool
+  std::int32_t concurrent_activations = 8;  // shells activated at once for requests; refill never holds these back
+  std::int32_t user_starts = 4;             // machines starting at once for one user
   std::int64_t container_idle_ms = 5 * 60'000;
   std::int64_t instance_idle_ms = 15 * 60'000;
   std::int64_t start_timeout_ms = 30'000;  // StartMachine → agent's Hello

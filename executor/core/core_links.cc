@@ -65,6 +65,7 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   Attempt attempt;
   attempt.exec = exec;
   attempt.order = next_order++;
+  attempt.since_us = now.mono_us;
   waiting.emplace(attempt.order, key);
   Emit(Trace{Trace::Kind::kAccepted,
              exec.ref,

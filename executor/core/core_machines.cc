@@ -18,7 +18,19 @@ std::int32_t Core::State::FreeMib() const {
 
 std::int32_t Core::State::Starting() const {
   return static_cast<std::int32_t>(std::count_if(instances.begin(), instances.end(), [](const auto& each) {
-    return each.second.state == InstanceState::kCreating;
+    return each.second.state == InstanceState::kCreating && !each.second.activates;
+  }));
+}
+
+std::int32_t Core::State::Activating() const {
+  return static_cast<std::int32_t>(std::count_if(instances.begin(), instances.end(), [](const auto& each) {
+    return each.second.state == InstanceState::kCreating && each.second.activates;
+  }));
+}
+
+std::int32_t Core::State::StartingFor(const UserId& user) const {
+  return static_cast<std::int32_t>(std::count_if(instances.begin(), instances.end(), [&](const auto& each) {
+    return each.second.state == InstanceState::kCreating && each.second.meant_for == user;
   }));
 }
 
@@ -76,6 +88,9 @@ void Core::State::Start(std::size_t profile, const UserId& meant_for) {
   instance.profile = profile;
   instance.meant_for = meant_for;
   instance.since_us = now.mono_us;
+  auto& shells = profiles[profile].shells;
+  instance.activates = shells > 0 && !meant_for.empty();
+  shells = std::max(0, shells - 1);  // the machine takes one where one waits
   instance.free_mib = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
   numbers[instance.id] = instance.number;
   Emit(StartMachine{instance.id, profiles[profile].profile.name, meant_for.empty()});
@@ -182,7 +197,9 @@ void Core::State::On(const MachineDestroyed& event) {
 
 void Core::State::On(const ShellsChanged& event) {
   for (auto& profile : profiles) {
-    if (profile.profile.name == event.profile) profile.shells = event.ready;
+    if (profile.profile.name != event.profile) continue;
+    profile.shells = std::max(0, event.ready);
+    if (profile.shells > 0) profile.shells_seen_us = now.mono_us;
   }
   dirty = true;
 }

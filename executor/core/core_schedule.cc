@@ -44,7 +44,14 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::int32_t awaited_mi
     const auto& profile = profiles[i];
     if (profile.profile.name != function.profile) continue;
     house.machine_mib = profile.profile.memory_mib;
-    house.may_start = Starting() < settings.concurrent_starts && now.mono_us >= profile.may_start_us && !draining;
+    const bool may =
+        now.mono_us >= profile.may_start_us && !draining && StartingFor(function.user) < settings.user_starts;
+    house.may_start = may && Starting() < settings.concurrent_starts;
+    house.may_activate = may && Activating() < settings.concurrent_activations;
+    house.shells = profile.shells;
+    house.shell_coming = profile.shells == 0 && profile.shells_asked > 0 &&
+                         now.mono_us - profile.shells_seen_us < kShellsTrustMs * kMicrosPerMilli &&
+                         now.mono_us - attempt.since_us < kShellWaitMs * kMicrosPerMilli;
     for (const auto& [number, instance] : instances) {
       if (instance.profile != i) continue;
       if (instance.state == InstanceState::kCreating && instance.meant_for.empty()) ++house.starting;
@@ -67,7 +74,7 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::int32_t awaited_mi
       quiet = quiet && container.state == ContainerState::kIdle;
       last_us = std::max(last_us, container.idle_since_us);
     }
-    if (other_pool || quiet) house.spares.push_back({number, memory, last_us, other_pool});
+    if (other_pool || quiet) house.spares.push_back({number, memory, last_us, other_pool, instance.containers.empty()});
   }
   return house;
 }
@@ -131,6 +138,7 @@ bool Core::State::Place(const AttemptKey& key, Attempt& attempt, std::map<UserId
         break;
       }
       return false;
+    case Rung::kRestore:
     case Rung::kStart:
       Start(profile, function.user);
       own_awaited += room - function.memory_mib;
@@ -145,6 +153,7 @@ bool Core::State::Place(const AttemptKey& key, Attempt& attempt, std::map<UserId
       return false;
     case Rung::kContainer:
     case Rung::kAwaitRoom:
+    case Rung::kAwaitShell:
     case Rung::kAwaitMemory:
     case Rung::kWait: return false;
   }

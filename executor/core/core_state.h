@@ -25,6 +25,8 @@ constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be s
 constexpr std::size_t kMaxReportedDone = 6000;          // of one FenceReport, so that it fits into a frame
 constexpr std::int32_t kPingMisses = 3;
 constexpr std::int64_t kPublishRetryMs = 1000;
+constexpr std::int64_t kShellWaitMs = 1000;  // so long an attempt waits for a shell before a machine is booted for it
+constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so lately will come again
 
 // An attempt without its epoch: what re-tagging does not change.
 using AttemptKey = std::tuple<PartitionId, std::int64_t, std::int32_t>;
@@ -35,7 +37,8 @@ enum class Phase : std::uint8_t { kWaiting, kPromised, kRunning, kPublishing };
 struct Attempt {
   link::Exec exec;  // ref.epoch is the epoch in force
   Phase phase = Phase::kWaiting;
-  std::uint64_t order = 0;     // of arrival
+  std::uint64_t order = 0;  // of arrival
+  std::int64_t since_us = 0;
   std::uint64_t instance = 0;  // kPromised, kRunning
   std::uint32_t container = 0;
   StartPath path = StartPath::kNone;
@@ -63,8 +66,9 @@ struct Instance {
   std::size_t profile = 0;
   InstanceState state = InstanceState::kCreating;
   StartPath path = StartPath::kBoot;
-  UserId user;       // once assigned
-  UserId meant_for;  // while not assigned: whose attempts it was started for
+  bool activates = false;  // creating: a shell is activated for a request
+  UserId user;             // once assigned
+  UserId meant_for;        // while not assigned: whose attempts it was started for
   std::set<Runtime> runtimes;
   std::int64_t since_us = 0;   // creating: the order to start; warm: ready; assigned: last without container
   std::int64_t retire_us = 0;  // warm: too old from then on
@@ -88,8 +92,9 @@ struct ProfileState {
   PoolDemand demand;
   std::int32_t failures = 0;
   std::int64_t may_start_us = 0;
-  std::int32_t shells = 0;        // that wait
-  std::int32_t shells_asked = 0;  // by the last KeepShells
+  std::int32_t shells = 0;                      // that wait
+  std::int32_t shells_asked = 0;                // by the last KeepShells
+  std::int64_t shells_seen_us = INT64_MIN / 2;  // when some waited last
 };
 
 struct CachedCode {
@@ -156,6 +161,7 @@ struct Core::State {
   void Condemn(Instance& instance, const std::string& reason);
   void Destroy(Instance& instance, InstanceState to, const std::string& reason);
   void Start(std::size_t profile, const UserId& meant_for);
+  [[nodiscard]] std::int32_t StartingFor(const UserId& user) const;
   void Refill();
   void StartFailed(std::size_t profile);
   void ReapIdle();
@@ -166,6 +172,7 @@ struct Core::State {
   [[nodiscard]] Instance* Find(const InstanceId& id);
   [[nodiscard]] std::int32_t FreeMib() const;
   [[nodiscard]] std::int32_t Starting() const;
+  [[nodiscard]] std::int32_t Activating() const;
 
   template <class E>
   void Emit(E effect) {

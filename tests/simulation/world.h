@@ -27,6 +27,8 @@ struct Faults {
   int produce_failure = 10;
   int start_failure = 50;
   int container_death = 10;
+  int shell_death = 20;     // for each that is made, instead of becoming ready
+  int template_death = 10;  // for each that is made: all that wait are gone with it
 };
 
 // Guards that can be taken away, to see that the checker notices.
@@ -88,6 +90,7 @@ class World {
   void StartExecutor(int index);
   void StopExecutor(int index);
   void TickExecutor(int index, std::uint64_t life);
+  void MakeShells(int index);
   void Guest(int index, const InstanceId& instance, const guest::Frame& frame);
   void FromGuest(int index, const InstanceId& instance, guest::Frame frame, std::int64_t delay_us);
 

@@ -7,6 +7,7 @@ namespace hearth::simulation {
 namespace {
 
 constexpr std::int64_t kExecutorTickUs = 50'000;
+constexpr const char* kProfile = "default";
 
 // What user code does is decided by the request and the try alone, so that a repetition gives the same result.
 Status StatusOf(const std::string& id, int attempt) {
@@ -25,7 +26,7 @@ void World::StartExecutor(int index) {
   settings.id = ExecutorId("executor-" + std::to_string(index));
   settings.incarnation = "life" + std::to_string(node.life) + "xxxx";
   settings.acceleration = "simulated";
-  settings.profiles = {executor::Profile{"default", 512, 160, 1, 1, 3}};
+  settings.profiles = {executor::Profile{kProfile, 512, 160, 1, 1, 3, 2}};
   settings.memory_mib = 2048;
   settings.credit = 16;
   settings.seed = options_.seed;
@@ -48,6 +49,9 @@ void World::StopExecutor(int index) {
     }
   }
   node.machines.clear();
+  node.shells = 0;
+  node.shells_wanted = 0;
+  node.making_shell = false;
   std::vector<std::uint64_t> mine;
   for (const auto& [id, connection] : connections_) {
     if (connection.executor == index) mine.push_back(id);
@@ -105,7 +109,15 @@ void World::Do(int index, executor::Effect& effect) {
       StepDispatcher(at->second.dispatcher, dispatcher::ExecutorMessage{from, std::move(message)});
     });
   } else if (auto* start = std::get_if<executor::StartMachine>(&effect)) {
-    At(Between(200'000, 2'500'000), [this, index, life = node.life, id = start->instance] {
+    const bool shell = node.shells > 0;
+    if (shell) {
+      later(0, executor::ShellsChanged{kProfile, --node.shells});
+      MakeShells(index);
+    }
+    const auto path = shell ? StartPath::kRestore : StartPath::kBoot;
+    const auto took_us = shell ? Between(30'000, 120'000) : Between(200'000, 2'500'000);
+    const auto warm_up_us = start->warm_up ? Between(50'000, 200'000) : 0;
+    At(took_us + warm_up_us, [this, index, life = node.life, id = start->instance, path] {
       auto& host = *executors_[static_cast<std::size_t>(index)];
       if (host.life != life) return;
       if (now_us_ < options_.load_us && Chance(options_.faults.start_failure)) {
@@ -114,8 +126,15 @@ void World::Do(int index, executor::Effect& effect) {
       host.machines[id];
       guest::Hello hello;
       hello.runtimes = {"python3", "native"};
-      StepExecutor(index, executor::MachineReady{id, StartPath::kBoot, hello});
+      StepExecutor(index, executor::MachineReady{id, path, hello});
     });
+  } else if (auto* keep = std::get_if<executor::KeepShells>(&effect)) {
+    node.shells_wanted = keep->count;
+    if (node.shells > node.shells_wanted) {
+      node.shells = node.shells_wanted;
+      later(0, executor::ShellsChanged{kProfile, node.shells});
+    }
+    MakeShells(index);
   } else if (auto* destroy = std::get_if<executor::DestroyMachine>(&effect)) {
     if (const auto found = node.machines.find(destroy->instance); found != node.machines.end()) {
       for (auto& [number, box] : found->second.boxes) {
@@ -147,6 +166,26 @@ void World::Do(int index, executor::Effect& effect) {
     });
     later(early ? 0 : 20'000, executor::PublishFinished{publish->token, !fails, fails ? "simulated" : ""});
   }
+}
+
+// One shell at a time, in the background.
+void World::MakeShells(int index) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  if (node.making_shell || node.shells >= node.shells_wanted) return;
+  node.making_shell = true;
+  At(Between(150'000, 400'000), [this, index, life = node.life] {
+    auto& host = *executors_[static_cast<std::size_t>(index)];
+    if (host.life != life) return;
+    host.making_shell = false;
+    const bool faulty = now_us_ < options_.load_us;
+    if (faulty && Chance(options_.faults.template_death)) {
+      host.shells = 0;
+    } else if (!faulty || !Chance(options_.faults.shell_death)) {
+      ++host.shells;
+    }
+    StepExecutor(index, executor::ShellsChanged{kProfile, host.shells});
+    MakeShells(index);
+  });
 }
 
 void World::FromGuest(int index, const InstanceId& instance, guest::Frame frame, std::int64_t delay_us) {

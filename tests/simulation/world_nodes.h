@@ -38,6 +38,9 @@ struct World::Executor {
   bool stepping = false;
   std::map<InstanceId, Machine> machines;
   std::map<std::int32_t, std::int64_t> seen_epoch;
+  int shells = 0;  // that wait
+  int shells_wanted = 0;
+  bool making_shell = false;
 };
 
 struct World::Connection {

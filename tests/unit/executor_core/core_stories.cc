@@ -83,6 +83,29 @@ TEST_F(Story, WaitingRequestsCauseNoMoreStartsThanTheyNeed) {
   EXPECT_EQ(Count<StartMachine>(), 1);
 }
 
+TEST_F(Story, AWaitingShellIsActivatedForWhomThePoolHasNothing) {
+  Connect();
+  Take<StartMachine>();  // the pool's own, which warms up first
+  Step(ShellsChanged{"default", 1});
+  Exec(MakeExec(0));
+  auto start = Take<StartMachine>();
+  ASSERT_TRUE(start);
+  EXPECT_FALSE(start->warm_up) << "nobody waits for that";
+  guest::Hello hello;
+  hello.runtimes = {"python3", "native"};
+  Step(MachineReady{start->instance, StartPath::kRestore, hello});
+  End(UntilRun());
+  EXPECT_EQ(Published().start_path, StartPath::kRestore);
+}
+
+TEST_F(Story, ActivationsForRequestsAreNotHeldBackByRefill) {
+  Connect();
+  Step(ShellsChanged{"default", 2});  // one machine starts for the pool; two at once are allowed
+  Exec(MakeExec(0, "ada"));
+  Exec(MakeExec(1, "bob"));
+  EXPECT_EQ(Count<StartMachine>(), 3);
+}
+
 TEST_F(Story, ALowerEpochIsRefusedAndAHigherOneAdoptsWhatRuns) {
   Boot();
   Connect();
