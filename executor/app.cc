@@ -182,7 +182,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   callbacks.ready = [this](const InstanceId& instance, StartPath path, guest::Hello hello) {
     metrics_.Start(true);
     if (const auto node = started_us_.extract(instance); !node.empty()) {
-      metrics_.StartTook(ReadClocks().mono_us - node.mapped());
+      metrics_.StartTook(path, ReadClocks().mono_us - node.mapped());
     }
     Handle(MachineReady{instance, path, std::move(hello)});
   };
@@ -203,7 +203,17 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
     started_us_.erase(instance);
     Handle(MachineDestroyed{instance});
   };
-  fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, std::move(options), std::move(callbacks));
+  callbacks.shells = [this](const std::string& profile, std::int32_t ready) { Handle(ShellsChanged{profile, ready}); };
+  callbacks.outcome = [this](const std::string& profile, const MachineStarter* starter, const std::string& reason) {
+    ways_->Report(profile, starter, reason);
+  };
+  fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, options, std::move(callbacks));
+  WaysOptions ways;
+  ways.choice = config_.start;
+  ways.folder = config_.template_dir;
+  ways_ = std::make_unique<Ways>(
+      *hypervisor_, *fleet_, image_, std::move(options), std::move(ways), config_.profiles, loop_, log_,
+      [this](const std::string& profile, const Ways::Status& status) { WayChanged(profile, status); });
   core_ = std::make_unique<Core>(std::move(settings));
 
   Result<void> opened = ListenForDispatchers();
@@ -227,6 +237,13 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   tick_.StartEvery(kTickMs);
   reconcile_.StartEvery(kReconcileMs);
   Handle(Tick{});
+  ways_->Begin();
+}
+
+void App::WayChanged(const std::string& profile, const Ways::Status& status) {
+  readiness_->Remark("start " + profile,
+                     fmt::format("{}{}{}", WayName(status.way), status.reason.empty() ? "" : "; not ", status.reason));
+  metrics_.StartsBy(profile, status.way);
 }
 
 Result<void> App::ListenForDispatchers() {
@@ -301,6 +318,9 @@ void App::Show() {
   depths.starts_limit = kMaxStartsQueued;
   depths.destroys = hypervisor_->destroys_waiting();
   depths.destroys_limit = kMaxDestroysQueued;
+  depths.activations = hypervisor_->activations_waiting();
+  depths.activations_limit = kMaxActivationsQueued;
+  depths.monitor_commands = hypervisor_->monitor_commands();
   depths.outbox = outbox_->outstanding();
   depths.usage_lost = outbox_->usage_lost();
   depths.dispatchers = links_ ? links_->size() : 0;
@@ -309,6 +329,10 @@ void App::Show() {
   const Gauges gauges = core_ ? core_->ReadGauges() : Gauges{};
   metrics_.Show(gauges, depths);
   if (core_ == nullptr) return;
+  for (const auto& profile : config_.profiles) {
+    const auto& way = ways_->Of(profile.name);
+    metrics_.Shells(profile.name, fleet_->ShellsReady(profile.name), way.made, way.condemned);
+  }
   // A pool that was full once may be empty for a moment later: that is load, not unreadiness.
   std::int64_t warm = 0;
   bool wanted = false;

@@ -24,6 +24,7 @@
 #include "executor/machines/fleet.h"
 #include "executor/machines/hypervisor.h"
 #include "executor/machines/image.h"
+#include "executor/machines/ways.h"
 #include "executor/metrics.h"
 #include "executor/outbox.h"
 
@@ -76,6 +77,7 @@ class App {
 
   [[nodiscard]] FleetOptions MakeFleetOptions() const;
   [[nodiscard]] DirectoryRecord DescribeSelf() const;
+  void WayChanged(const std::string& profile, const Ways::Status& status);
   void Show();
   void Shutdown();
 
@@ -102,6 +104,7 @@ class App {
   std::unique_ptr<DispatcherLinks> links_;
   std::unique_ptr<kafka::TopicFollower> follower_;
   std::unique_ptr<Directory> directory_;
+  std::unique_ptr<Ways> ways_;
   std::map<InstanceId, std::int64_t> started_us_;  // machines that have not said HELLO yet
 
   Timer sweep_retry_;

@@ -46,13 +46,17 @@ void App::Do(SendToDispatcher& effect) {
 void App::Do(StartMachine& effect) {
   started_us_[effect.instance] = ReadClocks().mono_us;
   for (const auto& profile : config_.profiles) {
-    if (profile.name == effect.profile) return fleet_->Start(effect.instance, profile);
+    if (profile.name == effect.profile) return fleet_->Start(effect.instance, profile, effect.warm_up);
   }
   log_->critical("instance={} profile={} is not in the configuration", effect.instance.value, effect.profile);
   std::abort();
 }
 
-void App::Do(KeepShells&) {}  // no way to make one yet
+void App::Do(KeepShells& effect) {
+  for (const auto& profile : config_.profiles) {
+    if (profile.name == effect.profile) fleet_->KeepShells(profile, effect.count);
+  }
+}
 
 void App::Do(DestroyMachine& effect) {
   log_->info("instance={} is destroyed: {}", effect.instance.value, effect.reason);
@@ -131,6 +135,7 @@ void App::Shutdown() {
   log_->info("executor={} machines={} goes down", config_.id.value, fleet_->size());
   tick_.Cancel();
   reconcile_.Cancel();
+  ways_->Stop();
   shutdown_.StartOnce(kShutdownMs);
   fleet_->DestroyAll([this] {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {

@@ -25,6 +25,7 @@ Profile ReadProfile(ConfigReader& reader) {
   profile.vcpus = integer("vcpus", profile.vcpus, 1, 64);
   profile.pool_min = integer("pool_min", profile.pool_min, 0, 1000);
   profile.pool_max = integer("pool_max", profile.pool_max, 0, 1000);
+  profile.shells = integer("shells", profile.shells, 0, kMaxShellsOfProfile);
   if (profile.reserve_mib >= profile.memory_mib) reader.Reject("reserve_mib", "must be less than memory_mib");
   if (profile.pool_max < profile.pool_min) reader.Reject("pool_max", "must not be less than pool_min");
   return profile;
@@ -62,6 +63,20 @@ Result<Config> Read(ConfigReader reader) {
     reader.Reject("machines.accel", "must be auto, kvm or tcg");
   }
   config.require_kvm = reader.Boolean("machines.require_kvm", config.require_kvm);
+  const std::string start = reader.String("machines.start", "auto");
+  if (start == "template") {
+    config.start = StartChoice::kTemplate;
+  } else if (start == "save") {
+    config.start = StartChoice::kSave;
+  } else if (start == "boot") {
+    config.start = StartChoice::kBoot;
+  } else if (start != "auto") {
+    reader.Reject("machines.start", "must be auto, template, save or boot");
+  }
+  config.template_dir = reader.String("machines.template_dir", config.state_dir + "/templates");
+  if (!config.template_dir.empty() && config.template_dir.front() != '/') {
+    reader.Reject("machines.template_dir", "must be an absolute path");
+  }
   config.memory_mib =
       static_cast<std::int32_t>(reader.Integer("machines.memory_mib", config.memory_mib, 128, kMaxMemoryOfHostMib));
   config.credit = static_cast<std::int32_t>(reader.Integer("machines.credit", config.credit, 1, 100'000));

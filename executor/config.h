@@ -9,6 +9,7 @@
 #include "common/base/result.h"
 #include "executor/core/core.h"
 #include "executor/machines/acceleration.h"
+#include "executor/machines/ways.h"
 
 namespace hearth::executor {
 
@@ -33,6 +34,8 @@ struct Config {
   std::string image;    // folder
   AccelerationChoice accel = AccelerationChoice::kAuto;
   bool require_kvm = false;
+  StartChoice start = StartChoice::kAuto;
+  std::string template_dir;  // for saved machines; within state_dir unless said otherwise
   std::int32_t memory_mib = 8192;
   std::int32_t credit = 64;
   std::int32_t concurrent_starts = 2;

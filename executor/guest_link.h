@@ -20,12 +20,14 @@ constexpr std::int64_t kMaxGuestFramesPerSecond = 20'000;
 class GuestLink {
  public:
   struct Callbacks {
+    std::function<void()> connected;               // QEMU connected; may be empty
     std::function<void(guest::Hello)> hello;       // once, before any frame
     std::function<void(guest::Frame)> frame;       // decoded; sizes are within the limits
     std::function<void(std::string reason)> lost;  // once, and nothing after it
   };
 
-  // Listens at `path` (at most 107 bytes). Unless HELLO came `hello_within_ms` later, the link is lost.
+  // Listens at `path` (at most 107 bytes). Unless HELLO came `hello_within_ms` later, the link is lost; with 0 there is
+  // no such limit until ExpectHelloWithin sets one.
   static Result<std::unique_ptr<GuestLink>> Listen(Loop& loop, const std::string& path, std::int64_t hello_within_ms,
                                                    Callbacks callbacks);
   GuestLink(const GuestLink&) = delete;
@@ -33,6 +35,9 @@ class GuestLink {
 
   // Sets the time left for HELLO anew; nothing once it has come.
   void ExpectHelloWithin(std::int64_t hello_within_ms);
+  // Asks a restored agent, which said HELLO before it was saved, to say it again. May be repeated until HELLO came.
+  void Greet();
+  [[nodiscard]] bool connected() const { return stream_ != nullptr && !lost_; }
   // Queues a frame (bounded by kMaxStreamQueueBytes; a guest that does not read is lost).
   void Send(const guest::Frame& frame);
 
@@ -48,6 +53,7 @@ class GuestLink {
   std::unique_ptr<Listener> listener_;  // gone once QEMU has connected
   std::unique_ptr<FrameStream> stream_;
   bool greeted_ = false;
+  int spare_hellos_ = 0;  // a greeted agent may say it once for each time that it was asked, and once by itself
   bool lost_ = false;
   std::uint64_t window_start_ms_ = 0;
   std::int64_t window_frames_ = 0;

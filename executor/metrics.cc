@@ -46,7 +46,8 @@ Metrics::Metrics(prometheus::Registry& registry)
                   .Register(registry)),
       stages_(BuildHistogram()
                   .Name("hearth_executor_stage_seconds")
-                  .Help("Time of each stage: lease (placed to leased), start (leased to first instruction), run, boot")
+                  .Help("Time of each stage: lease (placed to leased), start (leased to first instruction), run, boot "
+                        "and restore (order to ready)")
                   .Register(registry)),
       held_(BuildGauge().Name("hearth_executor_held").Help("What the executor holds now").Register(registry)),
       pool_(BuildGauge().Name("hearth_executor_pool").Help("Unassigned warm instances").Register(registry)),
@@ -56,7 +57,15 @@ Metrics::Metrics(prometheus::Registry& registry)
       acceleration_(BuildGauge()
                         .Name("hearth_executor_acceleration")
                         .Help("1 for the acceleration that machines run under")
-                        .Register(registry)) {}
+                        .Register(registry)),
+      way_(BuildGauge()
+               .Name("hearth_executor_start_way")
+               .Help("1 for the way in which machines of the profile come up")
+               .Register(registry)),
+      saved_(BuildGauge()
+                 .Name("hearth_executor_saved_machines")
+                 .Help("Saved machines made anew and condemned since the start, by profile")
+                 .Register(registry)) {}
 
 void Metrics::Count(const Trace& trace) {
   events_.Add({{"kind", KindName(trace.kind)}}).Increment();
@@ -80,8 +89,21 @@ void Metrics::Start(bool ok) {
   starts_.Add({{"outcome", ok ? "ready" : "failed"}}).Increment();
 }
 
-void Metrics::StartTook(std::int64_t micros) {
-  stages_.Add({{"stage", "boot"}}, StageBounds()).Observe(static_cast<double>(micros) * kMicros);
+void Metrics::StartsBy(const std::string& profile, Way way) {
+  for (const Way each : {Way::kTemplate, Way::kSave, Way::kBoot}) {
+    way_.Add({{"profile", profile}, {"way", std::string(WayName(each))}}).Set(each == way ? 1 : 0);
+  }
+}
+
+void Metrics::Shells(const std::string& profile, std::int32_t ready, std::int64_t made, std::int64_t condemned) {
+  pool_.Add({{"profile", profile}, {"kind", "shells"}}).Set(ready);
+  saved_.Add({{"profile", profile}, {"what", "made"}}).Set(static_cast<double>(made));
+  saved_.Add({{"profile", profile}, {"what", "condemned"}}).Set(static_cast<double>(condemned));
+}
+
+void Metrics::StartTook(StartPath path, std::int64_t micros) {
+  stages_.Add({{"stage", path == StartPath::kRestore ? "restore" : "boot"}}, StageBounds())
+      .Observe(static_cast<double>(micros) * kMicros);
 }
 
 void Metrics::Set(const char* name, double value) {
@@ -100,6 +122,7 @@ void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
   Set("idle_containers", static_cast<double>(gauges.idle_containers));
   Set("done_ring", static_cast<double>(gauges.done_ring));
   Set("dispatchers", static_cast<double>(depths.dispatchers));
+  Set("monitor_commands", static_cast<double>(depths.monitor_commands));
   Set("usage_records_lost", static_cast<double>(depths.usage_lost));
   for (const auto& [profile, count] : gauges.pool_ready) {
     pool_.Add({{"profile", profile}, {"kind", "ready"}}).Set(static_cast<double>(count));
@@ -113,6 +136,7 @@ void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
   };
   queue("attempts", static_cast<double>(gauges.held), static_cast<double>(gauges.credit));
   queue("machine_starts", static_cast<double>(depths.starts), static_cast<double>(depths.starts_limit));
+  queue("machine_activations", static_cast<double>(depths.activations), static_cast<double>(depths.activations_limit));
   queue("machine_destroys", static_cast<double>(depths.destroys), static_cast<double>(depths.destroys_limit));
   queue_.Add({{"queue", "outbox"}}).Set(static_cast<double>(depths.outbox));
   up_.Add({{"peer", "redis"}}).Set(depths.redis_up ? 1 : 0);

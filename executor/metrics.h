@@ -14,6 +14,7 @@
 #include <string>
 
 #include "executor/core/core.h"
+#include "executor/machines/saved_machine.h"
 
 namespace hearth::executor {
 
@@ -21,6 +22,8 @@ namespace hearth::executor {
 struct QueueDepths {
   std::size_t starts = 0, starts_limit = 0;
   std::size_t destroys = 0, destroys_limit = 0;
+  std::size_t activations = 0, activations_limit = 0;
+  std::int64_t monitor_commands = 0;
   std::size_t outbox = 0;
   std::size_t dispatchers = 0;
   std::int64_t usage_lost = 0;
@@ -33,8 +36,10 @@ class Metrics {
   explicit Metrics(prometheus::Registry& registry);
   void Count(const Trace& trace);
   void Acceleration(const std::string& acceleration);
-  void Start(bool ok);                  // of a machine
-  void StartTook(std::int64_t micros);  // from the order to HELLO
+  void Start(bool ok);                                  // of a machine
+  void StartTook(StartPath path, std::int64_t micros);  // from the order until it is ready
+  void StartsBy(const std::string& profile, Way way);
+  void Shells(const std::string& profile, std::int32_t ready, std::int64_t made, std::int64_t condemned);
   void Show(const Gauges& gauges, const QueueDepths& depths);
 
  private:
@@ -50,6 +55,8 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& queue_limit_;
   prometheus::Family<prometheus::Gauge>& up_;
   prometheus::Family<prometheus::Gauge>& acceleration_;
+  prometheus::Family<prometheus::Gauge>& way_;    // by profile and way
+  prometheus::Family<prometheus::Gauge>& saved_;  // by profile and what
 };
 
 }  // namespace hearth::executor

@@ -144,7 +144,7 @@ void AccelerationProver::StartMachine() {
   };
   fleet_ = std::make_unique<Fleet>(loop_, hypervisor_, starter_, image_, options, std::move(callbacks));
   fleet_->Start(InstanceId(fmt::format("{}-{}-kvm-proof", options.executor.value, options.incarnation)),
-                options_.profile);
+                options_.profile, false);
 }
 
 void AccelerationProver::Conclude(Acceleration acceleration, std::string reason, bool keep) {

@@ -5,10 +5,13 @@
 #include <pugixml.hpp>
 #include <sstream>
 
+#include "common/base/sha256.h"
+
 namespace hearth::executor {
 namespace {
 
 constexpr const char* kQemuNamespace = "http://libvirt.org/schemas/domain/qemu/1.0";
+constexpr const char* kMemoryId = "hearth-memory";
 constexpr int kTranslationCacheMib = 64;  // of emulated code; QEMU's own default is a quarter of the guest's memory
 
 pugi::xml_node AddText(pugi::xml_node parent, const char* name, const std::string& text) {
@@ -50,7 +53,7 @@ void AddProcessor(pugi::xml_node domain, Acceleration acceleration) {
   if (acceleration == Acceleration::kKvm) {
     auto cpu = AddWith(domain, "cpu", "mode", "host-passthrough");
     cpu.append_attribute("check") = "none";
-    cpu.append_attribute("migratable") = "off";
+    cpu.append_attribute("migratable") = "on";  // else the machine cannot be saved
     return;
   }
   auto cache = features.append_child("tcg").append_child("tb-cache");
@@ -95,6 +98,39 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   AddWith(devices, "memballoon", "model", "none");
 }
 
+// What libvirt has no words for. Its own memory object stays unused: the later argument wins.
+void AddMemoryAndState(pugi::xml_node domain, const DomainSpec& spec) {
+  if (!spec.memory && !spec.incoming) return;
+  auto arguments = domain.append_child("qemu:commandline");
+  const auto add = [&arguments](const std::string& value) { AddWith(arguments, "qemu:arg", "value", value); };
+  if (spec.memory) {
+    add("-object");
+    add(fmt::format("memory-backend-file,id={},size={},mem-path={},share={}", kMemoryId,
+                    static_cast<std::int64_t>(spec.memory_mib) << 20, spec.memory->path,
+                    spec.memory->shared ? "on" : "off"));
+    add("-machine");
+    add(fmt::format("memory-backend={}", kMemoryId));
+  }
+  if (spec.incoming) {
+    add("-incoming");
+    add("defer");
+  }
+}
+
+void AddAccount(pugi::xml_node domain, const MachineAccount& account) {
+  // No relabelling: the image is shared by all machines and stays root's; only the process changes its account.
+  auto label = AddWith(domain, "seclabel", "type", "static");
+  label.append_attribute("model") = "dac";
+  label.append_attribute("relabel") = "no";
+  AddText(label, "label", fmt::format("+{}:+{}", account.uid, account.gid));
+}
+
+std::string Print(const pugi::xml_document& document) {
+  std::ostringstream text;
+  document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
+  return text.str();
+}
+
 }  // namespace
 
 std::string BuildDomainXml(const DomainSpec& spec) {
@@ -111,9 +147,11 @@ std::string BuildDomainXml(const DomainSpec& spec) {
   type.append_attribute("arch") = "x86_64";
   type.append_attribute("machine") = "q35";
   AddText(os, "loader", spec.firmware).append_attribute("type") = "rom";
-  AddText(os, "kernel", spec.kernel);
-  AddText(os, "initrd", spec.initrd);
-  AddText(os, "cmdline", spec.cmdline);
+  if (!spec.incoming) {
+    AddText(os, "kernel", spec.kernel);
+    AddText(os, "initrd", spec.initrd);
+    AddText(os, "cmdline", spec.cmdline);
+  }
 
   AddProcessor(domain, spec.acceleration);
   AddWith(domain, "clock", "offset", "utc");
@@ -122,20 +160,45 @@ std::string BuildDomainXml(const DomainSpec& spec) {
   AddText(domain, "on_crash", "destroy");
   AddDevices(domain, spec);
 
-  if (spec.account) {
-    // No relabelling: the image is shared by all machines and stays root's; only the process changes its account.
-    auto label = AddWith(domain, "seclabel", "type", "static");
-    label.append_attribute("model") = "dac";
-    label.append_attribute("relabel") = "no";
-    AddText(label, "label", fmt::format("+{}:+{}", spec.account->uid, spec.account->gid));
-  }
+  if (spec.account) AddAccount(domain, *spec.account);
 
   // Without this capability libvirt does not ask QEMU for every CPU feature by name: some 400 monitor commands and
   // half a second less for each start.
   AddWith(domain.append_child("qemu:capabilities"), "qemu:del", "capability", "cpu-unavailable-features");
+  AddMemoryAndState(domain, spec);
+  return Print(document);
+}
 
-  std::ostringstream text;
-  document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
+std::string HashOfDevices(DomainSpec spec) {
+  spec.name.clear();
+  spec.socket.clear();
+  spec.account.reset();
+  spec.memory.reset();
+  spec.incoming = false;
+  spec.mark = Mark();
+  return Sha256Hex(BuildDomainXml(spec));
+}
+
+Result<std::string> RenameDomainXml(std::string_view xml, const DomainSpec& spec, const std::string& uuid) {
+  pugi::xml_document document;
+  if (const auto parsed = document.load_buffer(xml.data(), xml.size()); !parsed) {
+    return Fail(Code::kInvalid, fmt::format("domain XML: {}", parsed.description()));
+  }
+  auto domain = document.child("domain");
+  auto source = domain.child("devices").child("channel").child("source");
+  if (!domain.child("name") || !domain.child("uuid") || !domain.child("metadata") || !source) {
+    return Fail(Code::kInvalid, "the saved domain is not one of ours");
+  }
+  domain.child("name").text().set(spec.name.c_str());
+  domain.child("uuid").text().set(uuid.c_str());
+  auto metadata = domain.child("metadata");
+  metadata.remove_children();
+  AddMark(metadata, spec.mark);
+  source.attribute("path").set_value(spec.socket.c_str());
+  while (domain.remove_child("seclabel")) {}
+  if (spec.account) AddAccount(domain, *spec.account);
+  std::ostringstream text;  // without white space: it has to fit where the old one was
+  document.save(text, "", pugi::format_raw | pugi::format_no_declaration);
   return text.str();
 }
 

@@ -36,6 +36,12 @@ struct MachineAccount {
   std::uint32_t gid = 0;
 };
 
+// The machine's memory as a file.
+struct MemoryBacking {
+  std::string path;     // as QEMU's account can open it
+  bool shared = false;  // what the machine writes goes into the file; else it keeps copies of its own
+};
+
 struct DomainSpec {
   std::string name;
   Acceleration acceleration = Acceleration::kTcg;
@@ -49,6 +55,8 @@ struct DomainSpec {
   std::string root_image;  // squashfs, attached read-only as /dev/vda
   std::string socket;      // where the executor listens; QEMU connects
   std::optional<MachineAccount> account;
+  std::optional<MemoryBacking> memory;  // else QEMU's own
+  bool incoming = false;                // a shell: waits for a saved machine's state instead of booting a kernel
   Mark mark;
 };
 
@@ -56,8 +64,16 @@ struct DomainSpec {
 // port, no USB, no balloon.
 std::string BuildDomainXml(const DomainSpec& spec);
 
+// SHA-256 of all that two machines must have in common for one to take the other's state: the domain without names,
+// account, mark, and how it comes up.
+std::string HashOfDevices(DomainSpec spec);
+
 // The mark alone, for virDomainSetMetadata.
 std::string BuildMarkXml(const Mark& mark);
+
+// The saved domain of `xml` with the name, account, socket and mark of `spec`; its id is left to libvirt. kInvalid: not
+// the domain of a machine.
+Result<std::string> RenameDomainXml(std::string_view xml, const DomainSpec& spec, const std::string& uuid);
 
 // The mark of a domain's XML. kNotFound: the domain has none; kInvalid: not XML, or a mark without executor,
 // incarnation or instance.

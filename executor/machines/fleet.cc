@@ -4,38 +4,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+
+#include "executor/machines/fleet_machine.h"
 
 namespace hearth::executor {
 
 namespace fs = std::filesystem;
 
-struct Fleet::Machine {
-  InstanceId instance;
-  std::string profile;
-  std::uint32_t slot = 0;
-  std::optional<MachineAccount> account;
-  std::string folder;
-  std::unique_ptr<GuestLink> link;
-  std::unique_ptr<Timer> retry;  // of the destroy call
-  bool creating = false;         // libvirt has not answered the start yet
-  bool created = false;          // it has, with success
-  bool ready = false;            // HELLO came
-  bool removing = false;
-  std::string fault;           // the link was lost while libvirt still owed its answer, which says more
-  bool destroy_asked = false;  // Destroy was called: owes the answer
-};
-
-Fleet::Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& starter, MachineImage image, FleetOptions options,
+Fleet::Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& boot, MachineImage image, FleetOptions options,
              Callbacks callbacks)
     : loop_(loop),
       hypervisor_(hypervisor),
-      starter_(starter),
+      boot_(boot),
       image_(std::move(image)),
       options_(std::move(options)),
-      callbacks_(std::move(callbacks)) {}
+      callbacks_(std::move(callbacks)),
+      shell_retry_(loop, [this] { MakeShells(); }) {}
 
 Fleet::~Fleet() {
   *alive_ = false;
@@ -52,23 +40,54 @@ Fleet::Machine* Fleet::Find(const InstanceId& instance) {
   return found == machines_.end() ? nullptr : found->second.get();
 }
 
-DomainSpec Fleet::MakeSpec(const Machine& machine, const Profile& profile) const {
+Fleet::Machine* Fleet::FindDomain(const std::string& domain) {
+  const auto found =
+      std::find_if(machines_.begin(), machines_.end(), [&](const auto& each) { return each.second->domain == domain; });
+  return found == machines_.end() ? nullptr : found->second.get();
+}
+
+DomainSpec DescribeMachine(const MachineImage& image, Acceleration acceleration, const Profile& profile) {
   DomainSpec spec;
-  spec.name = DomainName(machine.instance);
-  spec.acceleration = options_.acceleration;
+  spec.acceleration = acceleration;
   spec.memory_mib = profile.memory_mib;
   spec.vcpus = profile.vcpus;
-  spec.kernel = image_.kernel;
-  spec.initrd = image_.initrd;
-  spec.cmdline = image_.cmdline(options_.acceleration);
-  spec.root_image = image_.root_image;
+  spec.kernel = image.kernel;
+  spec.initrd = image.initrd;
+  spec.cmdline = image.cmdline(acceleration);
+  spec.root_image = image.root_image;
+  return spec;
+}
+
+DomainSpec Fleet::MakeSpec(const Machine& machine, const Profile& profile) const {
+  DomainSpec spec = DescribeMachine(image_, options_.acceleration, profile);
+  spec.name = machine.domain;
   spec.socket = machine.folder + "/agent.sock";
   spec.account = machine.account;
   spec.mark = {options_.executor, options_.incarnation, machine.instance, UserId(), profile.name};
   return spec;
 }
 
-Result<void> Fleet::Prepare(Machine& machine) {
+Fleet::Machine& Fleet::Add(const InstanceId& instance, const Profile& profile, std::shared_ptr<MachineStarter> owned,
+                           MachineStarter& starter) {
+  auto made = std::make_unique<Machine>();
+  Machine& machine = *made;
+  machine.instance = instance;
+  machine.id = std::make_shared<InstanceId>(instance);
+  machine.domain = DomainName(instance);
+  machine.profile = profile.name;
+  machine.owned = std::move(owned);
+  machine.starter = &starter;
+  while (slots_.contains(machine.slot)) ++machine.slot;
+  slots_.insert(machine.slot);
+  machine.folder = fmt::format("{}/{}{}", options_.run_dir, options_.folder_prefix, machine.slot);
+  if (options_.first_account) {
+    machine.account = MachineAccount{options_.first_account->uid + machine.slot, options_.first_account->gid};
+  }
+  machines_[instance] = std::move(made);
+  return machine;
+}
+
+Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
   std::error_code error;
   fs::remove_all(machine.folder, error);
   if (mkdir(machine.folder.c_str(), 0700) != 0) {
@@ -77,10 +96,16 @@ Result<void> Fleet::Prepare(Machine& machine) {
   }
   const std::string socket = machine.folder + "/agent.sock";
   GuestLink::Callbacks callbacks;
-  callbacks.hello = [this, id = machine.instance](guest::Hello hello) { Greeted(id, std::move(hello)); };
-  callbacks.frame = [this, id = machine.instance](guest::Frame frame) { Heard(id, std::move(frame)); };
-  callbacks.lost = [this, id = machine.instance](std::string reason) { Broken(id, std::move(reason)); };
-  auto link = GuestLink::Listen(loop_, socket, options_.start_within_ms, std::move(callbacks));
+  callbacks.connected = [this, id = machine.id] {
+    Machine* found = Find(*id);
+    if (found == nullptr || found->removing) return;
+    if (found->greeting) found->link->Greet();
+    if (found->shell) Later([this] { MakeShells(); });  // tells that it waits
+  };
+  callbacks.hello = [this, id = machine.id](guest::Hello hello) { Greeted(*id, std::move(hello)); };
+  callbacks.frame = [this, id = machine.id](guest::Frame frame) { Heard(*id, std::move(frame)); };
+  callbacks.lost = [this, id = machine.id](std::string reason) { Broken(*id, std::move(reason)); };
+  auto link = GuestLink::Listen(loop_, socket, hello_within_ms, std::move(callbacks));
   if (!link) return std::unexpected(link.error());
   machine.link = std::move(*link);
   if (machine.account) {
@@ -94,26 +119,32 @@ Result<void> Fleet::Prepare(Machine& machine) {
   return {};
 }
 
-void Fleet::Start(const InstanceId& instance, const Profile& profile) {
-  auto owned = std::make_unique<Machine>();
-  auto& machine = *owned;
-  machine.instance = instance;
-  machine.profile = profile.name;
-  while (slots_.contains(machine.slot)) ++machine.slot;
-  slots_.insert(machine.slot);
-  machine.folder = fmt::format("{}/{}{}", options_.run_dir, options_.folder_prefix, machine.slot);
-  if (options_.first_account) {
-    machine.account = MachineAccount{options_.first_account->uid + machine.slot, options_.first_account->gid};
-  }
-  machines_[instance] = std::move(owned);
-  if (auto prepared = Prepare(machine); !prepared) {
-    Later([this, instance, reason = prepared.error().message] { Broken(instance, reason); });
+void Fleet::Start(const InstanceId& instance, const Profile& profile, bool warm_up) {
+  Line& line = lines_[profile.name];
+  line.profile = profile;
+  if (line.starter != nullptr && TakeShell(instance, line, warm_up)) return;
+  Machine& machine = Add(instance, profile, line.starter,
+                         line.starter != nullptr ? *line.starter : static_cast<MachineStarter&>(boot_));
+  machine.warm_up = warm_up;
+  Begin(machine, profile);
+}
+
+void Fleet::StartAside(const InstanceId& instance, const Profile& profile, MachineStarter& starter, Watch watch) {
+  Machine& machine = Add(instance, profile, nullptr, starter);
+  machine.watch = std::move(watch);
+  Begin(machine, profile);
+}
+
+void Fleet::Begin(Machine& machine, const Profile& profile) {
+  if (auto prepared = Prepare(machine, options_.start_within_ms); !prepared) {
+    Later([this, instance = machine.instance, reason = prepared.error().message] { Broken(instance, reason); });
     return;
   }
   machine.creating = true;
-  starter_.Start(MakeSpec(machine, profile), [this, alive = alive_, instance](Result<void> result) {
-    if (*alive) Created(instance, std::move(result));
-  });
+  machine.starter->Start(MakeSpec(machine, profile),
+                         [this, alive = alive_, instance = machine.instance](Result<void> result) {
+                           if (*alive) Created(instance, std::move(result));
+                         });
 }
 
 void Fleet::Created(const InstanceId& instance, Result<void> result) {
@@ -124,19 +155,49 @@ void Fleet::Created(const InstanceId& instance, Result<void> result) {
   if (machine->removing) return Remove(*machine);
   if (!result) return Broken(instance, result.error().message);
   if (!machine->fault.empty()) return Broken(instance, std::move(machine->fault));
-  if (!machine->ready) machine->link->ExpectHelloWithin(options_.hello_within_ms);
+  if (!machine->hello) {
+    machine->link->ExpectHelloWithin(options_.hello_within_ms);
+    if (machine->starter->path() == StartPath::kRestore) GreetUntilHello(*machine);
+  }
+  MakeShells();
 }
 
 void Fleet::Greeted(const InstanceId& instance, guest::Hello hello) {
   Machine* machine = Find(instance);
   if (machine == nullptr || machine->removing) return;
-  machine->ready = true;
-  callbacks_.ready(instance, starter_.path(), std::move(hello));
+  machine->hello = std::move(hello);
+  machine->greeting = false;
+  machine->clock.reset();
+  if (machine->shell) return Broken(instance, "a shell that was not filled said HELLO");
+  // A machine that was booted has warmed up before its HELLO; in a restored one nothing has run yet.
+  if (!machine->warm_up || machine->starter->path() != StartPath::kRestore) return Ready(*machine);
+  machine->warming = true;
+  machine->clock = std::make_unique<Timer>(
+      loop_, [this, id = machine->id] { Broken(*id, "the runtimes did not run in the time allowed"); });
+  machine->clock->StartOnce(options_.hello_within_ms);
+  machine->link->Send({0, guest::WarmUp{}});
+}
+
+void Fleet::Ready(Machine& machine) {
+  machine.ready = true;
+  if (machine.watch) {
+    if (const auto ready = machine.watch->ready) ready(machine.domain, std::move(*machine.hello));
+    return;
+  }
+  if (callbacks_.outcome && machine.starter != &boot_) callbacks_.outcome(machine.profile, machine.starter, "");
+  callbacks_.ready(machine.instance, machine.starter->path(), std::move(*machine.hello));
 }
 
 void Fleet::Heard(const InstanceId& instance, guest::Frame frame) {
-  const Machine* machine = Find(instance);
-  if (machine != nullptr && !machine->removing) callbacks_.frame(instance, std::move(frame));
+  Machine* machine = Find(instance);
+  if (machine == nullptr || machine->removing) return;
+  if (auto* warmed = std::get_if<guest::Warmed>(&frame.message); warmed != nullptr && machine->warming) {
+    machine->warming = false;
+    machine->clock.reset();
+    machine->hello->runtimes = std::move(warmed->runtimes);
+    return Ready(*machine);
+  }
+  if (machine->ready && !machine->watch) callbacks_.frame(instance, std::move(frame));
 }
 
 void Fleet::Broken(const InstanceId& instance, std::string reason) {
@@ -146,22 +207,33 @@ void Fleet::Broken(const InstanceId& instance, std::string reason) {
     machine->fault = std::move(reason);
     return;
   }
+  if (machine->shell) return ShellEnded(*machine, reason);
   const bool was_ready = machine->ready;
+  const bool own_way = machine->starter != &boot_ && !machine->watch;
+  const std::string profile = machine->profile;
+  const MachineStarter* starter = machine->starter;
+  const auto ended = machine->watch ? machine->watch->ended : nullptr;
+  const bool watched = machine->watch.has_value();
   Remove(*machine);
+  if (watched) {
+    if (ended) ended(std::move(reason));
+    return;
+  }
+  if (!was_ready && own_way && callbacks_.outcome) callbacks_.outcome(profile, starter, reason);
   (was_ready ? callbacks_.lost : callbacks_.failed)(instance, std::move(reason));
 }
 
 void Fleet::Remove(Machine& machine) {
   machine.removing = true;
+  machine.clock.reset();
   if (machine.link != nullptr) {
     ended_.push_back(std::move(machine.link));
     Later([this] { ended_.clear(); });
   }
   if (machine.creating) return;  // Created comes back here: a domain that appears later must not be missed
-  hypervisor_.Destroy(DomainName(machine.instance),
-                      [this, alive = alive_, instance = machine.instance](Result<void> r) {
-                        if (*alive) Removed(instance, std::move(r));
-                      });
+  hypervisor_.Destroy(machine.domain, [this, alive = alive_, instance = machine.instance](Result<void> r) {
+    if (*alive) Removed(instance, std::move(r));
+  });
 }
 
 void Fleet::Removed(const InstanceId& instance, Result<void> result) {
@@ -175,18 +247,23 @@ void Fleet::Removed(const InstanceId& instance, Result<void> result) {
     return;
   }
   const bool answer = machine->destroy_asked;
+  const auto watch = std::move(machine->watch);
   std::error_code error;
   fs::remove_all(machine->folder, error);
   slots_.erase(machine->slot);
   machines_.erase(instance);
-  if (answer) callbacks_.destroyed(instance);
-  if (machines_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
+  if (answer && watch && watch->destroyed) watch->destroyed();
+  if (answer && !watch) callbacks_.destroyed(instance);
+  if (machines_.empty() && on_empty_) return std::exchange(on_empty_, nullptr)();
+  MakeShells();
 }
 
 void Fleet::DestroyAll(std::function<void()> done) {
+  going_down_ = true;
   if (machines_.empty()) return Later(std::move(done));
   on_empty_ = std::move(done);
   for (const auto& [id, machine] : machines_) {
+    if (machine->watch) machine->watch = Watch();
     if (!machine->removing) Remove(*machine);
   }
 }
@@ -210,14 +287,14 @@ void Fleet::MarkOwner(const InstanceId& instance, const UserId& user) {
   const Machine* machine = Find(instance);
   if (machine == nullptr || machine->removing) return;
   // A mark without the user costs operators a name and nothing else: the table here decides.
-  hypervisor_.SetMark(DomainName(instance), {options_.executor, options_.incarnation, instance, user, machine->profile},
+  hypervisor_.SetMark(machine->domain, {options_.executor, options_.incarnation, instance, user, machine->profile},
                       [](Result<void>) {});
 }
 
 void Fleet::Reconcile(std::function<void(Result<std::size_t>)> done) {
-  auto running = std::make_shared<std::set<InstanceId>>();
+  auto running = std::make_shared<std::set<std::string>>();
   for (const auto& [id, machine] : machines_) {
-    if (machine->created && !machine->removing) running->insert(id);
+    if (machine->created && !machine->removing) running->insert(machine->domain);
   }
   hypervisor_.List([this, alive = alive_, running, done = std::move(done)](Result<std::vector<MarkedDomain>> listed) {
     if (!*alive) return;
@@ -225,10 +302,12 @@ void Fleet::Reconcile(std::function<void(Result<std::size_t>)> done) {
       if (done) done(std::unexpected(listed.error()));
       return;
     }
-    std::set<InstanceId> known;
-    for (const auto& [id, machine] : machines_) known.insert(id);
+    std::set<std::string> known;
+    for (const auto& [id, machine] : machines_) known.insert(machine->domain);
     const auto plan = executor::Reconcile(*listed, options_.executor, options_.incarnation, known, *running);
-    for (const auto& instance : plan.missing) Broken(instance, "its domain is gone");
+    for (const auto& domain : plan.missing) {
+      if (const Machine* gone = FindDomain(domain)) Broken(InstanceId(gone->instance), "its domain is gone");
+    }
     if (plan.destroy.empty()) {
       if (done) done(std::size_t{0});
       return;

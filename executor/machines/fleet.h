@@ -1,5 +1,5 @@
 // The machines that this process started: each with its folder, socket, account, link and domain, from the order to
-// start it until nothing of it is left. Loop thread only.
+// start it until nothing of it is left; and the shells, machines that wait to be filled. Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,10 @@
 namespace hearth::executor {
 
 constexpr std::int64_t kDestroyRetryMs = 1000;
+constexpr std::int64_t kGreetAgainMs = 500;
+constexpr std::int64_t kShellRetryMs = 1000;   // after one that could not be made
+constexpr std::int32_t kShellsMadeAtOnce = 1;  // of all profiles, and none while a machine is being made now
+constexpr std::int32_t kMaxShellsOfProfile = 256;
 
 struct FleetOptions {
   ExecutorId executor;
@@ -31,10 +35,13 @@ struct FleetOptions {
   std::string folder_prefix = "m";
   Acceleration acceleration = Acceleration::kTcg;
   std::int64_t start_within_ms = 30'000;  // from the order to HELLO
-  std::int64_t hello_within_ms = 30'000;  // from libvirt's answer to HELLO
+  std::int64_t hello_within_ms = 30'000;  // from libvirt's answer to HELLO, and from there to Warmed
   // Accounts for QEMU, where the executor is root: one of `accounts` uids from `first_uid` for each machine.
   std::optional<MachineAccount> first_account;
 };
+
+// What a machine of the profile is made of, without name, socket, account and mark.
+DomainSpec DescribeMachine(const MachineImage& image, Acceleration acceleration, const Profile& profile);
 
 class Fleet {
  public:
@@ -44,20 +51,41 @@ class Fleet {
     std::function<void(const InstanceId&, std::string reason)> lost;    // was ready; it is being removed
     std::function<void(const InstanceId&, guest::Frame)> frame;
     std::function<void(const InstanceId&)> destroyed;  // answer to Destroy
+    // The rest may be empty.
+    std::function<void(const std::string& profile, std::int32_t ready)> shells;
+    // How a start, or a shell, of the profile's own way went. An empty reason: well.
+    std::function<void(const std::string& profile, const MachineStarter*, const std::string& reason)> outcome;
+  };
+  // Of a machine that is not the core's: one to be saved, or a trial.
+  struct Watch {
+    std::function<void(const std::string& domain, guest::Hello)> ready;
+    std::function<void(std::string reason)> ended;  // failed, or lost
+    std::function<void()> destroyed;                // answer to Destroy
   };
 
-  Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& starter, MachineImage image, FleetOptions options,
+  // `boot` makes the machines of profiles that have no other way.
+  Fleet(Loop& loop, Hypervisor& hypervisor, MachineStarter& boot, MachineImage image, FleetOptions options,
         Callbacks callbacks);
   ~Fleet();  // closes the links; domains that are left are strays for the next life
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
-  // Answered by `ready` or `failed`, never from inside the call.
-  void Start(const InstanceId& instance, const Profile& profile);
+  // Answered by `ready` or `failed`, never from inside the call. A waiting shell is taken where there is one. With
+  // `warm_up` a restored machine is ready only once each runtime has run in it again.
+  void Start(const InstanceId& instance, const Profile& profile, bool warm_up);
+  // A machine made by `starter`, which must live until `destroyed`.
+  void StartAside(const InstanceId& instance, const Profile& profile, MachineStarter& starter, Watch watch);
+  // How machines of the profile are made from now on; null: booted. Shells of the former way are destroyed.
+  void Use(const Profile& profile, std::shared_ptr<MachineStarter> starter);
+  // How many shells shall wait, where the profile's way knows them. `shells` reports those that do.
+  void KeepShells(const Profile& profile, std::int32_t count);
+  [[nodiscard]] std::int32_t ShellsReady(const std::string& profile) const;
+
   // Answered by `destroyed` once libvirt has confirmed; an instance that is not known is answered too. Legal in every
   // state. Where libvirt is away, it is tried until it answers.
   void Destroy(const InstanceId& instance);
-  // Destroys every machine without a word to the callbacks; calls `done` when nothing is left of them.
+  // Destroys every machine and shell without a word to the callbacks; calls `done` when nothing is left of them. None
+  // is made after it.
   void DestroyAll(std::function<void()> done);
   void Send(const InstanceId& instance, const guest::Frame& frame);
   // Records the owner in the domain's metadata.
@@ -70,28 +98,54 @@ class Fleet {
 
  private:
   struct Machine;
+  struct Line {  // of a profile
+    Profile profile;
+    std::shared_ptr<MachineStarter> starter;  // null: booted
+    std::int32_t shells_wanted = 0;
+    std::int32_t shells_told = 0;
+    std::int64_t retry_at_ms = 0;
+  };
 
+  Machine& Add(const InstanceId& instance, const Profile& profile, std::shared_ptr<MachineStarter> owned,
+               MachineStarter& starter);
   DomainSpec MakeSpec(const Machine& machine, const Profile& profile) const;
-  Result<void> Prepare(Machine& machine);
+  Result<void> Prepare(Machine& machine, std::int64_t hello_within_ms);
+  void Begin(Machine& machine, const Profile& profile);
   void Created(const InstanceId& instance, Result<void> result);
   void Heard(const InstanceId& instance, guest::Frame frame);
   void Greeted(const InstanceId& instance, guest::Hello hello);
+  void Ready(Machine& machine);
   void Broken(const InstanceId& instance, std::string reason);
   void Remove(Machine& machine);
   void Removed(const InstanceId& instance, Result<void> result);
   Machine* Find(const InstanceId& instance);
+  Machine* FindDomain(const std::string& domain);
   void Later(std::function<void()> work);  // posts to the loop; dropped once the fleet is gone
+
+  // fleet_shells.cc
+  void GreetUntilHello(Machine& machine);
+  bool TakeShell(const InstanceId& instance, Line& line, bool warm_up);
+  void MakeShells();
+  void MakeShell(Line& line);
+  void ShellMade(const InstanceId& shell, Result<void> result);
+  void ShellEnded(Machine& shell, const std::string& reason);
+  void TellShells(Line& line);
+  [[nodiscard]] bool Waits(const Machine& machine) const;
 
   Loop& loop_;
   Hypervisor& hypervisor_;
-  MachineStarter& starter_;
+  MachineStarter& boot_;
   const MachineImage image_;
   const FleetOptions options_;
   const Callbacks callbacks_;
   std::map<InstanceId, std::unique_ptr<Machine>> machines_;
+  std::map<std::string, Line> lines_;
+  std::uint64_t next_shell_ = 1;
   std::vector<std::unique_ptr<GuestLink>> ended_;  // may still be on the call stack; emptied from the loop
   std::set<std::uint32_t> slots_;                  // in use; a slot decides folder and account
   std::function<void()> on_empty_;
+  bool going_down_ = false;
+  Timer shell_retry_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

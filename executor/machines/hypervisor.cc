@@ -40,16 +40,6 @@ void StartLibvirtEvents() {
   });
 }
 
-std::string LastError() {
-  const virErrorPtr error = virGetLastError();
-  return error != nullptr && error->message != nullptr ? error->message : "unknown error";
-}
-
-int LastCode() {
-  const virErrorPtr error = virGetLastError();
-  return error != nullptr ? error->code : VIR_ERR_OK;
-}
-
 std::string TakeText(char* text) {
   std::string copy = text != nullptr ? text : "";
   std::free(text);
@@ -63,6 +53,8 @@ Hypervisor::Hypervisor(HypervisorOptions options, Post post, OnState on_state)
       post_(std::move(post)),
       on_state_(std::move(on_state)),
       starters_("libvirt-start", options_.starters, kMaxStartsQueued),
+      activator_("libvirt-activate", 1, kMaxActivationsQueued),
+      behind_("libvirt-behind", 1, kMaxBehindQueued),
       destroyer_("libvirt-destroy", 1, kMaxDestroysQueued) {
   StartLibvirtEvents();
   keeper_ = std::thread([this] { KeepConnected(); });
@@ -104,7 +96,7 @@ void Hypervisor::KeepConnected() {
     Connection opened(virConnectOpen(options_.uri.c_str()), [](virConnectPtr c) {
       if (c != nullptr) virConnectClose(c);
     });
-    const std::string reason = opened != nullptr ? "" : LastError();
+    const std::string reason = opened != nullptr ? "" : LastLibvirtError();
     if (opened != nullptr) virConnectSetKeepAlive(opened.get(), kKeepAliveIntervalS, kKeepAliveMisses);
     lock.lock();
     if (opened != nullptr) {
@@ -139,8 +131,15 @@ void Hypervisor::Suspect() {
   wake_.notify_all();
 }
 
-void Hypervisor::Submit(Worker& worker, std::function<Result<void>(virConnectPtr)> call, Done done) {
-  const bool queued = worker.Post([this, call = std::move(call), done] {
+void Hypervisor::Run(Lane lane, Call call, Done done) {
+  Worker* worker = &starters_;
+  switch (lane) {
+    case Lane::kStart: break;
+    case Lane::kActivate: worker = &activator_; break;
+    case Lane::kBehind: worker = &behind_; break;
+    case Lane::kDestroy: worker = &destroyer_; break;
+  }
+  const bool queued = worker->Post([this, call = std::move(call), done] {
     auto connection = Take();
     Result<void> result = connection ? call(connection->get()) : std::unexpected(connection.error());
     if (!result) Suspect();
@@ -150,46 +149,31 @@ void Hypervisor::Submit(Worker& worker, std::function<Result<void>(virConnectPtr
 }
 
 void Hypervisor::Create(std::string xml, Done done) {
-  Submit(
-      starters_,
-      [xml = std::move(xml)](virConnectPtr connection) -> Result<void> {
-        const Domain domain(virDomainCreateXML(connection, xml.c_str(), VIR_DOMAIN_NONE));
-        if (domain == nullptr) return Fail(Code::kInternal, LastError());
-        return {};
-      },
+  Run(
+      Lane::kStart, [xml = std::move(xml)](virConnectPtr connection) { return CreateDomain(connection, xml); },
       std::move(done));
 }
 
 void Hypervisor::Destroy(std::string name, Done done) {
-  Submit(
-      destroyer_,
-      [name = std::move(name)](virConnectPtr connection) -> Result<void> {
-        const Domain domain(virDomainLookupByName(connection, name.c_str()));
-        if (domain == nullptr) {
-          if (LastCode() == VIR_ERR_NO_DOMAIN) return {};
-          return Fail(Code::kUnavailable, LastError());
-        }
-        if (virDomainDestroy(domain.get()) == 0) return {};
-        const int code = LastCode();
-        if (code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID) return {};  // it ended by itself
-        return Fail(Code::kUnavailable, LastError());
-      },
+  Run(
+      Lane::kDestroy, [name = std::move(name)](virConnectPtr connection) { return DestroyDomain(connection, name); },
       std::move(done));
 }
 
 void Hypervisor::SetMark(std::string name, Mark mark, Done done) {
-  Submit(
-      destroyer_,
+  Run(
+      Lane::kDestroy,
       [name = std::move(name), mark = std::move(mark)](virConnectPtr connection) -> Result<void> {
         const Domain domain(virDomainLookupByName(connection, name.c_str()));
         if (domain == nullptr) {
-          return Fail(LastCode() == VIR_ERR_NO_DOMAIN ? Code::kNotFound : Code::kUnavailable, LastError());
+          return Fail(LastLibvirtCode() == VIR_ERR_NO_DOMAIN ? Code::kNotFound : Code::kUnavailable,
+                      LastLibvirtError());
         }
         const std::string xml = BuildMarkXml(mark);
         if (virDomainSetMetadata(domain.get(), VIR_DOMAIN_METADATA_ELEMENT, xml.c_str(),
                                  std::string(kMarkPrefix).c_str(), std::string(kMarkNamespace).c_str(),
                                  VIR_DOMAIN_AFFECT_LIVE) != 0) {
-          return Fail(Code::kInternal, LastError());
+          return Fail(Code::kInternal, LastLibvirtError());
         }
         return {};
       },
@@ -198,12 +182,12 @@ void Hypervisor::SetMark(std::string name, Mark mark, Done done) {
 
 void Hypervisor::List(Listed listed) {
   auto found = std::make_shared<std::vector<MarkedDomain>>();
-  Submit(
-      destroyer_,
+  Run(
+      Lane::kDestroy,
       [found](virConnectPtr connection) -> Result<void> {
         virDomainPtr* domains = nullptr;
         const int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-        if (count < 0) return Fail(Code::kUnavailable, LastError());
+        if (count < 0) return Fail(Code::kUnavailable, LastLibvirtError());
         for (int i = 0; i < count; ++i) {
           const Domain domain(domains[i]);
           const std::string xml = TakeText(virDomainGetXMLDesc(domain.get(), 0));

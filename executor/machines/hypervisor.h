@@ -13,6 +13,7 @@
 
 #include "common/base/result.h"
 #include "executor/machines/domain_xml.h"
+#include "executor/machines/monitor.h"
 #include "executor/machines/reconcile.h"
 #include "executor/worker.h"
 
@@ -22,6 +23,16 @@ namespace hearth::executor {
 
 constexpr std::size_t kMaxStartsQueued = 256;
 constexpr std::size_t kMaxDestroysQueued = 1024;
+constexpr std::size_t kMaxActivationsQueued = 256;
+constexpr std::size_t kMaxBehindQueued = 64;
+
+// The threads that calls wait for. What is slow for one kind must not hold another up.
+enum class Lane : std::uint8_t {
+  kStart,     // machines that are made now
+  kActivate,  // shells that a machine is wanted of: short, and nothing else is ever before them
+  kBehind,    // what is made ahead: templates, shells
+  kDestroy,   // ending, listing, marking
+};
 
 struct HypervisorOptions {
   std::string uri;                  // "qemu:///system", "qemu:///session", "qemu:///embed?root=…", "test:///default"
@@ -43,8 +54,11 @@ class Hypervisor {
   Hypervisor& operator=(const Hypervisor&) = delete;
 
   using Done = std::function<void(Result<void>)>;
+  using Call = std::function<Result<void>(_virConnect*)>;
   using Listed = std::function<void(Result<std::vector<MarkedDomain>>)>;
 
+  // Makes a call on a thread of the lane. kUnavailable: no connection; kExhausted: too many calls wait there.
+  void Run(Lane lane, Call call, Done done);
   // Starts a transient domain. kUnavailable: no connection; kExhausted: too many starts wait; kInternal: libvirt or
   // QEMU refused, with their words. The domain outlives this process (the next life destroys it).
   void Create(std::string xml, Done done);
@@ -57,6 +71,9 @@ class Hypervisor {
 
   [[nodiscard]] bool up() const { return up_; }
   [[nodiscard]] std::size_t starts_waiting() const { return starters_.waiting(); }
+  [[nodiscard]] std::size_t activations_waiting() const { return activator_.waiting(); }
+  // What the callers of Run add to.
+  [[nodiscard]] MonitorCount& monitor_commands() { return monitor_commands_; }
   [[nodiscard]] std::size_t destroys_waiting() const { return destroyer_.waiting(); }
 
  private:
@@ -65,12 +82,11 @@ class Hypervisor {
   void KeepConnected();
   Result<Connection> Take();
   void Suspect();  // a call failed: the keeper looks at the connection now
-  void Submit(Worker& worker, std::function<Result<void>(_virConnect*)> call, Done done);
-
   const HypervisorOptions options_;
   const Post post_;
   const OnState on_state_;
   std::atomic<bool> up_ = false;
+  MonitorCount monitor_commands_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -79,6 +95,8 @@ class Hypervisor {
   bool stopping_ = false;  // guarded by mutex_
 
   Worker starters_;
+  Worker activator_;
+  Worker behind_;
   Worker destroyer_;
   std::thread keeper_;
 };

@@ -3,20 +3,20 @@
 namespace hearth::executor {
 
 ReconcilePlan Reconcile(const std::vector<MarkedDomain>& domains, const ExecutorId& executor,
-                        const std::string& incarnation, const std::set<InstanceId>& known,
-                        const std::set<InstanceId>& running) {
+                        const std::string& incarnation, const std::set<std::string>& known,
+                        const std::set<std::string>& running) {
   ReconcilePlan plan;
-  std::set<InstanceId> present;
+  std::set<std::string> present;
   for (const auto& domain : domains) {
     if (domain.mark.executor != executor) continue;
-    if (domain.mark.incarnation == incarnation && known.contains(domain.mark.instance)) {
-      present.insert(domain.mark.instance);
+    if (domain.mark.incarnation == incarnation && known.contains(domain.name)) {
+      present.insert(domain.name);
     } else {
       plan.destroy.push_back(domain.name);
     }
   }
-  for (const auto& instance : running) {
-    if (!present.contains(instance)) plan.missing.push_back(instance);
+  for (const auto& name : running) {
+    if (!present.contains(name)) plan.missing.push_back(name);
   }
   return plan;
 }

@@ -17,16 +17,17 @@ struct MarkedDomain {
 
 struct ReconcilePlan {
   std::vector<std::string> destroy;  // names of strays of this executor
-  std::vector<InstanceId> missing;   // known as running, gone from libvirt
+  std::vector<std::string> missing;  // known as running, gone from libvirt
   friend bool operator==(const ReconcilePlan&, const ReconcilePlan&) = default;
 };
 
-// `known`: every instance of this life, starting and being destroyed included. `running`: those of them whose start
-// libvirt had confirmed before it was asked for `domains`. A stray is a domain of this executor from an earlier life
-// (its link died with the process that held it, so nobody could talk to it), or one of this life that nobody knows.
+// `known`: the domains of every machine and shell of this life, starting and being destroyed included. `running`: those
+// of them whose start libvirt had confirmed before it was asked for `domains`. A stray is a domain of this executor
+// from an earlier life (its link died with the process that held it, so nobody could talk to it), or one of this life
+// that nobody knows. Names decide, not marks: a shell's mark follows a moment after it became somebody's machine.
 // Domains of other executors are never named.
 ReconcilePlan Reconcile(const std::vector<MarkedDomain>& domains, const ExecutorId& executor,
-                        const std::string& incarnation, const std::set<InstanceId>& known,
-                        const std::set<InstanceId>& running);
+                        const std::string& incarnation, const std::set<std::string>& known,
+                        const std::set<std::string>& running);
 
 }  // namespace hearth::executor

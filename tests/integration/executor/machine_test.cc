@@ -1,130 +1,20 @@
 // Machines of the real image through the real libvirt and QEMU: boot to HELLO, reconciliation, and the proof of KVM.
-#include <grp.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <optional>
 
 #include "executor/machines/acceleration.h"
-#include "executor/machines/fleet.h"
-#include "tests/integration/executor/run_until.h"
+#include "tests/integration/executor/machine_fixture.h"
 
 namespace hearth::executor {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kPatienceMs = 90'000;  // the first start of a libvirt probes QEMU, and the host may be loaded
-
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
-// Keeps the low descriptors taken while it lives. After a fork libuv closes its own two by number; the embedded driver
-// forks, closes everything and uses low numbers for itself, so libuv's have to be high when its loop is made.
-class LowDescriptors {
- public:
-  LowDescriptors() {
-    while (taken_.empty() || taken_.back() < 64) taken_.push_back(dup(STDIN_FILENO));
-  }
-  ~LowDescriptors() {
-    for (const int descriptor : taken_) close(descriptor);
-  }
-  LowDescriptors(const LowDescriptors&) = delete;
-  LowDescriptors& operator=(const LowDescriptors&) = delete;
-
- private:
-  std::vector<int> taken_;
-};
-
-// One libvirt for all tests: the embedded driver can be opened once in a process.
-struct Host {
-  fs::path folder;
-  std::optional<LowDescriptors> low{std::in_place};
-  Loop loop;
-  MachineImage image;
-  bool up = false;
-  std::string reason;
-  std::unique_ptr<Hypervisor> hypervisor;
-};
-
-class MachineTest : public testing::Test {
+class MachineTest : public MachineFixture {
  protected:
-  static void SetUpTestSuite() {
-    host_ = std::make_unique<Host>();
-    host_->low.reset();
-    std::string pattern = "/tmp/hearth-m-XXXXXX";
-    if (mkdtemp(pattern.data()) == nullptr) std::abort();
-    host_->folder = pattern;
-    fs::permissions(host_->folder, static_cast<fs::perms>(0755));
-    auto image = LoadImage(Environment("HEARTH_IMAGE"));
-    if (image && geteuid() == 0) image = StageImage(*image, host_->folder.string());
-    if (!image) {
-      host_->reason = "HEARTH_IMAGE must name the folder made by tools/dev image: " + image.error().message;
-      return;
-    }
-    host_->image = std::move(*image);
-    HypervisorOptions options;
-    options.uri = Environment("HEARTH_LIBVIRT_URI");
-    if (options.uri.empty()) options.uri = Embedded();
-    host_->hypervisor = std::make_unique<Hypervisor>(
-        options, [](std::function<void()> work) { host_->loop.Post(std::move(work)); },
-        [](bool up, const std::string& reason) {
-          host_->up = up;
-          host_->reason = reason;
-        });
-    RunUntil(host_->loop, kPatienceMs, [] { return host_->up; });
-  }
-
-  static void TearDownTestSuite() {
-    host_->hypervisor.reset();
-    std::error_code ignored;
-    fs::remove_all(host_->folder, ignored);
-    host_.reset();
-  }
-
-  // A libvirt inside this process, with a root of its own.
-  static std::string Embedded() {
-    fs::create_directories(host_->folder / "libvirt/etc");
-    std::ofstream(host_->folder / "libvirt/etc/qemu.conf")
-        << "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\n"
-           "security_driver = \"none\"\nstdio_handler = \"file\"\nnamespaces = []\n";
-    return "qemu:///embed?root=" + (host_->folder / "libvirt").string();
-  }
-
-  void SetUp() override {
-    ASSERT_TRUE(host_->up) << host_->reason;
-    folder_ = host_->folder / testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::create_directories(folder_ / "run");
-    image_ = host_->image;
-    starter_ = std::make_unique<BootStarter>(*hypervisor_);
-  }
-
-  void TearDown() override {
-    if (fleet_ == nullptr) return;
-    bool empty = false;
-    fleet_->DestroyAll([&empty] { empty = true; });
-    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&empty] { return empty; }));
-  }
-
-  FleetOptions Options(const std::string& incarnation) const {
-    FleetOptions options;
-    options.executor = ExecutorId("test-" + host_->folder.filename().string());
-    options.incarnation = incarnation;
-    options.run_dir = (folder_ / "run").string();
-    if (geteuid() == 0) {
-      const group* kvm = getgrnam("kvm");
-      options.first_account = MachineAccount{1'999'000'000, kvm != nullptr ? kvm->gr_gid : 65534};
-    }
-    return options;
-  }
-
   void MakeFleet() {
     Fleet::Callbacks callbacks;
     callbacks.ready = [this](const InstanceId&, StartPath path, guest::Hello hello) {
@@ -150,25 +40,7 @@ class MachineTest : public testing::Test {
     return outcome.value_or(Fail(Code::kDeadline, "no outcome"));
   }
 
-  std::vector<MarkedDomain> Listed() {
-    std::optional<Result<std::vector<MarkedDomain>>> answer;
-    hypervisor_->List([&answer](auto listed) { answer = std::move(listed); });
-    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&answer] { return answer.has_value(); }));
-    std::vector<MarkedDomain> own;
-    for (const auto& domain : answer && *answer ? **answer : std::vector<MarkedDomain>{}) {
-      if (domain.mark.executor == Options("").executor) own.push_back(domain);
-    }
-    return own;
-  }
-
-  static inline std::unique_ptr<Host> host_;
-  fs::path folder_;
-  Loop& loop_ = host_->loop;
-  Hypervisor* hypervisor_ = host_->hypervisor.get();
-  MachineImage image_;
   std::string failed_, lost_;
-  std::unique_ptr<BootStarter> starter_;
-  std::unique_ptr<Fleet> fleet_;
   StartPath path_ = StartPath::kNone;
   std::optional<guest::Hello> hello_;
   std::vector<guest::Frame> frames_;
@@ -179,7 +51,7 @@ class MachineTest : public testing::Test {
 TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
   MakeFleet();
   const InstanceId instance("boots");
-  fleet_->Start(instance, Profile{});
+  fleet_->Start(instance, Profile{}, true);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); }))
       << "neither HELLO nor failure";
   ASSERT_TRUE(hello_) << failed_;
@@ -206,7 +78,7 @@ TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
 
 TEST_F(MachineTest, TheNextLifeDestroysWhatTheEarlierLeft) {
   MakeFleet();
-  fleet_->Start(InstanceId("left"), Profile{});
+  fleet_->Start(InstanceId("left"), Profile{}, true);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); }));
   ASSERT_TRUE(hello_) << failed_;
 
@@ -222,7 +94,7 @@ TEST_F(MachineTest, TheNextLifeDestroysWhatTheEarlierLeft) {
 
 TEST_F(MachineTest, DestroyWhileStartingLeavesNoDomain) {
   MakeFleet();
-  fleet_->Start(InstanceId("hasty"), Profile{});
+  fleet_->Start(InstanceId("hasty"), Profile{}, true);
   fleet_->Destroy(InstanceId("hasty"));
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return destroyed_ == 1; }));
   EXPECT_TRUE(Listed().empty());
@@ -232,7 +104,7 @@ TEST_F(MachineTest, DestroyWhileStartingLeavesNoDomain) {
 TEST_F(MachineTest, AMachineThatCannotStartIsReportedWithTheReason) {
   image_.kernel = (folder_ / "no-kernel").string();
   MakeFleet();
-  fleet_->Start(InstanceId("broken"), Profile{});
+  fleet_->Start(InstanceId("broken"), Profile{}, true);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !failed_.empty(); }));
   EXPECT_FALSE(hello_);
 }

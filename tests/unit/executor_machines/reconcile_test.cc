@@ -18,12 +18,12 @@ TEST(Reconcile, DestroysWhatAnEarlierLifeLeft) {
 }
 
 TEST(Reconcile, DestroysAnEarlierLifesMachineEvenIfItsNumberIsUsedAgain) {
-  const auto plan = Reconcile({Domain("executor-1", "old", "a")}, kSelf, "new", {InstanceId("a")}, {});
+  const auto plan = Reconcile({Domain("executor-1", "old", "a")}, kSelf, "new", {"hearth-a"}, {});
   EXPECT_EQ(plan.destroy, std::vector<std::string>{"hearth-a"});
 }
 
 TEST(Reconcile, DestroysWhatNobodyKnows) {
-  const auto plan = Reconcile({Domain("executor-1", "new", "a")}, kSelf, "new", {InstanceId("b")}, {});
+  const auto plan = Reconcile({Domain("executor-1", "new", "a")}, kSelf, "new", {"hearth-b"}, {});
   EXPECT_EQ(plan, (ReconcilePlan{{"hearth-a"}, {}}));
 }
 
@@ -34,15 +34,29 @@ TEST(Reconcile, LeavesAnotherExecutorsMachinesAlone) {
 }
 
 TEST(Reconcile, KeepsWhatIsKnown) {
-  const std::set<InstanceId> known = {InstanceId("a"), InstanceId("starting")};
-  const auto plan = Reconcile({Domain("executor-1", "new", "a")}, kSelf, "new", known, {InstanceId("a")});
+  const std::set<std::string> known = {"hearth-a", "hearth-starting"};
+  const auto plan = Reconcile({Domain("executor-1", "new", "a")}, kSelf, "new", known, {"hearth-a"});
   EXPECT_EQ(plan, ReconcilePlan{});
 }
 
+// Its domain is still named and marked as the shell that it was.
+TEST(Reconcile, KeepsAShellBeforeAndAfterItBecameSomebodysMachine) {
+  const auto shell = Domain("executor-1", "new", "shell-1");
+  EXPECT_EQ(Reconcile({shell}, kSelf, "new", {"hearth-shell-1"}, {"hearth-shell-1"}), ReconcilePlan{});
+  auto taken = shell;
+  taken.mark.instance = InstanceId("a");
+  EXPECT_EQ(Reconcile({taken}, kSelf, "new", {"hearth-shell-1"}, {"hearth-shell-1"}), ReconcilePlan{});
+}
+
+TEST(Reconcile, DestroysShellsOfAnEarlierLife) {
+  const auto plan = Reconcile({Domain("executor-1", "old", "shell-1")}, kSelf, "new", {"hearth-shell-1"}, {});
+  EXPECT_EQ(plan.destroy, std::vector<std::string>{"hearth-shell-1"});
+}
+
 TEST(Reconcile, ReportsARunningMachineThatIsGone) {
-  const std::set<InstanceId> known = {InstanceId("a"), InstanceId("starting")};
-  const auto plan = Reconcile({}, kSelf, "new", known, {InstanceId("a")});
-  EXPECT_EQ(plan, (ReconcilePlan{{}, {InstanceId("a")}}));
+  const std::set<std::string> known = {"hearth-a", "hearth-starting"};
+  const auto plan = Reconcile({}, kSelf, "new", known, {"hearth-a"});
+  EXPECT_EQ(plan, (ReconcilePlan{{}, {"hearth-a"}}));
 }
 
 }  // namespace

@@ -1,0 +1,118 @@
+// Which way machines of each profile come up: the best that has been shown to work on this host. A way is tried by
+// making what it needs and by one machine made with it that says HELLO; the reason why a better one is not taken is
+// kept. What fails later is condemned and made again, and machines are booted meanwhile: nothing waits for it. Loop
+// thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/log/log.h"
+#include "executor/machines/fleet.h"
+#include "executor/machines/saved_machine.h"
+#include "executor/worker.h"
+
+namespace hearth::executor {
+
+// What the operator allows.
+enum class StartChoice : std::uint8_t { kAuto = 0, kTemplate = 1, kSave = 2, kBoot = 3 };
+
+constexpr std::int32_t kFailuresCondemn = 2;       // in a row, of starts and shells
+constexpr std::int32_t kCondemnationsGiveUp = 2;   // without a start that went well between them
+constexpr std::int64_t kTryAgainMs = 10 * 60'000;  // the ways that were given up
+constexpr std::size_t kMaxFileJobs = 64;
+
+struct WaysOptions {
+  StartChoice choice = StartChoice::kAuto;
+  std::string folder;  // for what is saved
+  std::string processor_file = "/proc/cpuinfo";
+  std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
+  std::string emulator = DomainSpec().emulator;
+  SavedStore::Checks checks;
+  // Looks at, and may spoil, what Load or Take is about to use; for tests of what happens then. Empty: nothing.
+  std::function<Result<void>(Way way, const std::string& step)> fault;
+};
+
+class Ways {
+ public:
+  struct Status {
+    Way way = Way::kBoot;
+    std::string reason;  // why no better one; empty for the best that is allowed
+    bool settled = false;
+    std::int64_t made = 0;       // saved machines that were made, not found
+    std::int64_t condemned = 0;  // that failed in use
+  };
+  using OnChange = std::function<void(const std::string& profile, const Status&)>;
+
+  // `post` as for Hypervisor.
+  Ways(Hypervisor& hypervisor, Fleet& fleet, MachineImage image, FleetOptions fleet_options, WaysOptions options,
+       std::vector<Profile> profiles, Loop& loop, Logger log, OnChange on_change);
+  ~Ways();
+  Ways(const Ways&) = delete;
+  Ways& operator=(const Ways&) = delete;
+
+  // Begins to try, profile by profile. libvirt must be connected.
+  void Begin();
+  // Fleet's `outcome`.
+  void Report(const std::string& profile, const MachineStarter* starter, const std::string& reason);
+  // Tries nothing more.
+  void Stop();
+
+  [[nodiscard]] const Status& Of(const std::string& profile) const { return lines_.at(profile).status; }
+
+ private:
+  struct Line {
+    Profile profile;
+    Status status;
+    std::map<Way, std::string> refused;
+    std::shared_ptr<MachineStarter> starter;  // null: booted
+    std::int32_t failures = 0;
+    std::int32_t condemnations = 0;
+    Way trying = Way::kBoot;
+    Binding binding;
+  };
+
+  [[nodiscard]] std::vector<Way> Allowed() const;
+  void Next();
+  void TryBest(Line& line);
+  void Describe(Line& line);
+  void Load(Line& line);
+  void Make(Line& line, const std::string& why);
+  void Saved(Line& line, const std::string& nonce, Result<void> result);
+  void Collect(Line& line, const std::string& nonce);
+  void Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh);
+  void Refuse(Line& line, const std::string& reason);
+  void Settle(Line& line, Way way, std::shared_ptr<MachineStarter> starter);
+  [[nodiscard]] InstanceId NextInstance(const char* purpose);
+  [[nodiscard]] std::string NameOf(const Line& line) const;
+  // Runs `work` on the file thread and `then`, if this still lives, on the loop's.
+  template <class T>
+  void Apart(std::function<T()> work, std::function<void(T)> then);
+
+  Hypervisor& hypervisor_;
+  Fleet& fleet_;
+  const MachineImage image_;
+  const FleetOptions fleet_options_;
+  const WaysOptions options_;
+  const Logger log_;
+  const OnChange on_change_;
+  Loop& loop_;
+  const SavedStore store_;
+  std::map<std::string, Line> lines_;
+  std::deque<std::string> queue_;  // profiles that have to be tried
+  std::string busy_;               // the one that is being tried
+  std::shared_ptr<Recorder> recorder_;
+  std::shared_ptr<MachineStarter> trial_;
+  std::uint64_t next_instance_ = 1;
+  bool stopped_ = false;
+  Timer again_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Worker files_;  // last: its thread ends before what it may use goes
+};
+
+}  // namespace hearth::executor
