@@ -1,5 +1,5 @@
 // Code archives of functions, unpacked on a bounded tmpfs under their hash:
-//   <root>/<hash>/code/…      the layer that a container's root overlay puts above the image
+//   <root>/<hash>/code/…      what a container sees as /code
 #pragma once
 
 #include <memory>

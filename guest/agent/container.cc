@@ -66,7 +66,7 @@ Result<std::unique_ptr<Container>> Container::Make(const Services& services, std
   const std::int64_t memory_bytes = std::int64_t{create.memory_mib} << 20;
   auto cgroup = Cgroup::Make(services.cgroup_parent, "c" + std::to_string(number), memory_bytes, kMaxContainerPids);
   if (!cgroup) return std::unexpected(cgroup.error());
-  auto holder = StartHolder(code_layer, memory_bytes);
+  auto holder = StartHolder(code_layer, memory_bytes, MakeIdentity(services.secret, number));
   if (!holder) {
     (void)cgroup->Remove();
     return std::unexpected(holder.error());

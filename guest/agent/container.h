@@ -37,6 +37,7 @@ struct Services {
   std::string seccomp_program;
   Zygote* zygote = nullptr;  // null: python3 is not available
   std::string cgroup_parent;
+  std::string secret;  // of this instance; what containers take their identity from
 };
 
 class Container {

@@ -27,7 +27,7 @@ Error Serve() {
   if (!zygote) return zygote.error();
   auto port = OpenPort();
   if (!port) return port.error();
-  Agent agent(std::move(*port), std::move(child_signals), Services{*filter, nullptr, kContainerCgroups},
+  Agent agent(std::move(*port), std::move(child_signals), Services{*filter, nullptr, kContainerCgroups, {}},
               std::make_unique<Zygote>(std::move(*zygote)));
   return agent.Loop();
 }

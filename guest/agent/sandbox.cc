@@ -40,16 +40,32 @@ bool Mount(const char* source, const std::string& target, const char* type, unsi
   return mount(source, target.c_str(), type, flags, options.empty() ? nullptr : options.c_str()) == 0;
 }
 
-// The container's root: the code's layer over the image, read-only, with a private /tmp.
-const char* MakeRoot(const std::string& code_layer, std::int64_t memory_bytes) {
+// /etc/machine-id of this container alone: a file of its own over the image's empty one. It lies on the container's
+// /tmp without a name there, root's, and read-only.
+const char* MakeMachineId(const std::string& root, const std::string& machine_id) {
+  const std::string file = root + "/tmp/.machine-id";
+  const std::string text = machine_id + "\n";
+  const Fd written(open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!written || write(written.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return "machine-id";
+  if (!Mount(file.c_str(), root + "/etc/machine-id", nullptr, MS_BIND)) return "/etc/machine-id";
+  return unlink(file.c_str()) == 0 ? nullptr : "machine-id without a name";
+}
+
+// The container's root: the image, read-only, with the code in /code and a private /tmp.
+const char* MakeRoot(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity) {
   const std::string root = kMountPoint;
   const std::string tmp_options = "mode=1777,size=" + std::to_string(std::min(memory_bytes, kMaxTmpBytes)) +
                                   ",nr_inodes=" + std::to_string(kMaxTmpFiles);
   constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;
   if (!Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE)) return "private mounts";
-  if (!Mount("root", root, "overlay", kSafe | MS_RDONLY, "lowerdir=" + code_layer + ":" + kRuntimeRoot))
-    return "root overlay";
+  // Of a read-only mount without set-user-id programs and devices, as this one is too.
+  if (!Mount(kRuntimeRoot, root, nullptr, MS_BIND)) return "root";
+  const std::string code = code_layer + "/code";
+  if (!Mount(code.c_str(), root + "/code", nullptr, MS_BIND)) return "/code";
+  if (!Mount(nullptr, root + "/code", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kSafe)) return "/code read-only";
   if (!Mount("tmp", root + "/tmp", "tmpfs", kSafe, tmp_options)) return "/tmp";
+  if (const char* failed = MakeMachineId(root, identity.machine_id); failed != nullptr) return failed;
   if (!Mount(kDeviceRoot, root + "/dev", nullptr, MS_BIND)) return "/dev";
   if (!Mount(nullptr, root + "/dev", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC))
     return "/dev read-only";
@@ -82,9 +98,10 @@ const char* DropRights(uid_t id) {
   return nullptr;
 }
 
-[[noreturn]] void HolderMain(const std::string& code_layer, std::int64_t memory_bytes, int report_fd) {
-  const char* failed = MakeRoot(code_layer, memory_bytes);
-  if (failed == nullptr && sethostname("function", 8) != 0) failed = "sethostname";
+[[noreturn]] void HolderMain(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity,
+                             int report_fd) {
+  const char* failed = MakeRoot(code_layer, memory_bytes, identity);
+  if (failed == nullptr && sethostname(identity.hostname.data(), identity.hostname.size()) != 0) failed = "sethostname";
   if (failed == nullptr) failed = RaiseLoopback();
   if (failed == nullptr) failed = DropRights(kHolderId);
   if (failed != nullptr) {
@@ -135,7 +152,7 @@ const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id,
 
 }  // namespace
 
-Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes) {
+Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity) {
   auto report = MakePipe();
   if (!report) return std::unexpected(report.error());
   constexpr unsigned long kFlags =
@@ -143,7 +160,7 @@ Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_by
   int pidfd = -1;
   const auto pid = static_cast<pid_t>(syscall(SYS_clone, kFlags, nullptr, &pidfd, nullptr, nullptr));
   if (pid < 0) return FailErrno("clone");
-  if (pid == 0) HolderMain(code_layer, memory_bytes, report->theirs.get());
+  if (pid == 0) HolderMain(code_layer, memory_bytes, identity, report->theirs.get());
   Holder holder{pid, Fd(pidfd)};
   report->theirs.Reset();
   pollfd wait{report->ours.get(), POLLIN, 0};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "guest/agent/identity.h"
 #include "guest/agent/sys.h"
 
 namespace hearth::guest {
@@ -31,7 +32,7 @@ struct Holder {
 };
 
 // Starts the holder and waits until its file system stands (milliseconds; at most 5 s).
-Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes);
+Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity);
 
 // Written by the child into memory shared with the agent.
 struct Launch {

@@ -113,10 +113,11 @@ std::int64_t WallMicros() {
 
 std::string RandomHex(std::size_t bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string raw(bytes, '\0');
+  if (getrandom(raw.data(), bytes, 0) != static_cast<ssize_t>(bytes)) std::abort();  // up to 256 come whole
   std::string text;
-  for (std::size_t i = 0; i < bytes; ++i) {
-    unsigned char byte = 0;
-    if (getrandom(&byte, 1, 0) != 1) std::abort();
+  for (const char c : raw) {
+    const auto byte = static_cast<unsigned char>(c);
     text += kDigits[byte >> 4];
     text += kDigits[byte & 15];
   }

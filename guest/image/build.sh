@@ -47,7 +47,7 @@ started=$SECONDS
 root_packages=(python3 libstdc++6 busybox-static)
 unneeded=' dpkg tar readline-common libtirpc-common '
 # Kernel modules that the agent loads; what they depend on comes along.
-modules=(virtio_pci virtio_console virtio_blk squashfs overlay)
+modules=(virtio_pci virtio_console virtio_blk squashfs)
 
 work=$(mktemp -d "$out/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -155,6 +155,7 @@ cp -R "$here/../runtime/." "$root/usr/lib/hearth/"
 find "$root/usr/lib/hearth" -name __pycache__ -prune -exec rm -rf {} +
 chmod 1777 "$root/tmp" "$root/var/tmp"
 printf 'root:x:0:0:root:/:/bin/false\nfunction:x:10000:10000:function:/tmp:/bin/sh\n' >"$root/etc/passwd"
+: >"$root/etc/machine-id"   # each container's own lies over it
 printf 'root:x:0:\nfunction:x:10000:\n' >"$root/etc/group"
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 printf 'passwd: files\ngroup: files\nhosts: files\n' >"$root/etc/nsswitch.conf"

@@ -1,4 +1,5 @@
-// The agent's parts that need no machine: the hash, the archive reader, the code cache, runtime messages, log tails.
+// The agent's parts that need no machine: the hash, the archive reader, the code cache, runtime messages, log tails,
+// identities.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,6 +15,7 @@
 
 #include "guest/agent/code_cache.h"
 #include "guest/agent/fields.h"
+#include "guest/agent/identity.h"
 #include "guest/agent/log_tail.h"
 #include "guest/agent/seccomp.h"
 #include "guest/agent/sha256.h"
@@ -205,6 +207,19 @@ TEST(LogTailTest, KeepsTheEndAndCountsAll) {
   tail.Append(std::string(1 << 20, 'x'));
   EXPECT_EQ(tail.Take(), std::string(kMaxLogTailBytes, 'x'));
   EXPECT_EQ(tail.Take(), "");
+}
+
+TEST(IdentityTest, DiffersByInstanceAndByContainer) {
+  const Identity first = MakeIdentity("instance-1 secret", 1);
+  EXPECT_EQ(first.machine_id.size(), 32U);
+  EXPECT_EQ(first.machine_id.find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_TRUE(first.hostname.starts_with("fn-"));
+  EXPECT_EQ(MakeIdentity("instance-1 secret", 1).machine_id, first.machine_id);
+  for (const Identity& other : {MakeIdentity("instance-1 secret", 2), MakeIdentity("instance-2 secret", 1),
+                                MakeIdentity("1 instance-1 secret", 1), MakeIdentity("", 1)}) {
+    EXPECT_NE(other.machine_id, first.machine_id);
+    EXPECT_NE(other.hostname, first.hostname);
+  }
 }
 
 TEST(SeccompTest, ProgramIsWhole) {

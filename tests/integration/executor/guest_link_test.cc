@@ -1,0 +1,213 @@
+// The executor's end of a guest link against a guest that does not behave: over a real Unix socket, with a peer that
+// writes what it likes.
+#include "executor/guest_link.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "schemas/limits.h"
+#include "tests/integration/executor/run_until.h"
+
+namespace hearth::executor {
+namespace {
+
+using testing::HasSubstr;
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kPatienceMs = 60'000;
+
+std::string Bytes(guest::Message message, std::uint32_t stream = 0) {
+  std::string bytes;
+  guest::AppendGuestFrame(bytes, {stream, std::move(message)});
+  return bytes;
+}
+
+std::string Greeting() {
+  guest::Hello hello;
+  hello.boot_nonce = std::string(32, '0');
+  return Bytes(hello);
+}
+
+class GuestLinkTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = "/tmp/hearth-g-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override {
+    link_.reset();
+    if (peer_ >= 0) close(peer_);
+    fs::remove_all(folder_);
+  }
+
+  void Listen(std::int64_t hello_within_ms = kPatienceMs) {
+    GuestLink::Callbacks callbacks;
+    callbacks.hello = [this](const guest::Hello&) { ++hellos_; };
+    callbacks.frame = [this](const guest::Frame&) { ++frames_; };
+    callbacks.lost = [this](std::string reason) {
+      ++losses_;
+      lost_ = std::move(reason);
+    };
+    auto link = GuestLink::Listen(loop_, Path(), hello_within_ms, std::move(callbacks));
+    ASSERT_TRUE(link) << link.error().message;
+    link_ = std::move(*link);
+  }
+  std::string Path() const { return (folder_ / "agent.sock").string(); }
+  // A new connection; -1 where it is refused.
+  int Connect() const {
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, Path().c_str());
+    if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      close(fd);
+      return -1;
+    }
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+  }
+  void Open(std::int64_t hello_within_ms = kPatienceMs) {
+    Listen(hello_within_ms);
+    peer_ = Connect();
+    ASSERT_GE(peer_, 0);
+  }
+  // Turns the loop until all is written, or the link is lost.
+  void Say(std::string_view bytes, std::size_t step = SIZE_MAX) {
+    while (!bytes.empty() && losses_ == 0) {
+      const ssize_t n = send(peer_, bytes.data(), std::min(step, bytes.size()), MSG_NOSIGNAL);
+      if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
+      uv_run(loop_.raw(), UV_RUN_NOWAIT);
+    }
+  }
+  bool Lost() {
+    return RunUntil(loop_, kPatienceMs, [this] { return losses_ > 0; });
+  }
+
+  fs::path folder_;
+  Loop loop_;
+  std::unique_ptr<GuestLink> link_;
+  int peer_ = -1;
+  int hellos_ = 0, frames_ = 0, losses_ = 0;
+  std::string lost_;
+};
+
+TEST_F(GuestLinkTest, FramesMayComeOneByteAtATime) {
+  Open();
+  Say(Greeting() + Bytes(guest::Pong{1}) + Bytes(guest::Pong{2}), 1);
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return frames_ == 2; }));
+  EXPECT_EQ(hellos_, 1);
+  EXPECT_EQ(losses_, 0) << lost_;
+}
+
+TEST_F(GuestLinkTest, AFrameThatNeverEndsIsCutWhereNothingCameBeforeIt) {
+  Open(200);
+  std::string head = Greeting().substr(0, kFrameHeadBytes);
+  Say(head);  // and not a byte more
+  ASSERT_TRUE(Lost());
+  EXPECT_THAT(lost_, HasSubstr("no HELLO"));
+}
+
+TEST_F(GuestLinkTest, BytesThatTrickleDoNotPutTheDeadlineOff) {
+  Open(300);
+  const std::string greeting = Greeting();
+  std::size_t at = 0;
+  Timer drip(loop_, [] {});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] {
+    if (at + 1 < greeting.size())
+      at += static_cast<std::size_t>(send(peer_, greeting.data() + at, 1, MSG_NOSIGNAL) == 1);
+    drip.StartOnce(5);
+    return losses_ > 0;
+  }));
+  EXPECT_THAT(lost_, HasSubstr("no HELLO"));
+}
+
+TEST_F(GuestLinkTest, AFrameBeyondTheLimitEndsTheLinkAtItsHead) {
+  Open();
+  Say(Greeting());
+  std::string head(kFrameHeadBytes, '\0');
+  const std::size_t length = kMaxFrameBytes + 1;
+  for (int i = 0; i < 4; ++i) head[static_cast<std::size_t>(i)] = static_cast<char>(length >> (8 * i));
+  Say(head);
+  ASSERT_TRUE(Lost());
+  EXPECT_THAT(lost_, HasSubstr("limit"));
+  EXPECT_EQ(frames_, 0);
+}
+
+TEST_F(GuestLinkTest, TooManyFramesInASecondEndTheLink) {
+  Open();
+  Say(Greeting());
+  std::string burst;
+  for (int i = 0; i < 1000; ++i) burst += Bytes(guest::Pong{1});
+  for (int i = 0; i < 1000 && losses_ == 0; ++i) Say(burst);
+  ASSERT_TRUE(Lost());
+  EXPECT_THAT(lost_, HasSubstr("floods"));
+  EXPECT_EQ(losses_, 1);
+}
+
+TEST_F(GuestLinkTest, AGuestThatDoesNotReadIsCutOff) {
+  Open();
+  Say(Greeting());
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hellos_ == 1; }));
+  guest::Run run;
+  run.id = InvocationId("i");
+  run.input = std::string(kMaxPayloadBytes, 'x');
+  const std::size_t enough = 2 * kMaxStreamQueueBytes / kMaxPayloadBytes;
+  for (std::size_t i = 0; i < enough && losses_ == 0; ++i) link_->Send({1, run});
+  ASSERT_TRUE(Lost());
+  EXPECT_THAT(lost_, HasSubstr("does not read"));
+}
+
+TEST_F(GuestLinkTest, OneConnectionForTheLifeOfTheMachine) {
+  Open();
+  Say(Greeting());
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hellos_ == 1; }));
+  EXPECT_EQ(Connect(), -1) << "nobody else can be the guest";
+  Say(Bytes(guest::Pong{1}));
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return frames_ == 1; }));
+  EXPECT_EQ(losses_, 0);
+}
+
+TEST_F(GuestLinkTest, WhatDoesNotBeginWithOneHelloOfThisProtocolIsNoGuest) {
+  guest::Hello other;
+  other.protocol = guest::kProtocolVersion + 1;
+  const struct {
+    std::string bytes;
+    const char* reason;
+  } cases[] = {{Bytes(guest::Pong{1}), "did not begin with HELLO"},
+               {Bytes(other), "speaks version"},
+               {Greeting() + Greeting(), "HELLO twice"},
+               {std::string(64, '\0'), "rubbish"},
+               {Greeting() + std::string("\x01\0\0\0\xfe\0\0\0\0x", 10), "rubbish"}};
+  for (const auto& one : cases) {
+    losses_ = hellos_ = 0;
+    Open();
+    Say(one.bytes);
+    ASSERT_TRUE(Lost());
+    EXPECT_THAT(lost_, HasSubstr(one.reason));
+    close(peer_);
+    peer_ = -1;
+    link_.reset();
+  }
+}
+
+TEST_F(GuestLinkTest, NothingIsHeardAfterTheLoss) {
+  Open();
+  Say(Greeting() + Greeting() + Bytes(guest::Pong{1}));
+  ASSERT_TRUE(Lost());
+  for (int i = 0; i < 10; ++i) uv_run(loop_.raw(), UV_RUN_NOWAIT);
+  EXPECT_EQ(losses_, 1);
+  EXPECT_EQ(frames_, 0);
+}
+
+}  // namespace
+}  // namespace hearth::executor
