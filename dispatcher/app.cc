@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "common/base/time.h"
+#include "dispatcher/decisions_json.h"
 #include "schemas/function.h"
 
 namespace hearth::dispatcher {
@@ -30,7 +33,8 @@ Result<void> App::Start() {
   readiness_->Set("group", "no partition is assigned yet");
   readiness_->Set("executors", "none is connected");
   readiness_->Set("redis", "not connected yet");
-  auto status = StatusServer::Start(config_.http, readiness_, registry_);
+  auto status = StatusServer::Start(config_.http, readiness_, registry_,
+                                    {{"/decisions/", [this](const std::string& id) { return Explain(id); }}});
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
   auto producer = kafka::Producer::Create(loop_, config_.kafka, config_.core.id.value);
@@ -59,13 +63,30 @@ Result<void> App::Start() {
     for (const auto& address : addresses) links_->Add(address);
   };
   callbacks.alarm = [this](const std::string& what) { log_->error("redis={} {}", config_.redis, what); };
-  directory_ = std::make_unique<Directory>(loop_, config_.redis, std::move(callbacks));
+  const std::string host = config_.http.substr(0, config_.http.rfind(':'));
+  directory_ = std::make_unique<Directory>(
+      loop_, config_.redis, Directory::Self{config_.core.id, fmt::format("{}:{}", host, status_->port())},
+      std::move(callbacks));
   if (auto follows = FollowFunctions(); !follows) return follows;
   tick_.StartEvery(kTickMs);
   show_.StartEvery(kShowMs);
   log_->info("dispatcher={} http={} kafka={} group={} starts", config_.core.id.value, status_->port(), config_.kafka,
              config_.group);
   return {};
+}
+
+StatusPage App::Explain(const std::string& id) {
+  auto asked = std::make_shared<std::promise<StatusPage>>();
+  auto answer = asked->get_future();
+  loop_.Post([this, id, asked] {
+    const Decision* decision = core_.Explain(InvocationId(id));
+    asked->set_value(decision == nullptr ? StatusPage{404, NoDecisionJson(id, config_.core.id)}
+                                         : StatusPage{200, DecisionJson(*decision, config_.core.id)});
+  });
+  if (answer.wait_for(std::chrono::milliseconds(kExplainMs)) != std::future_status::ready) {
+    return {503, "{\"error\":\"the dispatcher is busy or ends\"}"};
+  }
+  return answer.get();
 }
 
 void App::AddLinks() {
@@ -242,6 +263,7 @@ void App::Drain() {
   if (std::exchange(draining_, true)) return loop_.Stop();
   log_->info("dispatcher={} drains", config_.core.id.value);
   readiness_->Set("draining", "takes no new work");
+  directory_->Leave();
   Handle(DrainRequested{});
 }
 

@@ -23,7 +23,8 @@
 namespace hearth::dispatcher {
 
 constexpr std::int64_t kTickMs = 10;
-constexpr std::int64_t kShowMs = 250;  // metrics and readiness
+constexpr std::int64_t kShowMs = 250;      // metrics and readiness
+constexpr std::int64_t kExplainMs = 1000;  // that a question about a decision waits for the loop
 
 class App {
  public:
@@ -42,6 +43,7 @@ class App {
   Result<void> FollowFunctions();
   Result<void> JoinGroup();  // once the functions are known, so that nothing known is refused
   void AddLinks();
+  StatusPage Explain(const std::string& id);  // any thread: asks the loop
 
   void Handle(Event event);
   void Do(SendToExecutor& effect);

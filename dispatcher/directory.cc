@@ -50,8 +50,9 @@ std::string UserKey(const UserId& user, const char* what) {
 
 }  // namespace
 
-Directory::Directory(Loop& loop, const std::string& redis, Callbacks callbacks, std::string library)
-    : callbacks_(std::move(callbacks)),
+Directory::Directory(Loop& loop, const std::string& redis, Self self, Callbacks callbacks, std::string library)
+    : self_(std::move(self)),
+      callbacks_(std::move(callbacks)),
       library_(library.empty() ? kDirectoryLibrary : std::move(library)),
       flush_(loop, [this] { Flush(); }),
       watch_(loop, [this] { Watch(); }),
@@ -195,8 +196,23 @@ void Directory::Load(const UserId& user) {
   });
 }
 
+void Directory::Announce() {
+  const std::string key = "di:" + self_.id.value;
+  client_.Command({"HSET", key, "http", self_.http}, nullptr);
+  client_.Command({"PEXPIRE", key, std::to_string(kDirectoryExpiryMs)}, nullptr);
+  client_.Command({"SADD", "di:idx", self_.id.value}, nullptr);
+}
+
+void Directory::Leave() {
+  watch_.Cancel();
+  if (!client_.up()) return;
+  client_.Command({"DEL", "di:" + self_.id.value}, nullptr);
+  client_.Command({"SREM", "di:idx", self_.id.value}, nullptr);
+}
+
 void Directory::Watch() {
   if (!client_.up()) return;
+  Announce();
   client_.Command({"GET", "sys:epoch"}, [this](Result<redis::Value> answer) {
     if (!answer || answer->kind == redis::Value::Kind::kError) return;
     TakeEpoch(answer->text);

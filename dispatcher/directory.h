@@ -20,6 +20,7 @@ namespace hearth::dispatcher {
 
 constexpr std::int64_t kDirectoryFlushMs = 5;
 constexpr std::int64_t kDirectoryWatchMs = 1000;      // the epoch of Redis, and who the executors are
+constexpr std::int64_t kDirectoryExpiryMs = 3000;     // of the dispatcher's own record
 constexpr std::int64_t kDirectoryRetryMs = 200;       // after a write that failed
 constexpr std::size_t kMaxDirectoryBacklog = 10'000;  // commands without an answer; beyond it slots wait here
 
@@ -38,12 +39,18 @@ class Directory {
     std::int64_t commands = 0;
     std::int64_t refused = 0;  // writes that a newer epoch had overtaken
   };
+  // What the dispatcher says of itself: the hash di:<id>, which expires unless it is renewed, and its place in di:idx.
+  struct Self {
+    DispatcherId id;
+    std::string http;  // HOST:PORT
+  };
   // `library`: another functions library than hearth's own, for tests.
-  Directory(Loop& loop, const std::string& redis, Callbacks callbacks, std::string library = {});
+  Directory(Loop& loop, const std::string& redis, Self self, Callbacks callbacks, std::string library = {});
 
   void Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence);
   void DropExecutor(const ExecutorId& executor);
   void Load(const UserId& user);
+  void Leave();  // takes its own record out, best effort
   [[nodiscard]] Numbers Read() const;
 
  private:
@@ -61,9 +68,11 @@ class Directory {
   void Written(const UserId& user, const Sent& sent, const Result<redis::Value>& answer);
   void LoadLibrary();
   void Watch();
+  void Announce();
   void TakeEpoch(const std::string& epoch);
   void RewriteAll();
 
+  const Self self_;
   const Callbacks callbacks_;
   const std::string library_;
   std::map<Key, Entry> known_;             // the working copy; kGone stays until Redis confirmed it

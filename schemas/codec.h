@@ -64,6 +64,11 @@ class Writer {
     Value(value);
     return *this;
   }
+  // A field that came later: readers take its default where an older writer left it out.
+  template <class T>
+  Writer& Optional(std::string_view name, const T& value) {
+    return (*this)(name, value);
+  }
   // Bytes that are not text.
   Writer& Bytes(std::string_view name, const std::string& value, std::size_t /*most*/) {
     if constexpr (kLayout == Layout::kMap) Text(name);
@@ -77,6 +82,11 @@ class Writer {
     std::uint32_t count = 0;
     template <class T>
     Counter& operator()(std::string_view, const T&) {
+      ++count;
+      return *this;
+    }
+    template <class T>
+    Counter& Optional(std::string_view, const T&) {
       ++count;
       return *this;
     }
@@ -145,6 +155,14 @@ class Reader {
   Reader& operator()(std::string_view name, T& value) {
     if (const auto* object = Find(name)) Value(*object, value, kMaxStringBytes);
     return *this;
+  }
+  // In an array only at the end: what follows an absent field is absent too.
+  template <class T>
+  Reader& Optional(std::string_view name, T& value) {
+    if constexpr (kLayout == Layout::kArray) {
+      if (fault_.empty() && index_ >= here_->via.array.size) return *this;
+    }
+    return (*this)(name, value);
   }
   Reader& Bytes(std::string_view name, std::string& value, std::size_t most) {
     if (const auto* object = Find(name)) Value(*object, value, most);

@@ -32,7 +32,9 @@ void Describe(A& a, Slot& m) {
 }
 template <class A>
 void Describe(A& a, ProfileCapacity& m) {
-  a("profile", m.profile)("pool_ready", m.pool_ready)("shells", m.shells)("can_start", m.can_start);
+  a("profile", m.profile)("pool_ready", m.pool_ready)("shells", m.shells)("can_start", m.can_start)
+      .Optional("container_mib", m.container_mib)
+      .Optional("runtimes", m.runtimes);
 }
 template <class A>
 void Describe(A& a, DispatcherHello& m) {
@@ -48,7 +50,8 @@ void Describe(A& a, Exec& m) {
   a("ref", m.ref)("id", m.id)("try_number", m.try_number)("final_try", m.final_try)("form", m.form)(
       "reply_to", m.reply_to)("traceparent", m.traceparent)("content_type", m.content_type)("timeout_ms", m.timeout_ms)(
       "expires_ms", m.expires_ms)("times", m.times)("function", m.function)
-      .Bytes("payload", m.payload, kMaxPayloadBytes);
+      .Bytes("payload", m.payload, kMaxPayloadBytes)
+      .Optional("why", m.why);
 }
 template <class A>
 void Describe(A& a, Fence& m) {

@@ -62,7 +62,9 @@ struct ProfileCapacity {
   std::string profile;
   std::int32_t pool_ready = 0;  // unassigned warm instances
   std::int32_t shells = 0;
-  std::int32_t can_start = 0;  // further instances that memory allows
+  std::int32_t can_start = 0;           // further instances that memory allows
+  std::int32_t container_mib = 0;       // largest container that one instance can hold; absent, 0: not known
+  std::vector<std::string> runtimes{};  // that its instances have; absent, empty: not known
   friend bool operator==(const ProfileCapacity&, const ProfileCapacity&) = default;
 };
 
@@ -91,6 +93,7 @@ struct Exec {
   Times times;  // enqueued, received, placed
   Function function;
   std::string payload;
+  std::string why;  // the dispatcher's part of how it got its place (schemas/why.h); absent: empty
 };
 
 struct Fence {

@@ -70,6 +70,7 @@ struct InvocationResult {
   std::string log_tail;
   bool log_truncated = false;
   std::string traceparent;
+  std::string why;  // how it got its place (schemas/why.h)
   friend bool operator==(const InvocationResult&, const InvocationResult&) = default;
 };
 

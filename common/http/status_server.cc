@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <thread>
+#include <utility>
 
 namespace hearth {
 
@@ -54,7 +55,8 @@ int StatusServer::port() const {
 
 Result<std::unique_ptr<StatusServer>> StatusServer::Start(const std::string& address,
                                                           std::shared_ptr<Readiness> readiness,
-                                                          std::shared_ptr<prometheus::Registry> registry) {
+                                                          std::shared_ptr<prometheus::Registry> registry,
+                                                          std::vector<StatusRoute> routes) {
   const auto colon = address.rfind(':');
   int port = -1;
   if (colon != std::string::npos) {
@@ -73,6 +75,14 @@ Result<std::unique_ptr<StatusServer>> StatusServer::Start(const std::string& add
     response.set_content(prometheus::TextSerializer().Serialize(registry->Collect()),
                          "text/plain; version=0.0.4; charset=utf-8");
   });
+  for (auto& route : routes) {
+    impl->server.Get(route.prefix + "([A-Za-z0-9._-]{1,128})",
+                     [answer = std::move(route.answer)](const httplib::Request& request, httplib::Response& response) {
+                       StatusPage page = answer(request.matches[1].str());
+                       response.status = page.status;
+                       response.set_content(page.body, page.content_type);
+                     });
+  }
   impl->server.new_task_queue = [] { return new httplib::ThreadPool(2); };
   // Without SO_REUSEPORT: a port in use must be an error, not a shared port.
   impl->server.set_socket_options([](socket_t socket) {

@@ -4,6 +4,7 @@
 
 #include <prometheus/registry.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,11 +31,24 @@ class Readiness {
   std::map<std::string, std::string> remarks_;     // guarded by mutex_
 };
 
+// A page beside the fixed ones: GET prefix + argument, where the argument is an identifier (1 to 128 bytes of
+// [A-Za-z0-9._-]; anything else is 404). Called on a thread of the server; must answer soon.
+struct StatusPage {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+};
+struct StatusRoute {
+  std::string prefix;  // "/decisions/"
+  std::function<StatusPage(const std::string& argument)> answer;
+};
+
 // Serves on a thread of its own until destroyed. `address` is HOST:PORT; port 0 takes a free one.
 class StatusServer {
  public:
   static Result<std::unique_ptr<StatusServer>> Start(const std::string& address, std::shared_ptr<Readiness> readiness,
-                                                     std::shared_ptr<prometheus::Registry> registry);
+                                                     std::shared_ptr<prometheus::Registry> registry,
+                                                     std::vector<StatusRoute> routes = {});
   ~StatusServer();
   StatusServer(const StatusServer&) = delete;
   StatusServer& operator=(const StatusServer&) = delete;

@@ -49,7 +49,13 @@ Gauges Core::ReadGauges(Time now) const {
   for (const auto& [id, executor] : state.executors) gauges.executors_up += executor.connected ? 1 : 0;
   gauges.maps_truncated = state.maps_truncated;
   gauges.output_failures = state.output_failures;
+  gauges.decisions = static_cast<std::int64_t>(state.decisions.size());
+  gauges.decision_bytes = static_cast<std::int64_t>(state.decisions.bytes());
   return gauges;
+}
+
+const Decision* Core::Explain(const InvocationId& id) const {
+  return state_->decisions.Find(id);
 }
 
 void Core::State::RunTimers() {
@@ -159,6 +165,7 @@ Trace& Core::State::Note(Trace::Kind kind, const Invocation& invocation, std::st
   trace.attempt = invocation.attempt;
   trace.constraint = std::string(constraint);
   trace.times = invocation.times;
+  LogStep(kind, invocation, constraint);
   Emit(std::move(trace));
   return std::get<Trace>(effects->back());
 }

@@ -13,6 +13,7 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "dispatcher/core/decisions.h"
 #include "schemas/function.h"
 #include "schemas/link.h"
 #include "schemas/record.h"
@@ -171,8 +172,9 @@ struct Gauges {
   std::int64_t queued = 0, queued_limit = 0, placed = 0, users = 0, executors_up = 0;
   std::int64_t window_max = 0, window_limit = 0, incomplete_ranges_max = 0;
   std::int64_t partitions = 0, oldest_incomplete_age_ms = 0;
-  std::int64_t maps_truncated = 0;   // commits whose map did not fit whole; counts up
-  std::int64_t output_failures = 0;  // produces that failed and were sent again or elsewhere; counts up
+  std::int64_t maps_truncated = 0;                 // commits whose map did not fit whole; counts up
+  std::int64_t output_failures = 0;                // produces that failed and were sent again or elsewhere; counts up
+  std::int64_t decisions = 0, decision_bytes = 0;  // of the decision log; its limits: decisions.h
 };
 
 // Not thread-safe: one thread steps it. Effects are appended in the order in which they must be carried out.
@@ -185,6 +187,9 @@ class Core {
 
   void Step(const Event& event, Time now, std::vector<Effect>& effects);
   [[nodiscard]] Gauges ReadGauges(Time now) const;
+  // How the newest invocation of that id got its place, while the log remembers it; else null. Holds until the next
+  // step.
+  [[nodiscard]] const Decision* Explain(const InvocationId& id) const;
 
  private:
   struct State;

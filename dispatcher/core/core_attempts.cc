@@ -162,6 +162,7 @@ void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
     case link::NackReason::kDraining:
       reason = "draining";
       executor.draining = true;
+      UpdateOpen(executor);
       break;
     case link::NackReason::kFenced: reason = "fenced"; break;
   }

@@ -43,6 +43,7 @@ void Core::State::ChangeStage(Invocation& invocation, Stage to) {
     if (const auto found = executors.find(invocation.executor); found != executors.end()) {
       Executor& executor = found->second;
       --executor.placed;
+      UpdateOpen(executor);
       const auto promise =
           executor.promised.find({invocation.request.user, {invocation.placed_function, invocation.placed_version}});
       if (promise != executor.promised.end() && --promise->second.count == 0) executor.promised.erase(promise);
@@ -64,11 +65,14 @@ void Core::State::Enqueue(Invocation& invocation) {
   const bool head = HeadOfKey(invocation);
   const Function* function = FunctionOf(invocation.request);
   ChangeStage(invocation, head ? Stage::kQueued : Stage::kKeyed);
+  if (invocation.queued_us == 0) invocation.queued_us = now.mono_us;
   const std::int64_t deadline_ms = DeadlineMs(invocation.request, function, invocation.record->timestamp_ms);
   if (deadline_ms != 0) {
     const std::int64_t left_us = deadline_ms * kMicrosPerMilli - now.wall_us;
     SetTimer(invocation, now.mono_us + std::max<std::int64_t>(1, left_us));
   }
+  if (!head) invocation.held_by = "order_key";
+  if (head && !MayQueue(invocation)) invocation.held_by = "settling";
   if (!head || !MayQueue(invocation)) return;
   const std::int64_t expected_ms = users[invocation.request.user].functions[invocation.request.function].expected_ms;
   const std::int32_t memory_mib = function != nullptr ? function->memory_mib : kDefaultMemoryMib;
@@ -105,6 +109,10 @@ Candidate Core::State::Describe(const Executor& executor, const Function& functi
     candidate.pool_ready = profile->second.pool_ready;
     candidate.shells = profile->second.shells;
     candidate.can_start = profile->second.can_start;
+    candidate.largest_mib = profile->second.container_mib;
+    const auto& runtimes = profile->second.runtimes;
+    candidate.has_runtime = runtimes.empty() || std::find(runtimes.begin(), runtimes.end(),
+                                                          RuntimeName(function.runtime)) != runtimes.end();
   }
 
   // Every attempt of ours holds one container, or is about to: the rest of the containers are idle.
@@ -127,12 +135,12 @@ Candidate Core::State::Describe(const Executor& executor, const Function& functi
 FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   using Offered = FairQueue::Offered;
   // Where no executor can take anything there is no use in asking further.
-  const bool any = std::any_of(executors.begin(), executors.end(), [this](const auto& one) {
-    const Executor& executor = one.second;
-    return executor.connected && !executor.draining && !Suspect(executor) &&
-           executor.credit > executor.placed + executor.held_by_others;
-  });
-  if (!any) return Offered::kStop;
+  const bool any =
+      std::any_of(open.begin(), open.end(), [this](const ExecutorId& id) { return !Suspect(executors.at(id)); });
+  if (!any) {
+    invocation.held_by = "credit";
+    return Offered::kStop;
+  }
 
   const Function* function = FunctionOf(invocation.request);
   const Answer answer =
@@ -149,16 +157,16 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   const auto use = user.functions.find(function->name);
   const std::int32_t function_placed = use == user.functions.end() ? 0 : use->second.placed;
   switch (TakeTurn({user.placed, settings.user_concurrency, function_placed, function->concurrency})) {
-    case Turn::kUserAtCap: return Offered::kSkipUser;
-    case Turn::kFunctionAtCap: return Offered::kSkipFunction;
+    case Turn::kUserAtCap: invocation.held_by = "user_cap"; return Offered::kSkipUser;
+    case Turn::kFunctionAtCap: invocation.held_by = "function_cap"; return Offered::kSkipFunction;
     case Turn::kRun: break;
   }
 
-  std::vector<Candidate> candidates;
-  candidates.reserve(executors.size());
-  for (const auto& [id, executor] : executors) candidates.push_back(Describe(executor, *function));
-  const Placement placement = Place({function->user, function->memory_mib}, candidates);
-  if (!placement.executor) return Offered::kSkipFunction;
+  const Placement placement = ChooseExecutor(*function);
+  if (!placement.executor) {
+    invocation.held_by = placement.constraint;
+    return Offered::kSkipFunction;
+  }
 
   Executor& executor = executors.at(*placement.executor);
   if (placement.expected == StartPath::kPool) --executor.profiles.at(function->profile).pool_ready;
@@ -169,8 +177,37 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   invocation.times.placed_us = now.wall_us;
   TakePlace(invocation, executor, function->name, function->version, function->memory_mib);
   Note(Trace::Kind::kPlaced, invocation, placement.constraint).path = placement.expected;
+  LogPlacement(invocation, {function->user, function->memory_mib}, placement);
+  invocation.queued_us = 0;
+  invocation.held_by = {};
   SendExec(invocation, executor, *function);
   return Offered::kTaken;
+}
+
+// A warm invocation looks at the executors that hold something of its user, and at no other.
+Placement Core::State::ChooseExecutor(const Function& function) {
+  const Wanted wanted{function.user, function.memory_mib};
+  candidates.clear();
+  warm.ForExecutorsOf(function.user, [&](const ExecutorId& id) {
+    if (const auto found = executors.find(id); found != executors.end())
+      candidates.push_back(Describe(found->second, function));
+  });
+  return PlaceWarmFirst(wanted, candidates, executors.size() > candidates.size(),
+                        [&]() -> const std::vector<Candidate>& {
+                          candidates.clear();
+                          for (const auto& [id, executor] : executors)
+                            candidates.push_back(Describe(executor, function));
+                          return candidates;
+                        });
+}
+
+// Called after every change of what it depends on.
+void Core::State::UpdateOpen(const Executor& executor) {
+  if (executor.connected && !executor.draining && executor.credit > executor.placed + executor.held_by_others) {
+    open.insert(executor.id);
+  } else {
+    open.erase(executor.id);
+  }
 }
 
 void Core::State::TakePlace(Invocation& invocation, Executor& executor, const FunctionName& function,
@@ -183,6 +220,7 @@ void Core::State::TakePlace(Invocation& invocation, Executor& executor, const Fu
   invocation.placed_version = version;
   ++placed;
   ++executor.placed;
+  UpdateOpen(executor);
   Promise& promise = executor.promised[{invocation.request.user, {function, version}}];
   ++promise.count;
   promise.memory_mib = memory_mib;
@@ -215,6 +253,7 @@ void Core::State::SendExec(Invocation& invocation, Executor& executor, const Fun
   exec.timeout_ms = request.timeout_ms > 0 ? std::min(request.timeout_ms, function.timeout_ms) : function.timeout_ms;
   exec.times = invocation.times;
   exec.function = function;
+  exec.why = WhyOf(invocation, "");
   exec.payload = invocation.payload_is_value ? invocation.record->value : request.payload;
   SetTimer(invocation, now.mono_us + (exec.timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
   Emit(SendToExecutor{executor.id, std::move(exec)});

@@ -22,6 +22,7 @@ void Core::State::On(const ExecutorConnected& event) {
   executor.fences.clear();
   executor.profiles.clear();
   for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles[profile.profile] = profile;
+  UpdateOpen(executor);
   for (const link::Slot& slot : warm.Replace(hello.executor, hello.slots)) WriteDirectory(hello.executor, slot);
 
   for (const auto& [id, partition] : partitions) {
@@ -45,6 +46,7 @@ void Core::State::On(const ExecutorDisconnected& event) {
   const auto found = executors.find(event.executor);
   if (found == executors.end()) return;
   found->second.connected = false;
+  UpdateOpen(found->second);
   found->second.fences.clear();
   if (found->second.lease_over) EndLease(found->second);
 }
@@ -72,6 +74,7 @@ void Core::State::OnHeartbeat(Executor& executor, const link::Heartbeat& heartbe
   executor.credit = heartbeat.credit;
   executor.held_by_others = std::max(0, heartbeat.held - executor.placed);
   executor.draining = heartbeat.draining;
+  UpdateOpen(executor);
   executor.profiles.clear();
   for (const link::ProfileCapacity& profile : heartbeat.profiles) executor.profiles[profile.profile] = profile;
   Emit(SendToExecutor{executor.id, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
@@ -192,6 +195,7 @@ void Core::State::EndLease(Executor& executor) {
     if (partition->phase == Partition::Phase::kOwned && partition->owing.empty()) QueueHeld(*partition);
   }
   warm.Drop(id);
+  open.erase(id);
   executors.erase(id);
   Emit(DirectoryDropExecutor{id});
 }

@@ -12,7 +12,7 @@ constexpr std::size_t kMaxDeadMessageBytes = 1024;
 }  // namespace
 
 Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std::string_view error_type,
-                                std::string_view message) const {
+                                std::string_view message) {
   const Request& request = invocation.request;
   const Function* function = FunctionOf(request);
   InvocationResult result;
@@ -29,6 +29,7 @@ Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std
   result.epoch = invocation.partition->epoch;
   result.executor = invocation.executor;
   result.traceparent = request.traceparent;
+  result.why = WhyOf(invocation, error_type);
   return {Output::Kind::kReply,
           EncodeReply(result, request.form, request.reply_to.empty() ? settings.reply_topic : request.reply_to)};
 }
@@ -112,6 +113,13 @@ void Core::State::Complete(Invocation& invocation) {
   Trace& trace = Note(Trace::Kind::kCompleted, invocation, invocation.final_reason);
   trace.status = invocation.final_status;
   trace.path = invocation.final_path;
+  if (Decision* line = decisions.At(invocation.decision); line != nullptr) {
+    line->complete = true;
+    line->status = invocation.final_status;
+    line->path = invocation.final_path;
+    line->reason = invocation.final_reason;
+    line->times = invocation.times;
+  }
   ChangeStage(invocation, Stage::kProducing);
   --producing;
   const std::string key = invocation.request.order_key;

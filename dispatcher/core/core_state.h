@@ -85,6 +85,9 @@ struct Invocation {
   Status final_status = Status::kOk;  // for the trace of completion
   StartPath final_path = StartPath::kNone;
   std::string final_reason;
+  mutable std::uint64_t decision = 0;  // its line in the decision log; 0: none yet
+  std::int64_t queued_us = 0;          // when it came to wait, monotonic
+  std::string_view held_by;            // why it was not placed when its turn came last; empty: it was not asked yet
 };
 
 struct Reported {  // a FenceReport spoke of an offset that was not read yet
@@ -163,6 +166,9 @@ struct Core::State {
   std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions;
   Warm warm;
   FairQueue queue;
+  Decisions decisions;
+  std::set<ExecutorId> open;                                  // connected, not draining, with credit: see UpdateOpen
+  std::vector<Candidate> candidates;                          // of the placement under way; kept for its memory
   std::unordered_map<std::uint64_t, Invocation*> by_serial;   // looked up, never walked
   std::unordered_map<std::uint64_t, std::uint64_t> by_token;  // produce token → serial
   std::set<std::pair<std::int64_t, std::uint64_t>> timers;    // due, serial
@@ -230,8 +236,16 @@ struct Core::State {
   void TakePlace(Invocation& invocation, Executor& executor, const FunctionName& function, std::int64_t version,
                  std::int32_t memory_mib);
   [[nodiscard]] Candidate Describe(const Executor& executor, const Function& function) const;
+  // Where it should run, and what was looked at for that: left in `candidates`.
+  Placement ChooseExecutor(const Function& function);
+  void UpdateOpen(const Executor& executor);
   [[nodiscard]] bool Suspect(const Executor& executor) const;
   [[nodiscard]] std::int64_t BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const;
+
+  // core_decisions.cc
+  void LogStep(Trace::Kind kind, const Invocation& invocation, std::string_view constraint);
+  void LogPlacement(const Invocation& invocation, const Wanted& wanted, const Placement& placement);
+  [[nodiscard]] std::string WhyOf(const Invocation& invocation, std::string_view refusal);
 
   // core_executors.cc
   void On(const ExecutorConnected& event);
@@ -255,7 +269,7 @@ struct Core::State {
   // core_outputs.cc
   void On(const ProduceFinished& event);
   [[nodiscard]] Output ReplyOutput(const Invocation& invocation, Status status, std::string_view error_type,
-                                   std::string_view message) const;
+                                   std::string_view message);
   [[nodiscard]] Output DeadLetterOutput(const Invocation& invocation, std::string_view reason,
                                         std::string_view message) const;
   void Finish(Invocation& invocation, Status status, std::string_view reason, std::vector<Output> outputs);

@@ -12,15 +12,19 @@ namespace {
 
 struct Filter {
   std::string_view name;
-  bool (*passes)(const Candidate&);
+  bool (*passes)(const Wanted&, const Candidate&);
 };
 constexpr std::array kFilters{
-    Filter{"link_up", [](const Candidate& c) { return c.link_up; }},
-    Filter{"healthy", [](const Candidate& c) { return !c.suspect; }},
-    Filter{"not_draining", [](const Candidate& c) { return !c.draining; }},
-    Filter{"profile", [](const Candidate& c) { return c.has_profile; }},
-    Filter{"not_cooling", [](const Candidate& c) { return !c.cooling; }},
-    Filter{"credit", [](const Candidate& c) { return c.free_credit > 0; }},
+    Filter{"link_up", [](const Wanted&, const Candidate& c) { return c.link_up; }},
+    Filter{"healthy", [](const Wanted&, const Candidate& c) { return !c.suspect; }},
+    Filter{"not_draining", [](const Wanted&, const Candidate& c) { return !c.draining; }},
+    Filter{"profile", [](const Wanted&, const Candidate& c) { return c.has_profile; }},
+    Filter{"runtime", [](const Wanted&, const Candidate& c) { return c.has_runtime; }},
+    // Memory that is taken now does not refuse: idle instances make room, or the attempt waits for what comes free.
+    Filter{"memory",
+           [](const Wanted& w, const Candidate& c) { return c.largest_mib == 0 || w.memory_mib <= c.largest_mib; }},
+    Filter{"not_cooling", [](const Wanted&, const Candidate& c) { return !c.cooling; }},
+    Filter{"credit", [](const Wanted&, const Candidate& c) { return c.free_credit > 0; }},
 };
 
 // Lower is better.
@@ -61,13 +65,14 @@ Placement Place(const Wanted& wanted, const std::vector<Candidate>& candidates) 
   std::vector<const Candidate*> left;
   left.reserve(candidates.size());
   for (const Candidate& candidate : candidates) left.push_back(&candidate);
-  if (left.empty()) return {std::nullopt, StartPath::kNone, "no_executor"};
+  if (left.empty()) return {std::nullopt, StartPath::kNone, "no_executor", 0};
 
   for (const Filter& filter : kFilters) {
-    std::erase_if(left, [&filter](const Candidate* c) { return !filter.passes(*c); });
-    if (left.empty()) return {std::nullopt, StartPath::kNone, filter.name};
+    std::erase_if(left, [&](const Candidate* c) { return !filter.passes(wanted, *c); });
+    if (left.empty()) return {std::nullopt, StartPath::kNone, filter.name, 0};
   }
 
+  const auto fit = static_cast<std::int32_t>(left.size());
   std::string_view decided = "only_one";
   for (const Rank& rank : kRanks) {
     if (left.size() == 1) break;
@@ -80,7 +85,40 @@ Placement Place(const Wanted& wanted, const std::vector<Candidate>& candidates) 
   const Candidate* chosen = *std::min_element(
       left.begin(), left.end(), [](const Candidate* a, const Candidate* b) { return a->executor < b->executor; });
   if (left.size() > 1) decided = "id";
-  return {chosen->executor, ExpectedPath(wanted, *chosen), decided};
+  return {chosen->executor, ExpectedPath(wanted, *chosen), decided, fit};
+}
+
+Placement PlaceWarmFirst(const Wanted& wanted, const std::vector<Candidate>& own, bool others,
+                         const std::function<const std::vector<Candidate>&()>& all) {
+  if (!own.empty()) {
+    Placement placement = Place(wanted, own);
+    const StartPath path = placement.expected;
+    if (placement.executor &&
+        (path == StartPath::kContainer || path == StartPath::kCached || path == StartPath::kInstance)) {
+      if (others && placement.fit == 1) placement.constraint = "path";
+      return placement;
+    }
+  }
+  return Place(wanted, all());
+}
+
+std::vector<ConsideredCandidate> Consider(const Wanted& wanted, const std::vector<Candidate>& candidates,
+                                          const std::optional<ExecutorId>& chosen, std::size_t most) {
+  std::vector<ConsideredCandidate> considered;
+  considered.reserve(std::min(most, candidates.size()));
+  std::size_t room = most;
+  bool owed = chosen.has_value();  // one place is kept for it
+  for (const Candidate& c : candidates) {
+    const bool is_chosen = chosen && c.executor == *chosen;
+    if (!is_chosen && room <= (owed ? 1U : 0U)) continue;
+    if (is_chosen) owed = false;
+    const auto failed =
+        std::find_if(kFilters.begin(), kFilters.end(), [&](const Filter& filter) { return !filter.passes(wanted, c); });
+    considered.push_back({c.executor, failed == kFilters.end() ? std::string_view() : failed->name,
+                          ExpectedPath(wanted, c), RendezvousWeight(wanted.user, c.executor), c.held, c.free_credit});
+    if (--room == 0) break;
+  }
+  return considered;
 }
 
 }  // namespace hearth::dispatcher

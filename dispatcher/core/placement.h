@@ -2,7 +2,9 @@
 // answer names the constraint that decided.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,8 @@ struct Candidate {
   bool draining = false;
   bool cooling = false;  // refused such an attempt a moment ago
   bool has_profile = false;
+  bool has_runtime = true;       // false: its machines of the profile are known to lack the runtime
+  std::int32_t largest_mib = 0;  // container that one of its machines can hold at all; 0: not known
   std::int32_t free_credit = 0;
   std::int32_t idle_containers = 0;    // of this function version, for the user
   bool code_cached = false;            // an instance of the user holds the code, and has room
@@ -39,6 +43,17 @@ struct Placement {
   std::optional<ExecutorId> executor;
   StartPath expected = StartPath::kNone;  // kNone: it will have to make room, or have the attempt wait
   std::string_view constraint;            // the filter that left nobody, or the rank that decided
+  std::int32_t fit = 0;                   // candidates that passed every filter
+};
+
+// What one candidate was worth, for the decision log.
+struct ConsideredCandidate {
+  ExecutorId executor;
+  std::string_view failed;  // the first filter that it does not pass; empty: none
+  StartPath path = StartPath::kNone;
+  std::uint64_t rendezvous = 0;  // higher is preferred
+  std::int32_t held = 0;
+  std::int32_t free_credit = 0;
 };
 
 // The start path that an executor would take, by what is known of it.
@@ -49,5 +64,15 @@ std::uint64_t RendezvousWeight(const UserId& user, const ExecutorId& executor);
 
 // Pure; the order of `candidates` does not matter.
 Placement Place(const Wanted& wanted, const std::vector<Candidate>& candidates);
+
+// The same answer without a look at every executor where the user's own warmth decides: `own` are those executors that
+// hold something of the user, and no other one can offer a path that needs it. `all` is called only where `own` offers
+// none. (That the others exist and what they fail on is then not known: the rank that decided is "path".)
+Placement PlaceWarmFirst(const Wanted& wanted, const std::vector<Candidate>& own, bool others,
+                         const std::function<const std::vector<Candidate>&()>& all);
+
+// At most `most` of them, the chosen one always among them; in the order given.
+std::vector<ConsideredCandidate> Consider(const Wanted& wanted, const std::vector<Candidate>& candidates,
+                                          const std::optional<ExecutorId>& chosen, std::size_t most);
 
 }  // namespace hearth::dispatcher

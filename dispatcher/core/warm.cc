@@ -10,13 +10,13 @@ std::vector<link::Slot> Warm::Replace(const ExecutorId& executor, const std::vec
   std::vector<link::Slot> changes;
   std::set<std::pair<UserId, SlotKey>> present;
   for (const link::Slot& slot : slots) present.insert({slot.user, {slot.instance, slot.container}});
-  for (const auto& [user, executors] : users_) {
-    const auto mine = executors.find(executor);
-    if (mine == executors.end()) continue;
-    for (const auto& [key, slot] : mine->second) {
-      if (present.contains({user, key})) continue;
-      changes.push_back(slot);
-      changes.back().state = link::SlotState::kGone;
+  if (const auto users = users_of_.find(executor); users != users_of_.end()) {
+    for (const UserId& user : users->second) {
+      for (const auto& [key, slot] : users_.at(user).at(executor).slots) {
+        if (present.contains({user, key})) continue;
+        changes.push_back(slot);
+        changes.back().state = link::SlotState::kGone;
+      }
     }
   }
   Drop(executor);
@@ -27,25 +27,53 @@ std::vector<link::Slot> Warm::Replace(const ExecutorId& executor, const std::vec
   return changes;
 }
 
+void Warm::Holding::Count(const link::Slot& slot, std::int32_t by) {
+  if (slot.container.empty()) {
+    if (by > 0) {
+      rooms.insert(slot.memory_mib);
+    } else {
+      rooms.erase(rooms.find(slot.memory_mib));
+    }
+    return;
+  }
+  const Version version{slot.function, slot.version};
+  Held& held = versions[version];
+  held.containers += by;
+  if ((held.in[slot.instance] += by) == 0) held.in.erase(slot.instance);
+  if (held.containers == 0) versions.erase(version);
+}
+
 void Warm::Apply(const ExecutorId& executor, const link::Slot& slot) {
   const SlotKey key{slot.instance, slot.container};
   if (slot.state != link::SlotState::kGone) {
-    users_[slot.user][executor][key] = slot;
+    Holding& holding = users_[slot.user][executor];
+    users_of_[executor].insert(slot.user);
+    const auto [found, is_new] = holding.slots.try_emplace(key, slot);
+    if (!is_new) {
+      holding.Count(found->second, -1);
+      found->second = slot;
+    }
+    holding.Count(slot, 1);
     return;
   }
   const auto user = users_.find(slot.user);
   if (user == users_.end()) return;
-  const auto slots = user->second.find(executor);
-  if (slots == user->second.end()) return;
-  slots->second.erase(key);
-  if (slots->second.empty()) user->second.erase(slots);
+  const auto holding = user->second.find(executor);
+  if (holding == user->second.end()) return;
+  if (const auto node = holding->second.slots.extract(key); !node.empty()) holding->second.Count(node.mapped(), -1);
+  if (!holding->second.slots.empty()) return;
+  user->second.erase(holding);
+  users_of_[executor].erase(slot.user);
   if (user->second.empty()) users_.erase(user);
 }
 
 void Warm::Drop(const ExecutorId& executor) {
-  for (auto user = users_.begin(); user != users_.end();) {
+  const auto node = users_of_.extract(executor);
+  if (node.empty()) return;
+  for (const UserId& id : node.mapped()) {
+    const auto user = users_.find(id);
     user->second.erase(executor);
-    user = user->second.empty() ? users_.erase(user) : std::next(user);
+    if (user->second.empty()) users_.erase(user);
   }
 }
 
@@ -54,18 +82,16 @@ Warmth Warm::Of(const UserId& user, const ExecutorId& executor, const FunctionNa
   Warmth warmth;
   const auto executors = users_.find(user);
   if (executors == users_.end()) return warmth;
-  const auto slots = executors->second.find(executor);
-  if (slots == executors->second.end()) return warmth;
-  // An instance's own line (empty container) sorts before those of its containers.
-  std::int32_t room_here = 0;
-  for (const auto& [key, slot] : slots->second) {
-    if (slot.container.empty()) {
-      room_here = slot.memory_mib;
-      warmth.instance_room_mib = std::max(warmth.instance_room_mib, room_here);
-    } else if (slot.function == function && slot.version == version) {
-      ++warmth.containers;
-      if (room_here >= std::max(1, memory_mib)) warmth.code_cached = true;
-    }
+  const auto found = executors->second.find(executor);
+  if (found == executors->second.end()) return warmth;
+  const Holding& holding = found->second;
+  if (!holding.rooms.empty()) warmth.instance_room_mib = *holding.rooms.rbegin();
+  const auto held = holding.versions.find({function, version});
+  if (held == holding.versions.end()) return warmth;
+  warmth.containers = held->second.containers;
+  for (const auto& [instance, count] : held->second.in) {
+    const auto line = holding.slots.find({instance, ContainerId{}});
+    if (line != holding.slots.end() && line->second.memory_mib >= std::max(1, memory_mib)) warmth.code_cached = true;
   }
   return warmth;
 }
@@ -73,16 +99,30 @@ Warmth Warm::Of(const UserId& user, const ExecutorId& executor, const FunctionNa
 bool Warm::Has(const ExecutorId& executor, const link::Slot& slot) const {
   const auto executors = users_.find(slot.user);
   if (executors == users_.end()) return false;
-  const auto slots = executors->second.find(executor);
-  return slots != executors->second.end() && slots->second.contains({slot.instance, slot.container});
+  const auto holding = executors->second.find(executor);
+  return holding != executors->second.end() && holding->second.slots.contains({slot.instance, slot.container});
+}
+
+std::vector<link::Slot> Warm::IdleOf(const UserId& user, const ExecutorId& executor, const FunctionName& function,
+                                     std::int64_t version) const {
+  std::vector<link::Slot> idle;
+  const auto executors = users_.find(user);
+  if (executors == users_.end()) return idle;
+  const auto holding = executors->second.find(executor);
+  if (holding == executors->second.end()) return idle;
+  for (const auto& [key, slot] : holding->second.slots) {
+    const bool fits = !slot.container.empty() && slot.function == function && slot.version == version;
+    if (fits && slot.state == link::SlotState::kIdle) idle.push_back(slot);
+  }
+  return idle;
 }
 
 std::vector<std::pair<ExecutorId, link::Slot>> Warm::SlotsOf(const UserId& user) const {
   std::vector<std::pair<ExecutorId, link::Slot>> all;
   const auto executors = users_.find(user);
   if (executors == users_.end()) return all;
-  for (const auto& [executor, slots] : executors->second) {
-    for (const auto& [key, slot] : slots) all.emplace_back(executor, slot);
+  for (const auto& [executor, holding] : executors->second) {
+    for (const auto& [key, slot] : holding.slots) all.emplace_back(executor, slot);
   }
   return all;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -28,14 +29,36 @@ class Warm {
 
   [[nodiscard]] Warmth Of(const UserId& user, const ExecutorId& executor, const FunctionName& function,
                           std::int64_t version, std::int32_t memory_mib) const;
+  // Calls `each(executor)` for every executor that holds something of the user, in the order of their ids.
+  template <class Each>
+  void ForExecutorsOf(const UserId& user, Each each) const {
+    const auto executors = users_.find(user);
+    if (executors == users_.end()) return;
+    for (const auto& [executor, holding] : executors->second) each(executor);
+  }
   [[nodiscard]] bool Has(const ExecutorId& executor, const link::Slot& slot) const;
+  // Containers of the version that are idle by the last report; a walk over what the executor has of the user.
+  [[nodiscard]] std::vector<link::Slot> IdleOf(const UserId& user, const ExecutorId& executor,
+                                               const FunctionName& function, std::int64_t version) const;
   // Every line of the user, by executor.
   [[nodiscard]] std::vector<std::pair<ExecutorId, link::Slot>> SlotsOf(const UserId& user) const;
 
  private:
   using SlotKey = std::pair<InstanceId, ContainerId>;
-  using Slots = std::map<SlotKey, link::Slot>;
-  std::map<UserId, std::map<ExecutorId, Slots>> users_;
+  using Version = std::pair<FunctionName, std::int64_t>;
+  struct Held {
+    std::int32_t containers = 0;
+    std::map<InstanceId, std::int32_t> in;  // how many of them in which instance
+  };
+  // Of one user on one executor. The counts say at once what a walk over the slots would.
+  struct Holding {
+    std::map<SlotKey, link::Slot> slots;
+    std::map<Version, Held> versions;
+    std::multiset<std::int32_t> rooms;  // of the instances
+    void Count(const link::Slot& slot, std::int32_t by);
+  };
+  std::map<UserId, std::map<ExecutorId, Holding>> users_;
+  std::map<ExecutorId, std::set<UserId>> users_of_;
 };
 
 }  // namespace hearth::dispatcher

@@ -102,6 +102,7 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   result.epoch = exec.ref.epoch;
   result.executor = settings.id;
   result.traceparent = exec.traceparent;
+  result.why = attempt.why.Text(exec.why, attempt.run_sent.mono_us);
   if (result.content_type.empty()) result.content_type = exec.content_type;
   if (result.output.size() > kMaxOutputBytes) {
     result.status = Status::kError;

@@ -66,6 +66,7 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   attempt.exec = exec;
   attempt.order = next_order++;
   attempt.since_us = now.mono_us;
+  attempt.why.accepted_us = now.mono_us;
   waiting.emplace(attempt.order, key);
   Emit(Trace{Trace::Kind::kAccepted,
              exec.ref,
@@ -129,10 +130,18 @@ void Core::State::Reply(const PartitionId& partition, link::Message message) {
 std::vector<link::ProfileCapacity> Core::State::Capacities() const {
   std::vector<link::ProfileCapacity> capacities;
   for (std::size_t i = 0; i < profiles.size(); ++i) {
-    link::ProfileCapacity capacity{profiles[i].profile.name, 0, profiles[i].shells,
-                                   FreeMib() / profiles[i].profile.memory_mib};
+    link::ProfileCapacity capacity{profiles[i].profile.name,
+                                   0,
+                                   profiles[i].shells,
+                                   FreeMib() / profiles[i].profile.memory_mib,
+                                   profiles[i].profile.memory_mib - profiles[i].profile.reserve_mib,
+                                   {}};
     for (const auto& [number, instance] : instances) {
-      if (instance.profile == i && instance.state == InstanceState::kWarm) ++capacity.pool_ready;
+      if (instance.profile != i) continue;
+      if (instance.state == InstanceState::kWarm) ++capacity.pool_ready;
+      if (capacity.runtimes.empty()) {  // one image: what one has, all have
+        for (const Runtime runtime : instance.runtimes) capacity.runtimes.emplace_back(RuntimeName(runtime));
+      }
     }
     capacities.push_back(std::move(capacity));
   }

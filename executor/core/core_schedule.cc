@@ -102,11 +102,13 @@ bool Core::State::Place(const AttemptKey& key, Attempt& attempt, std::map<UserId
   const Function& function = attempt.exec.function;
   if (auto [instance, container] = FindIdle(VersionOf(function)); container != nullptr) {
     attempt.path = StartPath::kContainer;
+    attempt.why.Note(Rung::kContainer, "idle_container");
     Run(key, attempt, *instance, *container);
     return true;
   }
   auto& own_awaited = awaited[function.user];
   const auto choice = Choose(function.memory_mib, false, OwnInstances(attempt), DescribeHouse(attempt, own_awaited));
+  attempt.why.Note(choice.rung, choice.because);
   const auto profile =
       static_cast<std::size_t>(std::find_if(profiles.begin(), profiles.end(),
                                             [&](const auto& p) { return p.profile.name == function.profile; }) -
@@ -291,6 +293,7 @@ void Core::State::TurnIdle(Instance& instance, Container& container) {
     Attempt& attempt = attempts.at(key);
     if (VersionOf(attempt.exec.function) != container.function) continue;
     attempt.path = StartPath::kContainer;
+    attempt.why.Note(Rung::kContainer, "container_came_free");
     const AttemptKey taken = key;
     waiting.erase(order);
     return Run(taken, attempt, instance, container);
@@ -302,6 +305,7 @@ void Core::State::TurnIdle(Instance& instance, Container& container) {
     if (!promised.create_sent) continue;  // its making still needs to know for whom
     promised.attempt.reset();
     attempt.path = StartPath::kContainer;
+    attempt.why.Note(Rung::kContainer, "freed_before_promised");
     return Run(key, attempt, instance, container);
   }
   dirty = true;  // its room may serve another function

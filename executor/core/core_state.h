@@ -18,6 +18,7 @@
 #include "executor/core/fencing.h"
 #include "executor/core/pool.h"
 #include "executor/core/states.h"
+#include "executor/core/why.h"
 
 namespace hearth::executor {
 
@@ -42,6 +43,7 @@ struct Attempt {
   std::uint64_t instance = 0;  // kPromised, kRunning
   std::uint32_t container = 0;
   StartPath path = StartPath::kNone;
+  Why why;
   Time run_sent;
   link::Done done;   // kPublishing: what is reported once the record is durable
   OutRecord record;  // kPublishing: kept for another try

@@ -38,5 +38,6 @@ void AddTopics(CLI::App& app, Context& context, int& exit_code);
 void AddFunctions(CLI::App& app, Context& context, int& exit_code);  // deploy, functions, remove
 void AddInvoke(CLI::App& app, Context& context, int& exit_code);
 void AddPs(CLI::App& app, Context& context, int& exit_code);
+void AddWhy(CLI::App& app, Context& context, int& exit_code);
 
 }  // namespace hearth::tool

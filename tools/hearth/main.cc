@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   AddFunctions(app, context, exit_code);
   AddInvoke(app, context, exit_code);
   AddPs(app, context, exit_code);
+  AddWhy(app, context, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -43,7 +43,7 @@ link::Slot MakeSlot(const std::string& container, link::SlotState state = link::
 // One dispatcher's directory and what it said.
 struct Writer {
   Writer(Loop& loop, const std::string& address, std::string library = {})
-      : directory(loop, address,
+      : directory(loop, address, {DispatcherId("d-1"), "127.0.0.1:7"},
                   {[this](bool is_up, const std::string& why) {
                      up = is_up;
                      reason = why;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 #include <string>
 
 namespace hearth::dispatcher {
@@ -28,6 +29,8 @@ TEST(Placement, NamesTheFilterThatLeftNobody) {
       {"healthy", [](Candidate& c) { c.suspect = true; }},
       {"not_draining", [](Candidate& c) { c.draining = true; }},
       {"profile", [](Candidate& c) { c.has_profile = false; }},
+      {"runtime", [](Candidate& c) { c.has_runtime = false; }},
+      {"memory", [](Candidate& c) { c.largest_mib = kWanted.memory_mib - 1; }},
       {"not_cooling", [](Candidate& c) { c.cooling = true; }},
       {"credit", [](Candidate& c) { c.free_credit = 0; }},
   };
@@ -102,6 +105,95 @@ TEST(Placement, AUsersWarmthStaysTogetherAndUsersSpread) {
   }
   for (const auto& [id, count] : users_of) EXPECT_GT(count, 60) << id;
   EXPECT_EQ(users_of.size(), 3U);
+}
+
+TEST(Placement, ANewExecutorMovesItsShareOfTheUsersAndNoOthers) {
+  constexpr int kUsers = 4000;
+  constexpr int kExecutors = 9;
+  std::vector<Candidate> all;
+  for (int i = 0; i < kExecutors; ++i) all.push_back(Healthy(("e" + std::to_string(i)).c_str()));
+  int moved = 0;
+  for (int i = 0; i < kUsers; ++i) {
+    const Wanted wanted{UserId("user-" + std::to_string(i)), 128};
+    const auto before = Place(wanted, all).executor;
+    all.push_back(Healthy("new"));
+    const auto after = Place(wanted, all).executor;
+    all.pop_back();
+    if (before == after) continue;
+    EXPECT_EQ(after, ExecutorId("new")) << "nobody moves between the old ones";
+    ++moved;
+  }
+  EXPECT_NEAR(moved, kUsers / (kExecutors + 1), kUsers / 50);
+}
+
+TEST(Placement, AFullHouseIsAskedToMakeRoomAndNotRefused) {
+  Candidate full = Healthy("e1");
+  full.can_start = 0;
+  const Placement placement = Place(kWanted, {full});
+  EXPECT_EQ(placement.executor, ExecutorId("e1"));
+  EXPECT_EQ(placement.expected, StartPath::kNone);
+}
+
+// The short way looks at the executors that hold something of the user; the long way at all. Same answer.
+TEST(Placement, TheShortWayGivesTheAnswerOfTheLongOne) {
+  std::mt19937_64 random(7);
+  const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+  int short_ways = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    const Wanted wanted{UserId("user-" + std::to_string(random() % 50)), 128};
+    std::vector<Candidate> all;
+    std::vector<Candidate> own;
+    const auto count = 1 + random() % 8;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      Candidate c = Healthy(("e" + std::to_string(i)).c_str());
+      c.link_up = chance(95);
+      c.suspect = chance(5);
+      c.draining = chance(10);
+      c.cooling = chance(10);
+      c.has_profile = chance(95);
+      c.has_runtime = chance(95);
+      c.free_credit = chance(80) ? 3 : 0;
+      c.held = static_cast<std::int32_t>(random() % 4);
+      c.pool_ready = chance(50) ? 1 : 0;
+      c.shells = chance(50) ? 1 : 0;
+      c.can_start = chance(50) ? 1 : 0;
+      if (chance(40)) {  // something of the user, perhaps of no use for this attempt
+        c.idle_containers = chance(50) ? 1 : 0;
+        c.instance_room_mib = chance(50) ? 128 : 64;
+        c.code_cached = chance(50);
+        own.push_back(c);
+      }
+      all.push_back(c);
+    }
+    bool long_way = false;
+    const Placement fast = PlaceWarmFirst(wanted, own, all.size() > own.size(), [&]() -> const std::vector<Candidate>& {
+      long_way = true;
+      return all;
+    });
+    const Placement full = Place(wanted, all);
+    ASSERT_EQ(fast.executor, full.executor) << round;
+    ASSERT_EQ(fast.expected, full.expected) << round;
+    if (fast.constraint != full.constraint) {
+      // It cannot know that all others would have failed a filter.
+      ASSERT_EQ(fast.constraint, "path") << round;
+      ASSERT_EQ(full.constraint, "only_one") << round;
+    }
+    short_ways += long_way ? 0 : 1;
+  }
+  EXPECT_GT(short_ways, 2000);
+}
+
+TEST(Placement, WhatWasConsideredIsBoundedAndHoldsTheChosenOne) {
+  std::vector<Candidate> all;
+  for (int i = 0; i < 100; ++i) all.push_back(Healthy(("e" + std::to_string(i)).c_str()));
+  all[3].draining = true;
+  const auto considered = Consider(kWanted, all, ExecutorId("e99"), 16);
+  ASSERT_EQ(considered.size(), 16U);
+  EXPECT_EQ(considered[3].failed, "not_draining");
+  EXPECT_EQ(considered[4].failed, "");
+  EXPECT_EQ(considered.back().executor, ExecutorId("e99"));
+  EXPECT_EQ(Consider(kWanted, all, std::nullopt, 16).size(), 16U);
+  EXPECT_EQ(Consider(kWanted, {all[0]}, ExecutorId("e0"), 16).size(), 1U);
 }
 
 }  // namespace

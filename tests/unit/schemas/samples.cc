@@ -53,6 +53,7 @@ InvocationResult SampleResult() {
   r.memory_peak_bytes = 1 << 20;
   r.log_tail = "hello\n";
   r.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  r.why = "decided=path expected=pool rung=pool because=pool";
   return r;
 }
 
@@ -90,6 +91,7 @@ std::vector<link::Message> LinkMessages() {
   exec.times.received_us = 5;
   exec.function = SampleFunction();
   exec.payload = std::string("\0\xff", 2);
+  exec.why = "decided=path expected=pool";
   const Done done{ref,    InvocationId("inv-1"), Outcome::kFailed,  Status::kTimeout, "timeout",
                   "late", StartPath::kBoot,      {1, 2, 3, 4, 5, 6}};
   return {DispatcherHello{1, DispatcherId("d-1")},

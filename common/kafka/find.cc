@@ -1,0 +1,102 @@
+#include "common/kafka/find.h"
+
+#include <algorithm>
+
+#include "common/base/time.h"
+#include "common/kafka/handle.h"
+
+namespace hearth::kafka {
+namespace {
+
+constexpr std::int64_t kMetadataMs = 5000;
+
+std::unexpected<Error> Away(const std::string& bootstrap, rd_kafka_resp_err_t error) {
+  return Fail(Code::kUnavailable, "kafka at " + bootstrap + ": " + rd_kafka_err2str(error));
+}
+
+class Finder {
+ public:
+  Finder(Client client, std::string bootstrap, std::string topic, const FindLimits& limits)
+      : client_(std::move(client)),
+        bootstrap_(std::move(bootstrap)),
+        topic_(std::move(topic)),
+        limits_(limits),
+        deadline_us_(ReadClocks().mono_us + limits.timeout_ms * kMicrosPerMilli) {}
+
+  // Reads the partitions from the time of the limits to their ends as of now.
+  Result<void> Search(const std::vector<std::int32_t>& partitions, const std::string& key, Found& found) {
+    const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+    for (const auto partition : partitions) {
+      rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), partition)->offset = limits_.since_ms;
+    }
+    const auto error = rd_kafka_offsets_for_times(client_.get(), list.get(), static_cast<int>(kMetadataMs));
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Away(bootstrap_, error);
+    rd_kafka_assign(client_.get(), list.get());
+    for (std::size_t left = partitions.size(); left > 0;) {
+      const std::int64_t left_ms = (deadline_us_ - ReadClocks().mono_us) / kMicrosPerMilli;
+      if (left_ms <= 0 || found.looked_at >= limits_.max_records) {
+        found.whole = false;
+        return {};
+      }
+      const Message message(rd_kafka_consumer_poll(client_.get(), static_cast<int>(left_ms)));
+      if (!message) continue;
+      if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        --left;
+      } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return Away(bootstrap_, message->err);
+      } else {
+        ++found.looked_at;
+        const std::string_view its_key(static_cast<const char*>(message->key), message->key_len);
+        if (its_key != key) continue;
+        found.record = ToRecord(*message);
+        return {};
+      }
+    }
+    return {};
+  }
+
+ private:
+  Client client_;
+  std::string bootstrap_;
+  std::string topic_;
+  FindLimits limits_;
+  std::int64_t deadline_us_;
+};
+
+}  // namespace
+
+Result<Found> FindByKey(const std::string& bootstrap, const std::string& client_id, const std::string& topic,
+                        const std::string& key, const FindLimits& limits) {
+  auto conf = MakeConf(bootstrap, client_id,
+                       {{"group.id", client_id + "-find"},  // required by the library; no group is joined
+                        {"enable.auto.commit", "false"},
+                        {"enable.partition.eof", "true"},
+                        {"auto.offset.reset", "earliest"}});
+  if (!conf) return std::unexpected(conf.error());
+  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  if (!client) return std::unexpected(client.error());
+  rd_kafka_poll_set_consumer(client->get());
+  const Topic handle(rd_kafka_topic_new(client->get(), topic.c_str(), nullptr));
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto error = rd_kafka_metadata(client->get(), 0, handle.get(), &raw, static_cast<int>(kMetadataMs));
+  const Metadata metadata(raw);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Away(bootstrap, error);
+  if (metadata->topic_cnt != 1 || metadata->topics[0].partition_cnt == 0) {
+    return Fail(Code::kNotFound, "no topic " + topic + " (hearth topics create makes hearth's own)");
+  }
+  const std::int32_t count = metadata->topics[0].partition_cnt;
+  const std::int32_t home =
+      rd_kafka_msg_partitioner_murmur2(handle.get(), key.data(), key.size(), count, nullptr, nullptr);
+  std::vector<std::int32_t> others;
+  for (std::int32_t i = 0; i < count; ++i) {
+    if (i != home) others.push_back(i);
+  }
+  Finder finder(std::move(*client), bootstrap, topic, limits);
+  Found found;
+  if (auto searched = finder.Search({home}, key, found); !searched) return std::unexpected(searched.error());
+  if (found.record || !found.whole || others.empty()) return found;
+  if (auto searched = finder.Search(others, key, found); !searched) return std::unexpected(searched.error());
+  return found;
+}
+
+}  // namespace hearth::kafka

@@ -1,0 +1,125 @@
+// Stories about how invocations got their places, as the decision log and `why` tell them.
+#include <map>
+
+#include "schemas/why.h"
+#include "tests/unit/dispatcher/core_stories.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+using link::NackReason;
+using link::Outcome;
+
+class Whys : public CoreStory {
+ protected:
+  static std::map<std::string, std::string> Words(const std::string& why) {
+    std::map<std::string, std::string> words;
+    for (auto& [key, value] : ParseWhy(why)) words[key] = value;
+    return words;
+  }
+  const Decision* Explain(const std::string& id) const { return core_->Explain(InvocationId(id)); }
+  std::string Steps(const std::string& id) const {
+    std::string names;
+    if (const Decision* line = Explain(id)) {
+      for (const auto& step : line->steps) names += std::string(step.what) + ":" + step.constraint + " ";
+    }
+    return names;
+  }
+};
+
+TEST_F(Whys, APlacementNamesItsCandidatesAndWhatDecided) {
+  Connect("e1");
+  Connect("e2");
+  Connect("e3");
+  Step(ExecutorMessage{ExecutorId("e3"), link::Heartbeat{1, 0, 8, 0, true, Profiles()}});  // draining
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "asked"});
+  const auto execs = Execs();
+  ASSERT_EQ(execs.size(), 1U);
+  const auto words = Words(execs[0].second.why);
+  EXPECT_EQ(words.at("decided"), "rendezvous");
+  EXPECT_EQ(words.at("of"), "3");
+  EXPECT_EQ(words.at("fit"), "2");
+  EXPECT_EQ(words.at("expected"), "pool");
+  EXPECT_EQ(words.count("tries"), 0U);
+
+  const Decision* line = Explain("asked");
+  ASSERT_NE(line, nullptr);
+  EXPECT_FALSE(line->complete);
+  ASSERT_EQ(line->steps.size(), 1U);
+  const DecisionStep& step = line->steps[0];
+  EXPECT_EQ(step.executor, execs[0].first);
+  EXPECT_EQ(step.looked_at, 3);
+  ASSERT_EQ(step.candidates.size(), 3U);
+  EXPECT_EQ(step.candidates[2].executor, ExecutorId("e3"));
+  EXPECT_EQ(step.candidates[2].failed, "not_draining");
+  const auto& best = step.candidates[execs[0].first == ExecutorId("e1") ? 0 : 1];
+  const auto& other = step.candidates[execs[0].first == ExecutorId("e1") ? 1 : 0];
+  EXPECT_GT(best.rendezvous, other.rendezvous);
+}
+
+TEST_F(Whys, TheWholeStoryIsThereOnceItIsComplete) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "asked"});
+  Nack("e1", ExpectExec("e1", 0).ref, NackReason::kBusy);
+  PassAlive(100);
+  auto exec = ExpectExec("e1", 0);
+  EXPECT_EQ(Words(exec.why).at("returned"), "1");
+  EXPECT_GT(std::stoll(Words(exec.why).at("queue_us")), 0);
+  EXPECT_EQ(Words(exec.why).at("held_by"), "not_cooling");
+  Done("e1", exec.ref, Outcome::kFailed, Status::kError);
+  PassAlive(3000);
+  exec = ExpectExec("e1", 0);
+  EXPECT_EQ(Words(exec.why).at("tries"), "1");
+  Done("e1", exec.ref);
+  EXPECT_EQ(Steps("asked"), "placed:only_one nacked:busy placed:only_one retried:ValueError placed:only_one ");
+  const Decision* line = Explain("asked");
+  EXPECT_TRUE(line->complete);
+  EXPECT_EQ(line->status, Status::kOk);
+  EXPECT_EQ(line->partition, Part("std/0"));
+}
+
+TEST_F(Whys, WhatHeldAnInvocationBackIsNamed) {
+  user_concurrency_ = 1;
+  Start();
+  Connect("e1", 2);
+  Deploy("bob", "one", 3, 1, 1);
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "first"});
+  const auto first = ExpectExec("e1", 0).ref;
+  Receive("std/0", 1, {.id = "second"});
+  ExpectNoExec();
+  Done("e1", first);
+  EXPECT_EQ(Words(ExpectExec("e1", 1).why).at("held_by"), "user_cap");
+}
+
+TEST_F(Whys, ARefusalSaysWhyInItsReplyAndItsLog) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.function = "nothing", .id = "asked"});
+  PassAlive(1100);
+  const auto produce = ExpectProduce("hearth.reply");
+  EXPECT_EQ(Words(HeaderOf(produce.record, "hearth-why")).at("decided"), "unknown_function");
+  Delivered(produce);
+  EXPECT_EQ(Steps("asked"), "refused:unknown_function ");
+  EXPECT_EQ(Explain("asked")->status, Status::kRejected);
+}
+
+TEST_F(Whys, LongNamesStayWithinTheBound) {
+  const std::string id(128, 'x');
+  Connect(std::string(128, 'e'));
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = id});
+  ASSERT_EQ(Execs().size(), 1U);
+  EXPECT_LE(Execs()[0].second.why.size(), kMaxWhyOfDispatcherBytes);
+  EXPECT_NE(Explain(id), nullptr);
+}
+
+}  // namespace
+}  // namespace hearth::dispatcher

@@ -1,0 +1,256 @@
+// hearth why: how an invocation got its place. Asks every dispatcher that Redis names for its decision log, and reads
+// the reply from its topic.
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <charconv>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/base/time.h"
+#include "common/kafka/find.h"
+#include "common/redis/blocking.h"
+#include "schemas/request.h"
+#include "schemas/result.h"
+#include "schemas/why.h"
+#include "tools/hearth/context.h"
+
+namespace hearth::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMaxDispatchers = 64;  // asked at most
+constexpr std::size_t kMaxAnswerBytes = 256U << 10;
+
+struct Options {
+  std::string id;
+  std::string reply_topic = "hearth.reply";
+  std::string dispatcher;  // asked besides those that Redis names
+  std::int64_t since_s = 3600;
+  std::int64_t max_records = 200'000;
+  bool no_reply = false;
+};
+
+// What was looked at, and with what success; printed where nothing was found.
+struct Search {
+  std::vector<std::string> looked_at;
+  bool something_away = false;
+  std::optional<Json> decision;
+  std::optional<InvocationResult> reply;
+};
+
+// "HOST:PORT" of each dispatcher that is there, by its id.
+std::map<std::string, std::string> FindDispatchers(const Context& context, Search& search) {
+  std::map<std::string, std::string> dispatchers;
+  if (context.redis.empty()) return dispatchers;
+  const auto away = [&](const Error& error) {
+    search.something_away = true;
+    search.looked_at.push_back(error.message);
+    return std::map<std::string, std::string>();
+  };
+  auto redis = redis::BlockingClient::Connect(context.redis, kServerTimeoutMs);
+  if (!redis) return away(redis.error());
+  auto ids = redis->Command({"SMEMBERS", "di:idx"});
+  if (!ids) return away(ids.error());
+  for (const auto& id : ids->elements) {
+    if (dispatchers.size() >= kMaxDispatchers) break;
+    auto http = redis->Command({"HGET", "di:" + id.text, "http"});
+    if (!http) return away(http.error());
+    if (http->kind == redis::Value::Kind::kText) dispatchers[id.text] = http->text;
+  }
+  if (dispatchers.empty()) search.looked_at.emplace_back("redis at " + context.redis + " names no dispatcher");
+  return dispatchers;
+}
+
+void Ask(const std::string& id, const std::string& name, const std::string& address, Search& search) {
+  const auto colon = address.rfind(':');
+  int port = 0;
+  if (colon != std::string::npos) std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+  httplib::Client client(address.substr(0, colon), port);
+  client.set_connection_timeout(kServerTimeoutMs / 1000, 0);
+  client.set_read_timeout(kServerTimeoutMs / 1000, 0);
+  std::string body;
+  const auto answer = client.Get("/decisions/" + id, [&body](const char* bytes, std::size_t count) {
+    if (body.size() + count > kMaxAnswerBytes) return false;
+    body.append(bytes, count);
+    return true;
+  });
+  if (!answer || (answer->status != 200 && answer->status != 404)) {
+    search.something_away = true;
+    search.looked_at.push_back(fmt::format("dispatcher {} at {} does not answer", name, address));
+    return;
+  }
+  if (answer->status == 200) {
+    auto json = Json::parse(body, nullptr, false);
+    if (json.is_object()) search.decision = std::move(json);
+  }
+  if (!search.decision) search.looked_at.push_back(fmt::format("dispatcher {} does not remember it", name));
+}
+
+void ReadReply(const Context& context, const Options& options, Search& search) {
+  kafka::FindLimits limits;
+  limits.since_ms = ReadClocks().wall_us / kMicrosPerMilli - options.since_s * 1000;
+  limits.max_records = options.max_records;
+  auto found = kafka::FindByKey(context.bootstrap, "hearth-cli", options.reply_topic, options.id, limits);
+  if (!found) {
+    if (found.error().code == Code::kUnavailable) search.something_away = true;
+    search.looked_at.push_back(found.error().message);
+    return;
+  }
+  if (!found->record) {
+    search.looked_at.push_back(fmt::format("topic {} holds no reply of the last {} s{} ({} records read)",
+                                           options.reply_topic, options.since_s,
+                                           found->whole ? "" : ", as far as was looked", found->looked_at));
+    return;
+  }
+  auto reply = DecodeReply(*found->record);
+  if (reply) {
+    search.reply = std::move(*reply);
+  } else {
+    search.looked_at.push_back(fmt::format("topic {}: {}", options.reply_topic, reply.error().message));
+  }
+}
+
+Json TimesJson(const Times& times) {
+  return {{"enqueued", times.enqueued_us}, {"received", times.received_us}, {"placed", times.placed_us},
+          {"leased", times.leased_us},     {"started", times.started_us},   {"ended", times.ended_us}};
+}
+
+void PrintJson(const Options& options, const Search& search) {
+  Json json = {{"id", options.id}, {"decision", nullptr}, {"reply", nullptr}};
+  if (search.decision) json["decision"] = *search.decision;
+  if (search.reply) {
+    const InvocationResult& reply = *search.reply;
+    Json why = Json::object();
+    for (const auto& [key, value] : ParseWhy(reply.why)) why[key] = value;
+    json["reply"] = {{"status", StatusName(reply.status)}, {"start_path", StartPathName(reply.start_path)},
+                     {"attempt", reply.attempt},           {"user", reply.user.value},
+                     {"fn", reply.function.value},         {"epoch", reply.epoch},
+                     {"executor", reply.executor.value},   {"instance", reply.instance.value},
+                     {"container", reply.container.value}, {"accel", reply.acceleration},
+                     {"error_type", reply.error_type},     {"why", why},
+                     {"times_us", TimesJson(reply.times)}};
+  }
+  json["looked_at"] = search.looked_at;
+  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void PrintStage(const char* what, std::int64_t from_us, std::int64_t to_us) {
+  if (from_us == 0 || to_us == 0) return;
+  fmt::print("  {:<22} {:>10.2f} ms\n", what, static_cast<double>(to_us - from_us) / 1000.0);
+}
+
+void PrintTimes(const Json& times) {
+  const auto at = [&](const char* name) { return times.value(name, std::int64_t{0}); };
+  PrintStage("enqueued → received", at("enqueued"), at("received"));
+  PrintStage("received → placed", at("received"), at("placed"));
+  PrintStage("placed → leased", at("placed"), at("leased"));
+  PrintStage("leased → started", at("leased"), at("started"));
+  PrintStage("started → ended", at("started"), at("ended"));
+}
+
+void PrintStep(const Json& step) {
+  const auto text = [&](const char* name) { return step.value(name, std::string()); };
+  const auto number = [&](const char* name) { return step.value(name, std::int64_t{0}); };
+  if (text("what") != "placed") {
+    fmt::print("attempt {}: {} ({}){}\n", number("attempt"), text("what"), text("constraint"),
+               text("executor").empty() ? "" : "  executor " + text("executor"));
+    return;
+  }
+  fmt::print("attempt {}: placed on {}, decided by {}, expected path {}; {:.2f} ms in the queue{}\n", number("attempt"),
+             text("executor"), text("constraint"), text("expected"), static_cast<double>(number("queue_us")) / 1000.0,
+             text("held_by").empty() ? "" : ", held by " + text("held_by"));
+  fmt::print("  looked at {} of {} executors, {} passed every filter\n", number("looked_at"), number("executors"),
+             number("fit"));
+  fmt::print("    {:<24} {:<13} {:<10} {:<17} {:>5} {:>7}\n", "EXECUTOR", "FAILED", "PATH", "RENDEZVOUS", "HELD",
+             "CREDIT");
+  if (!step.contains("candidates")) return;
+  for (const auto& candidate : step["candidates"]) {
+    const auto executor = candidate.value("executor", std::string());
+    fmt::print("  {} {:<24} {:<13} {:<10} {:<17} {:>5} {:>7}\n", executor == text("executor") ? "*" : " ", executor,
+               candidate.value("failed", std::string("-")), candidate.value("path", std::string()),
+               candidate.value("rendezvous", std::string()), candidate.value("held", 0),
+               candidate.value("free_credit", 0));
+  }
+}
+
+void PrintDecision(const Json& decision, bool with_times) {
+  const auto text = [&](const char* name) { return decision.value(name, std::string()); };
+  fmt::print("dispatcher {}  record {}/{}/{}  epoch {}\n", text("dispatcher"), text("topic"),
+             decision.value("partition", 0), decision.value("offset", std::int64_t{0}),
+             decision.value("epoch", std::int64_t{0}));
+  if (decision.contains("steps")) {
+    for (const auto& step : decision["steps"]) PrintStep(step);
+  }
+  if (!decision.value("complete", false)) {
+    fmt::print("not complete yet\n");
+  } else if (with_times) {
+    fmt::print("complete: status {}, path {} ({})\n", text("status"), text("start_path"), text("reason"));
+  }
+  if (with_times && decision.contains("times_us")) PrintTimes(decision["times_us"]);
+}
+
+void PrintReply(const InvocationResult& reply) {
+  fmt::print("reply: status {}, path {}, attempt {}{}{}\n", StatusName(reply.status), StartPathName(reply.start_path),
+             reply.attempt, reply.error_type.empty() ? "" : "  " + reply.error_type,
+             reply.acceleration.empty() ? "" : "  " + reply.acceleration);
+  if (!reply.container.empty()) {
+    fmt::print("  executor {}  container {}\n", reply.executor.value, reply.container.value);
+  }
+  for (const auto& [key, value] : ParseWhy(reply.why)) fmt::print("  {:<22} {}\n", key, value);
+  PrintTimes(TimesJson(reply.times));
+}
+
+int Explain(const Context& context, const Options& options) {
+  if (!IsIdentifier(options.id)) {
+    fmt::print(stderr, "hearth: an id is of 1 to 128 characters of [A-Za-z0-9._-]\n");
+    return kUsage;
+  }
+  Search search;
+  auto dispatchers = FindDispatchers(context, search);
+  if (!options.dispatcher.empty()) dispatchers[options.dispatcher] = options.dispatcher;
+  for (const auto& [name, address] : dispatchers) {
+    Ask(options.id, name, address, search);
+    if (search.decision) break;
+  }
+  if (!options.no_reply) ReadReply(context, options, search);
+  const bool found = search.decision || search.reply;
+  if (context.json && (found || !search.something_away)) PrintJson(options, search);
+  if (!found) {
+    fmt::print(stderr, "hearth: nothing is known of {}:\n", options.id);
+    for (const auto& what : search.looked_at) fmt::print(stderr, "  {}\n", what);
+    return search.something_away ? kUnreachable : kFailed;
+  }
+  if (context.json) return kFine;
+  fmt::print("invocation {}", options.id);
+  if (search.reply) {
+    fmt::print("  user {}  fn {}\n", search.reply->user.value, search.reply->function.value);
+  } else {
+    fmt::print("  user {}  fn {}\n", search.decision->value("user", std::string()),
+               search.decision->value("fn", std::string()));
+  }
+  if (search.decision) PrintDecision(*search.decision, !search.reply);
+  if (search.reply) PrintReply(*search.reply);
+  for (const auto& what : search.looked_at) fmt::print("({})\n", what);
+  return kFine;
+}
+
+}  // namespace
+
+void AddWhy(CLI::App& app, Context& context, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  auto* why = app.add_subcommand("why", "how an invocation got its place");
+  why->add_option("id", options->id, "id of the invocation")->required();
+  why->add_option("--reply-topic", options->reply_topic, "topic of its reply")->capture_default_str();
+  why->add_option("--since", options->since_s, "look for the reply among those of the last so many seconds")
+      ->capture_default_str();
+  why->add_option("--max-records", options->max_records, "read at most so many replies")->capture_default_str();
+  why->add_flag("--no-reply", options->no_reply, "ask the dispatchers only");
+  why->add_option("--dispatcher", options->dispatcher, "HOST:PORT of a dispatcher to ask besides those in Redis")
+      ->envname("HEARTH_DISPATCHER_HTTP");
+  why->callback([&context, &exit_code, options] { exit_code = Explain(context, *options); });
+}
+
+}  // namespace hearth::tool
