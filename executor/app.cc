@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/time.h"
+#include "executor/core/pool.h"
 #include "executor/folders.h"
 #include "schemas/function.h"
 
@@ -181,6 +182,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   Fleet::Callbacks callbacks;
   callbacks.ready = [this](const InstanceId& instance, StartPath path, guest::Hello hello) {
     metrics_.Start(true);
+    if (std::exchange(failed_starts_, 0) >= kStartFailuresGiveUp) readiness_->Set("machines", "");
     if (const auto node = started_us_.extract(instance); !node.empty()) {
       metrics_.StartTook(path, ReadClocks().mono_us - node.mapped());
     }
@@ -190,6 +192,9 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
     metrics_.Start(false);
     started_us_.erase(instance);
     log_->error("instance={} could not be started: {}", instance.value, reason);
+    if (++failed_starts_ >= kStartFailuresGiveUp) {
+      readiness_->Set("machines", fmt::format("the last {} could not be started: {}", failed_starts_, reason));
+    }
     Handle(MachineFailed{instance, std::move(reason)});
   };
   callbacks.lost = [this](const InstanceId& instance, std::string reason) {

@@ -113,7 +113,8 @@ class App {
   Timer reconcile_;
   Timer shutdown_;
   std::deque<Event> events_;
-  std::string last_alarm_;  // of Kafka: one line for each change, not for each attempt
+  std::int32_t failed_starts_ = 0;  // in a row
+  std::string last_alarm_;          // of Kafka: one line for each change, not for each attempt
   bool stepping_ = false;
   bool draining_ = false;
   bool shutting_down_ = false;

@@ -102,9 +102,54 @@ void GroupConsumer::TakeError(const rd_kafka_message_t& message) {
                             message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
                             message.err == RD_KAFKA_RESP_ERR__NO_OFFSET;
   if (out_of_range && message.rkt != nullptr) {
-    const auto error = rd_kafka_seek(message.rkt, message.partition, RD_KAFKA_OFFSET_BEGINNING, kBrokerTimeoutMs);
-    callbacks_.alarm(where + ": reading again from the start of the partition: " + rd_kafka_err2str(error));
+    callbacks_.alarm(where + ": reading again from the start of the partition");
+    auto begun = ReadFromStart({rd_kafka_topic_name(message.rkt), message.partition});
+    if (!begun) {
+      callbacks_.alarm(where + ": that failed, joining again: " + begun.error().message);
+      Rejoin();
+    }
   }
+}
+
+// Gives the partitions back and joins the group anew.
+void GroupConsumer::Rejoin() {
+  loop_.Post([this] {
+    if (closed_) return;
+    rd_kafka_topic_partition_list_t* raw = nullptr;
+    if (rd_kafka_subscription(client_.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    const PartitionList subscription(raw);
+    rd_kafka_unsubscribe(client_.get());
+    rd_kafka_subscribe(client_.get(), subscription.get());
+  });
+}
+
+// The library has given the partition up and does not seek in it any more: all are assigned anew, the others at their
+// positions. What was known of the partition's offsets is void, so it is told as assigned, from its start and with
+// nothing complete.
+Result<void> GroupConsumer::ReadFromStart(const PartitionId& partition) {
+  rd_kafka_topic_partition_list_t* raw = nullptr;
+  auto error = rd_kafka_assignment(client_.get(), &raw);
+  const PartitionList list(raw);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = rd_kafka_position(client_.get(), list.get());
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    error = rd_kafka_query_watermark_offsets(client_.get(), partition.topic.c_str(), partition.partition, &low, &high,
+                                             kBrokerTimeoutMs);
+  }
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Fail(Code::kUnavailable, rd_kafka_err2str(error));
+  first_offsets_[partition] = low;
+  for (int i = 0; i < list->cnt; ++i) {
+    auto& entry = list->elems[i];
+    const PartitionId each{entry.topic, entry.partition};
+    if (each == partition || entry.offset < 0) entry.offset = first_offsets_.at(each);  // < 0: nothing was read yet
+  }
+  error = rd_kafka_assign(client_.get(), list.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Fail(Code::kUnavailable, rd_kafka_err2str(error));
+  paused_.erase(partition);
+  for (const auto& each : paused_) Pause(each);
+  newly_assigned_.push_back({partition, low, ""});
+  return {};
 }
 
 void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions) {
@@ -115,6 +160,8 @@ void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition
     revoked.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
   }
   newly_assigned_.clear();
+  first_offsets_.clear();
+  paused_.clear();
   callbacks_.revoked(std::move(revoked), rd_kafka_assignment_lost(client_.get()) != 0);
   rd_kafka_assign(client_.get(), nullptr);
 }
@@ -134,6 +181,7 @@ void GroupConsumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
           rd_kafka_query_watermark_offsets(client_.get(), entry.topic, entry.partition, &low, &high, kBrokerTimeoutMs);
       entry.offset = assigned.next_offset = low;
     }
+    first_offsets_[assigned.partition] = entry.offset;
     newly_assigned_.push_back(std::move(assigned));
   }
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -141,14 +189,7 @@ void GroupConsumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
     callbacks_.alarm(std::string("committed offsets cannot be read, joining again: ") + rd_kafka_err2str(error));
     newly_assigned_.clear();
     rd_kafka_assign(client_.get(), nullptr);
-    loop_.Post([this] {
-      if (closed_) return;
-      rd_kafka_topic_partition_list_t* raw = nullptr;
-      if (rd_kafka_subscription(client_.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-      const PartitionList subscription(raw);
-      rd_kafka_unsubscribe(client_.get());
-      rd_kafka_subscribe(client_.get(), subscription.get());
-    });
+    Rejoin();
     return;
   }
   rd_kafka_assign(client_.get(), partitions);
@@ -189,12 +230,14 @@ Result<void> GroupConsumer::CommitNow(const PartitionId& partition, std::int64_t
 void GroupConsumer::Pause(const PartitionId& partition) {
   if (closed_) return;
   const auto list = OneOffset(partition, RD_KAFKA_OFFSET_INVALID, "");
+  paused_.insert(partition);
   rd_kafka_pause_partitions(client_.get(), list.get());
 }
 
 void GroupConsumer::Resume(const PartitionId& partition) {
   if (closed_) return;
   const auto list = OneOffset(partition, RD_KAFKA_OFFSET_INVALID, "");
+  paused_.erase(partition);
   rd_kafka_resume_partitions(client_.get(), list.get());
 }
 

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +27,7 @@ struct Assigned {
 class GroupConsumer {
  public:
   struct Callbacks {
-    std::function<void(std::vector<Assigned>)> assigned;
+    std::function<void(std::vector<Assigned>)> assigned;  // also again, where its committed offset was out of range
     std::function<void(std::vector<PartitionId>, bool lost)> revoked;
     std::function<void(std::shared_ptr<const Record>)> record;
     std::function<void(const std::string& what)> alarm;  // out of range, brokers away, fatal errors
@@ -52,12 +54,16 @@ class GroupConsumer {
   void Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions);
   void Assign(rd_kafka_topic_partition_list_t* partitions);
   void TakeError(const rd_kafka_message_t& message);
+  Result<void> ReadFromStart(const PartitionId& partition);
+  void Rejoin();
 
   Loop& loop_;
   Callbacks callbacks_;
   Client client_;
   std::unique_ptr<Doorbell> doorbell_;
-  std::vector<Assigned> newly_assigned_;  // told after the poll that assigned them has returned
+  std::vector<Assigned> newly_assigned_;               // told after the poll that assigned them has returned
+  std::map<PartitionId, std::int64_t> first_offsets_;  // where reading began
+  std::set<PartitionId> paused_;
   bool closed_ = false;
   bool draining_ = false;
 };

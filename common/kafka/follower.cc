@@ -63,7 +63,8 @@ void TopicFollower::Drain() {
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
       callbacks_.record(ToRecord(*message));
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-      if (!told_ && ++at_end_ >= partitions_) {
+      at_end_.insert(message->partition);
+      if (!told_ && static_cast<int>(at_end_.size()) >= partitions_) {
         told_ = true;
         callbacks_.caught_up();
       }

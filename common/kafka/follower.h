@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "common/base/result.h"
@@ -36,7 +37,7 @@ class TopicFollower {
   std::unique_ptr<Doorbell> doorbell_;
   Timer retry_;
   int partitions_ = 0;
-  int at_end_ = 0;
+  std::set<int> at_end_;  // partitions; one may be at its end several times
   bool told_ = false;
 };
 

@@ -109,8 +109,10 @@ void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t erro
   const bool wrong_topic = error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
                            error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                            error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
-  pending->done(Fail(wrong_topic ? Code::kNotFound : Code::kUnavailable,
-                     "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
+  const Code code = wrong_topic                                     ? Code::kNotFound
+                    : error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? Code::kExhausted
+                                                                    : Code::kUnavailable;
+  pending->done(Fail(code, "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
 }
 
 void Producer::Drain() {

@@ -15,6 +15,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEV = ROOT / "tools" / "dev"
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "nightly: takes minutes; tools/dev test --ring nightly")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is for the night runs only where it is asked for."""
+    if not config.getoption("-m"):
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
+
+
 class Stack:
     """One stack of tools/dev: its state folder, and its chores."""
 
@@ -128,8 +140,8 @@ def client(stack):
     return client
 
 
-def deploy(stack, handler, user="alice", attempts=1, name=None):
+def deploy(stack, handler, user="alice", attempts=1, name=None, timeout_ms=4000, profile="default"):
     words = ["hearth", "--user", user, "deploy", name or handler, "--runtime", "python3", "--handler", f"hostile.{handler}",
-             "--attempts", str(attempts), "--timeout-ms", "4000", str(FUNCTIONS)]
+             "--attempts", str(attempts), "--timeout-ms", str(timeout_ms), "--profile", profile, str(FUNCTIONS)]
     done = stack.run(words)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from conftest import ROOT
 
@@ -52,6 +53,42 @@ def test_async_prints_the_id_of_the_reply_to_come(stack, hello, client):
     done = stack.run(HEARTH + "invoke hello --data {} --async")
     assert done.returncode == 0
     assert client.reply(done.stdout.strip()).status == "ok"
+
+
+DAY_MS = 86_400_000
+
+
+def documented_topics():
+    """Partitions and how long records are kept, by topic, as docs/operations.md says."""
+    section = (ROOT / "docs" / "operations.md").read_text().split("## Topics", 1)[1].split("\n## ", 1)[0]
+    topics = {}
+    for cells in re.findall(r"^\|(.*`hearth.*)\|$", section, re.M):
+        names, partitions, kept = [cell.strip() for cell in cells.split("|")][:3]
+        names = [name if name.startswith("hearth.") else "hearth.invoke" + name for name in re.findall(r"`([^`]+)`", names)]
+        days = re.match(r"(\d+) days?", kept)
+        topics.update({name: (int(partitions), int(days[1]) * DAY_MS if days else kept) for name in names})
+    return topics
+
+
+def test_topics_are_made_as_documented_and_left_alone(stack):
+    kafka = AdminClient({"bootstrap.servers": stack.env()["HEARTH_BOOTSTRAP"]})
+    topics = documented_topics()
+    assert len(topics) >= 8
+
+    def found():
+        partitions = {name: len(topic.partitions) for name, topic in kafka.list_topics(timeout=20).topics.items()}
+        described = kafka.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in topics])
+        settings = {resource.name: {key: entry.value for key, entry in answer.result().items()}
+                    for resource, answer in described.items()}
+        return {name: (partitions[name], "compacted" if settings[name]["cleanup.policy"] == "compact"
+                       else int(settings[name]["retention.ms"])) for name in topics}
+
+    assert found() == topics
+    done = stack.run("hearth topics create --partitions 3")
+    assert (done.returncode, done.stdout) == (0, "all topics exist\n"), done
+    assert found() == topics
+    listed = stack.run("hearth topics list").stdout.splitlines()
+    assert {line.split()[0]: int(line.split()[1]) for line in listed}.items() >= {n: p for n, (p, _) in topics.items()}.items()
 
 
 def test_the_first_request_of_the_readme_works_as_written(stack):

@@ -1,16 +1,20 @@
 """The whole path, from outside: foreign clients, every form of a request, and what bad input gets."""
 
 import json
+import os
+import pathlib
+import re
 import signal
 import time
-import os
 import urllib.request
 
 import msgpack
 import pytest
 
 from client import new_id
-from conftest import deploy
+from conftest import ROOT, deploy
+from support import metric, until
+
 
 def metrics(stack, which="DISPATCHER"):
     with urllib.request.urlopen(f"http://{stack.env()[f'HEARTH_{which}_HTTP']}/metrics", timeout=5) as answer:
@@ -43,6 +47,19 @@ def test_kcat_is_enough(stack, client):
     words += ["-H", "hearth-fn=witness", "-H", "hearth-user=alice", "-H", f"hearth-id={invocation}"]
     assert stack.run(words, input='"from kcat"').returncode == 0
     assert client.reply(invocation).json()["event"] == "from kcat"
+
+
+def test_apaches_own_client_in_java_speaks_two_forms(stack, client):
+    libraries = re.search(r"-cp\0([^\0]+)\0", (pathlib.Path("/proc") / str(stack.pids()["kafka"]) / "cmdline").read_text())[1]
+    program = ROOT / "tests" / "e2e" / "foreign" / "Client.java"
+    headers_id, event_id = new_id(), new_id()
+    done = stack.run(["java", "-cp", libraries, str(program), stack.env()["HEARTH_BOOTSTRAP"], headers_id, event_id])
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split("\t", 1) for line in done.stdout.splitlines())
+    for invocation, event in ((headers_id, "from java"), (event_id, "an event from java")):
+        status, value = told[invocation].split("\t")
+        answer = json.loads(value)
+        assert (status, answer["event"], answer["id"]) == ("ok", event, invocation), told
 
 
 def test_a_msgpack_map(client):
@@ -163,6 +180,24 @@ def test_a_killed_dispatcher_loses_nothing_and_runs_nothing_twice(stack, client)
         assert client.reply(invocation).status == "ok"
     seen = [record.headers["hearth-id"] for record in client.seen["hearth.reply"]]
     assert all(seen.count(invocation) == 1 for invocation in sent)
+
+
+def test_a_dispatcher_killed_in_the_middle_of_one_long_run_lets_it_run_once(stack, client):
+    deploy(stack, "holds", "loner", attempts=3, timeout_ms=30000)
+    warm = client.reply(client.request("holds", b"{}", user="loner")).json()
+    executor = stack.env()["HEARTH_EXECUTOR_HTTP"]
+    long_run = client.request("holds", b'{"ms": 5000}', user="loner")
+    until(lambda: metric(executor, "hearth_executor_held", what="running") == 1, "the long run does not start")
+    os.kill(stack.pids()["dispatcher"], signal.SIGKILL)
+    stack.up()
+    record = client.reply(long_run)
+    assert record.status == "ok" and record.headers["hearth-attempt"] == "1", record
+    # The container counts its runs: what it was called before, the long run, and this one.
+    after = client.reply(client.request("holds", b"{}", user="loner"))
+    counted = [warm, record.json(), after.json()]
+    assert len({each["nonce"] for each in counted}) == 1 and after.path == "container"
+    assert [each["count"] for each in counted] == [1, 2, 3]
+    assert [each.headers.get("hearth-id") for each in client.seen["hearth.reply"]].count(long_run) == 1
 
 
 def test_redis_away_costs_nothing(stack, client):

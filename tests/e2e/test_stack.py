@@ -6,6 +6,9 @@ import signal
 import socket
 import subprocess
 
+import pytest
+from conftest import ROOT, Stack
+
 SERVERS = "kafka,redis,libvirtd"
 PROBE = """<domain type='qemu'><name>hearth-stack-probe</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type></os>
@@ -62,6 +65,24 @@ def test_up_answers_and_down_leaves_nothing(empty_stack):
     assert not list(pathlib.Path("/sys/fs/cgroup").glob("*/machine/*hearth-stack-probe*"))
 
 
+ORDINARY_USER = 65534   # nobody
+MOUNT_POINT = "file /run/libvirt"   # belongs to Debian's package; to remove it would unmount it under other stacks
+
+
+@pytest.mark.parametrize("user", [0, ORDINARY_USER])
+def test_a_whole_life_leaves_nothing(user):
+    """up, an invocation in a machine, down: as root and as an ordinary user, in a world where every trace shows."""
+    if not is_root():
+        return  # only root can make such a world
+    cache = os.environ.get("HEARTH_CACHE", "/var/cache/hearth")
+    words = "unshare --mount --pid --net --ipc --fork --kill-child --mount-proc".split()
+    done = subprocess.run([*words, str(ROOT / "tests" / "e2e" / "world.sh"), str(ROOT), cache, str(user)], text=True,
+                          capture_output=True, timeout=600, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "status ok" in done.stderr
+    assert set(done.stdout.splitlines()) <= {MOUNT_POINT}
+
+
 def test_second_up_starts_nothing_twice(empty_stack):
     stack = empty_stack
     stack.up("--only", SERVERS)
@@ -84,6 +105,16 @@ def test_up_starts_what_died_and_nothing_else(empty_stack):
     assert after["redis"] != before["redis"]
 
 
+def test_up_right_after_a_kill_waits_for_what_still_ends(empty_stack):
+    stack = empty_stack
+    stack.up("--only", "kafka")
+    before = stack.pids()["kafka"]
+    os.kill(before, signal.SIGKILL)   # its threads hold its port and the lock of its storage for a moment yet
+    stack.up("--only", "kafka")
+    assert stack.pids()["kafka"] != before
+    assert stack.run(["kcat", "-L", "-b", stack.env()["HEARTH_BOOTSTRAP"], "-m", "5"]).returncode == 0
+
+
 def test_port_in_use_is_named_and_nothing_is_started(empty_stack):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -96,8 +127,6 @@ def test_port_in_use_is_named_and_nothing_is_started(empty_stack):
 
 
 def test_down_finds_machines_that_outlived_libvirtd(empty_stack):
-    if not is_root():
-        return  # an ordinary user's libvirtd is not the stack's own
     stack = empty_stack
     stack.up("--only", "libvirtd")
     start_probe(stack)
@@ -122,8 +151,6 @@ def test_down_never_kills_a_stranger_with_a_recorded_pid(empty_stack):
 
 
 def test_two_stacks_at_once(empty_stack, tmp_path):
-    from conftest import Stack
-
     other = Stack(tmp_path / "other")
     try:
         empty_stack.up("--only", "redis,libvirtd")

@@ -52,6 +52,15 @@ pid_of() {
 running() { pid_of "$1" >/dev/null; }
 gone() { ! running "$1"; }
 
+# ended_whole NAME: it runs, or nothing of it does. The threads of a killed process may hold its port and locks for a
+# moment after it has ended itself.
+ended_whole() {
+  local pid started
+  if running "$1" || [ ! -f "$PIDS/$1" ]; then return 0; fi
+  read -r pid started < "$PIDS/$1"
+  [ "$(field_of "$pid" 20)" != "$started" ] || [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]
+}
+
 # launch NAME COMMAND…: in a session of its own, output to its log, holding no folder of the caller.
 launch() {
   local name=$1

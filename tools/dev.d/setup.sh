@@ -8,7 +8,7 @@ PACKAGES=(
   libbenchmark-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libcpp-httplib-dev prometheus-cpp-dev
   libuv1-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils seabios
-  squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jre-headless
+  squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jdk-headless
   python3-pytest python3-confluent-kafka python3-redis python3-msgpack
 )
 

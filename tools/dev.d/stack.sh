@@ -43,7 +43,9 @@ check_ports() {  # before anything starts, so that a port in use leaves nothing 
 }
 
 libvirt_uri() {
-  if is_root; then printf 'qemu+unix:///system?socket=%s/libvirt/libvirt-sock' "$RUN"; else printf 'qemu:///session'; fi
+  local mode=session
+  if is_root; then mode=system; fi
+  printf 'qemu+unix:///%s?socket=%s/libvirt/libvirt-sock' $mode "$RUN"
 }
 
 up_kafka() {
@@ -62,7 +64,8 @@ appender.stdout.name = STDOUT
 appender.stdout.layout.type = PatternLayout
 appender.stdout.layout.pattern = %d %p %c: %m%n
 LOG
-  local options=(-Dlog4j2.configurationFile="$STATE/etc/log4j2.properties" -cp "$libs/*")
+  # -UsePerfData: else the JVM leaves a folder in /tmp.
+  local options=(-XX:-UsePerfData -Dlog4j2.configurationFile="$STATE/etc/log4j2.properties" -cp "$libs/*")
   if [ ! -f "$STATE/kafka/meta.properties" ]; then
     java -Xmx128m "${options[@]}" kafka.tools.StorageTool format -t "$(random_uuid)" \
       -c "$properties" > "$LOGS/kafka-format.log" 2>&1 || fail "formatting Kafka's storage failed: $LOGS/kafka-format.log"
@@ -83,8 +86,22 @@ up_redis() {
 redis_ready() { [ "$(redis-cli -s "$RUN/redis.sock" ping)" = PONG ]; }
 
 up_libvirtd() {
-  is_root || return 0   # an ordinary user's session daemon starts by itself
   running libvirtd && return
+  [ -x "$BIN/hearth-subreaper" ] || fail "hearth-subreaper is not built: run tools/dev build"
+  if is_root; then up_system_libvirtd; else up_session_libvirtd; fi
+}
+
+# An ordinary user's daemon, apart from the one that may serve the same user's session: it ends with the stack. Its
+# sockets lie in the run folder, because their paths are long.
+up_session_libvirtd() {
+  mkdir -p "$RUN/config/libvirt" "$STATE/libvirt/cache" "$STATE/libvirt/data"
+  printf 'log_outputs = "2:stderr"\n' > "$RUN/config/libvirt/libvirtd.conf"
+  printf 'stdio_handler = "file"\n' > "$RUN/config/libvirt/qemu.conf"
+  launch libvirtd env XDG_RUNTIME_DIR="$RUN" XDG_CONFIG_HOME="$RUN/config" XDG_CACHE_HOME="$STATE/libvirt/cache" \
+    XDG_DATA_HOME="$STATE/libvirt/data" "$BIN/hearth-subreaper" /usr/sbin/libvirtd
+}
+
+up_system_libvirtd() {
   local part
   for part in etc lib log; do mkdir -p "$STATE/libvirt/$part"; done
   mkdir -p "$RUN/libvirt" "$CACHE/libvirt"
@@ -107,7 +124,6 @@ security_driver = "none"
 stdio_handler = "file"
 namespaces = []
 CONF
-  [ -x "$BIN/hearth-subreaper" ] || fail "hearth-subreaper is not built: run tools/dev build"
   # A mount namespace of its own gives the daemon private folders; without the second cgroup hierarchy, libvirt takes a
   # hybrid host for what it is; under a subreaper it hears at once when QEMU ends.
   # shellcheck disable=SC2016
@@ -157,7 +173,8 @@ up_executor() {
     printf 'state_dir = "%s/executor-%s"\ncode_store = "%s/code"\n' "$STATE" "$n" "$STATE"
     common_toml
     printf '[redis]\naddress = "unix:%s/redis.sock"\n' "$RUN"
-    printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\n' "$(libvirt_uri)" "$IMAGE" "${HEARTH_ACCEL:-auto}"
+    printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" "${HEARTH_ACCEL:-auto}" \
+      "${HEARTH_MEMORY_MIB:-8192}"
     printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\n' "${HEARTH_POOL_MIN:-1}"
   } > "$STATE/etc/executor-$n.toml"
   launch "executor-$n" "$BIN/hearth-executor" --config "$STATE/etc/executor-$n.toml"
@@ -183,8 +200,7 @@ ended_or() {
 # What belongs to the stack, in the order of starting.
 members() {
   local n
-  printf '%s\n' kafka redis
-  if is_root; then printf '%s\n' libvirtd; fi
+  printf '%s\n' kafka redis libvirtd
   for ((n = 1; n <= ${EXECUTORS:-1}; ++n)); do printf 'executor-%s\n' "$n"; done
   printf '%s\n' dispatcher
 }
@@ -220,6 +236,7 @@ cmd_up() {
   if [ ! -f "$STACK_ENV" ] || ! any_runs; then choose_ports; fi
   if [ -n "$executors" ]; then sed -i "s/^EXECUTORS=.*/EXECUTORS=$executors/" "$STACK_ENV"; fi
   load_stack
+  for word in $(members); do wait_for 20 "the old $word to end" ended_whole "$word" || true; done
   if [ -z "$ONLY" ] && all_run; then
     say "The stack is up already:"
     cmd_status
@@ -253,16 +270,13 @@ up_daemons() {
   await dispatcher 60 http_ok "127.0.0.1:$DISPATCHER_PORT" /readyz
 }
 
-# Machines that outlived their executor. As root this libvirtd is ours alone: what is left in it is too. In a user's
-# session only what carries the executor's mark is touched.
+# Machines that outlived their executor: this libvirtd is the stack's alone, what is left in it is too.
 destroy_domains() {
   local uri name
   uri=$(libvirt_uri)
-  if is_root && ! running libvirtd; then return 0; fi
-  if ! is_root && [ ! -S "${XDG_RUNTIME_DIR:-$HOME/.cache}/libvirt/libvirt-sock" ]; then return 0; fi
+  running libvirtd || return 0
   while read -r name; do
     [ -n "$name" ] || continue
-    if ! is_root && ! virsh -q -c "$uri" dumpxml "$name" 2> /dev/null | grep -qF "\"$RUN/"; then continue; fi
     say "   destroying $name"
     virsh -q -c "$uri" destroy "$name" >&2 || true
   done < <(timeout 20 virsh -q -c "$uri" list --name 2> /dev/null || true)
@@ -271,7 +285,7 @@ destroy_domains() {
 # Machines that outlived libvirtd itself: their pids are in its run folder, and their command line names them.
 kill_machines() {
   local file pid name group
-  for file in "$RUN"/libvirt/qemu/*.pid; do
+  for file in "$RUN"/libvirt/qemu/*.pid "$RUN"/libvirt/qemu/run/*.pid; do
     name=$(basename "$file" .pid)
     if [ ! -f "$file" ] || [ "$name" = driver ]; then continue; fi
     pid=$(tr -dc 0-9 < "$file")

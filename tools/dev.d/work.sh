@@ -149,9 +149,18 @@ run_integration() {   # in a subshell: hands its counts over in a file
 ring_e2e() {
   provide
   step "end to end"
+  run_pytest
+}
+ring_nightly() {   # takes minutes each: not among the default rings; shows what the tests print
+  provide
+  step "nightly"
+  run_pytest -m nightly -s
+}
+
+run_pytest() {   # run_pytest OPTION…: the end-to-end tests; counts them
   local rc=0 report=$LOGS/e2e.xml counts
   rm -f "$report"
-  HEARTH_CACHE=$CACHE "$PYTHON" -m pytest -q -p no:cacheprovider --junitxml "$report" ${FILTER:+-k "$FILTER"} "$ROOT/tests/e2e" >&2 || rc=$?
+  HEARTH_CACHE=$CACHE "$PYTHON" -m pytest -q -p no:cacheprovider --junitxml "$report" ${FILTER:+-k "$FILTER"} "$@" "$ROOT/tests/e2e" >&2 || rc=$?
   counts=$("$PYTHON" - "$report" <<'PY' || true
 import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()[0].attrib
@@ -203,7 +212,7 @@ cmd_test() {
   while [ $# -gt 0 ]; do
     case $1 in
       --ring)
-        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|sanitize|fuzz|all)$ ]] || usage_error "test: no ring '${2:-}'"
+        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|sanitize|fuzz|nightly|all)$ ]] || usage_error "test: no ring '${2:-}'"
         rings+=("$2")
         shift 2 ;;
       --filter) FILTER=${2:-}; shift 2 || usage_error "test: --filter what?" ;;

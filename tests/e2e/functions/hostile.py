@@ -1,10 +1,12 @@
-"""Functions that behave badly, each in its own way; and one that behaves well, as a witness."""
+"""Functions that behave badly, each in its own way; and some that behave well, as witnesses."""
 
 import os
 import sys
 import time
+import uuid
 
 COUNT = 0
+NONCE = uuid.uuid4().hex  # of the container
 
 
 def witness(event, context):
@@ -55,3 +57,11 @@ def large(event, context):
 def waits(event, context):
     time.sleep(0.3)
     return "waited"
+
+
+def holds(event, context):
+    """Runs as long as it is told, and counts the runs of its container."""
+    global COUNT
+    COUNT += 1
+    time.sleep(event.get("ms", 0) / 1000)
+    return {"count": COUNT, "nonce": NONCE, "attempt": context.attempt}

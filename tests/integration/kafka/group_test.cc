@@ -1,0 +1,305 @@
+// Members of a consumer group at a real broker: what a commit says reaches the next owner, whoever lost the group
+// cannot commit any more, and partitions that are paused or out of range.
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+
+#include "common/kafka/consumer.h"
+#include "common/kafka/producer.h"
+#include "dispatcher/core/ledger_map.h"
+#include "tests/integration/kafka/broker.h"
+
+namespace hearth::kafka {
+namespace {
+
+constexpr int kRecords = 10;  // of each partition, at least
+
+// A member of a group, and all that it was told.
+struct Member {
+  Member(Loop& loop, const std::string& bootstrap, const std::string& id, const std::string& group,
+         const std::string& topic) {
+    GroupConsumer::Callbacks callbacks;
+    callbacks.assigned = [this](std::vector<Assigned> given) {
+      ++assignments;
+      for (auto& each : given) assigned[each.partition] = each;
+    };
+    callbacks.revoked = [this](std::vector<PartitionId> taken, bool was_lost) {
+      lost = was_lost;
+      if (on_revoked) on_revoked(taken);
+      for (const auto& each : taken) assigned.erase(each);
+    };
+    callbacks.record = [this](const std::shared_ptr<const Record>& record) {
+      offsets[record->partition].push_back(record->offset);
+    };
+    callbacks.alarm = [this](const std::string& what) { alarms.push_back(what); };
+    auto created = GroupConsumer::Create(loop, bootstrap, id, group, {topic}, std::move(callbacks));
+    EXPECT_TRUE(created) << created.error().message;
+    consumer = std::move(*created);
+  }
+
+  std::map<PartitionId, Assigned> assigned;
+  std::map<PartitionId, std::vector<std::int64_t>> offsets;
+  std::vector<std::string> alarms;
+  std::function<void(const std::vector<PartitionId>&)> on_revoked;
+  int assignments = 0;
+  bool lost = false;
+  std::unique_ptr<GroupConsumer> consumer;
+};
+
+class GroupTest : public BrokerTest {
+ protected:
+  void Fill(const std::string& topic, int partitions) {
+    auto created = Producer::Create(loop_, bootstrap_, "it-filler");
+    ASSERT_TRUE(created);
+    // Keys are spread by their hash: so many that each partition gets enough.
+    const int sent = partitions * kRecords * 8;
+    int delivered = 0;
+    for (int key = 0; key < sent; ++key) {
+      (*created)->Send({topic, std::to_string(key), "value", {}}, [&delivered](const Result<void>& result) {
+        EXPECT_TRUE(result) << result.error().message;
+        ++delivered;
+      });
+    }
+    ASSERT_TRUE(Until([&] { return delivered == sent; }));
+  }
+};
+
+std::string MapText(std::int64_t epoch) {
+  dispatcher::LedgerMap map;
+  map.epoch = epoch;
+  map.span = 6;
+  map.incomplete = {{0, 1}, {3, 2}};
+  return dispatcher::EncodeLedgerMap(map).text;
+}
+
+TEST_F(GroupTest, TheLedgerMapOfACommitReachesTheNextOwnerThroughARebalance) {
+  constexpr int kPartitions = 4;
+  const std::string topic = MakeTopic(kPartitions);
+  const std::string group = Unique("group");
+  Fill(topic, kPartitions);
+  Member first(loop_, bootstrap_, "first", group, topic);
+  ASSERT_TRUE(Until([&] { return first.assigned.size() == kPartitions; }));
+  for (const auto& [partition, given] : first.assigned) {
+    EXPECT_EQ(given.next_offset, 0);
+    EXPECT_EQ(given.metadata, "");
+    ASSERT_TRUE(first.consumer->CommitNow(partition, 2, MapText(1)));
+  }
+  // The last commit counts: made from inside the revocation, as a dispatcher does it.
+  first.on_revoked = [&first](const std::vector<PartitionId>& taken) {
+    for (const auto& partition : taken) EXPECT_TRUE(first.consumer->CommitNow(partition, 3, MapText(7)));
+  };
+  Member second(loop_, bootstrap_, "second", group, topic);
+  ASSERT_TRUE(Until([&] { return first.assigned.size() == 2 && second.assigned.size() == 2; }));
+  EXPECT_FALSE(first.lost);
+  for (const auto* member : {&first, &second}) {
+    for (const auto& [partition, given] : member->assigned) {
+      EXPECT_EQ(given.next_offset, 3);
+      const auto map = dispatcher::DecodeLedgerMap(given.metadata);
+      ASSERT_TRUE(map) << map.error().message;
+      EXPECT_EQ(map->epoch, 7);
+      EXPECT_TRUE(map->Claims(1) && map->Claims(5));
+      EXPECT_FALSE(map->Claims(0) || map->Claims(4));
+    }
+  }
+  ASSERT_TRUE(Until([&] {
+    return std::ranges::all_of(second.assigned, [&](const auto& each) { return !second.offsets[each.first].empty(); });
+  }));
+  for (const auto& [partition, given] : second.assigned) EXPECT_EQ(second.offsets[partition].front(), 3);
+
+  first.on_revoked = nullptr;
+  second.consumer->Close();
+  EXPECT_TRUE(Until([&] { return first.assigned.size() == kPartitions; }));
+}
+
+TEST_F(GroupTest, TheLargestMapTravelsWhole) {
+  const std::string topic = MakeTopic(1);
+  const std::string group = Unique("group");
+  dispatcher::LedgerMap map;
+  map.epoch = 1;
+  map.span = 24'000;
+  for (std::int64_t at = 0; at < map.span - 12; at += 11 + at % 3) map.incomplete.push_back({at, 1 + at % 5});
+  const auto encoded = dispatcher::EncodeLedgerMap(map);
+  ASSERT_GT(encoded.text.size(), dispatcher::kMaxLedgerMapBytes - 200);
+  ASSERT_LE(encoded.text.size(), dispatcher::kMaxLedgerMapBytes);
+  {
+    Member writer(loop_, bootstrap_, "writer", group, topic);
+    ASSERT_TRUE(Until([&] { return writer.assigned.size() == 1; }));
+    bool done = false;
+    writer.consumer->Commit({topic, 0}, 0, encoded.text, [&done](const Result<void>& result) {
+      EXPECT_TRUE(result) << result.error().message;
+      done = true;
+    });
+    ASSERT_TRUE(Until([&done] { return done; }));
+    writer.consumer->Close();
+  }
+  Member reader(loop_, bootstrap_, "reader", group, topic);
+  ASSERT_TRUE(Until([&] { return reader.assigned.size() == 1; }));
+  EXPECT_EQ(reader.assigned.begin()->second.metadata, encoded.text);
+}
+
+// A member in a process of its own, so that it can be stopped: commits at each line that it reads, and says what came
+// of it.
+constexpr const char* kFrozenTopic = "HEARTH_TEST_FROZEN_TOPIC";
+constexpr const char* kFrozenGroup = "HEARTH_TEST_FROZEN_GROUP";
+
+class FrozenMember : public BrokerTest {};
+TEST_F(FrozenMember, DISABLED_CommitsWhenTold) {
+  const std::string topic = std::getenv(kFrozenTopic);
+  Member member(loop_, bootstrap_, "frozen", std::getenv(kFrozenGroup), topic);
+  ASSERT_TRUE(Until([&] { return member.assigned.size() == 1; }));
+  std::puts("assigned");
+  std::fflush(stdout);
+  std::array<char, 16> line{};
+  while (std::fgets(line.data(), line.size(), stdin) != nullptr) {
+    const auto result = member.consumer->CommitNow({topic, 0}, 1, "frozen");
+    std::puts(result ? "accepted" : "refused");
+    std::fflush(stdout);
+  }
+  _exit(0);  // without a farewell to the group
+}
+
+class ChildMember {
+ public:
+  ChildMember(const std::string& topic, const std::string& group) {
+    std::array<int, 2> in{};
+    std::array<int, 2> out{};
+    EXPECT_EQ(pipe2(in.data(), O_CLOEXEC) + pipe2(out.data(), O_CLOEXEC), 0);
+    setenv(kFrozenTopic, topic.c_str(), 1);
+    setenv(kFrozenGroup, group.c_str(), 1);
+    posix_spawn_file_actions_t actions{};
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+    std::array<std::string, 3> words{"member", "--gtest_also_run_disabled_tests",
+                                     "--gtest_filter=FrozenMember.DISABLED_CommitsWhenTold"};
+    std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
+    EXPECT_EQ(posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    close(in[0]);
+    close(out[1]);
+    orders_ = in[1];
+    answers_ = fdopen(out[0], "r");
+  }
+  ~ChildMember() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    close(orders_);
+    std::fclose(answers_);
+  }
+  ChildMember(const ChildMember&) = delete;
+  ChildMember& operator=(const ChildMember&) = delete;
+
+  void Stop() const { kill(pid_, SIGSTOP); }
+  void GoOn() const { kill(pid_, SIGCONT); }
+  void Order() const { EXPECT_EQ(write(orders_, "\n", 1), 1); }
+  // The next line that is one of its words; GoogleTest's own are passed over. Blocks; empty at its end.
+  std::string Answer() {
+    std::array<char, 512> line{};
+    while (std::fgets(line.data(), line.size(), answers_) != nullptr) {
+      const std::string word(line.data());
+      for (const char* known : {"assigned\n", "accepted\n", "refused\n"}) {
+        if (word == known) return word.substr(0, word.size() - 1);
+      }
+    }
+    return "";
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int orders_ = -1;
+  FILE* answers_ = nullptr;
+};
+
+TEST_F(GroupTest, AMemberThatWasFrozenPastItsSessionCannotCommitAnyMore) {
+  const std::string topic = MakeTopic(1);
+  const std::string group = Unique("group");
+  ChildMember former(topic, group);
+  ASSERT_EQ(former.Answer(), "assigned");
+  former.Order();
+  ASSERT_EQ(former.Answer(), "accepted");  // so that the refusal below means something
+  former.Stop();
+
+  Member owner(loop_, bootstrap_, "owner", group, topic);
+  ASSERT_TRUE(Until([&] { return owner.assigned.size() == 1; }));
+  EXPECT_EQ(owner.assigned.begin()->second.metadata, "frozen");
+  ASSERT_TRUE(owner.consumer->CommitNow({topic, 0}, 5, "owner"));
+  former.Order();  // waits in its pipe: the first thing that it does when it wakes
+  former.GoOn();
+  EXPECT_EQ(former.Answer(), "refused");
+
+  owner.consumer->Close();
+  Member next(loop_, bootstrap_, "next", group, topic);
+  ASSERT_TRUE(Until([&] { return next.assigned.size() == 1 || !next.alarms.empty(); }));
+  EXPECT_EQ(next.assigned.begin()->second.next_offset, 5);
+  EXPECT_EQ(next.assigned.begin()->second.metadata, "owner");
+}
+
+TEST_F(GroupTest, APausedPartitionGivesNothingAndGoesOnWhereItStopped) {
+  const std::string topic = MakeTopic(2);
+  Member member(loop_, bootstrap_, "member", Unique("group"), topic);
+  ASSERT_TRUE(Until([&] { return member.assigned.size() == 2; }));
+  const PartitionId paused{topic, 0};
+  const PartitionId other{topic, 1};
+  member.consumer->Pause(paused);
+  Fill(topic, 2);
+  ASSERT_TRUE(Until([&] { return member.offsets[other].size() >= kRecords; }));
+  EXPECT_TRUE(member.offsets[paused].empty());
+  member.consumer->Resume(paused);
+  ASSERT_TRUE(Until([&] { return member.offsets[paused].size() >= kRecords; }));
+  member.consumer->Pause(paused);
+  const std::size_t before = member.offsets[paused].size();
+  Fill(topic, 2);
+  ASSERT_TRUE(Until([&] { return member.offsets[other].size() >= 2UL * kRecords; }));
+  EXPECT_EQ(member.offsets[paused].size(), before);
+  member.consumer->Resume(paused);
+  ASSERT_TRUE(Until([&] { return member.offsets[paused].size() > before + kRecords; }));
+  for (std::size_t i = 0; i < member.offsets[paused].size(); ++i) {
+    ASSERT_EQ(member.offsets[paused][i], static_cast<std::int64_t>(i));  // each once, none left out
+  }
+}
+
+TEST_F(GroupTest, AnOffsetOutOfRangeIsToldAndAnsweredByTheStartAndDisturbsNoOtherPartition) {
+  const std::string topic = MakeTopic(3);
+  const std::string group = Unique("group");
+  const PartitionId lost{topic, 0};
+  const PartitionId read{topic, 1};
+  const PartitionId paused{topic, 2};
+  Fill(topic, 3);
+  {
+    Member first(loop_, bootstrap_, "first", group, topic);
+    ASSERT_TRUE(Until([&] { return first.assigned.size() == 3; }));
+    ASSERT_TRUE(first.consumer->CommitNow(lost, 1'000'000, MapText(4)));
+    ASSERT_TRUE(first.consumer->CommitNow(read, 4, ""));
+    ASSERT_TRUE(first.consumer->CommitNow(paused, 4, ""));
+    first.consumer->Close();
+  }
+  Member second(loop_, bootstrap_, "second", group, topic);
+  ASSERT_TRUE(Until([&] { return second.assigned.size() == 3; }));
+  second.consumer->Pause(paused);
+  const std::size_t before = second.offsets[paused].size();
+  const auto told = [&] { return testing::PrintToString(second.alarms); };
+  ASSERT_TRUE(Until([&] { return !second.offsets[lost].empty() && second.offsets[read].size() >= kRecords - 4; }))
+      << told();
+  EXPECT_EQ(second.offsets[lost].front(), 0);
+  EXPECT_EQ(second.assigned[lost].next_offset, 0);  // told anew: what was complete before says nothing any more
+  EXPECT_EQ(second.assigned[lost].metadata, "");
+  EXPECT_EQ(second.assignments, 2);
+  ASSERT_FALSE(second.alarms.empty());
+  EXPECT_NE(second.alarms.back().find("from the start of the partition"), std::string::npos) << told();
+  EXPECT_EQ(second.offsets[paused].size(), before);
+  second.consumer->Resume(paused);
+  ASSERT_TRUE(Until([&] { return second.offsets[paused].size() >= kRecords - 4; }));
+  for (const auto& partition : {read, paused}) {
+    std::int64_t next = 4;
+    for (const auto offset : second.offsets[partition]) ASSERT_EQ(offset, next++);
+  }
+}
+
+}  // namespace
+}  // namespace hearth::kafka
