@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   warm->add_option("--image", options.image, "the guest's image: a machine of it is started and pinged in between")
       ->check(CLI::ExistingDirectory);
+  warm->add_flag("--markdown", options.markdown, "tables that can be pasted into docs/performance.md");
   int exit_code = 0;
   warm->callback([&] { exit_code = hearth::bench::RunWarm(options); });
   try {

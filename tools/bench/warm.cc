@@ -15,6 +15,7 @@
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "tools/bench/echo.h"
+#include "tools/bench/figures.h"
 #include "tools/machine/machine.h"
 
 namespace hearth::bench {
@@ -28,29 +29,6 @@ constexpr int kPartitions = 8;  // as hearth's own topics
 constexpr int kWarmUp = 20;
 constexpr std::int64_t kServerTimeoutMs = 10000;
 constexpr std::int64_t kLateMs = 2000;  // how long a second reply to a request is waited for at the end
-
-// Durations of one stage, µs.
-class Series {
- public:
-  void Add(std::int64_t micros) { values_.push_back(micros); }
-  void AddSpan(std::int64_t from_us, std::int64_t to_us) {
-    if (from_us != 0 && to_us != 0) Add(to_us - from_us);
-  }
-  [[nodiscard]] std::size_t size() const { return values_.size(); }
-  // The value below which `share` of all lie, ms.
-  [[nodiscard]] double At(double share) const {
-    if (values_.empty()) return 0;
-    std::vector<std::int64_t> sorted = values_;
-    std::sort(sorted.begin(), sorted.end());
-    const auto last = sorted.size() - 1;
-    return static_cast<double>(
-               sorted[std::min(last, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))]) /
-           1000.0;
-  }
-
- private:
-  std::vector<std::int64_t> values_;
-};
 
 struct Stage {
   const char* name;
@@ -200,16 +178,13 @@ Result<void> Warm::Run(guest::Machine* machine) {
 }
 
 bool Warm::Print() const {
-  const auto row = [](const std::string& name, const Series& series) {
-    fmt::print("{:<36} {:>7} {:>9.3f} {:>9.3f} {:>9.3f}\n", name, series.size(), series.At(0), series.At(0.5),
-               series.At(0.99));
-  };
-  fmt::print("{:<36} {:>7} {:>9} {:>9} {:>9}\n", "milliseconds", "count", "min", "p50", "p99");
-  for (const auto& stage : stages_) row(stage.name, stage.series);
-  row("ended → reply consumed", back_);
-  row("total: sent → reply consumed", total_);
-  row("raw Kafka echo of the same run", echo_);
-  row("bare guest ping of the same run", ping_);
+  Table table({"milliseconds", "count", "min", "p50", "p99"}, options_.markdown);
+  for (const auto& stage : stages_) table.AddSeries(stage.name, stage.series);
+  table.AddSeries("ended → reply consumed", back_);
+  table.AddSeries("total: sent → reply consumed", total_);
+  table.AddSeries("raw Kafka echo of the same run", echo_);
+  table.AddSeries("bare guest ping of the same run", ping_);
+  fmt::print("{}", table.Text());
   const auto ratio = [this](double share) { return total_.At(share) / (echo_.At(share) + ping_.At(share)); };
   fmt::print("ratio total / (echo + ping): min {:.2f}, p50 {:.2f}, p99 {:.2f}\n", ratio(0), ratio(0.5), ratio(0.99));
   fmt::print("acceleration: {}\nstart paths:", acceleration_);
