@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <memory>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "common/base/time.h"
-#include "common/kafka/admin.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "tools/bench/echo.h"
@@ -21,13 +18,9 @@
 namespace hearth::bench {
 namespace {
 
-constexpr const char* kEchoRequests = "hearth.bench.request";
-constexpr const char* kEchoReplies = "hearth.bench.reply";
 constexpr const char* kHearthRequests = "hearth.invoke.rt";
 constexpr const char* kHearthReplies = "hearth.reply";
-constexpr int kPartitions = 8;  // as hearth's own topics
 constexpr int kWarmUp = 20;
-constexpr std::int64_t kServerTimeoutMs = 10000;
 constexpr std::int64_t kLateMs = 2000;  // how long a second reply to a request is waited for at the end
 
 struct Stage {
@@ -39,8 +32,8 @@ struct Stage {
 
 class Warm {
  public:
-  Warm(const WarmOptions& options, Sender sender, kafka::TailReader replies, kafka::TailReader echoes)
-      : options_(options), sender_(std::move(sender)), replies_(std::move(replies)), echoes_(std::move(echoes)) {}
+  Warm(const WarmOptions& options, Sender sender, kafka::TailReader replies, EchoFloor& echoes)
+      : options_(options), sender_(std::move(sender)), replies_(std::move(replies)), echoes_(echoes) {}
 
   // `machine` may be null.
   Result<void> Run(guest::Machine* machine);
@@ -56,7 +49,7 @@ class Warm {
   const WarmOptions& options_;
   Sender sender_;
   kafka::TailReader replies_;
-  kafka::TailReader echoes_;
+  EchoFloor& echoes_;
   std::unordered_map<std::string, int> results_;  // requests that count: replies seen
   std::map<std::string, int> statuses_;
   std::map<std::string, int> paths_;
@@ -126,19 +119,10 @@ Result<void> Warm::Invoke(const std::string& id, bool counts) {
 }
 
 Result<void> Warm::Echo(const std::string& id, bool counts) {
-  auto record = MakeRecord(id);
-  record.topic = kEchoRequests;
-  const std::int64_t begin_us = ReadClocks().mono_us;
-  if (auto sent = sender_.Send(record); !sent) return sent;
-  while (true) {
-    auto reply = echoes_.Next(options_.wait_ms);
-    if (!reply) return std::unexpected(reply.error());
-    if (!*reply) return Fail(Code::kDeadline, "no echo of " + id);
-    sender_.Poll();
-    if ((*reply)->headers != record.headers) continue;
-    if (counts) echo_.Add(ReadClocks().mono_us - begin_us);
-    return {};
-  }
+  auto took_us = echoes_.Measure(MakeRecord(id), options_.wait_ms);
+  if (!took_us) return std::unexpected(took_us.error());
+  if (counts) echo_.Add(*took_us);
+  return {};
 }
 
 Result<void> Warm::Ping(guest::Machine& machine, bool counts) {
@@ -201,17 +185,6 @@ bool Warm::Print() const {
   return once == options_.count && ok != statuses_.end() && ok->second == options_.count;
 }
 
-// A topic that was just created has no leader yet: asked again until it has one.
-Result<kafka::TailReader> OpenNew(const std::string& bootstrap, const std::string& client_id,
-                                  const std::string& topic) {
-  const std::int64_t end_us = ReadClocks().mono_us + kServerTimeoutMs * kMicrosPerMilli;
-  while (true) {
-    auto reader = kafka::TailReader::Open(bootstrap, client_id, topic, kServerTimeoutMs);
-    if (reader || ReadClocks().mono_us > end_us) return reader;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-}
-
 }  // namespace
 
 int RunWarm(const WarmOptions& options) {
@@ -219,16 +192,10 @@ int RunWarm(const WarmOptions& options) {
     fmt::print(stderr, "hearth-bench: {}\n", error.message);
     return 3;
   };
-  const auto created = kafka::CreateTopics(
-      options.bootstrap, {{kEchoRequests, kPartitions, 1, {}}, {kEchoReplies, kPartitions, 1, {}}}, kServerTimeoutMs);
-  if (!created) return unreachable(created.error());
-  auto echo_sender = Sender::Create(options.bootstrap, "hearth-bench-echo");
-  auto sender = Sender::Create(options.bootstrap, "hearth-bench");
-  if (!echo_sender || !sender) return unreachable((echo_sender ? sender : echo_sender).error());
-  auto requests = OpenNew(options.bootstrap, "hearth-bench-echo", kEchoRequests);
-  if (!requests) return unreachable(requests.error());
-  auto echoes = OpenNew(options.bootstrap, "hearth-bench", kEchoReplies);
+  auto echoes = EchoFloor::Open(options.bootstrap);
   if (!echoes) return unreachable(echoes.error());
+  auto sender = Sender::Create(options.bootstrap, "hearth-bench");
+  if (!sender) return unreachable(sender.error());
   auto replies = OpenNew(options.bootstrap, "hearth-bench", kHearthReplies);
   if (!replies) return unreachable(replies.error());
   std::unique_ptr<guest::Machine> machine;
@@ -238,8 +205,7 @@ int RunWarm(const WarmOptions& options) {
     machine = std::move(*started);
     if (auto hello = machine->Expect<guest::Hello>(0, guest::kBootTimeout); !hello) return unreachable(hello.error());
   }
-  const EchoThread echo(std::move(*requests), std::move(*echo_sender), kEchoReplies);
-  Warm warm(options, std::move(*sender), std::move(*replies), std::move(*echoes));
+  Warm warm(options, std::move(*sender), std::move(*replies), **echoes);
   const auto done = warm.Run(machine.get());
   if (!done) fmt::print(stderr, "hearth-bench: {}\n", done.error().message);
   return warm.Print() && done ? 0 : 1;

@@ -157,6 +157,9 @@ Result<void> Machine::Launch(const std::vector<std::string>& arguments) {
   if (qemu_ < 0) return Errno("fork");
   if (qemu_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no machine behind
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);  // what the caller holds back is no business of QEMU's
     execvp(raw[0], raw.data());
     _exit(127);
   }
