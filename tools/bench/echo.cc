@@ -2,9 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 
+#include "common/base/time.h"
+#include "common/kafka/admin.h"
+
 namespace hearth::bench {
+namespace {
+
+constexpr const char* kEchoRequests = "hearth.bench.request";
+constexpr const char* kEchoReplies = "hearth.bench.reply";
+constexpr int kPartitions = 8;  // as hearth's own topics
+constexpr std::int64_t kServerTimeoutMs = 10'000;
+
+}  // namespace
 
 Result<Sender> Sender::Create(const std::string& bootstrap, const std::string& client_id) {
   auto conf =
@@ -53,6 +65,45 @@ void EchoThread::Run() {
     if (!*record) continue;
     OutRecord reply{reply_topic_, (*record)->key, std::move((*record)->value), std::move((*record)->headers)};
     if (auto sent = sender_.Send(reply); !sent) fmt::print(stderr, "hearth-bench: echo: {}\n", sent.error().message);
+  }
+}
+
+Result<kafka::TailReader> OpenNew(const std::string& bootstrap, const std::string& client_id,
+                                  const std::string& topic) {
+  const std::int64_t end_us = ReadClocks().mono_us + kServerTimeoutMs * kMicrosPerMilli;
+  while (true) {
+    auto reader = kafka::TailReader::Open(bootstrap, client_id, topic, kServerTimeoutMs);
+    if (reader || ReadClocks().mono_us > end_us) return reader;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+Result<std::unique_ptr<EchoFloor>> EchoFloor::Open(const std::string& bootstrap) {
+  const auto created = kafka::CreateTopics(
+      bootstrap, {{kEchoRequests, kPartitions, 1, {}}, {kEchoReplies, kPartitions, 1, {}}}, kServerTimeoutMs);
+  if (!created) return std::unexpected(created.error());
+  auto echo_sender = Sender::Create(bootstrap, "hearth-bench-echo");
+  auto sender = Sender::Create(bootstrap, "hearth-bench-floor");
+  if (!echo_sender || !sender) return std::unexpected((echo_sender ? sender : echo_sender).error());
+  auto requests = OpenNew(bootstrap, "hearth-bench-echo", kEchoRequests);
+  if (!requests) return std::unexpected(requests.error());
+  auto replies = OpenNew(bootstrap, "hearth-bench-floor", kEchoReplies);
+  if (!replies) return std::unexpected(replies.error());
+  std::unique_ptr<EchoFloor> floor(new EchoFloor(std::move(*sender), std::move(*replies)));
+  floor->thread_ = std::make_unique<EchoThread>(std::move(*requests), std::move(*echo_sender), kEchoReplies);
+  return floor;
+}
+
+Result<std::int64_t> EchoFloor::Measure(OutRecord record, std::int64_t wait_ms) {
+  record.topic = kEchoRequests;
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  if (auto sent = sender_.Send(record); !sent) return std::unexpected(sent.error());
+  while (true) {
+    auto reply = replies_.Next(wait_ms);
+    if (!reply) return std::unexpected(reply.error());
+    if (!*reply) return Fail(Code::kDeadline, "no echo of a record");
+    sender_.Poll();
+    if ((*reply)->headers == record.headers) return ReadClocks().mono_us - begin_us;
   }
 }
 

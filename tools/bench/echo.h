@@ -3,6 +3,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -26,6 +28,9 @@ class Sender {
   kafka::Client client_;
 };
 
+// A topic that was just created has no leader yet: asked again until it has one.
+Result<kafka::TailReader> OpenNew(const std::string& bootstrap, const std::string& client_id, const std::string& topic);
+
 // Echoes until it is destroyed.
 class EchoThread {
  public:
@@ -41,6 +46,22 @@ class EchoThread {
   std::string reply_topic_;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
+};
+
+// The floor as one call: a record to the thread and back, over two topics of its own with as many partitions as
+// hearth's.
+class EchoFloor {
+ public:
+  // kUnavailable: the brokers are away.
+  static Result<std::unique_ptr<EchoFloor>> Open(const std::string& bootstrap);
+  // How long the record took, µs; its topic is replaced. Its headers must be unlike those of every earlier one.
+  Result<std::int64_t> Measure(OutRecord record, std::int64_t wait_ms);
+
+ private:
+  EchoFloor(Sender sender, kafka::TailReader replies) : sender_(std::move(sender)), replies_(std::move(replies)) {}
+  Sender sender_;
+  kafka::TailReader replies_;
+  std::unique_ptr<EchoThread> thread_;
 };
 
 }  // namespace hearth::bench

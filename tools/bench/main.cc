@@ -1,12 +1,17 @@
 // hearth-bench: measurements against a running stack, beside a floor that is measured in the same run.
 #include <CLI/CLI.hpp>
 
+#include "tools/bench/paths.h"
 #include "tools/bench/warm.h"
 
-int main(int argc, char** argv) {
-  CLI::App app{"hearth-bench: measures a running stack beside the floor of the same run"};
-  app.require_subcommand(1);
-  hearth::bench::WarmOptions options;
+namespace hearth::bench {
+namespace {
+
+void AddMarkdown(CLI::App& bench, bool& markdown) {
+  bench.add_flag("--markdown", markdown, "tables that can be pasted into docs/performance.md");
+}
+
+void AddWarm(CLI::App& app, WarmOptions& options, int& exit_code) {
   auto* warm = app.add_subcommand("warm", "warm invocations, one at a time, beside raw Kafka echoes");
   warm->add_option("--bootstrap", options.bootstrap, "Kafka brokers")
       ->envname("HEARTH_BOOTSTRAP")
@@ -22,8 +27,54 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   warm->add_option("--image", options.image, "the guest's image: a machine of it is started and pinged in between")
       ->check(CLI::ExistingDirectory);
+  AddMarkdown(*warm, options.markdown);
+  warm->callback([&] { exit_code = RunWarm(options); });
+}
+
+void AddStack(CLI::App& bench, OwnStackOptions& options) {
+  bench.add_option("--bootstrap", options.bootstrap, "Kafka brokers")->envname("HEARTH_BOOTSTRAP")->required();
+  bench.add_option("--libvirt", options.libvirt, "libvirt's URI")->envname("HEARTH_LIBVIRT_URI")->required();
+  bench.add_option("--image", options.image, "the guest's image")->check(CLI::ExistingDirectory)->required();
+  bench.add_option("--bin", options.bin, "folder of the daemons")->check(CLI::ExistingDirectory)->required();
+}
+
+constexpr int kQuickCount = 5;
+
+void AddPaths(CLI::App& app, PathsOptions& options, int& exit_code) {
+  auto* paths = app.add_subcommand("paths", "each start path, forced, beside its floor");
+  AddStack(*paths, options.stack);
+  paths->add_option("--native", options.native, "a static executable that does next to nothing")
+      ->check(CLI::ExistingFile)
+      ->required();
+  paths->add_option("--machine-logs", options.machine_logs, "libvirt's logs of machines")->required();
+  auto* rounds = paths->add_option("--rounds", options.rounds, "samples of each path and runtime")
+                     ->check(CLI::Range(1, 10'000))
+                     ->capture_default_str();
+  auto* boots = paths->add_option("--boots", options.boots, "of the path boot")
+                    ->check(CLI::Range(1, 10'000))
+                    ->capture_default_str();
+  paths->add_flag("--quick", options.quick, "5 of each: whether it works, no figures");
+  paths->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*paths, options.markdown);
+  paths->callback([&options, &exit_code, rounds, boots] {
+    if (options.quick && rounds->count() == 0) options.rounds = kQuickCount;
+    if (options.quick && boots->count() == 0) options.boots = kQuickCount;
+    exit_code = RunPaths(options);
+  });
+}
+
+}  // namespace
+}  // namespace hearth::bench
+
+int main(int argc, char** argv) {
+  using namespace hearth::bench;
+  CLI::App app{"hearth-bench: measures a running stack beside the floor of the same run"};
+  app.require_subcommand(1);
   int exit_code = 0;
-  warm->callback([&] { exit_code = hearth::bench::RunWarm(options); });
+  WarmOptions warm;
+  AddWarm(app, warm, exit_code);
+  PathsOptions paths;
+  AddPaths(app, paths, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

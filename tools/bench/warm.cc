@@ -3,54 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <memory>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "common/base/time.h"
-#include "common/kafka/admin.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "tools/bench/echo.h"
+#include "tools/bench/figures.h"
 #include "tools/machine/machine.h"
 
 namespace hearth::bench {
 namespace {
 
-constexpr const char* kEchoRequests = "hearth.bench.request";
-constexpr const char* kEchoReplies = "hearth.bench.reply";
 constexpr const char* kHearthRequests = "hearth.invoke.rt";
 constexpr const char* kHearthReplies = "hearth.reply";
-constexpr int kPartitions = 8;  // as hearth's own topics
 constexpr int kWarmUp = 20;
-constexpr std::int64_t kServerTimeoutMs = 10000;
 constexpr std::int64_t kLateMs = 2000;  // how long a second reply to a request is waited for at the end
-
-// Durations of one stage, µs.
-class Series {
- public:
-  void Add(std::int64_t micros) { values_.push_back(micros); }
-  void AddSpan(std::int64_t from_us, std::int64_t to_us) {
-    if (from_us != 0 && to_us != 0) Add(to_us - from_us);
-  }
-  [[nodiscard]] std::size_t size() const { return values_.size(); }
-  // The value below which `share` of all lie, ms.
-  [[nodiscard]] double At(double share) const {
-    if (values_.empty()) return 0;
-    std::vector<std::int64_t> sorted = values_;
-    std::sort(sorted.begin(), sorted.end());
-    const auto last = sorted.size() - 1;
-    return static_cast<double>(
-               sorted[std::min(last, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))]) /
-           1000.0;
-  }
-
- private:
-  std::vector<std::int64_t> values_;
-};
 
 struct Stage {
   const char* name;
@@ -61,8 +32,8 @@ struct Stage {
 
 class Warm {
  public:
-  Warm(const WarmOptions& options, Sender sender, kafka::TailReader replies, kafka::TailReader echoes)
-      : options_(options), sender_(std::move(sender)), replies_(std::move(replies)), echoes_(std::move(echoes)) {}
+  Warm(const WarmOptions& options, Sender sender, kafka::TailReader replies, EchoFloor& echoes)
+      : options_(options), sender_(std::move(sender)), replies_(std::move(replies)), echoes_(echoes) {}
 
   // `machine` may be null.
   Result<void> Run(guest::Machine* machine);
@@ -78,7 +49,7 @@ class Warm {
   const WarmOptions& options_;
   Sender sender_;
   kafka::TailReader replies_;
-  kafka::TailReader echoes_;
+  EchoFloor& echoes_;
   std::unordered_map<std::string, int> results_;  // requests that count: replies seen
   std::map<std::string, int> statuses_;
   std::map<std::string, int> paths_;
@@ -148,19 +119,10 @@ Result<void> Warm::Invoke(const std::string& id, bool counts) {
 }
 
 Result<void> Warm::Echo(const std::string& id, bool counts) {
-  auto record = MakeRecord(id);
-  record.topic = kEchoRequests;
-  const std::int64_t begin_us = ReadClocks().mono_us;
-  if (auto sent = sender_.Send(record); !sent) return sent;
-  while (true) {
-    auto reply = echoes_.Next(options_.wait_ms);
-    if (!reply) return std::unexpected(reply.error());
-    if (!*reply) return Fail(Code::kDeadline, "no echo of " + id);
-    sender_.Poll();
-    if ((*reply)->headers != record.headers) continue;
-    if (counts) echo_.Add(ReadClocks().mono_us - begin_us);
-    return {};
-  }
+  auto took_us = echoes_.Measure(MakeRecord(id), options_.wait_ms);
+  if (!took_us) return std::unexpected(took_us.error());
+  if (counts) echo_.Add(*took_us);
+  return {};
 }
 
 Result<void> Warm::Ping(guest::Machine& machine, bool counts) {
@@ -200,16 +162,13 @@ Result<void> Warm::Run(guest::Machine* machine) {
 }
 
 bool Warm::Print() const {
-  const auto row = [](const std::string& name, const Series& series) {
-    fmt::print("{:<36} {:>7} {:>9.3f} {:>9.3f} {:>9.3f}\n", name, series.size(), series.At(0), series.At(0.5),
-               series.At(0.99));
-  };
-  fmt::print("{:<36} {:>7} {:>9} {:>9} {:>9}\n", "milliseconds", "count", "min", "p50", "p99");
-  for (const auto& stage : stages_) row(stage.name, stage.series);
-  row("ended → reply consumed", back_);
-  row("total: sent → reply consumed", total_);
-  row("raw Kafka echo of the same run", echo_);
-  row("bare guest ping of the same run", ping_);
+  Table table({"milliseconds", "count", "min", "p50", "p99"}, options_.markdown);
+  for (const auto& stage : stages_) table.AddSeries(stage.name, stage.series);
+  table.AddSeries("ended → reply consumed", back_);
+  table.AddSeries("total: sent → reply consumed", total_);
+  table.AddSeries("raw Kafka echo of the same run", echo_);
+  table.AddSeries("bare guest ping of the same run", ping_);
+  fmt::print("{}", table.Text());
   const auto ratio = [this](double share) { return total_.At(share) / (echo_.At(share) + ping_.At(share)); };
   fmt::print("ratio total / (echo + ping): min {:.2f}, p50 {:.2f}, p99 {:.2f}\n", ratio(0), ratio(0.5), ratio(0.99));
   fmt::print("acceleration: {}\nstart paths:", acceleration_);
@@ -226,17 +185,6 @@ bool Warm::Print() const {
   return once == options_.count && ok != statuses_.end() && ok->second == options_.count;
 }
 
-// A topic that was just created has no leader yet: asked again until it has one.
-Result<kafka::TailReader> OpenNew(const std::string& bootstrap, const std::string& client_id,
-                                  const std::string& topic) {
-  const std::int64_t end_us = ReadClocks().mono_us + kServerTimeoutMs * kMicrosPerMilli;
-  while (true) {
-    auto reader = kafka::TailReader::Open(bootstrap, client_id, topic, kServerTimeoutMs);
-    if (reader || ReadClocks().mono_us > end_us) return reader;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-}
-
 }  // namespace
 
 int RunWarm(const WarmOptions& options) {
@@ -244,16 +192,10 @@ int RunWarm(const WarmOptions& options) {
     fmt::print(stderr, "hearth-bench: {}\n", error.message);
     return 3;
   };
-  const auto created = kafka::CreateTopics(
-      options.bootstrap, {{kEchoRequests, kPartitions, 1, {}}, {kEchoReplies, kPartitions, 1, {}}}, kServerTimeoutMs);
-  if (!created) return unreachable(created.error());
-  auto echo_sender = Sender::Create(options.bootstrap, "hearth-bench-echo");
-  auto sender = Sender::Create(options.bootstrap, "hearth-bench");
-  if (!echo_sender || !sender) return unreachable((echo_sender ? sender : echo_sender).error());
-  auto requests = OpenNew(options.bootstrap, "hearth-bench-echo", kEchoRequests);
-  if (!requests) return unreachable(requests.error());
-  auto echoes = OpenNew(options.bootstrap, "hearth-bench", kEchoReplies);
+  auto echoes = EchoFloor::Open(options.bootstrap);
   if (!echoes) return unreachable(echoes.error());
+  auto sender = Sender::Create(options.bootstrap, "hearth-bench");
+  if (!sender) return unreachable(sender.error());
   auto replies = OpenNew(options.bootstrap, "hearth-bench", kHearthReplies);
   if (!replies) return unreachable(replies.error());
   std::unique_ptr<guest::Machine> machine;
@@ -263,8 +205,7 @@ int RunWarm(const WarmOptions& options) {
     machine = std::move(*started);
     if (auto hello = machine->Expect<guest::Hello>(0, guest::kBootTimeout); !hello) return unreachable(hello.error());
   }
-  const EchoThread echo(std::move(*requests), std::move(*echo_sender), kEchoReplies);
-  Warm warm(options, std::move(*sender), std::move(*replies), std::move(*echoes));
+  Warm warm(options, std::move(*sender), std::move(*replies), **echoes);
   const auto done = warm.Run(machine.get());
   if (!done) fmt::print(stderr, "hearth-bench: {}\n", done.error().message);
   return warm.Print() && done ? 0 : 1;

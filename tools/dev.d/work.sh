@@ -248,15 +248,42 @@ cmd_lint() {
   [ ${#files[@]} -eq 0 ] || printf '%s\0' "${files[@]}" | xargs -0 -P "$JOBS" -n 1 clang-tidy-19 -p build/tidy --quiet
 }
 
-cmd_bench() {
-  local name=${1:-}
-  [ -n "$name" ] || usage_error "bench: which one? warm"
-  shift
-  [ "$name" = warm ] || usage_error "bench: no bench '$name'"
-  provide
+machine_logs() {   # where libvirt writes what it started QEMU with
+  if is_root; then printf '%s/libvirt/log/qemu' "$STATE"; else printf '%s/libvirt/qemu/log' "${XDG_CACHE_HOME:-$HOME/.cache}"; fi
+}
+
+bench_warm() {
   cmd_up
   eval "$(cmd_env)"
   hearth --user bench deploy bench-echo --runtime python3 --handler noop.handler "$ROOT/examples/noop-python"
   hearth --user bench invoke bench-echo --data null --wait 120   # also waits until the daemons know it
-  hearth-bench "$name" --image "$IMAGE" "$@"
+  hearth-bench warm --image "$IMAGE" "$@"
+}
+
+bench_own_daemons() {   # paths, density: servers of the stack, daemons of the bench's own
+  local name=$1 rc=0 was_up=0
+  shift
+  ! any_runs || was_up=1
+  cmd_up --only kafka,libvirtd
+  eval "$(cmd_env)"
+  local options=(--image "$IMAGE" --bin "$BIN")
+  if [ "$name" = paths ]; then options+=(--native "$ROOT/build/release/examples/echo" --machine-logs "$(machine_logs)"); fi
+  hearth-bench "$name" "${options[@]}" "$@" || rc=$?
+  [ $was_up -eq 1 ] || cmd_down
+  return $rc
+}
+
+cmd_bench() {
+  local name=${1:-}
+  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, density or link"
+  shift
+  [[ $name =~ ^(warm|paths|boot|density|link)$ ]] || usage_error "bench: no bench '$name'"
+  provide
+  case $name in
+    warm) bench_warm "$@" ;;
+    paths | density) bench_own_daemons "$name" "$@" ;;
+    # Under a subreaper libvirt, which is in the bench's own process, hears at once when QEMU ends.
+    boot) "$BIN/hearth-subreaper" "$BIN/hearth-bench" boot --image "$IMAGE" "$@" ;;
+    link) "$BIN/hearth-bench" link --image "$IMAGE" "$@" ;;
+  esac
 }

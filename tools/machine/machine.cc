@@ -72,73 +72,115 @@ CodeHash HashOf(const std::string& archive) {
   return CodeHash(text);
 }
 
-Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image) {
-  std::ifstream file(image + "/manifest.json");
+Result<std::vector<std::string>> MachineArguments(const MachineOptions& options, const std::string& folder) {
+  std::ifstream file(options.image + "/manifest.json");
   const auto manifest = nlohmann::json::parse(file, nullptr, false);
-  if (!manifest.is_object()) return Fail(Code::kNotFound, "no image at " + image + ": run tools/dev image");
+  if (!manifest.is_object()) return Fail(Code::kNotFound, "no image at " + options.image + ": run tools/dev image");
+  std::string machine = "q35,accel=tcg";
+  if (!options.ram_file.empty()) machine += ",memory-backend=ram";
+  std::vector<std::string> arguments = {"qemu-system-x86_64", "-machine", machine, "-cpu", "qemu64,+rdrand"};
+  const auto add = [&arguments](std::initializer_list<std::string> more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+  };
+  const std::string memory = std::to_string(options.memory_mib);
+  add({"-m", memory, "-smp", "1", "-bios", "/usr/share/qemu/qboot.rom"});
+  if (!options.ram_file.empty()) {
+    add({"-object", "memory-backend-file,id=ram,size=" + memory + "M,mem-path=" + options.ram_file +
+                        ",share=" + (options.share_ram ? "on" : "off")});
+  }
+  if (options.incoming) {
+    add({"-incoming", "defer"});
+  } else {
+    std::string cmdline = manifest["cmdline_tcg"].get<std::string>();
+    if (!options.console.empty()) {
+      for (const char* word : {"quiet ", "8250.nr_uarts=0 "}) {
+        if (const auto at = cmdline.find(word); at != std::string::npos) cmdline.erase(at, std::strlen(word));
+      }
+      cmdline += " loglevel=7 earlyprintk=ttyS0 console=ttyS0";
+    }
+    add({"-kernel", options.image + "/vmlinux", "-initrd", options.image + "/initramfs.cpio", "-append", cmdline});
+  }
+  add({"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"});
+  if (options.monitor) add({"-qmp", "unix:" + folder + "/monitor.sock,server=on,wait=off"});
+  if (!options.console.empty()) {
+    add({"-chardev", "file,id=console,path=" + options.console, "-device", "isa-serial,chardev=console"});
+  }
+  add({"-device", "virtio-serial-pci", "-chardev", "socket,id=link,reconnect=1,path=" + folder + "/agent.sock",
+       "-device", "virtserialport,chardev=link,name=agent.0"});
+  const std::string disk = "file=" + options.image + "/root.squashfs,if=none,format=raw,readonly=on,id=";
+  if (options.icount.find("rr=") == std::string::npos) {
+    add({"-drive", disk + "root"});
+  } else {
+    add({"-drive", disk + "root-image", "-drive", "driver=blkreplay,if=none,image=root-image,id=root"});
+  }
+  add({"-device", "virtio-blk-pci,drive=root"});
+  if (!options.icount.empty()) add({"-icount", options.icount});
+  return arguments;
+}
+
+Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image) {
+  MachineOptions options;
+  options.image = image;
+  return Start(options);
+}
+
+Result<std::unique_ptr<Machine>> Machine::Start(const MachineOptions& options) {
+  auto machine = Listen();
+  if (!machine) return machine;
+  auto arguments = MachineArguments(options, (*machine)->folder_);
+  if (!arguments) return std::unexpected(arguments.error());
+  if (auto launched = (*machine)->Launch(*arguments); !launched) return std::unexpected(launched.error());
+  if (auto connected = (*machine)->AwaitQemu(); !connected) return std::unexpected(connected.error());
+  return machine;
+}
+
+Result<std::unique_ptr<Machine>> Machine::Listen() {
   std::unique_ptr<Machine> machine(new Machine());
   std::string folder = (std::filesystem::temp_directory_path() / "hearth-guest-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return Errno("mkdtemp");
   machine->folder_ = folder;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::snprintf(address.sun_path, sizeof address.sun_path, "%s/agent.sock", folder.c_str());
-  machine->listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::snprintf(address.sun_path, sizeof address.sun_path, "%s", machine->socket().c_str());
+  machine->listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (bind(machine->listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
       listen(machine->listener_, 1) != 0)
     return Errno("listen");
-
-  const std::vector<std::string> arguments = {"qemu-system-x86_64",
-                                              "-machine",
-                                              "q35,accel=tcg",
-                                              "-cpu",
-                                              "qemu64,+rdrand",
-                                              "-m",
-                                              "512",
-                                              "-smp",
-                                              "1",
-                                              "-bios",
-                                              "/usr/share/qemu/qboot.rom",
-                                              "-kernel",
-                                              image + "/vmlinux",
-                                              "-initrd",
-                                              image + "/initramfs.cpio",
-                                              "-append",
-                                              manifest["cmdline_tcg"].get<std::string>(),
-                                              "-nodefaults",
-                                              "-no-user-config",
-                                              "-display",
-                                              "none",
-                                              "-no-reboot",
-                                              "-device",
-                                              "virtio-serial-pci",
-                                              "-chardev",
-                                              std::string("socket,id=link,reconnect=1,path=") + address.sun_path,
-                                              "-device",
-                                              "virtserialport,chardev=link,name=agent.0",
-                                              "-drive",
-                                              "file=" + image + "/root.squashfs,if=none,id=root,format=raw,readonly=on",
-                                              "-device",
-                                              "virtio-blk-pci,drive=root"};
-  std::vector<char*> raw;
-  for (const auto& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
-  raw.push_back(nullptr);
-  machine->qemu_ = fork();
-  if (machine->qemu_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no machine behind
-    execvp(raw[0], raw.data());
-    _exit(127);
-  }
-  if (auto connected = machine->Accept(); !connected) return std::unexpected(connected.error());
   return machine;
 }
 
-Result<void> Machine::Accept() {
+Result<void> Machine::Launch(const std::vector<std::string>& arguments) {
+  std::vector<char*> raw;
+  for (const auto& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
+  raw.push_back(nullptr);
+  qemu_ = fork();
+  if (qemu_ < 0) return Errno("fork");
+  if (qemu_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no machine behind
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);  // what the caller holds back is no business of QEMU's
+    execvp(raw[0], raw.data());
+    _exit(127);
+  }
+  return {};
+}
+
+Result<void> Machine::AwaitQemu(Millis timeout) {
   pollfd wait{listener_, POLLIN, 0};
-  if (poll(&wait, 1, static_cast<int>(kReplyTimeout.count())) == 1)
+  if (poll(&wait, 1, static_cast<int>(timeout.count())) == 1)
     fd_ = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd_ < 0) return Fail(Code::kUnavailable, "QEMU did not connect");
   return {};
+}
+
+Result<Qmp*> Machine::monitor() {
+  if (monitor_ == nullptr) {
+    auto connected = Qmp::Connect(monitor_socket());
+    if (!connected) return std::unexpected(connected.error());
+    monitor_ = std::make_unique<Qmp>(std::move(*connected));
+  }
+  return monitor_.get();
 }
 
 Result<void> Machine::CutLink() {
@@ -146,7 +188,7 @@ Result<void> Machine::CutLink() {
   fd_ = -1;
   reader_ = FrameReader();
   inbox_.clear();
-  return Accept();
+  return AwaitQemu();
 }
 
 Machine::~Machine() {

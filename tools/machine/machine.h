@@ -1,5 +1,5 @@
 // One machine started by hand, without libvirt: QEMU (TCG) with the built image, and the executor's end of the guest
-// link. For tests of the guest and as the floor of measurements. Blocks.
+// link. For tests of the guest and as the floor of measurements. Blocks; one thread.
 #pragma once
 
 #include <sys/types.h>
@@ -14,6 +14,7 @@
 #include "common/base/result.h"
 #include "schemas/frame.h"
 #include "schemas/guest.h"
+#include "tools/machine/qmp.h"
 
 namespace hearth::guest {
 
@@ -31,11 +32,26 @@ struct ArchiveEntry {
 std::string MakeUstar(const std::vector<ArchiveEntry>& entries);
 CodeHash HashOf(const std::string& archive);
 
+struct MachineOptions {
+  std::string image;  // a folder of guest/image/build.sh
+  std::int32_t memory_mib = 512;
+  std::string ram_file;    // the guest's memory as a mapped file; empty: QEMU's own
+  bool share_ram = false;  // what the guest writes reaches the file (a template), else it stays private (a clone)
+  bool incoming = false;   // boots nothing: waits to be filled from a saved state
+  bool monitor = false;    // QMP, see monitor()
+  std::string icount;      // QEMU's -icount; with rr=record the disk is read through its block filter
+  std::string console;     // a file that gets the kernel's log; empty: no serial port, as in every other machine
+};
+
 class Machine {
  public:
-  // Starts it and waits for QEMU's connection. `image` is a folder of guest/image/build.sh.
+  // Starts it and waits for QEMU's connection.
   static Result<std::unique_ptr<Machine>> Start(const std::string& image);
-  ~Machine();  // ends QEMU, deletes the socket
+  static Result<std::unique_ptr<Machine>> Start(const MachineOptions& options);
+  // The listening end alone, at socket(): QEMU comes by Launch, or is somebody else's child. AwaitQemu is the next
+  // step.
+  static Result<std::unique_ptr<Machine>> Listen();
+  ~Machine();  // ends QEMU where it is a child of this, deletes the folder
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
@@ -51,6 +67,15 @@ class Machine {
     if (auto* wanted = std::get_if<T>(&*message)) return std::move(*wanted);
     return Fail(Code::kInvalid, "another message came: variant " + std::to_string(message->index()));
   }
+  // Starts the command line, program first, which has to connect to socket().
+  Result<void> Launch(const std::vector<std::string>& arguments);
+  Result<void> AwaitQemu(Millis timeout = kReplyTimeout);
+  [[nodiscard]] std::string folder() const { return folder_; }
+  [[nodiscard]] std::string socket() const { return folder_ + "/agent.sock"; }
+  [[nodiscard]] std::string monitor_socket() const { return folder_ + "/monitor.sock"; }
+  [[nodiscard]] pid_t pid() const { return qemu_; }
+  // Connected at the first call; for machines with a monitor.
+  Result<Qmp*> monitor();
   // Closes the link and waits until QEMU has connected again; what was on its way is lost.
   Result<void> CutLink();
   // Whether QEMU ends within the time.
@@ -61,7 +86,6 @@ class Machine {
 
  private:
   Machine() = default;
-  Result<void> Accept();
   Result<void> ReadSome(std::chrono::steady_clock::time_point deadline);
 
   std::string folder_;
@@ -70,6 +94,10 @@ class Machine {
   int fd_ = -1;
   FrameReader reader_;
   std::map<std::uint32_t, std::deque<Message>> inbox_;
+  std::unique_ptr<Qmp> monitor_;
 };
+
+// QEMU's command line for the options, with its sockets in the folder. kNotFound: no image there.
+Result<std::vector<std::string>> MachineArguments(const MachineOptions& options, const std::string& folder);
 
 }  // namespace hearth::guest

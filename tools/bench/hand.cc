@@ -1,0 +1,82 @@
+#include "tools/bench/hand.h"
+
+#include <algorithm>
+
+#include "common/base/time.h"
+#include "schemas/limits.h"
+
+namespace hearth::bench {
+
+Noop MakeNoop(Runtime runtime, const std::string& native, const std::string& marker, std::size_t bytes) {
+  const bool python = runtime == Runtime::kPython3;
+  Noop code;
+  code.runtime = runtime;
+  code.handler = python ? "noop.handler" : "noop";
+  const guest::ArchiveEntry program =
+      python ? guest::ArchiveEntry{"noop.py", "def handler(event, context):\n    return None\n", '0', 0644}
+             : guest::ArchiveEntry{"noop", native, '0', 0755};
+  guest::ArchiveEntry filler{"marker", marker, '0', 0644};
+  code.archive = guest::MakeUstar({program, filler});
+  if (code.archive.size() < bytes) {
+    filler.content.resize(marker.size() + bytes - code.archive.size(), '#');
+    code.archive = guest::MakeUstar({program, filler});
+  }
+  code.hash = guest::HashOf(code.archive);
+  return code;
+}
+
+Result<std::int64_t> Hand::Ping() {
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  machine_.Send(0, guest::Ping{++pings_});
+  if (auto pong = machine_.Expect<guest::Pong>(0); !pong) return FailWith("ping", pong.error());
+  return ReadClocks().mono_us - begin_us;
+}
+
+Result<void> Hand::Configure() {
+  machine_.Send(0,
+                guest::Configure{InstanceId("by-hand"), UserId("bench"), ReadClocks().wall_us, std::string(64, 'e')});
+  if (auto done = machine_.Expect<guest::Configured>(0); !done) return FailWith("configure", done.error());
+  return {};
+}
+
+Result<std::int64_t> Hand::FirstInstruction(const Noop& code) {
+  constexpr std::int32_t kTimeoutMs = 20'000;
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  const std::uint32_t number = ++containers_;
+  const bool is_new = stored_.insert(code.hash.value).second;
+  if (is_new) {
+    machine_.Send(0, guest::CodeOffer{code.hash, static_cast<std::int64_t>(code.archive.size())});
+    for (std::size_t at = 0; at < code.archive.size(); at += kMaxCodeChunkBytes)
+      machine_.Send(0, guest::CodeChunk{code.archive.substr(at, kMaxCodeChunkBytes)});
+  }
+  guest::Create create;
+  create.code = code.hash;
+  create.function = "bench/noop";
+  create.version = 1;
+  create.runtime = code.runtime;
+  create.handler = code.handler;
+  create.memory_mib = kDefaultMemoryMib;
+  machine_.Send(number, create);
+  if (is_new) {
+    auto stored = machine_.Expect<guest::CodeStored>(0);
+    if (!stored) return FailWith("code", stored.error());
+    if (!stored->error.empty()) return Fail(Code::kInternal, "code: " + stored->error);
+  }
+  auto created = machine_.Expect<guest::Created>(number);
+  if (!created) return FailWith("container", created.error());
+  if (!created->error.empty()) return Fail(Code::kInternal, "container: " + created->error);
+  const std::int64_t sent_us = ReadClocks().mono_us;
+  machine_.Send(number, guest::Run{InvocationId("by-hand"), 1, kTimeoutMs, "", "", "null"});
+  auto ended = machine_.Expect<guest::Ended>(number);
+  if (!ended) return FailWith("run", ended.error());
+  // As the executor does: half of the way there and back lies before the start.
+  const std::int64_t took_us = ReadClocks().mono_us - sent_us;
+  const std::int64_t way_us = std::max<std::int64_t>(0, (took_us - ended->total_us) / 2);
+  const std::int64_t first_us = sent_us - begin_us + std::min(took_us, way_us + ended->start_us);
+  if (ended->status != Status::kOk) return Fail(Code::kInternal, "run: " + ended->error_message);
+  machine_.Send(number, guest::Remove{});
+  if (auto gone = machine_.Expect<guest::ContainerGone>(number); !gone) return FailWith("remove", gone.error());
+  return first_us;
+}
+
+}  // namespace hearth::bench

@@ -1,0 +1,42 @@
+// A machine driven by hand, frame by frame, as an executor drives its own: the floor of the start paths.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "common/base/result.h"
+#include "tools/machine/machine.h"
+
+namespace hearth::bench {
+
+// A function that does nothing, as an archive.
+struct Noop {
+  Runtime runtime = Runtime::kPython3;
+  std::string handler;
+  std::string archive;
+  CodeHash hash;
+};
+// `native` is a static executable. `marker` makes archives differ; with `bytes` the archive is filled up to that size.
+Noop MakeNoop(Runtime runtime, const std::string& native, const std::string& marker, std::size_t bytes = 0);
+
+// Blocks; keeps no container. The machine must outlive it.
+class Hand {
+ public:
+  explicit Hand(guest::Machine& machine) : machine_(machine) {}
+
+  // A round trip of the smallest frame, µs.
+  Result<std::int64_t> Ping();
+  Result<void> Configure();
+  // From now to the first instruction of the code, µs of this host: code sent unless the machine has it, container
+  // made, run. The container is removed afterwards. The machine must be configured.
+  Result<std::int64_t> FirstInstruction(const Noop& code);
+
+ private:
+  guest::Machine& machine_;
+  std::set<std::string> stored_;
+  std::uint64_t pings_ = 0;
+  std::uint32_t containers_ = 0;
+};
+
+}  // namespace hearth::bench

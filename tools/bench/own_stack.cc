@@ -1,0 +1,237 @@
+#include "tools/bench/own_stack.h"
+
+#include <fmt/format.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+#include <thread>
+
+#include "common/base/time.h"
+#include "common/kafka/admin.h"
+
+namespace hearth::bench {
+namespace {
+
+constexpr std::int64_t kServerTimeoutMs = 30'000;
+constexpr std::int64_t kRedisWithinMs = 10'000;
+constexpr std::int64_t kDaemonWithinMs = 180'000;  // the pool's first machines, on a loaded host, and the proof of KVM
+constexpr std::chrono::milliseconds kLookAgain{50};
+// The gauges are shown four times a second: what they say right after a request may be what was before it.
+constexpr std::chrono::milliseconds kGaugesLag{600};
+constexpr std::size_t kLogEndBytes = 1500;
+constexpr const char* kFolders = "/dev/shm";  // an executor's templates belong on tmpfs
+
+std::string EndOf(const std::string& path) {
+  std::string text = ReadFile(path);
+  if (text.size() > kLogEndBytes) text.erase(0, text.size() - kLogEndBytes);
+  return text;
+}
+
+Result<void> Write(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  if (!file.flush()) return Fail(Code::kUnavailable, "cannot write " + path);
+  return {};
+}
+
+std::string TopicsToml() {
+  return fmt::format(
+      "[topics]\nrt = \"{}\"\nstd = \"hearth.bench.invoke.std\"\nbatch = \"hearth.bench.invoke.batch\"\n"
+      "reply = \"{}\"\ndead_letter = \"hearth.bench.dead-letter\"\nundeliverable = \"hearth.bench.undeliverable\"\n"
+      "functions = \"{}\"\nusage = \"hearth.bench.usage\"\n",
+      kRequestTopic, kReplyTopic, kFunctionsTopic);
+}
+
+std::vector<kafka::TopicSpec> Topics() {
+  constexpr int kPartitions = 8;  // as hearth's own
+  std::vector<kafka::TopicSpec> specs;
+  for (const char* name : {kRequestTopic, "hearth.bench.invoke.std", "hearth.bench.invoke.batch", kReplyTopic})
+    specs.push_back({name, kPartitions, 1, {{"retention.ms", "3600000"}, {"max.message.bytes", "4194304"}}});
+  specs.push_back({kFunctionsTopic, 1, 1, {{"cleanup.policy", "compact"}}});
+  for (const char* name : {"hearth.bench.dead-letter", "hearth.bench.undeliverable", "hearth.bench.usage"})
+    specs.push_back({name, 1, 1, {{"retention.ms", "3600000"}}});
+  return specs;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OwnStack>> OwnStack::Start(const OwnStackOptions& options,
+                                                  const std::vector<OwnExecutor>& wanted) {
+  std::unique_ptr<OwnStack> stack(new OwnStack());
+  std::string folder = std::string(kFolders) + "/hearth-bench-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr)
+    return Fail(Code::kUnavailable, std::string("mkdtemp: ") + std::strerror(errno));
+  stack->folder_ = folder;
+  chmod(folder.c_str(), 0711);  // the accounts that machines run under pass through
+  mkdir(stack->code_store().c_str(), 0755);
+  if (auto created = kafka::CreateTopics(options.bootstrap, Topics(), kServerTimeoutMs); !created)
+    return std::unexpected(created.error());
+  if (auto started = stack->StartRedis(); !started) return std::unexpected(started.error());
+  for (const auto& each : wanted) {
+    auto& executor = stack->executors_.emplace_back();
+    executor.wanted = each;
+    if (auto started = stack->StartExecutor(options, executor); !started) return FailWith(each.id, started.error());
+  }
+  if (auto started = stack->StartDispatcher(options); !started) return FailWith("dispatcher", started.error());
+  return stack;
+}
+
+OwnStack::~OwnStack() {
+  dispatcher_.reset();
+  executors_.clear();
+  redis_.reset();
+  std::error_code ignored;
+  if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+}
+
+Result<void> OwnStack::StartRedis() {
+  auto child = Child::Spawn({"redis-server", "--port", "0", "--unixsocket", folder_ + "/redis.sock", "--save", "",
+                             "--appendonly", "no", "--dir", folder_, "--daemonize", "no"},
+                            folder_ + "/redis.log");
+  if (!child) return std::unexpected(child.error());
+  redis_ = std::make_unique<Child>(std::move(*child));
+  const std::int64_t end_us = ReadClocks().mono_us + kRedisWithinMs * kMicrosPerMilli;
+  while (!std::filesystem::exists(folder_ + "/redis.sock")) {
+    if (redis_->Ended() || ReadClocks().mono_us > end_us)
+      return Fail(Code::kUnavailable, "redis does not start:\n" + EndOf(redis_->log()));
+    std::this_thread::sleep_for(kLookAgain);
+  }
+  return {};
+}
+
+bool OwnStack::Lacks(const std::string& key) const {
+  return std::ranges::find(missing_, key) != missing_.end();
+}
+
+std::string OwnStack::Toml(const OwnStackOptions& options, const Running& executor) const {
+  const OwnExecutor& wanted = executor.wanted;
+  std::string text = fmt::format(
+      "id = \"{0}\"\nhttp = \"127.0.0.1:{1}\"\nlisten = \"unix:{2}/{0}.sock\"\nrun_dir = \"{2}/{0}\"\n"
+      "state_dir = \"{2}/{0}-state\"\ncode_store = \"{2}/code\"\n[kafka]\nbootstrap = \"{3}\"\n"
+      "[redis]\naddress = \"unix:{2}/redis.sock\"\n{4}[machines]\nlibvirt = \"{5}\"\nimage = \"{6}\"\n"
+      "memory_mib = {7}\nconcurrent_starts = {8}\ncontainer_idle_s = {9}\ninstance_idle_s = {10}\n",
+      wanted.id, executor.port, folder_, options.bootstrap, TopicsToml(), options.libvirt, options.image,
+      wanted.memory_mib, wanted.concurrent_starts, wanted.container_idle_s, wanted.instance_idle_s);
+  if (wanted.boots && !Lacks("start")) text += "start = \"boot\"\n";
+  for (const auto& profile : wanted.profiles) {
+    text += fmt::format(
+        "[[profile]]\nname = \"{0}\"\nmemory_mib = {1}\nreserve_mib = 160\nvcpus = 1\npool_min = {2}\npool_max = {2}\n",
+        profile.name, profile.memory_mib, profile.pool);
+    if (!Lacks("shells")) text += fmt::format("shells = {}\n", profile.shells);
+  }
+  return text;
+}
+
+Result<void> OwnStack::StartExecutor(const OwnStackOptions& options, Running& executor) {
+  mkdir((folder_ + "/" + executor.wanted.id).c_str(), 0711);
+  const std::string config = folder_ + "/" + executor.wanted.id + ".toml";
+  for (;;) {
+    auto port = FreePort();
+    if (!port) return std::unexpected(port.error());
+    executor.port = *port;
+    if (auto written = Write(config, Toml(options, executor)); !written) return written;
+    const std::string log = fmt::format("{}/{}-{}.log", folder_, executor.wanted.id, missing_.size());
+    auto child = Child::Spawn({options.bin + "/hearth-executor", "--config", config}, log);
+    if (!child) return std::unexpected(child.error());
+    executor.child = std::make_unique<Child>(std::move(*child));
+    auto ready = AwaitReady(*executor.child, executor.port, kDaemonWithinMs);
+    if (ready || executor.child->Ended() != 2) return ready;
+    // It says which keys it does not know.
+    const std::string said = ReadFile(log);
+    const std::size_t before = missing_.size();
+    for (const char* key : {"shells", "start"}) {
+      if (!Lacks(key) && said.find(fmt::format(".{}'", key)) != std::string::npos) missing_.emplace_back(key);
+    }
+    if (missing_.size() == before) return ready;
+  }
+}
+
+Result<void> OwnStack::StartDispatcher(const OwnStackOptions& options) {
+  auto port = FreePort();
+  if (!port) return std::unexpected(port.error());
+  std::string sockets;
+  for (const auto& executor : executors_)
+    sockets += fmt::format("{}\"unix:{}/{}.sock\"", sockets.empty() ? "" : ", ", folder_, executor.wanted.id);
+  const std::string config = folder_ + "/dispatcher.toml";
+  const auto written =
+      Write(config, fmt::format("id = \"bench-dispatcher\"\nhttp = \"127.0.0.1:{0}\"\n[kafka]\nbootstrap = \"{1}\"\n"
+                                "group = \"hearth-bench\"\n[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
+                                "[link]\nexecutors = [{4}]\n[admission]\nreply_topics = [\"{5}\"]\n",
+                                *port, options.bootstrap, folder_, TopicsToml(), sockets, kReplyTopic));
+  if (!written) return written;
+  auto child = Child::Spawn({options.bin + "/hearth-dispatcher", "--config", config}, folder_ + "/dispatcher.log");
+  if (!child) return std::unexpected(child.error());
+  dispatcher_ = std::make_unique<Child>(std::move(*child));
+  return AwaitReady(*dispatcher_, *port, kDaemonWithinMs);
+}
+
+Result<void> OwnStack::AwaitReady(Child& child, int port, std::int64_t within_ms) const {
+  const std::int64_t end_us = ReadClocks().mono_us + within_ms * kMicrosPerMilli;
+  std::string last;
+  while (ReadClocks().mono_us < end_us && !ToldToEnd()) {
+    if (const auto code = child.Ended())
+      return Fail(Code::kUnavailable, fmt::format("ended with {}:\n{}", *code, EndOf(child.log())));
+    auto page = HttpGet(port, "/readyz");
+    if (page) return {};
+    last = page.error().message;
+    std::this_thread::sleep_for(kLookAgain);
+  }
+  return Fail(Code::kDeadline, fmt::format("is not ready:\n{}\n{}", last, EndOf(child.log())));
+}
+
+pid_t OwnStack::executor_pid(const std::string& id) const {
+  const auto found = std::ranges::find_if(executors_, [&](const Running& each) { return each.wanted.id == id; });
+  return found == executors_.end() ? -1 : found->child->pid();
+}
+
+const OwnStack::Running* OwnStack::Holder(const std::string& profile) const {
+  for (const auto& executor : executors_) {
+    for (const auto& each : executor.wanted.profiles) {
+      if (each.name == profile) return &executor;
+    }
+  }
+  return nullptr;
+}
+
+std::optional<double> OwnStack::Pool(const std::string& profile, const std::string& kind) const {
+  const Running* holder = Holder(profile);
+  if (holder == nullptr) return std::nullopt;
+  const auto page = HttpGet(holder->port, "/metrics");
+  if (!page) return std::nullopt;
+  return FindMetric(*page, "hearth_executor_pool", {{"profile", profile}, {"kind", kind}});
+}
+
+std::optional<double> OwnStack::Starting(const std::string& profile) const {
+  const Running* holder = Holder(profile);
+  if (holder == nullptr) return std::nullopt;
+  const auto page = HttpGet(holder->port, "/metrics");
+  if (!page) return std::nullopt;
+  return FindMetric(*page, "hearth_executor_held", {{"what", "starting_instances"}});
+}
+
+Result<void> OwnStack::AwaitQuiet(const std::string& profile, int ready, int shells, std::int64_t within_ms) const {
+  const std::int64_t end_us = ReadClocks().mono_us + within_ms * kMicrosPerMilli;
+  std::this_thread::sleep_for(kGaugesLag);
+  std::string seen;
+  while (ReadClocks().mono_us < end_us && !ToldToEnd()) {
+    const auto has_ready = Pool(profile, "ready");
+    const auto has_shells = Pool(profile, "shells");
+    const auto starting = Starting(profile);
+    // An executor that does not tell its shells is not waited for.
+    if (has_ready.value_or(0) >= ready && has_shells.value_or(shells) >= shells && starting.value_or(1) == 0) return {};
+    seen = fmt::format("{} ready, {} shells, {} starting", has_ready.value_or(-1), has_shells.value_or(-1),
+                       starting.value_or(-1));
+    std::this_thread::sleep_for(kLookAgain);
+  }
+  return Fail(Code::kDeadline, fmt::format("profile {} does not come to rest: {}", profile, seen));
+}
+
+}  // namespace hearth::bench

@@ -1,0 +1,87 @@
+// Daemons of a bench's own: a Redis, a dispatcher, and executors whose profiles force each start path. They share the
+// broker and libvirt with the running stack and nothing else: topics, consumer group and Redis are theirs alone.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "tools/bench/processes.h"
+
+namespace hearth::bench {
+
+constexpr const char* kRequestTopic = "hearth.bench.invoke.rt";
+constexpr const char* kReplyTopic = "hearth.bench.reply.own";
+constexpr const char* kFunctionsTopic = "hearth.bench.functions";
+
+struct OwnStackOptions {
+  std::string bootstrap;
+  std::string libvirt;
+  std::string image;
+  std::string bin;  // folder of the daemons
+};
+
+struct OwnProfile {
+  std::string name;
+  int pool = 0;    // activated machines to hold, no more and no fewer
+  int shells = 0;  // behind them
+  int memory_mib = 512;
+};
+
+struct OwnExecutor {
+  std::string id;
+  std::vector<OwnProfile> profiles;
+  bool boots = false;  // machines are started from nothing, whatever the executor could do
+  int memory_mib = 16384;
+  int concurrent_starts = 2;
+  int container_idle_s = 25;  // so that what was measured makes room before long
+  int instance_idle_s = 5;
+};
+
+class OwnStack {
+ public:
+  // Returns when all of it is ready. Keys of the configuration that the executor does not know are left out, and
+  // missing() says which. kUnavailable: something did not become ready, with the end of its log.
+  static Result<std::unique_ptr<OwnStack>> Start(const OwnStackOptions& options,
+                                                 const std::vector<OwnExecutor>& wanted);
+  ~OwnStack();  // ends the daemons, which destroy their machines, and removes the folder
+  OwnStack(const OwnStack&) = delete;
+  OwnStack& operator=(const OwnStack&) = delete;
+
+  [[nodiscard]] std::string code_store() const { return folder_ + "/code"; }
+  [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
+  [[nodiscard]] pid_t executor_pid(const std::string& id) const;
+  // Of the executor with the profile; nothing where it does not say. `kind` is "ready", "shells", "target".
+  [[nodiscard]] std::optional<double> Pool(const std::string& profile, const std::string& kind) const;
+  // Machines that the executor with the profile is starting.
+  [[nodiscard]] std::optional<double> Starting(const std::string& profile) const;
+  // Waits until the profile's pool and shells are as wanted and nothing starts, so that the next sample meets a quiet
+  // executor. kDeadline: they do not come.
+  Result<void> AwaitQuiet(const std::string& profile, int ready, int shells, std::int64_t within_ms) const;
+
+ private:
+  struct Running {
+    OwnExecutor wanted;
+    int port = 0;
+    std::unique_ptr<Child> child;
+  };
+  OwnStack() = default;
+  Result<void> StartRedis();
+  Result<void> StartExecutor(const OwnStackOptions& options, Running& executor);
+  Result<void> StartDispatcher(const OwnStackOptions& options);
+  Result<void> AwaitReady(Child& child, int port, std::int64_t within_ms) const;
+  [[nodiscard]] std::string Toml(const OwnStackOptions& options, const Running& executor) const;
+  [[nodiscard]] const Running* Holder(const std::string& profile) const;
+  [[nodiscard]] bool Lacks(const std::string& key) const;
+
+  std::string folder_;
+  std::vector<std::string> missing_;
+  std::unique_ptr<Child> redis_;
+  std::vector<Running> executors_;
+  std::unique_ptr<Child> dispatcher_;
+};
+
+}  // namespace hearth::bench
