@@ -264,7 +264,7 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
   Fleet fleet(host_.loop, hypervisor, starter, *image, fleet_options, callbacks);
   const std::vector<InstanceId> instances = {InstanceId("audited-1-" + host_.folder.filename().string()),
                                              InstanceId("audited-2-" + host_.folder.filename().string())};
-  for (const auto& instance : instances) fleet.Start(instance, Profile{});
+  for (const auto& instance : instances) fleet.Start(instance, Profile{}, true);
   ASSERT_TRUE(RunUntil(host_.loop, kPatienceMs, [&] { return ready == 2 || !failed.empty(); }));
   ASSERT_EQ(failed, "");
 
