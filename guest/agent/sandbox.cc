@@ -84,7 +84,6 @@ const char* DropRights(uid_t id) {
 
 [[noreturn]] void HolderMain(const std::string& code_layer, std::int64_t memory_bytes, int report_fd) {
   const char* failed = MakeRoot(code_layer, memory_bytes);
-  if (failed == nullptr && sethostname("function", 8) != 0) failed = "sethostname";
   if (failed == nullptr) failed = RaiseLoopback();
   if (failed == nullptr) failed = DropRights(kHolderId);
   if (failed != nullptr) {
