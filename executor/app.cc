@@ -107,7 +107,10 @@ void App::HypervisorChanged(bool up, const std::string& reason) {
     return;
   }
   log_->info("libvirt={} connected", config_.libvirt);
-  if (fleet_ != nullptr) return fleet_->Reconcile({});
+  if (fleet_ != nullptr) {
+    ways_->TryAgain();
+    return fleet_->Reconcile({});
+  }
   Sweep();
 }
 

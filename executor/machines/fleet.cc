@@ -136,7 +136,8 @@ void Fleet::StartAside(const InstanceId& instance, const Profile& profile, Machi
 }
 
 void Fleet::Begin(Machine& machine, const Profile& profile) {
-  if (auto prepared = Prepare(machine, options_.start_within_ms); !prepared) {
+  if (auto prepared = Prepare(machine, machine.watch ? options_.aside_within_ms : options_.start_within_ms);
+      !prepared) {
     Later([this, instance = machine.instance, reason = prepared.error().message] { Broken(instance, reason); });
     return;
   }
@@ -156,7 +157,7 @@ void Fleet::Created(const InstanceId& instance, Result<void> result) {
   if (!result) return Broken(instance, result.error().message);
   if (!machine->fault.empty()) return Broken(instance, std::move(machine->fault));
   if (!machine->hello) {
-    machine->link->ExpectHelloWithin(options_.hello_within_ms);
+    machine->link->ExpectHelloWithin(machine->watch ? options_.aside_within_ms : options_.hello_within_ms);
     if (machine->starter->path() == StartPath::kRestore) GreetUntilHello(*machine);
   }
   MakeShells();

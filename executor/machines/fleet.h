@@ -34,8 +34,9 @@ struct FleetOptions {
   std::string run_dir;  // each machine gets a folder in it
   std::string folder_prefix = "m";
   Acceleration acceleration = Acceleration::kTcg;
-  std::int64_t start_within_ms = 30'000;  // from the order to HELLO
-  std::int64_t hello_within_ms = 30'000;  // from libvirt's answer to HELLO, and from there to Warmed
+  std::int64_t start_within_ms = 30'000;   // from the order to HELLO
+  std::int64_t hello_within_ms = 30'000;   // from libvirt's answer to HELLO, and from there to Warmed
+  std::int64_t aside_within_ms = 120'000;  // both, for machines that nobody waits for
   // Accounts for QEMU, where the executor is root: one of `accounts` uids from `first_uid` for each machine.
   std::optional<MachineAccount> first_account;
 };

@@ -53,16 +53,7 @@ Ways::Ways(Hypervisor& hypervisor, Fleet& fleet, MachineImage image, FleetOption
       on_change_(std::move(on_change)),
       loop_(loop),
       store_(options_.folder, options_.checks),
-      again_(loop,
-             [this] {
-               for (auto& [name, line] : lines_) {
-                 if (line.refused.empty()) continue;
-                 line.refused.clear();
-                 line.condemnations = 0;
-                 queue_.push_back(name);
-               }
-               Next();
-             }),
+      again_(loop, [this] { TryAgain(); }),
       files_("templates", 1, kMaxFileJobs) {
   for (auto& profile : profiles) {
     Line& line = lines_[profile.name];
@@ -108,6 +99,18 @@ InstanceId Ways::NextInstance(const char* purpose) {
 
 void Ways::Begin() {
   for (const auto& [name, line] : lines_) queue_.push_back(name);
+  Next();
+}
+
+void Ways::TryAgain() {
+  if (stopped_) return;
+  for (auto& [name, line] : lines_) {
+    line.failures = 0;
+    if (line.refused.empty() || name == busy_) continue;
+    line.refused.clear();
+    line.condemnations = 0;
+    queue_.push_back(name);
+  }
   Next();
 }
 
@@ -303,6 +306,7 @@ void Ways::Report(const std::string& profile, const MachineStarter* starter, con
     return;
   }
   log_->warn("profile={} way={} failed: {}", profile, WayName(line.status.way), reason);
+  if (!hypervisor_.up()) return;  // that is libvirt's fault
   if (++line.failures < kFailuresCondemn || stopped_) return;
   const Way way = line.status.way;
   ++line.status.condemned;

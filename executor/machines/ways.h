@@ -60,6 +60,8 @@ class Ways {
   void Begin();
   // Fleet's `outcome`.
   void Report(const std::string& profile, const MachineStarter* starter, const std::string& reason);
+  // Tries what was given up once more: libvirt has come back.
+  void TryAgain();
   // Tries nothing more.
   void Stop();
 

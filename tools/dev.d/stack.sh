@@ -114,6 +114,7 @@ auth_unix_rw = "none"
 log_outputs = "2:stderr"
 max_clients = 500
 max_workers = 40
+max_client_requests = 64
 CONF
   cat > "$STATE/libvirt/etc/qemu.conf" <<CONF
 user = "root"
@@ -173,9 +174,10 @@ up_executor() {
     printf 'state_dir = "%s/executor-%s"\ncode_store = "%s/code"\n' "$STATE" "$n" "$STATE"
     common_toml
     printf '[redis]\naddress = "unix:%s/redis.sock"\n' "$RUN"
-    printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" "${HEARTH_ACCEL:-auto}" \
-      "${HEARTH_MEMORY_MIB:-8192}"
-    printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\n' "${HEARTH_POOL_MIN:-1}"
+    printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nstart = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" \
+      "${HEARTH_ACCEL:-auto}" "${HEARTH_START:-auto}" "${HEARTH_MEMORY_MIB:-8192}"
+    printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\nshells = %s\n' \
+      "${HEARTH_POOL_MIN:-1}" "${HEARTH_SHELLS:-1}"
   } > "$STATE/etc/executor-$n.toml"
   launch "executor-$n" "$BIN/hearth-executor" --config "$STATE/etc/executor-$n.toml"
 }

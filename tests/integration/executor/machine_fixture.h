@@ -120,6 +120,7 @@ class MachineFixture : public testing::Test {
     options.executor = ExecutorId("test-" + host_->folder.filename().string());
     options.incarnation = incarnation;
     options.run_dir = (folder_ / "run").string();
+    options.start_within_ms = options.hello_within_ms = kPatienceMs;
     if (geteuid() == 0) {
       const group* kvm = getgrnam("kvm");
       options.first_account = MachineAccount{1'999'000'000, kvm != nullptr ? kvm->gr_gid : 65534};

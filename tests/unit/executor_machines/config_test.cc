@@ -35,6 +35,9 @@ TEST(ExecutorConfig, IsRead) {
   EXPECT_EQ(config->profiles[0].name, "small");
   EXPECT_EQ(config->profiles[0].memory_mib, 256);
   EXPECT_EQ(config->libvirt, "qemu:///system");
+  EXPECT_EQ(config->start, StartChoice::kAuto);
+  EXPECT_EQ(config->template_dir, "/var/lib/hearth/e/templates");
+  EXPECT_EQ(config->profiles[0].shells, 2);
 }
 
 std::string Fault(const std::string& text) {
@@ -45,6 +48,21 @@ std::string Fault(const std::string& text) {
 std::string With(std::string_view old_text, std::string_view new_text) {
   std::string text = kGood;
   return text.replace(text.find(old_text), old_text.size(), new_text);
+}
+
+TEST(ExecutorConfig, TheWayToStartMachinesMayBeForced) {
+  const std::pair<const char*, StartChoice> choices[] = {
+      {"template", StartChoice::kTemplate}, {"save", StartChoice::kSave}, {"boot", StartChoice::kBoot}};
+  for (const auto& [word, choice] : choices) {
+    const auto config = ParseConfig(
+        With("accel = \"tcg\"", std::string("start = \"") + word + "\"\ntemplate_dir = \"/dev/shm/hearth\""), "x");
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_EQ(config->start, choice);
+    EXPECT_EQ(config->template_dir, "/dev/shm/hearth");
+  }
+  EXPECT_NE(Fault(With("accel = \"tcg\"", "start = \"magic\"")).find("executor.toml:13"), std::string::npos);
+  EXPECT_NE(Fault(With("accel = \"tcg\"", "template_dir = \"here\"")).find("template_dir"), std::string::npos);
+  EXPECT_NE(Fault(With("pool_max = 2", "shells = -1")).find("shells"), std::string::npos);
 }
 
 TEST(ExecutorConfig, FaultsNameTheLine) {

@@ -54,6 +54,81 @@ TEST(DomainXml, IsValidForLibvirtWithAndWithoutKvm) {
   EXPECT_NE(SchemaFault("<domain type='qemu'><name>x</name><nonsense/></domain>"), "") << "the check itself works";
 }
 
+std::vector<std::string> Arguments(const std::string& xml) {
+  const auto document = Parse(xml);
+  std::vector<std::string> arguments;
+  for (const auto node : document.child("domain").child("qemu:commandline")) {
+    arguments.emplace_back(node.attribute("value").value());
+  }
+  return arguments;
+}
+
+TEST(DomainXml, ATemplatesMemoryIsAFileThatItSharesAShellsIsItsOwnCopy) {
+  auto spec = Example(Acceleration::kTcg);
+  EXPECT_TRUE(Arguments(BuildDomainXml(spec)).empty());
+  spec.memory = MemoryBacking{"/proc/7/fd/3", true};
+  EXPECT_EQ(SchemaFault(BuildDomainXml(spec)), "");
+  EXPECT_EQ(Arguments(BuildDomainXml(spec)),
+            (std::vector<std::string>{
+                "-object", "memory-backend-file,id=hearth-memory,size=402653184,mem-path=/proc/7/fd/3,share=on",
+                "-machine", "memory-backend=hearth-memory"}));
+  EXPECT_TRUE(Parse(BuildDomainXml(spec)).child("domain").child("os").child("kernel"));
+
+  spec.memory->shared = false;
+  spec.incoming = true;
+  const auto shell = BuildDomainXml(spec);
+  EXPECT_EQ(SchemaFault(shell), "");
+  const auto arguments = Arguments(shell);
+  ASSERT_EQ(arguments.size(), 6U);
+  EXPECT_NE(arguments[1].find("share=off"), std::string::npos);
+  EXPECT_EQ(arguments[4], "-incoming");
+  EXPECT_EQ(arguments[5], "defer");
+  EXPECT_FALSE(Parse(shell).child("domain").child("os").child("kernel")) << "nothing is booted";
+}
+
+TEST(DomainXml, TheHashOfDevicesIsThatOfWhatCountsForAState) {
+  const auto spec = Example(Acceleration::kTcg);
+  auto other = spec;
+  other.name = "other";
+  other.socket = "/elsewhere";
+  other.account = MachineAccount{1, 2};
+  other.memory = MemoryBacking{"/proc/7/fd/3", false};
+  other.incoming = true;
+  other.mark.instance = InstanceId("other");
+  EXPECT_EQ(HashOfDevices(spec), HashOfDevices(other));
+  other.vcpus = 3;
+  EXPECT_NE(HashOfDevices(spec), HashOfDevices(other));
+  other = spec;
+  other.cmdline += " more";
+  EXPECT_NE(HashOfDevices(spec), HashOfDevices(other));
+  EXPECT_NE(HashOfDevices(spec), HashOfDevices(Example(Acceleration::kKvm)));
+}
+
+TEST(DomainXml, ASavedDomainBecomesAnother) {
+  auto saved = Example(Acceleration::kTcg);
+  saved.account = MachineAccount{1900000001, 108};
+  std::string xml = BuildDomainXml(saved);
+  xml.insert(xml.find("<metadata"), "<uuid>11111111-1111-1111-1111-111111111111</uuid>");
+  auto spec = saved;
+  spec.name = "hearth-other";
+  spec.socket = "/run/hearth/m9/agent.sock";
+  spec.account = MachineAccount{1900000009, 108};
+  spec.mark.instance = InstanceId("other");
+  const std::string uuid = "22222222-2222-2222-2222-222222222222";
+  const auto renamed = RenameDomainXml(xml, spec, uuid);
+  ASSERT_TRUE(renamed) << renamed.error().message;
+  EXPECT_EQ(SchemaFault(*renamed), "");
+  EXPECT_EQ(*ReadMark(*renamed), spec.mark);
+  for (const auto* word : {"hearth-other", "m9/agent.sock", "+1900000009:+108", uuid.c_str()}) {
+    EXPECT_NE(renamed->find(word), std::string::npos) << word;
+  }
+  for (const char* word : {"executor-1.42<", "m0/agent.sock", "1900000001", "11111111-"}) {
+    EXPECT_EQ(renamed->find(word), std::string::npos) << word;
+  }
+  EXPECT_FALSE(RenameDomainXml("<domain/>", spec, uuid));
+  EXPECT_FALSE(RenameDomainXml("no XML", spec, uuid));
+}
+
 TEST(DomainXml, EmulatedMachineHasRandomInstructionAndTranslationCache) {
   const auto document = Parse(BuildDomainXml(Example(Acceleration::kTcg)));
   const auto domain = document.child("domain");
