@@ -313,7 +313,7 @@ void App::Show() {
   std::int64_t warm = 0;
   bool wanted = false;
   for (const auto& profile : config_.profiles) wanted = wanted || profile.pool_min > 0;
-  for (const auto& [profile, count] : gauges.pool_ready) warm += count;
+  for (const auto& pool : gauges.pools) warm += pool.ready;
   if (warm > 0 || gauges.assigned > 0 || !wanted) readiness_->Set("pool", "");
   if (draining_) readiness_->Set("draining", "takes no new work");
 }
