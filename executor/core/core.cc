@@ -81,6 +81,15 @@ Gauges Core::ReadGauges() const {
   }
   gauges.memory_short = state.shortage.memory;
   gauges.cpu_short = state.shortage.cpu;
+  const auto entries = [](const auto& lines) {
+    std::size_t count = 0;
+    for (const auto& [key, line] : lines) count += line.size();
+    return count;
+  };
+  gauges.indexed = static_cast<std::int64_t>(
+      state.numbers.size() + state.due.size() + state.pings.size() + state.quiet.size() + state.holdings.size() +
+      entries(state.idle) + entries(state.waiting_for) + entries(state.promised_for) + entries(state.awaiting_code) +
+      state.expiring.size() + state.publishing.size() + state.publish_again.size() + state.changed.size());
   gauges.done_ring = static_cast<std::int64_t>(state.ring.size());
   return gauges;
 }

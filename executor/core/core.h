@@ -231,6 +231,7 @@ struct Gauges {
   std::vector<PoolGauges> pools;
   bool memory_short = false, cpu_short = false;
   std::int64_t done_ring = 0;
+  std::int64_t indexed = 0;  // entries of the indexes beside the instances themselves: what would leak
 };
 
 // Not thread-safe: one thread steps it. Effects are appended in the order in which they must be carried out.

@@ -183,6 +183,7 @@ void Core::State::Unqueue(const AttemptKey& key, const Attempt& attempt) {
     if (attempt.expires_us != 0) expiring.erase({attempt.expires_us, attempt.order});
   } else if (const auto code = awaiting_code.find(attempt.exec.function.code); code != awaiting_code.end()) {
     code->second.erase(key);
+    if (code->second.empty()) awaiting_code.erase(code);
   }
 }
 

@@ -17,8 +17,8 @@ void Core::State::On(const ShellsChanged& event) {
 // One machine for each report: what it gives back shows in the next.
 void Core::State::On(const HostPressure& event) {
   shortage.Update(event.memory_available_mib, event.cpu_busy_ppm);
-  if (!shortage.memory) return;
   dirty = true;
+  if (!shortage.memory) return;
   if (freeing_mib > 0) return;
   const auto spares = Spares(profiles.size(), 1);
   if (!spares.empty()) Destroy(instances.at(spares.front().number), InstanceState::kDraining, "memory is short");

@@ -249,7 +249,8 @@ void Core::State::SendCreate(Instance& instance, Container& container) {
 void Core::State::On(const CodeLoaded& event) {
   const auto found = codes.find(event.hash);
   if (found == codes.end()) return;
-  if (event.error.empty() && event.bytes != nullptr) {
+  const bool loaded = event.error.empty() && event.bytes != nullptr;
+  if (loaded) {
     found->second.bytes = event.bytes;
   } else {
     codes.erase(found);
@@ -261,7 +262,7 @@ void Core::State::On(const CodeLoaded& event) {
     Instance& instance = instances.at(at->second.instance);
     Container& container = instance.containers.at(at->second.container);
     if (container.create_sent || at->second.exec.function.code != event.hash) continue;
-    if (event.error.empty()) {
+    if (loaded) {
       SendCode(instance, event.hash);
       SendCreate(instance, container);
       continue;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kQuarterUs = 15 * 60 * kMicrosPerSecond;
 constexpr std::int64_t kShortestQuarterUs = kQuarterUs / 3;  // less of one says nothing about it
+constexpr std::int64_t kLongestQuarterUs = kQuarterUs * 2;   // nor does one in which nobody looked
 constexpr double kWeightOfToday = 0.25;
 
 }  // namespace
@@ -43,7 +44,7 @@ void PoolDemand::Advance(Time now) {
 
 void PoolDemand::TurnTo(std::size_t quarter, std::int64_t mono_us) {
   const auto spent_us = mono_us - quarter_since_us_;
-  if (spent_us >= kShortestQuarterUs) {
+  if (spent_us >= kShortestQuarterUs && spent_us <= kLongestQuarterUs) {
     const double rate = static_cast<double>(quarter_count_) * kMicrosPerSecond / static_cast<double>(spent_us);
     double& known = by_quarter_[quarter_];
     known = known < 0 ? rate : known + kWeightOfToday * (rate - known);
