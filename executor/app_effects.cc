@@ -131,6 +131,7 @@ void App::Shutdown() {
   log_->info("executor={} machines={} goes down", config_.id.value, fleet_->size());
   tick_.Cancel();
   reconcile_.Cancel();
+  watch_host_.Cancel();
   shutdown_.StartOnce(kShutdownMs);
   fleet_->DestroyAll([this] {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {
