@@ -24,6 +24,7 @@ Result<Config> Read(ConfigReader reader) {
   core.dead_letter_topic = reader.String("topics.dead_letter", core.dead_letter_topic);
   core.undeliverable_topic = reader.String("topics.undeliverable", core.undeliverable_topic);
   config.functions_topic = reader.String("topics.functions", config.functions_topic);
+  reader.String("topics.settings", "");
   reader.String("topics.usage", "");  // the executors' alone; the table is the same for both daemons
   config.redis = reader.RequiredString("redis.address");
   config.executors = reader.Strings("link.executors", {});

@@ -45,10 +45,12 @@ App::App(Loop& loop, Config config, MachineImage image, std::string incarnation,
       incarnation_(std::move(incarnation)),
       log_(std::move(log)),
       metrics_(*registry_),
+      pool_overrides_(config_.id, config_.profiles),
       sweep_retry_(loop, [this] { Sweep(); }),
       tick_(loop, [this] { Handle(Tick{}); }),
       show_(loop, [this] { Show(); }),
       reconcile_(loop, [this] { fleet_->Reconcile({}); }),
+      watch_host_(loop, [this] { WatchHost(); }),
       shutdown_(loop, [this] {
         log_->warn("executor left={} not all machines could be destroyed in time", fleet_ ? fleet_->size() : 0);
         loop_.Stop();
@@ -172,6 +174,9 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.memory_mib = config_.memory_mib;
   settings.credit = config_.credit;
   settings.concurrent_starts = config_.concurrent_starts;
+  settings.concurrent_activations = config_.concurrent_activations;
+  settings.user_starts = config_.user_starts;
+  settings.users = config_.users;
   settings.container_idle_ms = config_.container_idle_s * 1000;
   settings.instance_idle_ms = config_.instance_idle_s * 1000;
   settings.undeliverable_topic = config_.topics.undeliverable;
@@ -226,6 +231,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
 
   Result<void> opened = ListenForDispatchers();
   if (opened) opened = FollowFunctions();
+  if (opened) opened = FollowSettings();
   if (!opened) {
     log_->error("executor={} cannot go on: {}", config_.id.value, opened.error().message);
     verdict_ = std::unexpected(opened.error());
@@ -244,6 +250,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
       });
   tick_.StartEvery(kTickMs);
   reconcile_.StartEvery(kReconcileMs);
+  watch_host_.StartEvery(kHostWatchMs);
   Handle(Tick{});
   ways_->Begin();
 }
@@ -306,6 +313,32 @@ Result<void> App::FollowFunctions() {
   return {};
 }
 
+// Nothing waits for the settings: until they are read, and where the topic does not exist, the configuration holds.
+Result<void> App::FollowSettings() {
+  kafka::TopicFollower::Callbacks callbacks;
+  callbacks.record = [this](const Record& record) {
+    auto changed = pool_overrides_.Apply(record.key, record.value);
+    if (!changed) return log_->warn("setting={} cannot be read: {}", record.key, changed.error().message);
+    if (!*changed) return;
+    const PoolChanged& pool = **changed;
+    log_->info("profile={} pool_min={} pool_max={} shells={} set", pool.profile, pool.min, pool.max, pool.shells);
+    Handle(pool);
+  };
+  callbacks.caught_up = [this] { settings_alarm_.clear(); };
+  callbacks.alarm = [this](const std::string& what) {
+    if (what != std::exchange(settings_alarm_, what)) log_->warn("topic={}: {}", config_.topics.settings, what);
+  };
+  auto follower = kafka::TopicFollower::Create(loop_, config_.kafka, config_.id.value, config_.topics.settings,
+                                               std::move(callbacks));
+  if (!follower) return std::unexpected(follower.error());
+  settings_follower_ = std::move(*follower);
+  return {};
+}
+
+void App::WatchHost() {
+  if (const auto pressure = host_watch_.Read()) Handle(*pressure);
+}
+
 DirectoryRecord App::DescribeSelf() const {
   const Gauges gauges = core_->ReadGauges();
   DirectoryRecord record;
@@ -317,6 +350,7 @@ DirectoryRecord App::DescribeSelf() const {
   record.held = gauges.held;
   record.instances = gauges.instances;
   record.memory_mib = config_.memory_mib;
+  record.pools = gauges.pools;
   return record;
 }
 
@@ -345,7 +379,7 @@ void App::Show() {
   std::int64_t warm = 0;
   bool wanted = false;
   for (const auto& profile : config_.profiles) wanted = wanted || profile.pool_min > 0;
-  for (const auto& [profile, count] : gauges.pool_ready) warm += count;
+  for (const auto& pool : gauges.pools) warm += pool.ready;
   if (warm > 0 || gauges.assigned > 0 || !wanted) readiness_->Set("pool", "");
   if (draining_) readiness_->Set("draining", "takes no new work");
 }

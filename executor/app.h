@@ -19,6 +19,7 @@
 #include "executor/config.h"
 #include "executor/core/core.h"
 #include "executor/directory.h"
+#include "executor/host_pressure.h"
 #include "executor/links.h"
 #include "executor/machines/acceleration.h"
 #include "executor/machines/fleet.h"
@@ -27,11 +28,13 @@
 #include "executor/machines/ways.h"
 #include "executor/metrics.h"
 #include "executor/outbox.h"
+#include "executor/pool_overrides.h"
 
 namespace hearth::executor {
 
 constexpr std::int64_t kTickMs = 25;
 constexpr std::int64_t kShowMs = 250;  // metrics and readiness
+constexpr std::int64_t kHostWatchMs = 1000;
 constexpr std::int64_t kReconcileMs = 30'000;
 constexpr std::int64_t kRetrySweepMs = 1000;
 constexpr std::int64_t kShutdownMs = 15'000;  // for the machines to be destroyed and the outbox to be emptied
@@ -61,6 +64,8 @@ class App {
   void Open(const AccelerationProver::Outcome& outcome);
   Result<void> ListenForDispatchers();
   Result<void> FollowFunctions();
+  Result<void> FollowSettings();
+  void WatchHost();
 
   void Handle(Event event);
   void Do(SendToDispatcher& effect);
@@ -103,6 +108,10 @@ class App {
   std::unique_ptr<Fleet> fleet_;
   std::unique_ptr<DispatcherLinks> links_;
   std::unique_ptr<kafka::TopicFollower> follower_;
+  std::unique_ptr<kafka::TopicFollower> settings_follower_;
+  PoolOverrides pool_overrides_;
+  HostWatch host_watch_;
+  std::string settings_alarm_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<Ways> ways_;
   std::map<InstanceId, std::int64_t> started_us_;  // machines that have not said HELLO yet
@@ -111,6 +120,7 @@ class App {
   Timer tick_;
   Timer show_;
   Timer reconcile_;
+  Timer watch_host_;
   Timer shutdown_;
   std::deque<Event> events_;
   std::int32_t failed_starts_ = 0;  // in a row

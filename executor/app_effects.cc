@@ -136,6 +136,7 @@ void App::Shutdown() {
   tick_.Cancel();
   reconcile_.Cancel();
   ways_->Stop();
+  watch_host_.Cancel();
   shutdown_.StartOnce(kShutdownMs);
   fleet_->DestroyAll([this] {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {

@@ -11,6 +11,7 @@ namespace {
 
 // A machine's socket is "<run_dir>/m<number>/agent.sock" and has to fit into a socket address.
 constexpr std::size_t kMaxRunDirBytes = 80;
+constexpr std::int64_t kLongestIdleS = 86'400;
 constexpr std::int64_t kMaxMemoryOfHostMib = 16LL << 20;
 
 Profile ReadProfile(ConfigReader& reader) {
@@ -29,6 +30,16 @@ Profile ReadProfile(ConfigReader& reader) {
   if (profile.reserve_mib >= profile.memory_mib) reader.Reject("reserve_mib", "must be less than memory_mib");
   if (profile.pool_max < profile.pool_min) reader.Reject("pool_max", "must not be less than pool_min");
   return profile;
+}
+
+void ReadUser(ConfigReader& reader, std::map<UserId, UserLimits>& users) {
+  const UserId user(reader.RequiredString("name"));
+  if (!user.empty() && !IsIdentifier(user.value)) reader.Reject("name", "must be of [A-Za-z0-9._-]");
+  UserLimits limits;
+  limits.container_idle_ms = reader.Integer("container_idle_s", 0, 1, kLongestIdleS) * 1000;
+  limits.instance_idle_ms = reader.Integer("instance_idle_s", 0, 1, kLongestIdleS) * 1000;
+  limits.max_starts = static_cast<std::int32_t>(reader.Integer("max_starts", 0, 1, 64));
+  if (!users.emplace(user, limits).second) reader.Reject("name", "stands for two users");
 }
 
 Result<Config> Read(ConfigReader reader) {
@@ -51,6 +62,7 @@ Result<Config> Read(ConfigReader reader) {
   config.topics.functions = reader.String("topics.functions", config.topics.functions);
   config.topics.undeliverable = reader.String("topics.undeliverable", config.topics.undeliverable);
   config.topics.usage = reader.String("topics.usage", config.topics.usage);
+  config.topics.settings = reader.String("topics.settings", config.topics.settings);
   config.redis = reader.RequiredString("redis.address");
   config.libvirt = reader.String("machines.libvirt", "qemu:///system");
   config.image = reader.RequiredString("machines.image");
@@ -82,8 +94,11 @@ Result<Config> Read(ConfigReader reader) {
   config.credit = static_cast<std::int32_t>(reader.Integer("machines.credit", config.credit, 1, 100'000));
   config.concurrent_starts =
       static_cast<std::int32_t>(reader.Integer("machines.concurrent_starts", config.concurrent_starts, 1, 64));
-  config.container_idle_s = reader.Integer("machines.container_idle_s", config.container_idle_s, 1, 86'400);
-  config.instance_idle_s = reader.Integer("machines.instance_idle_s", config.instance_idle_s, 1, 86'400);
+  config.concurrent_activations = static_cast<std::int32_t>(
+      reader.Integer("machines.concurrent_activations", config.concurrent_activations, 1, 64));
+  config.user_starts = static_cast<std::int32_t>(reader.Integer("machines.user_starts", config.user_starts, 1, 64));
+  config.container_idle_s = reader.Integer("machines.container_idle_s", config.container_idle_s, 1, kLongestIdleS);
+  config.instance_idle_s = reader.Integer("machines.instance_idle_s", config.instance_idle_s, 1, kLongestIdleS);
   std::set<std::string> names;
   for (auto& table : reader.Tables("profile")) {
     Profile profile = ReadProfile(table);
@@ -92,6 +107,7 @@ Result<Config> Read(ConfigReader reader) {
     config.profiles.push_back(std::move(profile));
   }
   if (config.profiles.empty()) config.profiles.emplace_back();
+  for (auto& table : reader.Tables("user")) ReadUser(table, config.users);
   if (auto finished = reader.Finish(); !finished) return std::unexpected(finished.error());
   return config;
 }

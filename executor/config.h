@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct Topics {
   std::string functions = "hearth.functions";
   std::string undeliverable = "hearth.undeliverable";
   std::string usage = "hearth.usage";
+  std::string settings = "hearth.settings";
 };
 
 struct Config {
@@ -39,9 +41,12 @@ struct Config {
   std::int32_t memory_mib = 8192;
   std::int32_t credit = 64;
   std::int32_t concurrent_starts = 2;
+  std::int32_t concurrent_activations = 8;
+  std::int32_t user_starts = 4;
   std::int64_t container_idle_s = 300;
   std::int64_t instance_idle_s = 900;
   std::vector<Profile> profiles;
+  std::map<UserId, UserLimits> users;
 };
 
 // kInvalid: every fault of the file on a line of its own, with the number of its line there.

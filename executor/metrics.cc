@@ -50,7 +50,10 @@ Metrics::Metrics(prometheus::Registry& registry)
                         "and restore (order to ready)")
                   .Register(registry)),
       held_(BuildGauge().Name("hearth_executor_held").Help("What the executor holds now").Register(registry)),
-      pool_(BuildGauge().Name("hearth_executor_pool").Help("Unassigned warm instances").Register(registry)),
+      pool_(BuildGauge()
+                .Name("hearth_executor_pool")
+                .Help("Machines and shells of a profile, by kind")
+                .Register(registry)),
       queue_(BuildGauge().Name("hearth_executor_queue_depth").Help("Waiting entries of a queue").Register(registry)),
       queue_limit_(BuildGauge().Name("hearth_executor_queue_limit").Help("Most entries of a queue").Register(registry)),
       up_(BuildGauge().Name("hearth_executor_peer_up").Help("1 while the peer is connected").Register(registry)),
@@ -124,12 +127,20 @@ void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
   Set("dispatchers", static_cast<double>(depths.dispatchers));
   Set("monitor_commands", static_cast<double>(depths.monitor_commands));
   Set("usage_records_lost", static_cast<double>(depths.usage_lost));
-  for (const auto& [profile, count] : gauges.pool_ready) {
-    pool_.Add({{"profile", profile}, {"kind", "ready"}}).Set(static_cast<double>(count));
+  for (const auto& pool : gauges.pools) {
+    const auto show = [&](const char* kind, std::int64_t count) {
+      pool_.Add({{"profile", pool.profile}, {"kind", kind}}).Set(static_cast<double>(count));
+    };
+    show("ready", pool.ready);
+    show("target", pool.target);
+    show("starting", pool.starting);
+    show("assigned", pool.assigned);
+    show("shells", pool.shells);
+    show("shells_wanted", pool.shells_wanted);
+    show("backlog", pool.backlog);
   }
-  for (const auto& [profile, count] : gauges.pool_target) {
-    pool_.Add({{"profile", profile}, {"kind", "target"}}).Set(static_cast<double>(count));
-  }
+  Set("memory_short", gauges.memory_short ? 1 : 0);
+  Set("cpu_short", gauges.cpu_short ? 1 : 0);
   const auto queue = [this](const char* name, double depth, double limit) {
     queue_.Add({{"queue", name}}).Set(depth);
     queue_limit_.Add({{"queue", name}}).Set(limit);

@@ -35,7 +35,7 @@ void Describe(A& a, Function& m) {
   a("user", m.user)("name", m.name)("version", m.version)("code", m.code)("code_bytes", m.code_bytes)(
       "runtime", m.runtime)("handler", m.handler)("memory_mib", m.memory_mib)("timeout_ms", m.timeout_ms)(
       "max_attempts", m.max_attempts)("max_age_ms", m.max_age_ms)("concurrency", m.concurrency)("profile", m.profile)(
-      "environment", m.environment);
+      "environment", m.environment)("container_idle_s", m.container_idle_s);
 }
 
 }  // namespace hearth

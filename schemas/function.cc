@@ -88,6 +88,8 @@ Result<void> ValidateFunction(const Function& function) {
     return wrong("max_attempts must be from 1 to " + std::to_string(kMaxAttempts));
   if (function.max_age_ms < 1) return wrong("max_age_ms must be positive");
   if (function.concurrency < 0) return wrong("concurrency must not be negative");
+  if (outside(function.container_idle_s, 0, kMaxContainerIdleS))
+    return wrong("container_idle_s must be from 0 to " + std::to_string(kMaxContainerIdleS));
   std::size_t bytes = 0;
   for (const auto& [name, value] : function.environment) {
     bytes += name.size() + value.size();

@@ -30,6 +30,7 @@ struct Function {
   std::int32_t concurrency = 0;  // 0: the user's cap alone
   std::string profile = "default";
   std::map<std::string, std::string> environment;
+  std::int32_t container_idle_s = 0;  // an idle container is kept so long; 0: as the executor is configured
   friend bool operator==(const Function&, const Function&) = default;
 };
 

@@ -26,6 +26,7 @@ constexpr std::int32_t kMaxTimeoutMs = 15 * 60 * 1000;
 constexpr std::int32_t kDefaultMemoryMib = 128;
 constexpr std::int32_t kMinMemoryMib = 32;
 constexpr std::int32_t kMaxMemoryMib = 10240;
+constexpr std::int32_t kMaxContainerIdleS = 24 * 3600;
 constexpr std::int32_t kDefaultAttempts = 3;
 constexpr std::int32_t kMaxAttempts = 100;
 constexpr std::int32_t kMaxInfrastructureFailures = 3;  // then the invocation is poison

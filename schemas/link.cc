@@ -92,6 +92,15 @@ void Describe(A& a, SlotReport& m) {
   a("slots", m.slots);
 }
 
+template <class A>
+void Describe(A& a, ProfileDemand& m) {
+  a("profile", m.profile)("waiting", m.waiting);
+}
+template <class A>
+void Describe(A& a, Demand& m) {
+  a("profiles", m.profiles);
+}
+
 namespace {
 
 template <std::size_t kIndex>

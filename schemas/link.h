@@ -1,6 +1,6 @@
 // Frames between a dispatcher and an executor. The executor listens; dispatchers dial. Stream is always 0.
 //
-//   dispatcher → executor  DispatcherHello, once, first;  Exec, Fence, Cancel, DoneAck, HeartbeatAck
+//   dispatcher → executor  DispatcherHello, once, first;  Exec, Fence, Cancel, DoneAck, HeartbeatAck, Demand
 //   executor → dispatcher  ExecutorHello, once, first;    Nack, Done, FenceReport, Heartbeat, SlotReport
 //
 // Leases: the executor sends Heartbeat every kHeartbeatMs with its own send time; the acknowledgement renews the lease
@@ -23,7 +23,7 @@
 
 namespace hearth::link {
 
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;
 constexpr std::int64_t kHeartbeatMs = 200;
 constexpr std::int64_t kSuspectMs = 600;  // no heartbeat for so long: no new work goes there
 constexpr std::int64_t kOrphanGraceMs =
@@ -161,8 +161,19 @@ struct SlotReport {
   std::vector<Slot> slots;
 };
 
+// What waits at the dispatcher without a place, by profile: this executor's share of it, so that its pools grow before
+// the work comes. Replaces what was said before; a profile that is not named has nothing waiting.
+struct ProfileDemand {
+  std::string profile;
+  std::int64_t waiting = 0;  // invocations
+  friend bool operator==(const ProfileDemand&, const ProfileDemand&) = default;
+};
+struct Demand {
+  std::vector<ProfileDemand> profiles;
+};
+
 using Message = std::variant<DispatcherHello, ExecutorHello, Exec, Fence, Cancel, DoneAck, Nack, Done, FenceReport,
-                             Heartbeat, HeartbeatAck, SlotReport>;
+                             Heartbeat, HeartbeatAck, SlotReport, Demand>;
 
 // The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order.
 void AppendLinkMessage(std::string& out, const Message& message);

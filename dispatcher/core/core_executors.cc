@@ -20,6 +20,7 @@ void Core::State::On(const ExecutorConnected& event) {
   executor.heard_us = now.mono_us;
   executor.cooling_until_us.clear();
   executor.fences.clear();
+  executor.demand_told.clear();
   executor.profiles.clear();
   for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles[profile.profile] = profile;
   UpdateOpen(executor);

@@ -37,6 +37,10 @@ constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
+constexpr std::int64_t kDemandIntervalMs = 500;  // executors are told at most so often what waits
+constexpr std::size_t kMaxDemandLines = 4096;    // functions with something queued that are looked at for it
+constexpr std::size_t kMaxDemandProfiles = 64;
+
 enum class Stage : std::uint8_t {
   kKeyed,           // waits for its turn within its order key
   kNoFunction,      // waits for the registry
@@ -138,6 +142,7 @@ struct Executor {
   std::map<std::string, std::int64_t> cooling_until_us;  // by profile; "" for all
   std::map<PartitionId, std::uint64_t> fences;           // unanswered: placements before this serial are covered
   std::map<std::pair<UserId, std::pair<FunctionName, std::int64_t>>, Promise> promised;
+  std::vector<link::ProfileDemand> demand_told;
 };
 
 struct FunctionUse {
@@ -183,6 +188,7 @@ struct Core::State {
   bool draining = false;
   bool drained = false;
   std::int64_t drain_until_us = 0;
+  std::int64_t demand_due_us = 0;
 
   // core.cc
   void RunTimers();
@@ -259,6 +265,10 @@ struct Core::State {
   void EndLease(Executor& executor);
   void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
 
+  // core_demand.cc
+  void TellDemand();
+  [[nodiscard]] std::vector<link::ProfileDemand> MeasureDemand() const;
+
   // core_attempts.cc
   void OnDone(Executor& executor, const link::Done& done, bool from_report);
   void OnNack(Executor& executor, const link::Nack& nack);
@@ -277,7 +287,10 @@ struct Core::State {
   void Complete(Invocation& invocation);
 
   void On(const DrainRequested&);
-  void On(const Tick&) { RunTimers(); }
+  void On(const Tick&) {
+    RunTimers();
+    TellDemand();
+  }
 };
 
 }  // namespace hearth::dispatcher

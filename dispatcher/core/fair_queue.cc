@@ -111,6 +111,18 @@ FairQueue::Step FairQueue::ServeOne(Class& one, std::uint64_t call, const std::f
   return Step::kExhausted;
 }
 
+void FairQueue::Walk(std::size_t most,
+                     const std::function<void(const UserId&, const FunctionName&, std::int64_t)>& tell) const {
+  for (const Class& one : classes_) {
+    for (const auto& [user, lane] : one.lanes) {
+      for (const auto& [function, tickets] : lane.functions) {
+        if (most-- == 0) return;
+        tell(user, function, static_cast<std::int64_t>(tickets.size()));
+      }
+    }
+  }
+}
+
 void FairQueue::Offer(const std::function<Offered(Ticket)>& take) {
   const std::uint64_t call = ++calls_;
   for (std::size_t index = ChooseClass(call); index < kClasses; index = ChooseClass(call)) {

@@ -31,6 +31,10 @@ class FairQueue {
   // are not offered again in this call; kStop ends it. `take` must not change the queue.
   void Offer(const std::function<Offered(Ticket)>& take);
 
+  // Tells of at most `most` functions how many of their invocations are queued.
+  void Walk(std::size_t most,
+            const std::function<void(const UserId&, const FunctionName&, std::int64_t queued)>& tell) const;
+
   [[nodiscard]] std::int64_t size() const { return size_; }
 
  private:

@@ -31,21 +31,30 @@ struct Profile {
   std::int32_t shells = 2;  // to hold behind the pool
 };
 
+// What holds for one user instead of the executor's defaults; 0 where nothing else was said.
+struct UserLimits {
+  std::int64_t container_idle_ms = 0;
+  std::int64_t instance_idle_ms = 0;
+  std::int32_t max_starts = 0;  // machines starting at once
+};
+
 struct Settings {
   ExecutorId id;
   std::string incarnation;
   std::string acceleration;  // "kvm", "tcg" or "simulated"
   std::vector<Profile> profiles;
-  std::int32_t memory_mib = 8192;           // for all instances together
-  std::int32_t credit = 64;                 // attempts held at once
-  std::int32_t concurrent_starts = 2;       // machines starting at once: boots, and what refills the pool
-  std::int32_t concurrent_activations = 8;  // shells activated at once for requests; refill never holds these back
-  std::int32_t user_starts = 4;             // machines starting at once for one user
-  std::int64_t container_idle_ms = 5 * 60'000;
+  std::int32_t memory_mib = 8192;               // for all instances together
+  std::int32_t credit = 64;                     // attempts held at once
+  std::int32_t concurrent_starts = 2;           // machines starting at once: boots, and what refills the pool
+  std::int32_t concurrent_activations = 8;      // shells activated at once for requests; refill never holds these back
+  std::int32_t user_starts = 4;                 // machines starting at once for one user
+  std::int64_t container_idle_ms = 5 * 60'000;  // where neither the function nor its user says otherwise
   std::int64_t instance_idle_ms = 15 * 60'000;
-  std::int64_t start_timeout_ms = 30'000;  // StartMachine → agent's Hello
-  std::int64_t ping_interval_ms = 2'000;   // three misses condemn
-  std::int64_t kill_grace_ms = 2'000;      // past an attempt's time-out without Ended: the instance is condemned
+  std::map<UserId, UserLimits> users;
+  std::int64_t start_timeout_ms = 30'000;      // StartMachine → agent's Hello
+  std::int64_t ping_interval_ms = 2'000;       // three misses condemn
+  std::int64_t container_timeout_ms = 30'000;  // Create → Created, Remove → ContainerGone
+  std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the instance is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
   std::string undeliverable_topic = "hearth.undeliverable";
   std::string usage_topic = "hearth.usage";
@@ -88,6 +97,21 @@ struct ShellsChanged {
   std::string profile;
   std::int32_t ready = 0;  // each turns a StartMachine into a restore
 };
+// What the host has left, measured every second or so.
+struct HostPressure {
+  std::int32_t memory_available_mib = 0;
+  std::int32_t cpu_busy_ppm = 0;  // of all processors together
+};
+// Machines of the profile are made from another image or template from now on: those in the pool are replaced.
+struct ImageChanged {
+  std::string profile;
+  std::string image;  // its hash
+};
+// How much of a profile to hold from now on.
+struct PoolChanged {
+  std::string profile;
+  std::int32_t min = 0, max = 0, shells = 0;
+};
 struct GuestMessage {
   InstanceId instance;
   guest::Frame frame;
@@ -113,9 +137,10 @@ struct FunctionRemoved {
 struct DrainRequested {};
 struct Tick {};  // at least every 50 ms
 
-using Event = std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
-                           MachineLost, MachineDestroyed, ShellsChanged, GuestMessage, CodeLoaded, PublishFinished,
-                           FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
+using Event =
+    std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
+                 MachineLost, MachineDestroyed, ShellsChanged, HostPressure, ImageChanged, PoolChanged, GuestMessage,
+                 CodeLoaded, PublishFinished, FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToDispatcher {
@@ -188,12 +213,25 @@ struct DrainFinished {};
 using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyMachine, MarkOwner, SendToGuest,
                             LoadCode, Publish, PublishUsage, Trace, DrainFinished>;
 
+// One profile's pool as it stands.
+struct PoolGauges {
+  std::string profile;
+  std::int32_t machine_mib = 0, min = 0, max = 0, target = 0;
+  std::int32_t ready = 0, starting = 0;  // unassigned
+  std::int32_t assigned = 0;
+  std::int32_t shells = 0, shells_wanted = 0;               // wanted: what memory allows of the configured
+  std::int64_t backlog = 0;                                 // invocations that wait for a place at their dispatchers
+  std::int64_t arrivals_per_hour = 0;                       // requests for a machine, expected
+  std::int64_t refill_ms = 0, restore_ms = 0, boot_ms = 0;  // averages; 0: none yet
+};
+
 struct Gauges {
   std::int64_t held = 0, credit = 0, waiting = 0, running = 0, publishing = 0;
   std::int64_t instances = 0, assigned = 0, starting = 0, containers = 0, idle_containers = 0;
-  std::map<std::string, std::int64_t> pool_ready;  // by profile
-  std::map<std::string, std::int64_t> pool_target;
+  std::vector<PoolGauges> pools;
+  bool memory_short = false, cpu_short = false;
   std::int64_t done_ring = 0;
+  std::int64_t indexed = 0;  // entries of the indexes beside the instances themselves: what would leak
 };
 
 // Not thread-safe: one thread steps it. Effects are appended in the order in which they must be carried out.

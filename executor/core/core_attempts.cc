@@ -17,7 +17,7 @@ link::Done Core::State::DoneOf(const Attempt& attempt) const {
 
 void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest::Ended& ended) {
   const auto found = instance.containers.find(number);
-  if (found == instance.containers.end() || found->second.state == ContainerState::kGone) return;  // crossed a Remove
+  if (found == instance.containers.end() || found->second.state == ContainerState::kGone) return Unasked(instance);
   Container& container = found->second;
   if (container.state != ContainerState::kBusy || !container.attempt)
     return Condemn(instance, "ended what did not run");
@@ -85,6 +85,7 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
     TurnIdle(instance, container);
   } else {  // ContainerGone follows
     Move(instance, container, ContainerState::kGone, "not reusable");
+    SetDue(instance, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
     instance.freeing_mib += container.memory_mib;
   }
 }
@@ -117,7 +118,6 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   attempt.done.error_message = result.error_message;
   attempt.record = EncodeReply(result, exec.form, exec.reply_to);
   attempt.phase = Phase::kPublishing;
-  attempt.publish_again_us = 0;
   const auto token = next_token++;
   publishing.emplace(token, key);
   Emit(Publish{token, attempt.record});
@@ -150,23 +150,41 @@ void Core::State::On(const PublishFinished& event) {
     attempt.record.headers.push_back({"hearth-reason", event.error});
     attempt.record.headers.push_back({"hearth-reply-to", attempt.exec.reply_to});
     attempt.record.topic = settings.undeliverable_topic;
-    attempt.publish_again_us = now.mono_us;
+    publish_again.insert({now.mono_us, key});
   } else {
-    attempt.publish_again_us = now.mono_us + kPublishRetryMs * kMicrosPerMilli;
+    publish_again.insert({now.mono_us + kPublishRetryMs * kMicrosPerMilli, key});
   }
   PublishAgain();
 }
 
 void Core::State::PublishAgain() {
-  for (auto& [key, attempt] : attempts) {
-    if (attempt.phase != Phase::kPublishing || attempt.publish_again_us == 0 ||
-        attempt.publish_again_us > now.mono_us) {
-      continue;
-    }
-    attempt.publish_again_us = 0;
+  while (!publish_again.empty() && publish_again.begin()->first <= now.mono_us) {
+    const AttemptKey key = publish_again.extract(publish_again.begin()).value().second;
     const auto token = next_token++;
     publishing.emplace(token, key);
-    Emit(Publish{token, attempt.record});
+    Emit(Publish{token, attempts.at(key).record});
+  }
+}
+
+void Core::State::Queue(const AttemptKey& key, Attempt& attempt) {
+  waiting.emplace(attempt.order, key);
+  waiting_for[VersionOf(attempt.exec.function)].emplace(attempt.order, key);
+  if (attempt.expires_us != 0) expiring.insert({attempt.expires_us, attempt.order});
+}
+
+void Core::State::Unqueue(const AttemptKey& key, const Attempt& attempt) {
+  if (attempt.phase != Phase::kWaiting && attempt.phase != Phase::kPromised) return;
+  auto& lines = attempt.phase == Phase::kWaiting ? waiting_for : promised_for;
+  if (const auto line = lines.find(VersionOf(attempt.exec.function)); line != lines.end()) {
+    line->second.erase(attempt.order);
+    if (line->second.empty()) lines.erase(line);
+  }
+  if (attempt.phase == Phase::kWaiting) {
+    waiting.erase(attempt.order);
+    if (attempt.expires_us != 0) expiring.erase({attempt.expires_us, attempt.order});
+  } else if (const auto code = awaiting_code.find(attempt.exec.function.code); code != awaiting_code.end()) {
+    code->second.erase(key);
+    if (code->second.empty()) awaiting_code.erase(code);
   }
 }
 
@@ -175,13 +193,12 @@ void Core::State::Finish(const AttemptKey& key, link::Done done) {
   attempts.erase(key);
   ring.Add(done);
   Reply(partition, std::move(done));
-  dirty = true;
 }
 
 void Core::State::FailAttempt(const AttemptKey& key, const std::string& reason) {
   const auto found = attempts.find(key);
   if (found == attempts.end() || found->second.phase == Phase::kPublishing) return;
-  if (found->second.phase == Phase::kWaiting) waiting.erase(found->second.order);
+  Unqueue(key, found->second);
   link::Done done = DoneOf(found->second);
   done.outcome = link::Outcome::kInfrastructure;
   done.status = Status::kError;
@@ -191,14 +208,10 @@ void Core::State::FailAttempt(const AttemptKey& key, const std::string& reason) 
 }
 
 void Core::State::ExpireWaiting() {
-  std::vector<AttemptKey> expired;
-  for (const auto& [order, key] : waiting) {
-    const auto expires_ms = attempts.at(key).exec.expires_ms;
-    if (expires_ms != 0 && now.wall_us >= expires_ms * kMicrosPerMilli) expired.push_back(key);
-  }
-  for (const auto& key : expired) {
+  while (!expiring.empty() && expiring.begin()->first <= now.mono_us) {
+    const AttemptKey key = waiting.at(expiring.begin()->second);
     Attempt& attempt = attempts.at(key);
-    waiting.erase(attempt.order);
+    Unqueue(key, attempt);
     link::Done done = DoneOf(attempt);
     done.outcome = link::Outcome::kExpired;
     done.status = Status::kExpired;
@@ -209,12 +222,18 @@ void Core::State::ExpireWaiting() {
 // A dispatcher that acknowledged no heartbeat for the grace may have been replaced by one that places the work again:
 // what runs for it ends, and nothing is published.
 void Core::State::DropOrphans() {
+  for (auto& [dispatcher, lease] : leases) {
+    if (lease.over || now.mono_us - lease.renewed_us <= settings.orphan_grace_ms * kMicrosPerMilli) continue;
+    lease.over = true;
+    DropOrphansOf(dispatcher);
+  }
+}
+
+void Core::State::DropOrphansOf(const DispatcherId& dispatcher) {
   std::vector<AttemptKey> orphans;
   for (const auto& [key, attempt] : attempts) {
     if (attempt.phase == Phase::kPublishing) continue;  // handed to Kafka already
-    const auto renewed = renewed_us.find(fencing.Of(std::get<0>(key)).dispatcher);
-    const std::int64_t at_us = renewed == renewed_us.end() ? 0 : renewed->second;
-    if (now.mono_us - at_us > settings.orphan_grace_ms * kMicrosPerMilli) orphans.push_back(key);
+    if (fencing.Of(std::get<0>(key)).dispatcher == dispatcher) orphans.push_back(key);
   }
   for (const auto& key : orphans) {
     Attempt& attempt = attempts.at(key);
@@ -232,7 +251,7 @@ void Core::State::DropOrphans() {
                attempt.path,
                exec.times,
                "no dispatcher renewed the lease"});
-    if (attempt.phase == Phase::kWaiting) waiting.erase(attempt.order);
+    Unqueue(key, attempt);
     if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
       Instance& instance = instances.at(attempt.instance);
       Container& container = instance.containers.at(attempt.container);

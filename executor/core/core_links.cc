@@ -6,15 +6,15 @@
 namespace hearth::executor {
 
 void Core::State::On(const DispatcherConnected& event) {
-  links[event.link] = {event.dispatcher, 0};
-  auto& renewed = renewed_us[event.dispatcher];
-  renewed = std::max(renewed, now.mono_us);
+  links[event.link] = {event.dispatcher, 0, {}};
+  leases[event.dispatcher] = {now.mono_us, false};
   Emit(SendToDispatcher{event.link, Hello()});
   next_heartbeat_us = now.mono_us;
 }
 
 void Core::State::On(const DispatcherDisconnected& event) {
-  links.erase(event.link);
+  const auto link = links.extract(event.link);
+  if (!link.empty() && !link.mapped().backlog.empty()) SumBacklog();
 }
 
 void Core::State::On(const DispatcherMessage& event) {
@@ -30,8 +30,10 @@ void Core::State::On(const DispatcherMessage& event) {
     ring.Acknowledge(done->ref);
   } else if (const auto* ack = std::get_if<link::HeartbeatAck>(&event.message)) {
     // An acknowledgement is worth the time at which its heartbeat was sent, and never the future.
-    auto& renewed = renewed_us[found->second.dispatcher];
-    if (ack->sent_mono_us <= now.mono_us) renewed = std::max(renewed, ack->sent_mono_us);
+    auto& lease = leases[found->second.dispatcher];
+    if (ack->sent_mono_us <= now.mono_us) lease.renewed_us = std::max(lease.renewed_us, ack->sent_mono_us);
+  } else if (const auto* demand = std::get_if<link::Demand>(&event.message)) {
+    OnDemand(found->second, *demand);
   }
 }
 
@@ -55,19 +57,26 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   if (attempts.contains(key)) return;
   if (draining) return nack(link::NackReason::kDraining, "draining");
   if (static_cast<std::int32_t>(attempts.size()) >= settings.credit) return nack(link::NackReason::kBusy, "credit");
-  const auto profile = std::find_if(profiles.begin(), profiles.end(), [&](const ProfileState& each) {
-    return each.profile.name == exec.function.profile;
-  });
-  if (profile == profiles.end()) return nack(link::NackReason::kUnknownProfile, "unknown_profile");
-  if (exec.function.memory_mib > profile->profile.memory_mib - profile->profile.reserve_mib) {
+  const auto index = ProfileOf(exec.function);
+  if (index == profiles.size()) return nack(link::NackReason::kUnknownProfile, "unknown_profile");
+  const ProfileState& profile = profiles[index];
+  if (exec.function.memory_mib > profile.profile.memory_mib - profile.profile.reserve_mib) {
     return nack(link::NackReason::kNoCapacity, "larger_than_machine");
+  }
+  if (!profile.runtimes.empty() && !profile.runtimes.contains(exec.function.runtime)) {
+    return nack(link::NackReason::kNoCapacity, "runtime_not_in_image");
   }
   Attempt attempt;
   attempt.exec = exec;
   attempt.order = next_order++;
   attempt.since_us = now.mono_us;
   attempt.why.accepted_us = now.mono_us;
-  waiting.emplace(attempt.order, key);
+  // From here on only the monotonic clock counts: an invocation does not expire because somebody sets the time.
+  if (exec.expires_ms != 0) {
+    attempt.expires_us = std::max<std::int64_t>(1, now.mono_us + exec.expires_ms * kMicrosPerMilli - now.wall_us);
+  }
+  // A dispatcher whose lease is over can still be heard of: what it places lasts until the next look at the leases.
+  leases[dispatcher].over = false;
   Emit(Trace{Trace::Kind::kAccepted,
              exec.ref,
              exec.id,
@@ -81,7 +90,13 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
              StartPath::kNone,
              exec.times,
              {}});
-  attempts.emplace(key, std::move(attempt));
+  Attempt& placed = attempts.emplace(key, std::move(attempt)).first->second;
+  Queue(key, placed);
+  // The warm way: nothing else is looked at.
+  if (auto [instance, container] = FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
+    placed.path = StartPath::kContainer;
+    return Run(key, placed, *instance, *container);
+  }
   dirty = true;
 }
 
@@ -92,6 +107,7 @@ void Core::State::OnFence(LinkId link, const link::Fence& fence) {
     Emit(SendToDispatcher{link, link::FenceReport{fence.partition, fencing.Of(fence.partition).epoch, {}, {}}});
     return;
   }
+  leases[dispatcher].over = false;
   link::FenceReport report{fence.partition, fence.epoch, {}, {}};
   for (auto at = attempts.lower_bound({fence.partition, INT64_MIN, INT32_MIN});
        at != attempts.end() && std::get<0>(at->first) == fence.partition; ++at) {
@@ -108,7 +124,7 @@ void Core::State::OnCancel(const link::Cancel& cancel) {
   const auto found = attempts.find(key);
   if (found == attempts.end() || found->second.phase == Phase::kPublishing) return;
   Attempt& attempt = found->second;
-  if (attempt.phase == Phase::kWaiting) waiting.erase(attempt.order);
+  Unqueue(key, attempt);
   if (attempt.phase == Phase::kRunning || attempt.phase == Phase::kPromised) {
     Instance& instance = instances.at(attempt.instance);
     Container& container = instance.containers.at(attempt.container);
@@ -130,19 +146,14 @@ void Core::State::Reply(const PartitionId& partition, link::Message message) {
 std::vector<link::ProfileCapacity> Core::State::Capacities() const {
   std::vector<link::ProfileCapacity> capacities;
   for (std::size_t i = 0; i < profiles.size(); ++i) {
-    link::ProfileCapacity capacity{profiles[i].profile.name,
-                                   0,
-                                   profiles[i].shells,
-                                   FreeMib() / profiles[i].profile.memory_mib,
-                                   profiles[i].profile.memory_mib - profiles[i].profile.reserve_mib,
+    const ProfileState& state = profiles[i];
+    link::ProfileCapacity capacity{state.profile.name,
+                                   static_cast<std::int32_t>(state.warm.size()),
+                                   state.shells,
+                                   FreeMib() / state.profile.memory_mib,
+                                   state.profile.memory_mib - state.profile.reserve_mib,
                                    {}};
-    for (const auto& [number, instance] : instances) {
-      if (instance.profile != i) continue;
-      if (instance.state == InstanceState::kWarm) ++capacity.pool_ready;
-      if (capacity.runtimes.empty()) {  // one image: what one has, all have
-        for (const Runtime runtime : instance.runtimes) capacity.runtimes.emplace_back(RuntimeName(runtime));
-      }
-    }
+    for (const Runtime runtime : state.runtimes) capacity.runtimes.emplace_back(RuntimeName(runtime));
     capacities.push_back(std::move(capacity));
   }
   return capacities;

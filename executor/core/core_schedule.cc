@@ -12,8 +12,9 @@ bool Core::State::IsRetired(const FunctionVersion& function) const {
 
 std::pair<Instance*, Container*> Core::State::FindIdle(const FunctionVersion& function) {
   const auto found = idle.find(function);
-  if (found == idle.end() || found->second.empty()) return {nullptr, nullptr};
-  const auto [instance, container] = found->second.back();  // last used: its caches are warm, the others may expire
+  if (found == idle.end()) return {nullptr, nullptr};
+  // Last used: its caches are warm, and the others may expire.
+  const auto [instance, container] = found->second.rbegin()->second;
   Instance& at = instances.at(instance);
   return {&at, &at.containers.at(container)};
 }
@@ -21,8 +22,10 @@ std::pair<Instance*, Container*> Core::State::FindIdle(const FunctionVersion& fu
 std::vector<OwnInstance> Core::State::OwnInstances(const Attempt& attempt) const {
   const Function& function = attempt.exec.function;
   std::vector<OwnInstance> own;
-  for (const auto& [number, instance] : instances) {
-    if (instance.state != InstanceState::kAssigned || instance.user != function.user) continue;
+  const auto holding = holdings.find(function.user);
+  if (holding == holdings.end()) return own;
+  for (const auto number : holding->second.assigned) {
+    const Instance& instance = instances.at(number);
     if (profiles[instance.profile].profile.name != function.profile || !instance.runtimes.contains(function.runtime))
       continue;
     OwnInstance view{number, instance.free_mib, instance.freeing_mib, instance.codes.contains(function.code), {}};
@@ -36,137 +39,157 @@ std::vector<OwnInstance> Core::State::OwnInstances(const Attempt& attempt) const
   return own;
 }
 
-House Core::State::DescribeHouse(const Attempt& attempt, std::int32_t awaited_mib) const {
+House Core::State::DescribeHouse(const Attempt& attempt, std::size_t index, std::int32_t awaited_mib) const {
   const Function& function = attempt.exec.function;
+  const ProfileState& profile = profiles[index];
+  const auto holding = holdings.find(function.user);
+  const auto has_runtime = [&](std::uint64_t number) {
+    return instances.at(number).runtimes.contains(function.runtime);
+  };
   House house;
   house.awaited_mib = awaited_mib;
-  for (std::size_t i = 0; i < profiles.size(); ++i) {
-    const auto& profile = profiles[i];
-    if (profile.profile.name != function.profile) continue;
-    house.machine_mib = profile.profile.memory_mib;
-    const bool may =
-        now.mono_us >= profile.may_start_us && !draining && StartingFor(function.user) < settings.user_starts;
-    house.may_start = may && Starting() < settings.concurrent_starts;
-    house.may_activate = may && Activating() < settings.concurrent_activations;
-    house.shells = profile.shells;
-    house.shell_coming = profile.shells == 0 && profile.shells_asked > 0 &&
-                         now.mono_us - profile.shells_seen_us < kShellsTrustMs * kMicrosPerMilli &&
-                         now.mono_us - attempt.since_us < kShellWaitMs * kMicrosPerMilli;
-    for (const auto& [number, instance] : instances) {
-      if (instance.profile != i) continue;
-      if (instance.state == InstanceState::kCreating && instance.meant_for.empty()) ++house.starting;
-      if (instance.state != InstanceState::kWarm || !instance.runtimes.contains(function.runtime)) continue;
-      const bool own = instance.meant_for == function.user;
-      if (own || (instance.meant_for.empty() && !house.pool)) house.pool = number;
-      if (own) break;
-    }
-  }
+  house.machine_mib = profile.profile.memory_mib;
   house.free_mib = FreeMib();
-  for (const auto& [number, instance] : instances) {
-    const auto memory = profiles[instance.profile].profile.memory_mib;
-    if (instance.state == InstanceState::kDraining || instance.state == InstanceState::kSuspect)
-      house.freeing_mib += memory;
-    const bool other_pool = instance.state == InstanceState::kWarm && instance.meant_for.empty() &&
-                            profiles[instance.profile].profile.name != function.profile;
-    bool quiet = instance.state == InstanceState::kAssigned;
-    std::int64_t last_us = instance.since_us;
-    for (const auto& [container_number, container] : instance.containers) {
-      quiet = quiet && container.state == ContainerState::kIdle;
-      last_us = std::max(last_us, container.idle_since_us);
+  house.freeing_mib = freeing_mib;
+  if (holding != holdings.end()) {
+    for (const auto number : holding->second.coming) {  // became ready for the user in this step
+      const Instance& instance = instances.at(number);
+      if (house.pool || instance.state != InstanceState::kWarm || instance.profile != index || !has_runtime(number))
+        continue;
+      house.pool = number;
     }
-    if (other_pool || quiet) house.spares.push_back({number, memory, last_us, other_pool, instance.containers.empty()});
   }
+  const auto ready = std::find_if(profile.warm.begin(), profile.warm.end(), has_runtime);
+  if (!house.pool && ready != profile.warm.end()) house.pool = *ready;
+  house.starting = static_cast<std::int32_t>(profile.starting.size());
+  house.shells = profile.shells;
+  house.shell_coming = profile.shells == 0 && ShellsComeAndGo(profile) &&
+                       now.mono_us - attempt.since_us < kShellWaitMs * kMicrosPerMilli;
+  const auto own_bound = LimitsOf(function.user).max_starts;
+  const auto of_user = holding == holdings.end() ? 0 : holding->second.starting;
+  const bool may =
+      now.mono_us >= profile.may_start_us && !draining && of_user < (own_bound > 0 ? own_bound : settings.user_starts);
+  house.may_start = may && starting < settings.concurrent_starts;
+  house.may_activate = may && activating < settings.concurrent_activations;
+  const auto missing_mib = house.machine_mib - house.free_mib - house.freeing_mib;
+  if (missing_mib > 0) house.spares = Spares(index, missing_mib);
   return house;
 }
 
-void Core::State::Schedule() {
-  // Room in machines that start for a user already: each attempt that awaits one takes its share of it.
-  std::map<UserId, std::int32_t> awaited;
-  for (const auto& [number, instance] : instances) {
-    if (instance.state != InstanceState::kCreating || instance.meant_for.empty()) continue;
-    const Profile& profile = profiles[instance.profile].profile;
-    awaited[instance.meant_for] += profile.memory_mib - profile.reserve_mib;
+// What could be given up, the cheapest first, no more than it takes: machines of other profiles' pools, then those
+// whose containers have all been idle longest.
+std::vector<Spare> Core::State::Spares(std::size_t for_profile, std::int32_t missing_mib) const {
+  std::vector<Spare> spares;
+  const auto add = [&](const Instance& instance, bool unassigned) {
+    const auto memory_mib = profiles[instance.profile].profile.memory_mib;
+    const auto since_us = unassigned ? instance.since_us : instance.quiet_us;
+    spares.push_back({instance.number, memory_mib, since_us, unassigned, instance.containers.empty()});
+    missing_mib -= memory_mib;
+  };
+  for (std::size_t i = 0; i < profiles.size(); ++i) {
+    if (i == for_profile) continue;
+    for (const auto number : profiles[i].warm) {
+      if (missing_mib <= 0) return spares;
+      add(instances.at(number), true);
+    }
   }
+  for (const auto& [since_us, number] : quiet) {
+    if (missing_mib <= 0) return spares;
+    add(instances.at(number), false);
+  }
+  return spares;
+}
+
+void Core::State::Schedule() {
+  starved = false;
+  if (waiting.empty()) return;
+  // Room in machines of a profile that start for a user: each attempt takes its share.
+  std::map<std::pair<UserId, std::size_t>, std::int32_t> awaited;
   std::vector<AttemptKey> keys;
   keys.reserve(waiting.size());
   for (const auto& [order, key] : waiting) keys.push_back(key);
   for (const auto& key : keys) {
     Attempt& attempt = attempts.at(key);
-    const auto order = attempt.order;
-    if (Place(key, attempt, awaited)) waiting.erase(order);
+    const auto& user = attempt.exec.function.user;
+    const auto profile = ProfileOf(attempt.exec.function);
+    const auto [room, is_new] = awaited.try_emplace({user, profile});
+    if (const auto holding = holdings.find(user); is_new && holding != holdings.end()) {
+      for (const auto number : holding->second.coming) {
+        const Instance& instance = instances.at(number);
+        if (instance.profile == profile) room->second += instance.free_mib;
+      }
+    }
+    Place(key, attempt, profile, room->second);
   }
 }
 
-// True: the attempt has a container, made or promised.
-bool Core::State::Place(const AttemptKey& key, Attempt& attempt, std::map<UserId, std::int32_t>& awaited) {
+void Core::State::CountArrival(Attempt& attempt, std::size_t profile) {
+  if (!std::exchange(attempt.counted, true)) profiles[profile].demand.Arrived(now);
+}
+
+// Gives the attempt a container, made or promised, or says what it waits for.
+void Core::State::Place(const AttemptKey& key, Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib) {
   const Function& function = attempt.exec.function;
   if (auto [instance, container] = FindIdle(VersionOf(function)); container != nullptr) {
+    Unqueue(key, attempt);
     attempt.path = StartPath::kContainer;
     attempt.why.Note(Rung::kContainer, "idle_container");
-    Run(key, attempt, *instance, *container);
-    return true;
+    return Run(key, attempt, *instance, *container);
   }
-  auto& own_awaited = awaited[function.user];
-  const auto choice = Choose(function.memory_mib, false, OwnInstances(attempt), DescribeHouse(attempt, own_awaited));
+  const auto choice =
+      Choose(function.memory_mib, false, OwnInstances(attempt), DescribeHouse(attempt, profile, awaited_mib));
   attempt.why.Note(choice.rung, choice.because);
-  const auto profile =
-      static_cast<std::size_t>(std::find_if(profiles.begin(), profiles.end(),
-                                            [&](const auto& p) { return p.profile.name == function.profile; }) -
-                               profiles.begin());
-  const std::int32_t room = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
+  const std::int32_t room_mib = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
   switch (choice.rung) {
-    case Rung::kCached: CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kCached); return true;
-    case Rung::kInstance:
-      CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kInstance);
-      return true;
+    case Rung::kCached: return CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kCached);
+    case Rung::kInstance: return CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kInstance);
     case Rung::kPool: {
       Instance& instance = instances.at(choice.instance);
-      const StartPath path = instance.meant_for.empty() ? StartPath::kPool : instance.path;
-      profiles[profile].demand.Taken(now.mono_us);
+      const bool own = !instance.meant_for.empty();
+      if (own) awaited_mib -= std::min(awaited_mib, instance.free_mib);
+      CountArrival(attempt, profile);
       Assign(instance, function.user);
-      CreateContainer(key, attempt, instance, path);
-      return true;
+      return CreateContainer(key, attempt, instance, own ? instance.path : StartPath::kPool);
     }
     case Rung::kAwaitMachine:
-      if (own_awaited >= function.memory_mib) {
-        own_awaited -= function.memory_mib;
-        return false;
+      CountArrival(attempt, profile);
+      if (awaited_mib < function.memory_mib) {  // the one that has been starting longest becomes the user's
+        MeanFor(instances.at(*profiles[profile].starting.begin()), function.user);
+        awaited_mib += room_mib;
       }
-      for (auto& [number, instance] : instances) {
-        if (instance.state != InstanceState::kCreating || !instance.meant_for.empty() || instance.profile != profile)
-          continue;
-        instance.meant_for = function.user;
-        own_awaited += room - function.memory_mib;
-        break;
-      }
-      return false;
+      awaited_mib -= function.memory_mib;
+      return;
     case Rung::kRestore:
     case Rung::kStart:
+      CountArrival(attempt, profile);
       Start(profile, function.user);
-      own_awaited += room - function.memory_mib;
-      return false;
+      awaited_mib += room_mib - function.memory_mib;
+      return;
     case Rung::kEvictContainers: {
       Instance& instance = instances.at(choice.instance);
       for (const auto number : choice.containers) RemoveContainer(instance, instance.containers.at(number), "evicted");
-      return false;
+      return;
     }
     case Rung::kEvictInstances:
       for (const auto number : choice.instances) Destroy(instances.at(number), InstanceState::kDraining, "evicted");
-      return false;
-    case Rung::kContainer:
-    case Rung::kAwaitRoom:
+      starved = true;
+      return;
     case Rung::kAwaitShell:
     case Rung::kAwaitMemory:
-    case Rung::kWait: return false;
+    case Rung::kWait:
+      CountArrival(attempt, profile);
+      starved = true;
+      return;
+    case Rung::kContainer:
+    case Rung::kAwaitRoom: return;
   }
-  return false;
 }
 
 void Core::State::Assign(Instance& instance, const UserId& user) {
-  instance.user = user;
-  instance.meant_for = UserId();
+  MeanFor(instance, user);
   Move(instance, InstanceState::kAssigned, "taken");
   instance.since_us = now.mono_us;
+  SetDue(instance, 0);
   Emit(SendToGuest{instance.id, {0, guest::Configure{instance.id, user, now.wall_us, ""}}});
   Emit(MarkOwner{instance.id, user});
 }
@@ -178,16 +201,26 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
   container.function = VersionOf(function);
   container.memory_mib = function.memory_mib;
   container.attempt = key;
+  const auto user_ms = LimitsOf(function.user).container_idle_ms;
+  container.idle_limit_us = function.container_idle_s > 0
+                                ? function.container_idle_s * kMicrosPerSecond
+                                : (user_ms > 0 ? user_ms : settings.container_idle_ms) * kMicrosPerMilli;
   instance.free_mib -= function.memory_mib;
+  ++instance.not_idle;
+  SetDue(instance, 0);
+  Unqueue(key, attempt);
+  promised_for[container.function].emplace(attempt.order, key);
   attempt.phase = Phase::kPromised;
   attempt.instance = instance.number;
   attempt.container = container.number;
   attempt.path = path;
   auto& placed = instance.containers.emplace(container.number, std::move(container)).first->second;
+  UpdateQuiet(instance);
   changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
   changed.insert_or_assign(instance.id.value + "/" + std::to_string(placed.number), SlotOf(instance, &placed));
   SendCode(instance, function.code);
-  if (instance.codes.contains(function.code)) SendCreate(instance, placed);
+  if (instance.codes.contains(function.code)) return SendCreate(instance, placed);
+  awaiting_code[function.code].insert(key);
 }
 
 // Sends the archive unless the instance has it; where it is not here either, it is loaded and sent when it comes.
@@ -208,6 +241,7 @@ void Core::State::SendCode(Instance& instance, const CodeHash& hash) {
 void Core::State::SendCreate(Instance& instance, Container& container) {
   const Function& function = attempts.at(*container.attempt).exec.function;
   container.create_sent = true;
+  SetDue(instance, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
   Emit(SendToGuest{instance.id,
                    {container.number,
                     guest::Create{function.code, FunctionKey(function.user, function.name), function.version,
@@ -217,29 +251,24 @@ void Core::State::SendCreate(Instance& instance, Container& container) {
 void Core::State::On(const CodeLoaded& event) {
   const auto found = codes.find(event.hash);
   if (found == codes.end()) return;
-  if (event.error.empty() && event.bytes != nullptr) {
+  const bool loaded = event.error.empty() && event.bytes != nullptr;
+  if (loaded) {
     found->second.bytes = event.bytes;
   } else {
     codes.erase(found);
   }
-  std::vector<AttemptKey> failed;
-  for (auto& [number, instance] : instances) {
-    if (instance.state != InstanceState::kAssigned) continue;
-    for (auto& [container_number, container] : instance.containers) {
-      if (container.create_sent || !container.attempt || container.state != ContainerState::kCreating) continue;
-      if (attempts.at(*container.attempt).exec.function.code != event.hash) continue;
-      if (!event.error.empty()) {
-        failed.push_back(*container.attempt);
-        continue;
-      }
+  const auto awaiting = awaiting_code.extract(event.hash);
+  for (const auto& key : awaiting.empty() ? std::set<AttemptKey>{} : awaiting.mapped()) {
+    const auto at = attempts.find(key);
+    if (at == attempts.end() || at->second.phase != Phase::kPromised) continue;  // ended meanwhile
+    Instance& instance = instances.at(at->second.instance);
+    Container& container = instance.containers.at(at->second.container);
+    if (container.create_sent || at->second.exec.function.code != event.hash) continue;
+    if (loaded) {
       SendCode(instance, event.hash);
       SendCreate(instance, container);
+      continue;
     }
-  }
-  for (const auto& key : failed) {
-    Attempt& attempt = attempts.at(key);
-    Instance& instance = instances.at(attempt.instance);
-    Container& container = instance.containers.at(attempt.container);
     container.attempt.reset();
     RemoveContainer(instance, container, "no code");
     FailAttempt(key, "code_unavailable: " + event.error);
@@ -258,6 +287,7 @@ void Core::State::On(const CodeLoaded& event) {
 }
 
 void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instance, Container& container) {
+  Unqueue(key, attempt);
   Move(instance, container, ContainerState::kBusy, "leased");
   container.attempt = key;
   attempt.phase = Phase::kRunning;
@@ -266,7 +296,7 @@ void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instanc
   attempt.run_sent = now;
   attempt.exec.times.leased_us = now.wall_us;
   const link::Exec& exec = attempt.exec;
-  container.condemn_us = now.mono_us + (exec.timeout_ms + settings.kill_grace_ms) * kMicrosPerMilli;
+  SetDue(instance, container, now.mono_us + (exec.timeout_ms + settings.kill_grace_ms) * kMicrosPerMilli);
   Emit(SendToGuest{instance.id,
                    {container.number, guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
                                                  exec.traceparent, exec.payload}}});
@@ -285,30 +315,32 @@ void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instanc
              {}});
 }
 
-// A container that comes free serves first who waits for its function, then who was promised one that is still made.
+// A container that comes free serves first who waits for its function, then who was promised one that is still made:
+// the first container that comes free, own or promised, takes the oldest.
 void Core::State::TurnIdle(Instance& instance, Container& container) {
   Move(instance, container, ContainerState::kIdle, "ready");
   container.idle_since_us = now.mono_us;
-  for (const auto& [order, key] : waiting) {
+  SetDue(instance, container, now.mono_us + container.idle_limit_us);
+  if (const auto line = waiting_for.find(container.function); line != waiting_for.end()) {
+    const AttemptKey key = line->second.begin()->second;
     Attempt& attempt = attempts.at(key);
-    if (VersionOf(attempt.exec.function) != container.function) continue;
     attempt.path = StartPath::kContainer;
     attempt.why.Note(Rung::kContainer, "container_came_free");
-    const AttemptKey taken = key;
-    waiting.erase(order);
-    return Run(taken, attempt, instance, container);
-  }
-  for (auto& [key, attempt] : attempts) {
-    if (attempt.phase != Phase::kPromised || VersionOf(attempt.exec.function) != container.function) continue;
-    Instance& other = instances.at(attempt.instance);
-    Container& promised = other.containers.at(attempt.container);
-    if (!promised.create_sent) continue;  // its making still needs to know for whom
-    promised.attempt.reset();
-    attempt.path = StartPath::kContainer;
-    attempt.why.Note(Rung::kContainer, "freed_before_promised");
     return Run(key, attempt, instance, container);
   }
-  dirty = true;  // its room may serve another function
+  if (const auto line = promised_for.find(container.function); line != promised_for.end()) {
+    for (const auto& [order, key] : line->second) {
+      Attempt& attempt = attempts.at(key);
+      Container& promised = instances.at(attempt.instance).containers.at(attempt.container);
+      if (!promised.create_sent) continue;  // its making still needs to know for whom
+      promised.attempt.reset();
+      attempt.path = StartPath::kContainer;
+      attempt.why.Note(Rung::kContainer, "freed_before_promised");
+      const AttemptKey taken = key;
+      return Run(taken, attempt, instance, container);
+    }
+  }
+  dirty = dirty || !waiting.empty();  // its room may serve another function
 }
 
 void Core::State::RemoveContainer(Instance& instance, Container& container, const std::string& reason) {
@@ -316,6 +348,7 @@ void Core::State::RemoveContainer(Instance& instance, Container& container, cons
   Move(instance, container, ContainerState::kGone, reason);
   instance.freeing_mib += container.memory_mib;
   if (!container.create_sent) return FreeContainer(instance, container.number);  // the agent never heard of it
+  SetDue(instance, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
   Emit(SendToGuest{instance.id, {container.number, guest::Remove{}}});
 }
 

@@ -25,6 +25,7 @@ namespace hearth::executor {
 constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be sent to further instances
 constexpr std::size_t kMaxReportedDone = 6000;          // of one FenceReport, so that it fits into a frame
 constexpr std::int32_t kPingMisses = 3;
+constexpr std::int32_t kMaxUnaskedFrames = 64;  // that an agent may send between two pings for nothing
 constexpr std::int64_t kPublishRetryMs = 1000;
 constexpr std::int64_t kShellWaitMs = 1000;  // so long an attempt waits for a shell before a machine is booted for it
 constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so lately will come again
@@ -38,17 +39,18 @@ enum class Phase : std::uint8_t { kWaiting, kPromised, kRunning, kPublishing };
 struct Attempt {
   link::Exec exec;  // ref.epoch is the epoch in force
   Phase phase = Phase::kWaiting;
-  std::uint64_t order = 0;  // of arrival
-  std::int64_t since_us = 0;
-  std::uint64_t instance = 0;  // kPromised, kRunning
+  std::uint64_t order = 0;      // of arrival
+  std::int64_t since_us = 0;    // of arrival
+  std::int64_t expires_us = 0;  // on the monotonic clock; 0: never
+  std::uint64_t instance = 0;   // kPromised, kRunning
   std::uint32_t container = 0;
+  bool counted = false;  // as a request for a machine
   StartPath path = StartPath::kNone;
   Why why;
   Time run_sent;
   link::Done done;   // kPublishing: what is reported once the record is durable
   OutRecord record;  // kPublishing: kept for another try
   bool to_undeliverable = false;
-  std::int64_t publish_again_us = 0;  // 0: a publish is under way
 };
 
 struct Container {
@@ -56,9 +58,11 @@ struct Container {
   ContainerState state = ContainerState::kCreating;
   FunctionVersion function;
   std::int32_t memory_mib = 0;
+  std::int64_t idle_limit_us = 0;
   std::optional<AttemptKey> attempt;  // that it was made for, or that it runs
   std::int64_t idle_since_us = 0;
-  std::int64_t condemn_us = 0;  // busy: no Ended until then means that the agent hangs
+  std::uint64_t idle_order = 0;  // idle: its place in the line
+  std::int64_t due_us = 0;       // its line in `due`. Idle: then it goes; else: then the agent counts as hung
   bool create_sent = false;
 };
 
@@ -68,36 +72,64 @@ struct Instance {
   std::size_t profile = 0;
   InstanceState state = InstanceState::kCreating;
   StartPath path = StartPath::kBoot;
+  std::string image;
   bool activates = false;  // creating: a shell is activated for a request
   UserId user;             // once assigned
   UserId meant_for;        // while not assigned: whose attempts it was started for
   std::set<Runtime> runtimes;
   std::int64_t since_us = 0;   // creating: the order to start; warm: ready; assigned: last without container
-  std::int64_t retire_us = 0;  // warm: too old from then on
+  std::int64_t due_us = 0;     // its line in `due`. Creating: no Hello; warm: too old; assigned, empty: idle
+  std::int64_t ping_us = 0;    // its line in `pings`
+  std::int64_t quiet_us = -1;  // its line in `quiet`: assigned, and every container idle; since when
   std::int32_t free_mib = 0;
   std::int32_t freeing_mib = 0;
   std::set<CodeHash> codes;  // sent to it
   std::map<std::uint32_t, Container> containers;
+  std::int32_t not_idle = 0;  // of the containers
   std::uint32_t next_container = 1;
   std::uint64_t ping_sequence = 0;
   std::int32_t pings_missed = 0;
-  std::int64_t next_ping_us = 0;
+  std::int32_t unasked = 0;  // frames since the last ping
 };
 
 struct LinkState {
   DispatcherId dispatcher;
   std::uint64_t heartbeat = 0;
+  std::map<std::string, std::int64_t> backlog;  // by profile
+};
+
+struct Lease {
+  std::int64_t renewed_us = 0;  // send time of the last acknowledged heartbeat
+  bool over = false;            // and all of its attempts are dropped
 };
 
 struct ProfileState {
-  Profile profile;
+  Profile profile;  // the pool's numbers as they were changed last
   PoolDemand demand;
+  std::string image;
+  std::set<Runtime> runtimes;  // as the last machine said; empty: none has said yet
   std::int32_t failures = 0;
   std::int64_t may_start_us = 0;
   std::int32_t shells = 0;                      // that wait
   std::int32_t shells_asked = 0;                // by the last KeepShells
   std::int64_t shells_seen_us = INT64_MIN / 2;  // when some waited last
+  std::int64_t held_since_us = 0;               // refill leaves the shells to requests; 0: it does not
+  std::int64_t surplus_since_us = 0;            // the pool is above its target; 0: it is not
+  std::int64_t restore_us = 0, boot_us = 0;     // averages of starts for requests
+  std::set<std::uint64_t> warm;                 // unassigned, meant for nobody
+  std::set<std::uint64_t> starting;             // the same
+  std::int32_t assigned = 0;
 };
+
+// What a user has of the instances.
+struct Holding {
+  std::set<std::uint64_t> assigned;
+  std::set<std::uint64_t> coming;  // creating or warm, meant for the user
+  std::int32_t starting = 0;       // of these
+};
+
+// The order in which the idle containers of a function version wait: the last used at the back.
+using IdleLine = std::map<std::uint64_t, std::pair<std::uint64_t, std::uint32_t>>;
 
 struct CachedCode {
   std::shared_ptr<const std::string> bytes;  // null: being loaded
@@ -129,12 +161,16 @@ struct Core::State {
   void FailAttempt(const AttemptKey& key, const std::string& reason);
   void PublishAgain();
   void DropOrphans();
+  void DropOrphansOf(const DispatcherId& dispatcher);
   void ExpireWaiting();
+  void Queue(const AttemptKey& key, Attempt& attempt);
+  // Takes it out of the lines of those that wait, or that were promised a container.
+  void Unqueue(const AttemptKey& key, const Attempt& attempt);
   [[nodiscard]] link::Done DoneOf(const Attempt& attempt) const;
 
   // core_schedule.cc
   void Schedule();
-  bool Place(const AttemptKey& key, Attempt& attempt, std::map<UserId, std::int32_t>& awaited);
+  void Place(const AttemptKey& key, Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
   void Assign(Instance& instance, const UserId& user);
   void CreateContainer(const AttemptKey& key, Attempt& attempt, Instance& instance, StartPath path);
   void SendCode(Instance& instance, const CodeHash& hash);
@@ -145,36 +181,66 @@ struct Core::State {
   void On(const CodeLoaded& event);
   [[nodiscard]] std::pair<Instance*, Container*> FindIdle(const FunctionVersion& function);
   [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
+  void CountArrival(Attempt& attempt, std::size_t profile);
   [[nodiscard]] std::vector<OwnInstance> OwnInstances(const Attempt& attempt) const;
-  [[nodiscard]] House DescribeHouse(const Attempt& attempt, std::int32_t awaited_mib) const;
+  [[nodiscard]] House DescribeHouse(const Attempt& attempt, std::size_t profile, std::int32_t awaited_mib) const;
+  [[nodiscard]] std::vector<Spare> Spares(std::size_t for_profile, std::int32_t missing_mib) const;
 
   // core_machines.cc
   void On(const MachineReady& event);
   void On(const MachineFailed& event);
   void On(const MachineLost& event);
   void On(const MachineDestroyed& event);
-  void On(const ShellsChanged& event);
-  void On(const GuestMessage& event);
   void On(const FunctionUpdated& event);
   void On(const FunctionRemoved& event);
   void On(const DrainRequested& event);
   void On(const Tick& event);
-  void OnGuest(Instance& instance, std::uint32_t stream, const guest::Message& message);
   void Condemn(Instance& instance, const std::string& reason);
   void Destroy(Instance& instance, InstanceState to, const std::string& reason);
   void Start(std::size_t profile, const UserId& meant_for);
-  [[nodiscard]] std::int32_t StartingFor(const UserId& user) const;
-  void Refill();
   void StartFailed(std::size_t profile);
-  void ReapIdle();
+  void Unclaim();  // what became ready for a user who needs it no more is the pool's
+  void RunDue();
+  void Expire(Instance& instance);
+  void Expire(Instance& instance, Container& container);
   void PingAll();
+
+  // core_guest.cc
+  void On(const GuestMessage& event);
+  void OnGuest(Instance& instance, std::uint32_t stream, const guest::Message& message);
+  void OnCreated(Instance& instance, Container& container, const guest::Created& created);
+  void OnGone(Instance& instance, Container& container, const std::string& reason);
+  void Unasked(Instance& instance);
+
+  // core_pools.cc
+  void On(const ShellsChanged& event);
+  void On(const HostPressure& event);
+  void On(const ImageChanged& event);
+  void On(const PoolChanged& event);
+  void OnDemand(LinkState& link, const link::Demand& demand);
+  void SumBacklog();
+  void Refill();
+  void KeepEnoughShells();
+  void Shrink(ProfileState& profile, std::int32_t target);
+  [[nodiscard]] PoolView View(ProfileState& profile, std::int32_t target);
+  [[nodiscard]] bool IsOutdated(const Instance& instance) const;
+  [[nodiscard]] bool ShellsComeAndGo(const ProfileState& profile) const;
+
+  // core_index.cc: every change of what the indexes are made of goes through these.
   void Move(Instance& instance, InstanceState to, const std::string& reason);
   void Move(Instance& instance, Container& container, ContainerState to, const std::string& reason);
+  void MeanFor(Instance& instance, const UserId& user);
   void FreeContainer(Instance& instance, std::uint32_t number);
+  void Erase(Instance& instance);
+  void Index(const Instance& instance, int sign);
+  void UpdateQuiet(Instance& instance);
+  void SetDue(Instance& instance, std::int64_t at_us);
+  void SetDue(Instance& instance, Container& container, std::int64_t at_us);
+  void SetPing(Instance& instance, std::int64_t at_us);
   [[nodiscard]] Instance* Find(const InstanceId& id);
-  [[nodiscard]] std::int32_t FreeMib() const;
-  [[nodiscard]] std::int32_t Starting() const;
-  [[nodiscard]] std::int32_t Activating() const;
+  [[nodiscard]] std::size_t ProfileOf(const Function& function) const;  // its index; profiles.size() where unknown
+  [[nodiscard]] const UserLimits& LimitsOf(const UserId& user) const;
+  [[nodiscard]] std::int32_t FreeMib() const;  // for machines; shells give way to them
 
   template <class E>
   void Emit(E effect) {
@@ -184,15 +250,31 @@ struct Core::State {
   Settings settings;
   std::vector<ProfileState> profiles;
   std::map<LinkId, LinkState> links;
-  std::map<DispatcherId, std::int64_t> renewed_us;  // send time of the last acknowledged heartbeat
+  std::map<DispatcherId, Lease> leases;
   Fencing fencing;
   DoneRing ring;
   std::map<AttemptKey, Attempt> attempts;
-  std::map<std::uint64_t, AttemptKey> waiting;     // by order of arrival
-  std::map<std::uint64_t, AttemptKey> publishing;  // by token
+  std::map<std::uint64_t, AttemptKey> waiting;                                  // by order of arrival
+  std::map<FunctionVersion, std::map<std::uint64_t, AttemptKey>> waiting_for;   // the same
+  std::map<FunctionVersion, std::map<std::uint64_t, AttemptKey>> promised_for;  // those with a container in the making
+  std::set<std::pair<std::int64_t, std::uint64_t>> expiring;  // of those that wait: when, order of arrival
+  std::map<std::uint64_t, AttemptKey> publishing;             // by token
+  std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
+  std::map<CodeHash, std::set<AttemptKey>> awaiting_code;
   std::map<std::uint64_t, Instance> instances;
   std::map<InstanceId, std::uint64_t> numbers;
-  std::map<FunctionVersion, std::vector<std::pair<std::uint64_t, std::uint32_t>>> idle;  // last used at the back
+  std::map<FunctionVersion, IdleLine> idle;
+  std::map<UserId, Holding> holdings;
+  std::set<std::tuple<std::int64_t, std::uint64_t, std::uint32_t>> due;  // when, instance, container (0: none)
+  std::set<std::pair<std::int64_t, std::uint64_t>> pings;                // when, instance
+  std::set<std::pair<std::int64_t, std::uint64_t>> quiet;                // since when, instance
+  std::vector<std::uint64_t> just_ready;                                 // in this step, meant for a user
+  std::int32_t starting = 0;                                             // machines: boots, and what refills the pools
+  std::int32_t activating = 0;                                           // machines: shells for requests
+  std::int32_t used_mib = 0;
+  std::int32_t freeing_mib = 0;  // of that, of machines that are going
+  bool starved = false;          // a request waits for a start: refill yields
+  Shortage shortage;
   std::map<std::pair<UserId, FunctionName>, std::int64_t> latest;  // version; removed: the largest
   std::map<CodeHash, CachedCode> codes;
   std::map<std::string, link::Slot> changed;  // by slot id, to be reported
@@ -200,6 +282,7 @@ struct Core::State {
   std::uint64_t next_token = 1;
   std::uint64_t next_instance = 1;
   std::uint64_t next_use = 1;
+  std::uint64_t next_idle = 1;
   std::int64_t next_heartbeat_us = 0;
   std::uint64_t random;
   bool dirty = false;  // something came free or waits: schedule at the end of the step

@@ -23,6 +23,8 @@ struct Outcome {
   bool dead_letter = false;
   std::int32_t partition = -1;  // of the request; dead letters name it, replies are matched by id
   std::int64_t offset = -1;
+  std::string path{};      // of a reply: how its attempt got its place
+  std::int64_t at_us = 0;  // when it became durable
 };
 // User code ran in a container, from the guest's own witness.
 struct Execution {

@@ -46,6 +46,47 @@ TEST(Simulation, TheSameSeedReplaysToTheLetter) {
   }
 }
 
+// A load like a day's: users appear one by one and stay, nothing fails. After a warm-up nearly every start finds a
+// container, and nobody waits for a machine to boot: new users get theirs from the pool or from a shell.
+TEST(MixedLoad, TwoHundredUsersForHalfAnHourStayWarm) {
+  constexpr std::int64_t kMinuteUs = 60'000'000;
+  constexpr std::int64_t kWarmUpUs = 2 * kMinuteUs;
+  Options options;
+  options.seed = Number("HEARTH_SIMULATION_SEED", 7);
+  options.users = 200;
+  options.invocations = 12'000;
+  options.partitions = 8;
+  options.dispatchers = 2;
+  options.executors = 2;
+  options.load_us = 30 * kMinuteUs;
+  options.arrive_us = 20 * kMinuteUs;
+  options.limit_us = 40 * kMinuteUs;
+  options.memory_mib = 160 * 512;
+  options.pool_min = 2;
+  options.pool_max = 8;
+  options.shells = 4;
+  options.credit = 64;
+  options.code_fails = false;
+  options.faults = {0, 0, 0, 0, 0, 0, 0, 0, 0};
+  World world(options);
+  const auto history = world.Run();
+  EXPECT_EQ(Describe(Check(history)), "");
+  std::map<std::string, int> paths;
+  int starts = 0;
+  for (const auto& outcome : history.outcomes) {
+    if (outcome.dead_letter || outcome.at_us < kWarmUpUs || outcome.path.empty() || outcome.path == "none") continue;
+    ++paths[outcome.path];
+    ++starts;
+  }
+  for (const auto& [path, count] : paths) {
+    std::cout << "  " << path << ": " << count << " (" << 100.0 * count / starts << " %)\n";
+  }
+  ASSERT_GT(starts, options.invocations / 2);
+  EXPECT_GE(paths["container"], starts * 95 / 100);
+  EXPECT_EQ(paths["boot"], 0);
+  EXPECT_GE(paths["pool"] + paths["restore"], 150) << "most users came after the warm-up";
+}
+
 // A guard taken away must be noticed, by the verdict that is there for it, within a few seeds.
 struct MutantCase {
   Mutant mutant;

@@ -49,7 +49,9 @@ void World::Note(const std::string& what) {
 }
 
 void World::Produce(int number) {
-  const auto user = "user" + std::to_string(Between(0, options_.users - 1));
+  std::int64_t there = options_.users;
+  if (options_.arrive_us > 0) there = std::min(there, 1 + now_us_ * options_.users / options_.arrive_us);
+  const auto user = "user" + std::to_string(Between(0, there - 1));
   const auto index = static_cast<std::int32_t>(std::hash<std::string>{}(user) % partitions_.size());
   Partition& partition = partitions_[static_cast<std::size_t>(index)];
   auto record = std::make_shared<Record>();
@@ -62,6 +64,7 @@ void World::Produce(int number) {
   record->headers = {{"hearth-fn", "f"}, {"hearth-user", user}, {"hearth-id", id}};
   record->value = "in-" + id;
   history_.sent.push_back({id, user, index, record->offset});
+  sent_to_[id] = index;
   partition.log.push_back(record);
   ++produced_;
   Pump(index);
@@ -119,6 +122,8 @@ void World::Append(const OutRecord& record) {
   outcome.id = *id;
   outcome.dead_letter = record.topic == "hearth.dead-letter";
   if (const auto* status = FindHeader(record, "hearth-status")) outcome.status = *status;
+  if (const auto* path = FindHeader(record, "hearth-start-path")) outcome.path = *path;
+  outcome.at_us = now_us_;
   outcome.output = outcome.dead_letter ? "" : record.value;
   if (options_.mutant == Mutant::kDropReply && Chance(50)) return;
   history_.outcomes.push_back(outcome);

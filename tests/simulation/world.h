@@ -52,6 +52,11 @@ struct Options {
   int executors = 2;
   std::int64_t load_us = 15'000'000;    // requests and faults come within it
   std::int64_t limit_us = 400'000'000;  // then the run counts as stuck
+  std::int32_t memory_mib = 2048;       // of each executor
+  std::int32_t pool_min = 1, pool_max = 3, shells = 2;
+  std::int32_t credit = 16;
+  std::int64_t arrive_us = 0;  // users appear one by one within it; 0: all are there at once
+  bool code_fails = true;      // user code ends badly at times
   Faults faults;
   Mutant mutant = Mutant::kNone;
 };
@@ -129,6 +134,7 @@ class World {
   std::uint64_t next_connection_ = 1;
   std::uint64_t generation_ = 0;
   std::set<std::string> ended_;
+  std::map<std::string, std::int32_t> sent_to_;  // id → partition
   int produced_ = 0;
   std::uint64_t fingerprint_ = 1469598103934665603ULL;
   History history_;

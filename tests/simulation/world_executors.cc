@@ -26,9 +26,9 @@ void World::StartExecutor(int index) {
   settings.id = ExecutorId("executor-" + std::to_string(index));
   settings.incarnation = "life" + std::to_string(node.life) + "xxxx";
   settings.acceleration = "simulated";
-  settings.profiles = {executor::Profile{kProfile, 512, 160, 1, 1, 3, 2}};
-  settings.memory_mib = 2048;
-  settings.credit = 16;
+  settings.profiles = {executor::Profile{kProfile, 512, 160, 1, options_.pool_min, options_.pool_max, options_.shells}};
+  settings.memory_mib = options_.memory_mib;
+  settings.credit = options_.credit;
   settings.seed = options_.seed;
   node.core = std::make_unique<executor::Core>(settings);
   node.seen_epoch.clear();
@@ -154,10 +154,9 @@ void World::Do(int index, executor::Effect& effect) {
       if (name == "hearth-id") id = value;
       if (name == "hearth-epoch") epoch = std::stoll(value);
     }
-    for (const auto& sent : history_.sent) {
-      if (sent.id == id && publish->record.topic == "hearth.reply") {
-        history_.published.push_back({id, epoch, node.seen_epoch[sent.partition]});
-      }
+    const auto sent = sent_to_.find(id);
+    if (sent != sent_to_.end() && publish->record.topic == "hearth.reply") {
+      history_.published.push_back({id, epoch, node.seen_epoch[sent->second]});
     }
     const bool fails = now_us_ < options_.load_us && Chance(options_.faults.produce_failure);
     const bool early = options_.mutant == Mutant::kAckBeforeDurable;
@@ -223,7 +222,7 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     reply(guest::Created{}, Between(2000, 50'000));
   } else if (const auto* run = std::get_if<guest::Run>(&frame.message)) {
     auto& box = machine.boxes[frame.stream];
-    const auto status = StatusOf(run->id.value, run->attempt);
+    const auto status = options_.code_fails ? StatusOf(run->id.value, run->attempt) : Status::kOk;
     const auto start_us = Between(100, 5000);
     const auto run_us = status == Status::kTimeout ? run->timeout_ms * 1000LL : Between(500, 300'000);
     const auto shown = options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : instance.value;

@@ -17,7 +17,7 @@ std::string ReadGolden(const std::string& name) {
 
 TEST(Golden, BytesOfVersionOneDoNotChange) {
   const auto files = samples::Golden();
-  ASSERT_EQ(files.size(), 2U + 10U + 12U + 17U);
+  ASSERT_EQ(files.size(), 2U + 10U + 13U + 17U);
   for (const auto& [name, bytes] : files) EXPECT_EQ(ReadGolden(name), bytes) << name;
 }
 
@@ -26,6 +26,19 @@ TEST(Golden, NothingStrayLiesInTheFolder) {
   for (const auto& entry : std::filesystem::directory_iterator(HEARTH_GOLDEN)) {
     EXPECT_TRUE(files.contains(entry.path().filename())) << entry.path();
   }
+}
+
+// Functions that were deployed before they could say how long their containers are kept.
+TEST(Golden, AFunctionWithoutAnIdleTimeIsRead) {
+  std::string bytes = ReadGolden("function.v1");
+  const std::string field = std::string("\xb0") + "container_idle_s" + '\0';
+  ASSERT_TRUE(bytes.ends_with(field));
+  bytes.resize(bytes.size() - field.size());
+  ASSERT_EQ(bytes.substr(0, 3), std::string("\xde\x00\x10", 3)) << "a map of 16";
+  bytes.replace(0, 3, "\x8f");
+  const auto function = DecodeFunction(bytes);
+  ASSERT_TRUE(function) << function.error().message;
+  EXPECT_EQ(*function, samples::SampleFunction());
 }
 
 TEST(Golden, OldFunctionsAndUsageAreRead) {

@@ -153,6 +153,8 @@ TEST(Function, EveryFieldIsChecked) {
   refused([](Function& f) { f.max_attempts = 0; }, "max_attempts");
   refused([](Function& f) { f.max_age_ms = 0; }, "max_age_ms");
   refused([](Function& f) { f.concurrency = -1; }, "concurrency");
+  refused([](Function& f) { f.container_idle_s = -1; }, "container_idle_s");
+  refused([](Function& f) { f.container_idle_s = kMaxContainerIdleS + 1; }, "container_idle_s");
   refused([](Function& f) { f.profile = ""; }, "profile");
   refused([](Function& f) { f.environment["A=B"] = ""; }, "environment");
   refused([](Function& f) { f.environment["A"] = std::string(kMaxEnvironmentBytes, 'x'); }, "environment");

@@ -105,7 +105,8 @@ std::vector<link::Message> LinkMessages() {
           FenceReport{{"hearth.invoke.rt", 3}, 8, {ref}, {done}},
           Heartbeat{9, -5, 64, 3, true, {capacity}},
           HeartbeatAck{9, -5},
-          SlotReport{{slot, slot}}};
+          SlotReport{{slot, slot}},
+          Demand{{{"default", 7}, {"large", 1}}}};
 }
 
 std::vector<guest::Message> GuestMessages() {

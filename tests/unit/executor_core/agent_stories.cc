@@ -1,0 +1,181 @@
+// Agents that hang, lie, flood, or speak of yesterday: the machine is condemned, its work goes elsewhere, and nothing
+// of it reaches another user.
+#include <functional>
+
+#include "tests/unit/executor_core/core_stories.h"
+
+namespace hearth::executor {
+namespace {
+
+class Agents : public Story {
+ public:
+  void Says(const InstanceId& instance, std::uint32_t stream, guest::Message message) {
+    Step(GuestMessage{instance, {stream, std::move(message)}});
+  }
+
+ protected:
+  bool IsCondemned(const InstanceId& instance) {
+    while (auto destroy = Take<DestroyMachine>()) {
+      if (destroy->instance == instance) return true;
+    }
+    return false;
+  }
+  // One attempt runs on a machine of ada's.
+  std::pair<SendToGuest, guest::Run> Running() {
+    Boot();
+    Connect();
+    Exec(MakeExec(0));
+    return UntilRun();
+  }
+};
+
+TEST_F(Agents, WhoNeverMakesAContainerIsCondemnedAndTheWorkGoesElsewhere) {
+  const auto instance = Boot();
+  Connect();
+  Exec(MakeExec(0));
+  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  ASSERT_TRUE(TakeFrame<guest::Create>());
+  for (int i = 0; i < 31; ++i) {
+    After(1000);
+    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.instance, 0, guest::Pong{ping->second.sequence});
+    while (auto beat = TakeMessage<link::Heartbeat>())
+      Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
+  }
+  EXPECT_TRUE(IsCondemned(instance));
+  EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
+}
+
+TEST_F(Agents, WhoDoesNotEndAnAttemptAtItsTimeOutIsCondemned) {
+  const auto run = Running();
+  for (int i = 0; i < 4; ++i) {
+    After(1000);
+    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.instance, 0, guest::Pong{ping->second.sequence});
+  }
+  EXPECT_TRUE(IsCondemned(run.first.instance));
+  EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
+}
+
+TEST_F(Agents, EveryLieCostsTheMachine) {
+  using Lie = std::function<void(Agents&, const SendToGuest&, guest::Ended)>;
+  const std::vector<std::pair<const char*, Lie>> lies = {
+      {"another id",
+       [](Agents& t, const SendToGuest& at, guest::Ended e) {
+         e.id = InvocationId("other");
+         t.Says(at.instance, at.frame.stream, e);
+       }},
+      {"another try",
+       [](Agents& t, const SendToGuest& at, guest::Ended e) {
+         e.attempt = 7;
+         t.Says(at.instance, at.frame.stream, e);
+       }},
+      {"times before the start",
+       [](Agents& t, const SendToGuest& at, guest::Ended e) {
+         e.run_us = -1;
+         t.Says(at.instance, at.frame.stream, e);
+       }},
+      {"a status that agents do not give",
+       [](Agents& t, const SendToGuest& at, guest::Ended e) {
+         e.status = Status::kExpired;
+         t.Says(at.instance, at.frame.stream, e);
+       }},
+      {"created twice", [](Agents& t, const SendToGuest& at,
+                           const guest::Ended&) { t.Says(at.instance, at.frame.stream, guest::Created{}); }},
+      {"created what nobody asked for",
+       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.instance, 99, guest::Created{}); }},
+      {"an executor's frame",
+       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.instance, 0, guest::Ping{1}); }},
+      {"hello again",
+       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.instance, 0, guest::Hello{}); }},
+  };
+  const auto run = Running();
+  std::int64_t offset = 1;
+  auto at = run;
+  for (const auto& [name, lie] : lies) {
+    SCOPED_TRACE(name);
+    guest::Ended ended;
+    ended.id = at.second.id;
+    ended.attempt = at.second.attempt;
+    ended.reusable = true;
+    lie(*this, at.first, ended);
+    EXPECT_TRUE(IsCondemned(at.first.instance));
+    auto done = TakeMessage<link::Done>();
+    ASSERT_TRUE(done);
+    EXPECT_EQ(done->outcome, link::Outcome::kInfrastructure);
+    EXPECT_EQ(Count<Publish>(), 0) << "nothing of it is believed";
+    Step(MachineDestroyed{at.first.instance});
+    // The next one runs elsewhere: never on that machine, and never on another user's.
+    const auto fresh = Boot();
+    Exec(MakeExec(offset++));
+    at = UntilRun();
+    EXPECT_EQ(at.first.instance, fresh);
+  }
+}
+
+TEST_F(Agents, EndingWhatDoesNotRunCostsTheMachine) {
+  const auto run = Running();
+  End(run);
+  Published();
+  guest::Ended again;
+  again.id = run.second.id;
+  again.attempt = run.second.attempt;
+  Says(run.first.instance, run.first.frame.stream, again);
+  EXPECT_TRUE(IsCondemned(run.first.instance));
+}
+
+TEST_F(Agents, WhoFloodsWithWhatNobodyAskedIsCondemned) {
+  const std::vector<guest::Message> floods = {guest::Pong{12345}, guest::Configured{"again"},
+                                              guest::CodeStored{CodeHash(std::string(64, 'f')), ""},
+                                              guest::ContainerGone{"never there"}};
+  auto run = Running();
+  std::int64_t offset = 1;
+  for (const auto& message : floods) {
+    SCOPED_TRACE(message.index());
+    const auto stream = std::holds_alternative<guest::ContainerGone>(message) ? 77U : 0U;
+    for (int i = 0; i < 3; ++i) Says(run.first.instance, stream, message);
+    EXPECT_FALSE(IsCondemned(run.first.instance)) << "a few may cross";
+    for (int i = 0; i < 100; ++i) Says(run.first.instance, stream, message);
+    EXPECT_TRUE(IsCondemned(run.first.instance));
+    EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
+    Step(MachineDestroyed{run.first.instance});
+    Boot();
+    Exec(MakeExec(offset++));
+    run = UntilRun();
+  }
+}
+
+TEST_F(Agents, AnOlderProtocolIsRefusedAndWhoWaitsIsSentBack) {
+  Connect();
+  Exec(MakeExec(0));
+  guest::Hello hello;
+  hello.protocol = guest::kProtocolVersion - 1;
+  hello.runtimes = {"python3"};
+  bool sent_back = false;
+  for (int i = 0; i < 20 && !sent_back; ++i) {
+    while (auto start = Take<StartMachine>()) {
+      Step(MachineReady{start->instance, StartPath::kBoot, hello});
+      EXPECT_TRUE(IsCondemned(start->instance));
+      Step(MachineDestroyed{start->instance});
+    }
+    if (auto nack = TakeMessage<link::Nack>()) {
+      EXPECT_EQ(nack->reason, link::NackReason::kNoCapacity);
+      sent_back = true;
+    }
+    After(500);
+  }
+  EXPECT_TRUE(sent_back);
+  EXPECT_FALSE(TakeFrame<guest::Configure>()) << "such a machine gets no user";
+}
+
+TEST_F(Agents, AnImageWithoutTheRuntimeSendsTheWorkElsewhereAtOnce) {
+  auto start = Take<StartMachine>();
+  guest::Hello hello;
+  hello.runtimes = {"native"};
+  Step(MachineReady{start->instance, StartPath::kBoot, hello});
+  Connect();
+  Exec(MakeExec(0));
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kNoCapacity);
+  EXPECT_EQ(Count<StartMachine>(), 0);
+}
+
+}  // namespace
+}  // namespace hearth::executor
