@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/config/reader.h"
+#include "common/redis/account.h"
 #include "schemas/request.h"
 
 namespace hearth::executor {
@@ -51,6 +52,7 @@ Result<Config> Read(ConfigReader reader) {
   config.topics.undeliverable = reader.String("topics.undeliverable", config.topics.undeliverable);
   config.topics.usage = reader.String("topics.usage", config.topics.usage);
   config.redis = reader.RequiredString("redis.address");
+  config.redis_account = redis::ReadCredentials(reader);
   config.libvirt = reader.String("machines.libvirt", "qemu:///system");
   config.image = reader.RequiredString("machines.image");
   const std::string accel = reader.String("machines.accel", "auto");
