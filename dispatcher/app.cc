@@ -63,10 +63,15 @@ Result<void> App::Start() {
     for (const auto& address : addresses) links_->Add(address);
   };
   callbacks.alarm = [this](const std::string& what) { log_->error("redis={} {}", config_.redis, what); };
+  callbacks.shared = [this](UserId user, bool shared) { Handle(UserShared{std::move(user), shared}); };
+  callbacks.claimed = [this](UserId user, ExecutorId executor, ContainerId container, std::int64_t since_ms,
+                             bool granted) {
+    Handle(SlotClaimed{std::move(user), std::move(executor), std::move(container), since_ms, granted});
+  };
   const std::string host = config_.http.substr(0, config_.http.rfind(':'));
   directory_ = std::make_unique<Directory>(
       loop_, config_.redis, Directory::Self{config_.core.id, fmt::format("{}:{}", host, status_->port())},
-      std::move(callbacks));
+      std::move(callbacks), Directory::Options{.credentials = config_.redis_account});
   if (auto follows = FollowFunctions(); !follows) return follows;
   tick_.StartEvery(kTickMs);
   show_.StartEvery(kShowMs);
@@ -222,6 +227,9 @@ void App::Do(LoadUser& effect) {
 }
 void App::Do(DirectoryWrite& effect) {
   directory_->Write(effect.executor, effect.slot, effect.fence);
+}
+void App::Do(ClaimSlot& effect) {
+  directory_->Claim(effect.user, effect.executor, effect.container, effect.since_ms);
 }
 void App::Do(DirectoryDropExecutor& effect) {
   directory_->DropExecutor(effect.executor);

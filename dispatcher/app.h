@@ -54,6 +54,7 @@ class App {
   void Do(LoadUser& effect);
   void Do(DirectoryWrite& effect);
   void Do(DirectoryDropExecutor& effect);
+  void Do(ClaimSlot& effect);
   void Do(Trace& effect);
   void Do(DrainFinished& effect);
   void Show();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/config/reader.h"
+#include "common/redis/account.h"
 #include "schemas/request.h"
 
 namespace hearth::dispatcher {
@@ -27,6 +28,7 @@ Result<Config> Read(ConfigReader reader) {
   reader.String("topics.settings", "");
   reader.String("topics.usage", "");  // the executors' alone; the table is the same for both daemons
   config.redis = reader.RequiredString("redis.address");
+  config.redis_account = redis::ReadCredentials(reader);
   config.executors = reader.Strings("link.executors", {});
   core.reply_topics_allowed = reader.Strings("admission.reply_topics", {core.reply_topic});
   core.user_concurrency =

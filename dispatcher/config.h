@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/redis/account.h"
 #include "dispatcher/core/core.h"
 
 namespace hearth::dispatcher {
@@ -17,6 +18,7 @@ struct Config {
   std::string group = "hearth";
   std::string functions_topic = "hearth.functions";
   std::string redis;
+  redis::Credentials redis_account;
   std::vector<std::string> executors;  // addresses besides those that Redis names
   Settings core;
 };

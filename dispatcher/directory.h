@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,6 +23,9 @@ constexpr std::int64_t kDirectoryFlushMs = 5;
 constexpr std::int64_t kDirectoryWatchMs = 1000;      // the epoch of Redis, and who the executors are
 constexpr std::int64_t kDirectoryExpiryMs = 3000;     // of the dispatcher's own record
 constexpr std::int64_t kDirectoryRetryMs = 200;       // after a write that failed
+constexpr std::int64_t kDirectorySweepMs = 5000;      // between two batches of the reaper
+constexpr std::int64_t kDirectoryReapMs = 30'000;     // an executor that Redis has not named for so long is gone
+constexpr std::size_t kMaxSweepUsers = 64;            // looked at in one batch, those that were not for longest
 constexpr std::size_t kMaxDirectoryBacklog = 10'000;  // commands without an answer; beyond it slots wait here
 
 class Directory {
@@ -31,6 +35,10 @@ class Directory {
     std::function<void(UserId, std::vector<std::pair<ExecutorId, link::Slot>>)> loaded;
     std::function<void(std::vector<std::string>)> executors;  // addresses that Redis names now
     std::function<void(const std::string&)> alarm;
+    // Whether other dispatchers write about the user too; told when it changes.
+    std::function<void(UserId, bool shared)> shared;
+    // Answer to Claim, once for each. Granted also where Redis cannot be asked: then the executor decides.
+    std::function<void(UserId, ExecutorId, ContainerId, std::int64_t since_ms, bool granted)> claimed;
   };
   struct Numbers {
     bool up = false;
@@ -38,18 +46,26 @@ class Directory {
     std::int64_t lag_ms = 0;   // age of the oldest of them
     std::int64_t commands = 0;
     std::int64_t refused = 0;  // writes that a newer epoch had overtaken
+    std::int64_t reaped = 0;   // slots of executors that were gone
   };
   // What the dispatcher says of itself: the hash di:<id>, which expires unless it is renewed, and its place in di:idx.
   struct Self {
     DispatcherId id;
     std::string http;  // HOST:PORT
   };
-  // `library`: another functions library than hearth's own, for tests.
-  Directory(Loop& loop, const std::string& redis, Self self, Callbacks callbacks, std::string library = {});
+  struct Options {
+    redis::Credentials credentials{};
+    std::string library{};  // another functions library than hearth's own, for tests
+    std::int64_t sweep_ms = kDirectorySweepMs;
+    std::int64_t reap_ms = kDirectoryReapMs;
+  };
+  Directory(Loop& loop, const std::string& redis, Self self, Callbacks callbacks, Options options);
 
   void Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence);
   void DropExecutor(const ExecutorId& executor);
   void Load(const UserId& user);
+  // That this dispatcher will use the container, idle since then: of several dispatchers one is granted it.
+  void Claim(const UserId& user, const ExecutorId& executor, const ContainerId& container, std::int64_t since_ms);
   void Leave();  // takes its own record out, best effort
   [[nodiscard]] Numbers Read() const;
 
@@ -70,11 +86,16 @@ class Directory {
   void Watch();
   void Announce();
   void TakeEpoch(const std::string& epoch);
+  void TakeExecutors(const std::vector<std::pair<std::string, std::string>>& addresses);
+  void TakeOwners(const UserId& user, std::int64_t owners);
+  void Sweep();
+  void SweepUser(const std::string& user);
+  [[nodiscard]] bool Gone(const std::string& executor, std::int64_t now_us) const;
   void RewriteAll();
 
   const Self self_;
   const Callbacks callbacks_;
-  const std::string library_;
+  const Options options_;
   std::map<Key, Entry> known_;             // the working copy; kGone stays until Redis confirmed it
   std::set<Key> dirty_;                    // to be sent with the next tick
   std::map<Key, std::int64_t> unwritten_;  // not confirmed yet, since when (monotonic, µs)
@@ -82,8 +103,14 @@ class Directory {
   std::int64_t retry_at_us_ = 0;
   std::string epoch_;  // sys:epoch as last seen
   std::int64_t refused_ = 0;
+  std::int64_t reaped_ = 0;
+  std::set<UserId> shared_;
+  std::map<std::string, std::int64_t> executors_seen_us_;  // when Redis named it last
+  std::int64_t up_since_us_ = 0;                           // of this connection and this content
+  std::int64_t watched_us_ = 0;                            // the last whole answer about executors
   Timer flush_;
   Timer watch_;
+  Timer sweep_;
   redis::Client client_;
 };
 

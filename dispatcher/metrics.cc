@@ -55,7 +55,8 @@ Metrics::Metrics(prometheus::Registry& registry)
           BuildGauge().Name("hearth_dispatcher_queue_limit").Help("Most entries of a queue").Register(registry)),
       directory_(BuildGauge()
                      .Name("hearth_dispatcher_directory")
-                     .Help("The directory in Redis: up, waiting slots, lag in seconds, commands, refused writes")
+                     .Help("The directory in Redis: up, waiting slots, lag in seconds, commands, refused writes, "
+                           "reaped slots")
                      .Register(registry)),
       conservation_(BuildGauge()
                         .Name("hearth_dispatcher_conservation_difference")
@@ -99,16 +100,19 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("ledger_incomplete_ranges", gauges.incomplete_ranges_max);
   held("maps_truncated", gauges.maps_truncated);
   held("output_failures", gauges.output_failures);
+  held("decision_bytes", gauges.decision_bytes);
   const auto queue = [this](const char* name, std::int64_t depth, std::int64_t limit) {
     queue_.Add({{"queue", name}}).Set(static_cast<double>(depth));
     queue_limit_.Add({{"queue", name}}).Set(static_cast<double>(limit));
   };
   queue("invocations", gauges.queued, gauges.queued_limit);
+  queue("decisions", gauges.decisions, static_cast<std::int64_t>(kMaxDecisions));
   queue("ledger_window", gauges.window_max, gauges.window_limit);
   queue("directory", directory.waiting, static_cast<std::int64_t>(kMaxDirectoryBacklog));
   directory_.Add({{"what", "up"}}).Set(directory.up ? 1 : 0);
   directory_.Add({{"what", "lag_seconds"}}).Set(static_cast<double>(directory.lag_ms) * 1e-3);
   directory_.Add({{"what", "commands"}}).Set(static_cast<double>(directory.commands));
+  directory_.Add({{"what", "reaped"}}).Set(static_cast<double>(directory.reaped));
   directory_.Add({{"what", "refused"}}).Set(static_cast<double>(directory.refused));
   conservation_.Set(static_cast<double>(gauges.received - gauges.in_flight - gauges.complete));
 }

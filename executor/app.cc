@@ -247,7 +247,8 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
         } else {
           log_->warn("redis={} away: {}", config_.redis, reason);
         }
-      });
+      },
+      config_.redis_account);
   tick_.StartEvery(kTickMs);
   reconcile_.StartEvery(kReconcileMs);
   watch_host_.StartEvery(kHostWatchMs);

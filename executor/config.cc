@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/config/reader.h"
+#include "common/redis/account.h"
 #include "schemas/request.h"
 
 namespace hearth::executor {
@@ -64,6 +65,7 @@ Result<Config> Read(ConfigReader reader) {
   config.topics.usage = reader.String("topics.usage", config.topics.usage);
   config.topics.settings = reader.String("topics.settings", config.topics.settings);
   config.redis = reader.RequiredString("redis.address");
+  config.redis_account = redis::ReadCredentials(reader);
   config.libvirt = reader.String("machines.libvirt", "qemu:///system");
   config.image = reader.RequiredString("machines.image");
   const std::string accel = reader.String("machines.accel", "auto");

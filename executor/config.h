@@ -8,6 +8,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/redis/account.h"
 #include "executor/core/core.h"
 #include "executor/machines/acceleration.h"
 #include "executor/machines/ways.h"
@@ -32,6 +33,7 @@ struct Config {
   std::string kafka;  // bootstrap servers
   Topics topics;
   std::string redis;
+  redis::Credentials redis_account;
   std::string libvirt;  // connection URI
   std::string image;    // folder
   AccelerationChoice accel = AccelerationChoice::kAuto;

@@ -28,14 +28,16 @@ std::string DescribePools(const std::vector<PoolGauges>& pools) {
 }
 
 Directory::Directory(Loop& loop, const std::string& redis, ExecutorId id, std::function<DirectoryRecord()> read,
-                     std::function<void(bool, std::string)> on_state)
+                     std::function<void(bool, std::string)> on_state, redis::Credentials credentials)
     : id_(std::move(id)),
       read_(std::move(read)),
-      client_(loop, redis,
-              [this, report = std::move(on_state)](bool up, std::string reason) {
-                report(up, std::move(reason));
-                if (up) Renew();  // a Redis that was away or replaced knows it at once
-              }),
+      client_(
+          loop, redis,
+          [this, report = std::move(on_state)](bool up, std::string reason) {
+            report(up, std::move(reason));
+            if (up) Renew();  // a Redis that was away or replaced knows it at once
+          },
+          std::move(credentials)),
       renew_(loop, [this] { Renew(); }),
       give_up_(loop, [this] { Finish(); }) {
   renew_.StartEvery(kDirectoryRenewMs);

@@ -38,7 +38,7 @@ class Directory {
  public:
   // `read` is called at each renewal.
   Directory(Loop& loop, const std::string& redis, ExecutorId id, std::function<DirectoryRecord()> read,
-            std::function<void(bool up, std::string reason)> on_state);
+            std::function<void(bool up, std::string reason)> on_state, redis::Credentials credentials = {});
   // Removes the record, then calls `done`, at the latest after kDirectoryLeaveMs.
   void Leave(std::function<void()> done);
   [[nodiscard]] bool up() const { return client_.up(); }

@@ -55,8 +55,13 @@ struct Client::Call {
   Answered answered;
 };
 
-Client::Client(Loop& loop, std::string address, std::function<void(bool, std::string)> on_state)
-    : loop_(loop), address_(std::move(address)), on_state_(std::move(on_state)), check_(loop, [this] { Check(); }) {
+Client::Client(Loop& loop, std::string address, std::function<void(bool, std::string)> on_state,
+               Credentials credentials)
+    : loop_(loop),
+      address_(std::move(address)),
+      credentials_(std::move(credentials)),
+      on_state_(std::move(on_state)),
+      check_(loop, [this] { Check(); }) {
   check_.StartEvery(kCheckPeriodMs);
   Connect();
 }
@@ -102,6 +107,12 @@ void Client::Connect() {
       return self->Lost(raw->errstr);
     }
     self->oldest_wait_us_ = 0;
+    const Credentials& own = self->credentials_;
+    if (!own.user.empty()) {
+      self->Command({"AUTH", own.user, own.password}, [self](Result<Value> answer) {
+        if (answer && answer->kind == Value::Kind::kError) self->Lost("the account is refused: " + answer->text);
+      });
+    }
     self->Command({"PING"}, [self](Result<Value> answer) {
       if (!answer) return;
       if (answer->kind == Value::Kind::kError) return self->Lost(answer->text);

@@ -10,6 +10,7 @@
 
 #include "common/base/result.h"
 #include "common/loop/loop.h"
+#include "common/redis/account.h"
 
 struct redisAsyncContext;
 struct redisReply;
@@ -34,7 +35,8 @@ class Client {
   using Answered = std::function<void(Result<Value>)>;
   // `on_state` is called with true when a connection is usable and with false and the reason when it is lost.
   // `address`: "unix:PATH" or "tcp:HOST:PORT".
-  Client(Loop& loop, std::string address, std::function<void(bool up, std::string reason)> on_state);
+  Client(Loop& loop, std::string address, std::function<void(bool up, std::string reason)> on_state,
+         Credentials credentials = {});
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -54,6 +56,7 @@ class Client {
 
   Loop& loop_;
   std::string address_;
+  const Credentials credentials_;
   std::function<void(bool, std::string)> on_state_;
   redisAsyncContext* context_ = nullptr;  // owned by hiredis once attached; freed by redisAsyncFree
   Timer check_;

@@ -90,12 +90,25 @@ struct UserLoaded {
   UserId user;
   std::vector<std::pair<ExecutorId, link::Slot>> slots;
 };
+// Other dispatchers hold records of the user too, or no longer do.
+struct UserShared {
+  UserId user;
+  bool shared = false;
+};
+// Answer to ClaimSlot; may be late, or never come.
+struct SlotClaimed {
+  UserId user;
+  ExecutorId executor;
+  ContainerId container;
+  std::int64_t since_ms = 0;
+  bool granted = false;
+};
 struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
 struct Tick {};            // at least every 10 ms while anything waits
 
 using Event = std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, RecordReceived,
                            CommitFinished, ProduceFinished, ExecutorConnected, ExecutorDisconnected, ExecutorMessage,
-                           UserLoaded, DrainRequested, Tick>;
+                           UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToExecutor {
@@ -129,6 +142,13 @@ struct DirectoryWrite {
   ExecutorId executor;
   link::Slot slot;
   std::int64_t fence = 0;
+};
+// Of a user whose records several dispatchers hold: may this one count on the container, idle since then?
+struct ClaimSlot {
+  UserId user;
+  ExecutorId executor;
+  ContainerId container;
+  std::int64_t since_ms = 0;
 };
 struct DirectoryDropExecutor {
   ExecutorId executor;
@@ -164,7 +184,7 @@ struct Trace {
 struct DrainFinished {};  // after DrainRequested: nothing is in flight any more
 
 using Effect = std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, LoadUser, DirectoryWrite,
-                            DirectoryDropExecutor, Trace, DrainFinished>;
+                            DirectoryDropExecutor, ClaimSlot, Trace, DrainFinished>;
 
 // Numbers for /metrics, read by the shell after steps.
 struct Gauges {

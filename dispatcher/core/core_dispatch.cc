@@ -119,7 +119,9 @@ Candidate Core::State::Describe(const Executor& executor, const Function& functi
   const Warmth warmth = warm.Of(function.user, executor.id, function.name, function.version, function.memory_mib);
   const auto own = executor.promised.find({function.user, {function.name, function.version}});
   const std::int32_t taken = own == executor.promised.end() ? 0 : own->second.count;
-  candidate.idle_containers = std::max(0, warmth.containers - taken);
+  const auto user = users.find(function.user);
+  candidate.idle_containers = user != users.end() && user->second.shared ? Claimable(user->second, executor, function)
+                                                                         : std::max(0, warmth.containers - taken);
   std::int32_t promised_mib = 0;
   for (auto it = executor.promised.lower_bound({function.user, {FunctionName{}, 0}});
        it != executor.promised.end() && it->first.first == function.user; ++it) {
@@ -168,6 +170,10 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
     return Offered::kSkipFunction;
   }
 
+  if (user.shared && placement.expected == StartPath::kContainer && !TakeClaim(*placement.executor, *function)) {
+    invocation.held_by = "claim";
+    return Offered::kSkipFunction;
+  }
   Executor& executor = executors.at(*placement.executor);
   if (placement.expected == StartPath::kPool) --executor.profiles.at(function->profile).pool_ready;
   if (placement.expected == StartPath::kRestore) --executor.profiles.at(function->profile).shells;

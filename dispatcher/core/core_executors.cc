@@ -84,6 +84,7 @@ void Core::State::OnHeartbeat(Executor& executor, const link::Heartbeat& heartbe
 void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slots) {
   for (const link::Slot& slot : slots) {
     warm.Apply(executor.id, slot);
+    ForgetClaim(executor.id, slot);
     WriteDirectory(executor.id, slot);
   }
 }

@@ -35,6 +35,8 @@ constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
 constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
 constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
+constexpr std::int64_t kClaimWaitMs = 50;         // then the answer about a claim is not waited for any longer
+constexpr std::int64_t kClaimVoidMs = 10'000;     // what was answered is forgotten, as in library.lua
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
 constexpr std::int64_t kDemandIntervalMs = 500;  // executors are told at most so often what waits
@@ -150,11 +152,21 @@ struct FunctionUse {
   std::int64_t expected_ms = 100;  // moving average of what runs took
 };
 
+// What is known of one idle period of a container of a shared user.
+struct Claim {
+  enum class State : std::uint8_t { kAsked, kGranted, kRefused, kUsed };
+  State state = State::kAsked;
+  std::int64_t since_ms = 0;  // of the idle period
+  std::int64_t asked_us = 0;
+};
+
 struct User {
   std::int64_t waiting = 0;  // received, not placed, not in its last records
   std::int32_t placed = 0;
   std::int64_t fence = 0;  // highest epoch under which the user was seen
   std::map<FunctionName, FunctionUse> functions;
+  bool shared = false;                                         // other dispatchers place for it too
+  std::map<std::pair<ExecutorId, ContainerId>, Claim> claims;  // only while shared
 };
 
 struct Core::State {
@@ -252,6 +264,13 @@ struct Core::State {
   void LogStep(Trace::Kind kind, const Invocation& invocation, std::string_view constraint);
   void LogPlacement(const Invocation& invocation, const Wanted& wanted, const Placement& placement);
   [[nodiscard]] std::string WhyOf(const Invocation& invocation, std::string_view refusal);
+
+  // core_claims.cc
+  void On(const UserShared& event);
+  void On(const SlotClaimed& event);
+  [[nodiscard]] std::int32_t Claimable(const User& user, const Executor& executor, const Function& function) const;
+  bool TakeClaim(const ExecutorId& executor, const Function& function);
+  void ForgetClaim(const ExecutorId& executor, const link::Slot& slot);
 
   // core_executors.cc
   void On(const ExecutorConnected& event);

@@ -141,8 +141,19 @@ void World::Do(int index, dispatcher::Effect& effect) {
     Pump(resume->partition.partition);
   } else if (auto* load = std::get_if<dispatcher::LoadUser>(&effect)) {
     At(Between(100, 1000), [this, index, life = node.life, user = load->user] {
-      if (dispatchers_[static_cast<std::size_t>(index)]->life == life)
-        StepDispatcher(index, dispatcher::UserLoaded{user, {}});
+      if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+      StepDispatcher(index, dispatcher::UserLoaded{user, {}});
+      StepDispatcher(index, dispatcher::UserShared{user, options_.dispatchers > 1});
+    });
+  } else if (auto* claim = std::get_if<dispatcher::ClaimSlot>(&effect)) {
+    if (Chance(50)) return;  // Redis says nothing: the core goes on by itself
+    At(Between(100, 5000), [this, index, life = node.life, claim = *claim] {
+      if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+      auto& [since_ms, holder] = claims_[claim.container.value];
+      const bool granted = claim.since_ms > since_ms || holder == index;
+      if (granted) std::tie(since_ms, holder) = std::pair(claim.since_ms, index);
+      StepDispatcher(index,
+                     dispatcher::SlotClaimed{claim.user, claim.executor, claim.container, claim.since_ms, granted});
     });
   }
 }

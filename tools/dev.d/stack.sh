@@ -80,8 +80,19 @@ kafka_ready() { kcat -L -b "127.0.0.1:$KAFKA_PORT" -m 2; }
 up_redis() {
   running redis && return
   mkdir -p "$STATE/redis"
+  redis_accounts
   launch redis redis-server --port 0 --unixsocket "$RUN/redis.sock" --unixsocketperm 700 --save '' --appendonly no \
-    --dir "$STATE/redis" --daemonize no --logfile ''
+    --dir "$STATE/redis" --daemonize no --logfile '' --aclfile "$STATE/redis/users.acl"
+}
+# The daemons have an account that may do what they do and nothing else; its password stays while the stack does.
+redis_accounts() (
+  umask 077
+  cd "$STATE/redis" || return 1
+  [ -s password ] || head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n' > password
+  sed "s/@PASSWORD@/$(cat password)/" "$ROOT/compose/redis/users.acl" > users.acl
+)
+redis_toml() {
+  printf '[redis]\naddress = "unix:%s/redis.sock"\nuser = "hearth"\npassword_file = "%s/redis/password"\n' "$RUN" "$STATE"
 }
 redis_ready() { [ "$(redis-cli -s "$RUN/redis.sock" ping)" = PONG ]; }
 
@@ -157,7 +168,8 @@ up_dispatcher() {
   {
     printf 'id = "dispatcher-1"\nhttp = "127.0.0.1:%s"\n' "$DISPATCHER_PORT"
     common_toml
-    printf '[redis]\naddress = "unix:%s/redis.sock"\n[link]\nexecutors = [%s]\n' "$RUN" "${sockets%, }"
+    redis_toml
+    printf '[link]\nexecutors = [%s]\n' "${sockets%, }"
     printf '[admission]\nreply_topics = ["hearth.reply", "reply.*"]\n'
   } > "$STATE/etc/dispatcher.toml"
   launch dispatcher "$BIN/hearth-dispatcher" --config "$STATE/etc/dispatcher.toml"
@@ -173,7 +185,7 @@ up_executor() {
     printf 'listen = "unix:%s/executor-%s.sock"\nrun_dir = "%s/e%s"\n' "$RUN" "$n" "$RUN" "$n"
     printf 'state_dir = "%s/executor-%s"\ncode_store = "%s/code"\n' "$STATE" "$n" "$STATE"
     common_toml
-    printf '[redis]\naddress = "unix:%s/redis.sock"\n' "$RUN"
+    redis_toml
     printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nstart = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" \
       "${HEARTH_ACCEL:-auto}" "${HEARTH_START:-auto}" "${HEARTH_MEMORY_MIB:-8192}"
     printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\nshells = %s\n' \

@@ -33,8 +33,8 @@ Fields DecodeSlot(const std::string& bytes) {
   return fields;
 }
 
-Result<std::vector<std::string>> Members(redis::BlockingClient& redis, const std::string& key) {
-  auto answer = redis.Command({"SMEMBERS", key});
+Result<std::vector<std::string>> Members(redis::BlockingClient& redis, const std::vector<std::string>& command) {
+  auto answer = redis.Command(command);
   if (!answer) return std::unexpected(answer.error());
   std::vector<std::string> members;
   for (const auto& element : answer->elements) members.push_back(element.text);
@@ -49,7 +49,7 @@ int List(const Context& context) {
   }
   auto redis = redis::BlockingClient::Connect(context.redis, kServerTimeoutMs);
   if (!redis) return Report(redis.error());
-  auto executors = Members(*redis, "ex:idx");
+  auto executors = Members(*redis, {"SMEMBERS", "ex:idx"});
   if (!executors) return Report(executors.error());
   nlohmann::json json = {{"executors", nlohmann::json::array()}, {"slots", nlohmann::json::array()}};
   if (!context.json) fmt::print("EXECUTOR\n");
@@ -66,7 +66,7 @@ int List(const Context& context) {
     json["executors"].push_back(fields);
     if (!context.json) fmt::print("{}{}\n", id, line);
   }
-  auto users = Members(*redis, "u:idx");
+  auto users = Members(*redis, {"ZRANGE", "u:idx", "0", "-1"});
   if (!users) return Report(users.error());
   if (!context.json)
     fmt::print("\n{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>8}\n", "USER", "INSTANCE", "CONTAINER", "FUNCTION",

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "common/redis/blocking.h"
@@ -27,10 +28,25 @@ class RedisServer {
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
 
-  void Start() {
+  // `accounts`: the content of an ACL file; empty: everybody may do all.
+  void Start(const std::string& accounts = {}) {
+    if (!accounts.empty()) std::ofstream(folder_ + "/users.acl") << accounts;
     std::string program = "redis-server";
-    std::string words[] = {program,        "--port", "0",     "--unixsocket", Socket(),    "--save",        "",
-                           "--appendonly", "no",     "--dir", folder_,        "--logfile", folder_ + "/log"};
+    std::string words[] = {program,
+                           "--port",
+                           "0",
+                           "--unixsocket",
+                           Socket(),
+                           "--save",
+                           "",
+                           "--appendonly",
+                           "no",
+                           "--dir",
+                           folder_,
+                           "--logfile",
+                           folder_ + "/log",
+                           "--aclfile",
+                           accounts.empty() ? "" : folder_ + "/users.acl"};
     char* arguments[std::size(words) + 1] = {};
     for (std::size_t i = 0; i < std::size(words); ++i) arguments[i] = words[i].data();
     if (posix_spawnp(&pid_, "redis-server", nullptr, nullptr, arguments, environ) != 0) abort();

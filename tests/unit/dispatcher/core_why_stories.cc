@@ -1,5 +1,6 @@
 // Stories about how invocations got their places, as the decision log and `why` tell them.
 #include <map>
+#include <set>
 
 #include "schemas/why.h"
 #include "tests/unit/dispatcher/core_stories.h"
@@ -108,6 +109,92 @@ TEST_F(Whys, ARefusalSaysWhyInItsReplyAndItsLog) {
   Delivered(produce);
   EXPECT_EQ(Steps("asked"), "refused:unknown_function ");
   EXPECT_EQ(Explain("asked")->status, Status::kRejected);
+}
+
+class Placings : public Whys {
+ protected:
+  static link::Slot Container(const std::string& user, const std::string& instance, int number = 1) {
+    link::Slot slot;
+    slot.user = UserId(user);
+    slot.instance = InstanceId(instance);
+    slot.container = ContainerId(instance + "/" + std::to_string(number));
+    slot.function = FunctionName("sum");
+    slot.version = 1;
+    slot.state = link::SlotState::kIdle;
+    slot.memory_mib = 128;
+    return slot;
+  }
+};
+
+TEST_F(Placings, AWarmInvocationLooksAtItsOwnExecutorsOnly) {
+  for (int i = 0; i < 200; ++i) {
+    const std::string id = "e" + std::to_string(i);
+    std::vector<link::Slot> slots = {Container("user-" + id, "m-" + id)};
+    if (i == 77 || i == 99) slots.push_back(Container("ada", "m-ada-" + id));
+    Connect(id, 8, "first", slots);
+  }
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "warm"});
+  const DecisionStep& step = Explain("warm")->steps.at(0);
+  EXPECT_EQ(step.executors, 200);
+  EXPECT_EQ(step.looked_at, 2);
+  EXPECT_EQ(step.expected, StartPath::kContainer);
+  Deploy("new", "sum");
+  Receive("std/0", 1, {.user = "new", .id = "cold"});
+  EXPECT_EQ(Explain("cold")->steps.at(0).looked_at, 200);
+  EXPECT_EQ(Explain("cold")->steps.at(0).candidates.size(), kMaxDecisionCandidates);
+}
+
+// Warm in two places, with load for one: the other one drains.
+TEST_F(Placings, LoadForOneExecutorStaysOnOne) {
+  Connect("e1", 8, "first", {Container("ada", "m1")});
+  Connect("e2", 8, "first", {Container("ada", "m2")});
+  Own("std/0");
+  std::set<ExecutorId> used;
+  for (std::int64_t offset = 0; offset < 30; ++offset) {
+    Forget();
+    Receive("std/0", offset);
+    ASSERT_EQ(Execs().size(), 1U);
+    const auto [executor, exec] = Execs()[0];
+    used.insert(executor);
+    Done(executor.str(), exec.ref);
+  }
+  EXPECT_EQ(used.size(), 1U);
+}
+
+TEST_F(Placings, AFullHouseWaitsAndIsNotRefused) {
+  Connect("e1");
+  link::Heartbeat heartbeat;
+  heartbeat.credit = 8;
+  heartbeat.profiles = {{"default", 0, 0, 0, 384}};
+  Step(ExecutorMessage{ExecutorId("e1"), heartbeat});
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "asked"});
+  ExpectExec("e1", 0);  // which evicts, or has it wait
+  EXPECT_EQ(Explain("asked")->steps.at(0).expected, StartPath::kNone);
+}
+
+TEST_F(Placings, ALackOfRuntimeOrOfMemoryForEverIsAFilter) {
+  const auto beat = [this](const std::string& id, std::int32_t container_mib, std::vector<std::string> runtimes) {
+    link::Heartbeat heartbeat;
+    heartbeat.credit = 8;
+    heartbeat.profiles = {{"default", 4, 0, 4, container_mib, std::move(runtimes)}};
+    Step(ExecutorMessage{ExecutorId(id), heartbeat});
+  };
+  for (const char* id : {"e1", "e2", "e3"}) Connect(id);
+  beat("e1", 64, {"python3"});  // the function needs 128
+  beat("e2", 384, {"native"});  // and Python
+  beat("e3", 384, {"python3"});
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "asked"});
+  ExpectExec("e3", 0);
+  const auto& candidates = Explain("asked")->steps.at(0).candidates;
+  EXPECT_EQ(candidates.at(0).failed, "memory");
+  EXPECT_EQ(candidates.at(1).failed, "runtime");
+  EXPECT_EQ(candidates.at(2).failed, "");
 }
 
 TEST_F(Whys, LongNamesStayWithinTheBound) {
