@@ -113,13 +113,19 @@ void Core::State::On(const MachineReady& event) {
     Destroy(*instance, InstanceState::kSuspect, "the agent speaks another protocol");
     return StartFailed(instance->profile);
   }
+  std::set<Runtime> proved;
+  for (const auto& name : event.hello.runtimes) {
+    if (auto runtime = ParseRuntime(name)) proved.insert(*runtime);
+  }
+  if (!std::ranges::includes(proved, settings.runtimes)) {
+    Destroy(*instance, InstanceState::kSuspect, "not all of its runtimes have started");
+    return StartFailed(instance->profile);
+  }
   profile.failures = 0;
   profile.may_start_us = 0;
   profile.demand.Started(now.mono_us - instance->since_us);
   instance->path = event.path;
-  for (const auto& name : event.hello.runtimes) {
-    if (auto runtime = ParseRuntime(name)) instance->runtimes.insert(*runtime);
-  }
+  instance->runtimes = std::move(proved);
   Move(*instance, InstanceState::kWarm, "hello");
   instance->since_us = now.mono_us;
   random = random * 6364136223846793005ULL + 1442695040888963407ULL;  // jitter, so that they do not all retire at once

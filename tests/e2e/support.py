@@ -170,7 +170,7 @@ class Executor(Daemon):
                          run_dir=f"{place}/run", state_dir=f"{place}/state", **(changes or {}))
         self.name = name
         self.config["machines"].update(machines)
-        self.config["profile"] = [{**self.config["profile"][0], "name": name, "pool_min": 0, "pool_max": 2, **(profile or {})}]
+        self.config["profile"] = [{**self.config["profile"][0], "name": name, "pool_min": 0, "pool_max": 0, **(profile or {})}]
         (self.place / "run").mkdir(exist_ok=True)
         (self.place / "state").mkdir(exist_ok=True)
         proof = stack.folder / "executor-1" / "acceleration.json"   # what was found out about this host holds here too
@@ -185,7 +185,7 @@ class Executor(Daemon):
 
     def folders(self):
         """The folders of its machines."""
-        return {path.parent.name for path in (self.place / "run").glob("*/agent.sock")}
+        return {path.name for path in (self.place / "run").iterdir() if re.fullmatch(r"m\d+", path.name)}
 
     def settled(self, instances=0):
         """Waits until it holds so many machines and each domain has its folder and no other; shells count as machines."""
