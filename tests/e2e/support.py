@@ -187,11 +187,11 @@ class Executor(Daemon):
         """The folders of its machines."""
         return {path.name for path in (self.place / "run").iterdir() if re.fullmatch(r"m\d+", path.name)}
 
-    def settled(self, instances=0):
-        """Waits until it holds so many machines and each domain has its folder and no other; shells count as machines."""
+    def settled(self):
+        """Waits until each domain has its folder and no other has, and gives back the domains; shells are domains too."""
         def tidy():
             names = self.machines()
-            return self.held("instances") == instances and len(names) == len(self.folders()) >= instances
+            return self.held("starting_instances") == 0 and self.held("instances") <= len(names) == len(self.folders())
 
         until(tidy, lambda: f"{self.machines()} {self.folders()} {self.held('instances')}\n{self.text()[-3000:]}")
         return self.machines()
@@ -200,7 +200,7 @@ class Executor(Daemon):
         """Ends, and nothing of it is left: no domain, process, folder, socket or control group."""
         self.end()
         assert not self.machines() and not self.folders(), self.text()[-3000:]
-        assert not cgroups_of(self.name[:10]), self.name   # libvirt cuts long names
+        assert not cgroups_of(f"-hearth-{self.name}-")
 
     def discard(self):
         super().discard()
@@ -209,7 +209,7 @@ class Executor(Daemon):
 
 
 def running(executor, count=1):
-    until(lambda: executor.held("running") == count, lambda: f"{executor.held('running')} run\n{executor.text()[-3000:]}")
+    until(lambda: (executor.held("running") or 0) >= count, lambda: f"{executor.held('running')} run\n{executor.text()[-3000:]}")
 
 
 def pid_alive(pid):
