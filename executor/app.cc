@@ -170,6 +170,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.id = config_.id;
   settings.incarnation = incarnation_;
   settings.acceleration = acceleration_;
+  settings.runtimes = image_.runtimes;
   settings.profiles = config_.profiles;
   settings.memory_mib = config_.memory_mib;
   settings.credit = config_.credit;

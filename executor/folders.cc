@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -31,6 +33,15 @@ std::string Barrier(const std::string& path) {
     if (folder == folder.root_path()) break;
   }
   return "";
+}
+
+// As FleetOptions::folder_prefix and the proof of acceleration name them, with a number behind.
+bool IsMachineFolder(std::string_view name) {
+  for (const std::string_view prefix : {"m", "kvm-proof"}) {
+    if (!name.starts_with(prefix) || name.size() == prefix.size()) continue;
+    if (std::ranges::all_of(name.substr(prefix.size()), [](char c) { return c >= '0' && c <= '9'; })) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -74,7 +85,10 @@ void RemoveMachineFolders(const std::string& run_dir) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run_dir, error)) {
     std::error_code ignored;
-    if (entry.is_directory(ignored) && fs::exists(entry.path() / "agent.sock", ignored)) {
+    // The socket tells one only until the agent has connected: then it is removed.
+    const bool ours =
+        IsMachineFolder(entry.path().filename().string()) || fs::exists(entry.path() / "agent.sock", ignored);
+    if (entry.is_directory(ignored) && ours) {
       fs::remove_all(entry.path(), ignored);
     }
   }

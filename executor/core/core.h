@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -43,6 +44,7 @@ struct Settings {
   std::string incarnation;
   std::string acceleration;  // "kvm", "tcg" or "simulated"
   std::vector<Profile> profiles;
+  std::set<Runtime> runtimes;                   // that a machine must have; one that started without is replaced
   std::int32_t memory_mib = 8192;               // for all instances together
   std::int32_t credit = 64;                     // attempts held at once
   std::int32_t concurrent_starts = 2;           // machines starting at once: boots, and what refills the pool

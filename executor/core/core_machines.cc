@@ -34,6 +34,14 @@ void Core::State::On(const MachineReady& event) {
     Destroy(*instance, InstanceState::kSuspect, "the agent speaks another protocol");
     return StartFailed(instance->profile);
   }
+  std::set<Runtime> proved;
+  for (const auto& name : event.hello.runtimes) {
+    if (auto runtime = ParseRuntime(name)) proved.insert(*runtime);
+  }
+  if (!std::ranges::includes(proved, settings.runtimes)) {
+    Destroy(*instance, InstanceState::kSuspect, "not all of its runtimes have started");
+    return StartFailed(instance->profile);
+  }
   profile.failures = 0;
   profile.may_start_us = 0;
   const auto took_us = now.mono_us - instance->since_us;
@@ -45,9 +53,7 @@ void Core::State::On(const MachineReady& event) {
     average_us = Average(average_us, took_us);
     just_ready.push_back(instance->number);
   }
-  for (const auto& name : event.hello.runtimes) {
-    if (auto runtime = ParseRuntime(name)) instance->runtimes.insert(*runtime);
-  }
+  instance->runtimes = std::move(proved);
   profile.runtimes = instance->runtimes;
   Move(*instance, InstanceState::kWarm, "hello");
   instance->since_us = now.mono_us;

@@ -74,6 +74,14 @@ Result<MachineImage> LoadImage(const std::string& folder) {
   if (!kvm) return FailWith("image " + folder, kvm.error());
   image.cmdline_tcg = std::move(*tcg);
   image.cmdline_kvm = std::move(*kvm);
+  if (const auto runtimes = manifest.find("runtimes"); runtimes != manifest.end() && runtimes->is_array()) {
+    for (const auto& name : *runtimes) {
+      if (!name.is_string()) return Fail(Code::kInvalid, fmt::format("image {}: a runtime that is no text", folder));
+      auto runtime = ParseRuntime(name.get<std::string>());
+      if (!runtime) return FailWith("image " + folder, runtime.error());
+      image.runtimes.insert(*runtime);
+    }
+  }
   const auto files = manifest.find("files");
   if (files == manifest.end() || !files->is_object()) {
     return Fail(Code::kInvalid, fmt::format("image {}: {}: no map under 'files'", folder, kManifest));

@@ -1,10 +1,12 @@
 // The image that machines start from: the folder made by `tools/dev image`, checked against its manifest.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "common/base/result.h"
 #include "executor/machines/domain_xml.h"
+#include "schemas/function.h"
 
 namespace hearth::executor {
 
@@ -15,6 +17,7 @@ struct MachineImage {
   std::string root_image;
   std::string cmdline_tcg;
   std::string cmdline_kvm;
+  std::set<Runtime> runtimes;  // that every machine of it must have proved when it says HELLO
 
   [[nodiscard]] const std::string& cmdline(Acceleration acceleration) const {
     return acceleration == Acceleration::kKvm ? cmdline_kvm : cmdline_tcg;

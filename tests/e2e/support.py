@@ -170,7 +170,7 @@ class Executor(Daemon):
                          run_dir=f"{place}/run", state_dir=f"{place}/state", **(changes or {}))
         self.name = name
         self.config["machines"].update(machines)
-        self.config["profile"] = [{**self.config["profile"][0], "name": name, "pool_min": 0, "pool_max": 2, **(profile or {})}]
+        self.config["profile"] = [{**self.config["profile"][0], "name": name, "pool_min": 0, "pool_max": 0, **(profile or {})}]
         (self.place / "run").mkdir(exist_ok=True)
         (self.place / "state").mkdir(exist_ok=True)
         proof = stack.folder / "executor-1" / "acceleration.json"   # what was found out about this host holds here too
@@ -185,13 +185,13 @@ class Executor(Daemon):
 
     def folders(self):
         """The folders of its machines."""
-        return {path.parent.name for path in (self.place / "run").glob("*/agent.sock")}
+        return {path.name for path in (self.place / "run").iterdir() if re.fullmatch(r"m\d+", path.name)}
 
-    def settled(self, instances=0):
-        """Waits until it holds so many machines and each domain has its folder and no other; shells count as machines."""
+    def settled(self):
+        """Waits until each domain has its folder and no other has, and gives back the domains; shells are domains too."""
         def tidy():
             names = self.machines()
-            return self.held("instances") == instances and len(names) == len(self.folders()) >= instances
+            return self.held("starting_instances") == 0 and self.held("instances") <= len(names) == len(self.folders())
 
         until(tidy, lambda: f"{self.machines()} {self.folders()} {self.held('instances')}\n{self.text()[-3000:]}")
         return self.machines()
@@ -200,7 +200,7 @@ class Executor(Daemon):
         """Ends, and nothing of it is left: no domain, process, folder, socket or control group."""
         self.end()
         assert not self.machines() and not self.folders(), self.text()[-3000:]
-        assert not cgroups_of(self.name[:10]), self.name   # libvirt cuts long names
+        assert not cgroups_of(f"-hearth-{self.name}-")
 
     def discard(self):
         super().discard()
@@ -209,7 +209,7 @@ class Executor(Daemon):
 
 
 def running(executor, count=1):
-    until(lambda: executor.held("running") == count, lambda: f"{executor.held('running')} run\n{executor.text()[-3000:]}")
+    until(lambda: (executor.held("running") or 0) >= count, lambda: f"{executor.held('running')} run\n{executor.text()[-3000:]}")
 
 
 def pid_alive(pid):

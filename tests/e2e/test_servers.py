@@ -1,41 +1,19 @@
 """Servers that are away, at the start and later; daemons that end; two executors on one host."""
 
-import json
 import os
 import pathlib
 import shutil
 import signal
-import subprocess
-import time
-import urllib.error
-import urllib.request
+import socket
+import threading
 
 import pytest
-from client import Client, new_id
+from client import Client
+from confluent_kafka.admin import AdminClient, NewTopic
 from conftest import Stack, deploy, keep_logs, temporary_folder
+from support import Daemon, Executor, answered_once, ask, get, machines, pid_alive, until
 
-DEADLINE_S = 60
 USERS = [f"user{n}" for n in range(8)]
-
-
-def until(holds, what, deadline_s=DEADLINE_S):
-    """Waits for a condition; gives back what it gave."""
-    end = time.monotonic() + deadline_s
-    while not (found := holds()):
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-    return found
-
-
-def get(address, path):
-    """Status and body of a daemon's page; (0, reason) where nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +40,6 @@ def place():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def ask(client, function, user):
-    """A request whose reply is a map with all fields."""
-    invocation = new_id()
-    client.send(json.dumps({"id": invocation, "fn": function, "user": user, "in": 1}).encode(),
-                {"content-type": "application/json"}, key=user.encode())
-    return invocation
-
-
-def machines(stack):
-    """The names of the domains that run."""
-    listed = stack.run(["virsh", "-c", stack.env()["HEARTH_LIBVIRT_URI"], "list", "--name"])
-    assert listed.returncode == 0, listed.stderr
-    return {name for name in listed.stdout.split() if name.startswith("hearth-")}
-
-
 def test_two_executors_share_the_users_and_one_may_die(pair):
     stack, client = pair
     first = {user: client.reply(ask(client, "waits", user)).json() for user in USERS}
@@ -87,10 +50,7 @@ def test_two_executors_share_the_users_and_one_may_die(pair):
     sent = [ask(client, "waits", user) for user in USERS for _ in range(2)]
     os.kill(stack.pids()["executor-2"], signal.SIGKILL)
     orphans = {name for name in machines(stack) if name.startswith("hearth-executor-2-")}
-    for invocation in sent:
-        assert client.reply(invocation).json()["status"] == "ok"
-    seen = [record.headers["hearth-id"] for record in client.seen["hearth.reply"]]
-    assert all(seen.count(invocation) == 1 for invocation in sent)
+    assert all(answer["status"] == "ok" for answer in answered_once(client, sent).values())
     assert orphans
     stack.up()
     until(lambda: not orphans & machines(stack), "the machines of the executor that died are still there")
@@ -103,7 +63,7 @@ def test_an_executor_that_is_told_to_end_drains_and_leaves_no_machine(pair):
     os.kill(pid, signal.SIGTERM)
     for invocation in sent:
         assert client.reply(invocation).json()["status"] == "ok"
-    until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the executor did not end")
+    until(lambda: not pid_alive(pid), "the executor did not end")
     assert not [name for name in machines(stack) if name.startswith("hearth-executor-2-")]
     stack.up()
 
@@ -122,7 +82,7 @@ def test_kafka_away_loses_nothing(pair):
     stack, client = pair
     sent = [ask(client, "waits", user) for user in USERS]
     os.kill(stack.pids()["kafka"], signal.SIGKILL)
-    until(lambda: stack.dev("up").returncode == 0, "Kafka does not come back")  # its port may be held for a moment
+    stack.up()   # at once, although the port may be held for a moment yet
     sent += [ask(client, "waits", user) for user in USERS]
     for invocation in sent:
         assert client.reply(invocation).json()["status"] == "ok"
@@ -131,54 +91,104 @@ def test_kafka_away_loses_nothing(pair):
         until(lambda a=address: get(a, "/readyz")[0] == 200, f"{which} does not become ready again")
 
 
-@pytest.mark.parametrize("daemon, source, away, named", [
-    ("hearth-dispatcher", "dispatcher", "kafka", "functions"),
-    ("hearth-dispatcher", "dispatcher", "redis", "redis"),
-    ("hearth-executor", "executor-1", "kafka", "kafka"),
-    ("hearth-executor", "executor-1", "redis", "redis"),
-    ("hearth-executor", "executor-1", "libvirt", "libvirt"),
-])
-def test_a_server_away_at_the_start_is_waited_for(pair, place, daemon, source, away, named):
-    stack, _ = pair
-    own = {"id": f"late-{source}", "http": "127.0.0.1:0"}
-    lines = []
-    table = ""
-    for line in (stack.folder / "etc" / f"{source}.toml").read_text().splitlines():
-        key = line.split(" = ")[0]
-        table = line.strip("[]") if line.startswith("[") else table
-        if key in own and not table:
-            line = f'{key} = "{own[key]}"'
-        elif key == "listen":
-            line = f'listen = "unix:{place}/link.sock"'
-        elif key in ("run_dir", "state_dir"):
-            (place / key).mkdir()
-            line = f'{key} = "{place}/{key}"'
-        elif (table, key) == ("kafka", "bootstrap"):
-            line = 'bootstrap = "127.0.0.1:1"\ngroup = "late"' if away == "kafka" and source == "dispatcher" else (
-                'bootstrap = "127.0.0.1:1"' if away == "kafka" else line)
-        elif (table, key) == ("redis", "address") and away == "redis":
-            line = f'address = "unix:{place}/redis.sock"'
-        elif (table, key) == ("machines", "libvirt") and away == "libvirt":
-            line = f'libvirt = "qemu+unix:///system?socket={place}/libvirt.sock"'
-        lines.append(line)
-    config = place / "daemon.toml"
-    config.write_text("\n".join(lines) + "\n")
-    log = place / "log"
-    with log.open("w") as output, subprocess.Popen([daemon, "--config", str(config)], env=stack.env(), stdout=output,
-                                                   stderr=output) as process:
+class Forward:
+    """A port that leads to another one once it is open: the address at which a broker comes late."""
+
+    def __init__(self, target):
+        self.target = target
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.open_ends = [self.listener]
+
+    def open(self):
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
         try:
-            port = until(lambda: next((word.split("=")[1] for line in log.read_text().splitlines()
-                                       for word in line.split() if word.startswith("http=")), None), log.read_text)
-            address = f"127.0.0.1:{port}"
-            until(lambda: get(address, "/readyz")[0] == 503 and named in get(address, "/readyz")[1],
-                  "it does not say what it waits for")
-            assert get(address, "/healthz")[0] == 200
-            assert process.poll() is None
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=60) == 0, log.read_text()
-        finally:
-            if process.poll() is None:
-                process.kill()
+            while True:
+                near = self.listener.accept()[0]
+                far = socket.create_connection(self.target)
+                self.open_ends += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self.copy, args=ends, daemon=True).start()
+        except OSError:
+            return  # closed
+
+    @staticmethod
+    def copy(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        for end in self.open_ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            end.close()
+
+
+def late_daemon(stack, place, source):
+    """A daemon beside those of the stack whose work does not mix with theirs: with topics, or a profile, of its own."""
+    if source == "executor":
+        return Executor(stack, place, "late")
+    daemon = Daemon(stack, place, "hearth-dispatcher", "dispatcher", id="late",
+                    topics={"rt": "late.rt", "std": "late.std", "batch": "late.batch"})
+    daemon.config["kafka"]["group"] = "late"
+    kafka = AdminClient({"bootstrap.servers": stack.env()["HEARTH_BOOTSTRAP"]})
+    missing = set(daemon.config["topics"].values()) - set(kafka.list_topics(timeout=20).topics)
+    for made in kafka.create_topics([NewTopic(name, 1, 1) for name in missing]).values() if missing else ():
+        made.result()
+    return daemon
+
+
+@pytest.mark.parametrize("source, away, named", [
+    ("dispatcher", "kafka", "functions"),
+    ("dispatcher", "redis", "redis"),
+    ("executor", "kafka", "kafka"),
+    ("executor", "redis", "redis"),
+    ("executor", "libvirt", "libvirt"),
+])
+def test_a_server_away_at_the_start_is_waited_for_and_used_when_it_comes(pair, place, source, away, named):
+    stack, client = pair
+    daemon = late_daemon(stack, place, source)
+    host, port = daemon.config["kafka"]["bootstrap"].split(":")
+    broker = Forward((host, int(port)))
+    real = {"redis": daemon.config["redis"]["address"].removeprefix("unix:"), "libvirt": stack.run_folder() + "/libvirt/libvirt-sock"}
+    if away == "kafka":
+        daemon.config["kafka"]["bootstrap"] = broker.address
+    elif away == "redis":
+        daemon.config["redis"]["address"] = f"unix:{place}/redis.sock"
+    else:
+        daemon.config["machines"]["libvirt"] = f"qemu+unix:///system?socket={place}/libvirt.sock"
+    try:
+        daemon.start().not_ready(named)
+        assert get(daemon.address, "/healthz")[0] == 200
+        daemon.end()   # it can be told to end while it waits
+        daemon.start().not_ready(named)
+        if away == "kafka":
+            broker.open()
+        else:
+            (place / f"{away}.sock").symlink_to(real[away])
+        daemon.ready()
+        if source == "dispatcher":
+            sent = ask(client, "waits", "user0", topic="late.std")
+            assert answered_once(client, [sent])[sent]["status"] == "ok"
+        else:
+            deploy(stack, "waits", f"late-{away}", attempts=3, profile="late")
+            sent = ask(client, "waits", f"late-{away}")
+            answer = answered_once(client, [sent])[sent]
+            assert (answer["status"], answer["executor"]) == ("ok", "late"), answer
+        daemon.end()
+    finally:
+        daemon.discard()
+        broker.close()
 
 
 def test_kvm_that_runs_nothing_is_refused_where_it_is_demanded(pair, place):
@@ -187,16 +197,10 @@ def test_kvm_that_runs_nothing_is_refused_where_it_is_demanded(pair, place):
     assert status == 200
     if "kvm: " in body:
         return  # a host whose KVM runs machines has nothing to refuse
-    text = (stack.folder / "etc" / "executor-1.toml").read_text()
-    for key in ("run_dir", "state_dir"):
-        (place / key).mkdir()
-    lines = []
-    for line in text.splitlines():
-        key = line.split(" = ")[0]
-        new = {"id": "kvm-only", "http": "127.0.0.1:0", "listen": f"unix:{place}/link.sock", "accel": "kvm",
-               "run_dir": f"{place}/run_dir", "state_dir": f"{place}/state_dir"}
-        lines.append(f'{key} = "{new[key]}"' if key in new else line)
-    config = place / "kvm.toml"
-    config.write_text("\n".join(lines) + "\n")
-    done = stack.run(["hearth-executor", "--config", str(config)], timeout=120)
-    assert done.returncode == 1 and "KVM is demanded" in done.stdout + done.stderr, (done.returncode, done.stderr)
+    executor = Executor(stack, place, "kvm-only", accel="kvm")
+    (place / "state" / "acceleration.json").unlink(missing_ok=True)   # it finds out by itself
+    try:
+        executor.start()
+        assert executor.process.wait(timeout=120) == 1 and "KVM is demanded" in executor.text(), executor.text()
+    finally:
+        executor.discard()

@@ -1,4 +1,5 @@
 #include "tests/unit/executor_core/core_stories.h"
+#include "executor/core/pool.h"
 
 namespace hearth::executor {
 namespace {
@@ -287,6 +288,19 @@ TEST_F(Story, IdleContainersAndInstancesGoAfterTheirTime) {
   bool gone = false;  // among the machines of the pool that never said hello
   while (auto destroy = Take<DestroyMachine>()) gone = gone || destroy->instance == instance;
   EXPECT_TRUE(gone);
+}
+
+TEST_F(Story, AMachineWithoutOneOfItsRuntimesIsReplacedAndServesNobody) {
+  const auto lame = Boot({"native"});
+  const auto destroyed = Take<DestroyMachine>();
+  ASSERT_TRUE(destroyed);
+  EXPECT_EQ(destroyed->instance, lame);
+  Step(MachineDestroyed{lame});
+  After(kStartBackoffMinMs);
+  Connect();
+  Exec(MakeExec(0));
+  const auto sound = Boot();
+  EXPECT_EQ(UntilRun().first.instance, sound);
 }
 
 TEST_F(Story, DrainingFinishesWhatRunsAndTakesNothingNew) {

@@ -23,6 +23,7 @@ class Story : public testing::Test {
     settings.incarnation = "0123456789abcdef";
     settings.acceleration = "simulated";
     settings.profiles = {Profile{"default", 512, 160, 1, 1, 2}};
+    settings.runtimes = {Runtime::kPython3, Runtime::kNative};
     settings.memory_mib = 1536;
     settings.credit = 8;
     return settings;
@@ -101,11 +102,11 @@ class Story : public testing::Test {
   }
   void Exec(const link::Exec& exec, LinkId link = kLink) { Step(DispatcherMessage{link, exec}); }
   // The machine that was asked for becomes ready.
-  InstanceId Boot() {
+  InstanceId Boot(std::vector<std::string> runtimes = {"python3", "native"}) {
     auto start = Take<StartMachine>();
     EXPECT_TRUE(start);
     guest::Hello hello;
-    hello.runtimes = {"python3", "native"};
+    hello.runtimes = std::move(runtimes);
     Step(MachineReady{start->instance, StartPath::kBoot, hello});
     return start->instance;
   }

@@ -29,7 +29,7 @@ class ImageTest : public testing::Test {
 
   void Write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
   static std::string Manifest(const std::string& kernel) {
-    return R"({"format": 1, "cmdline_tcg": "quiet tcg", "cmdline_kvm": "quiet kvm", "files": {)"
+    return R"({"format": 1, "cmdline_tcg": "quiet tcg", "cmdline_kvm": "quiet kvm", "runtimes": ["python3", "native"], "files": {)"
            R"("vmlinux": {"sha256": ")" +
            Sha256Hex(kernel) + R"("}, "initramfs.cpio": {"sha256": ")" + Sha256Hex("agent") +
            R"("}, "root.squashfs": {"sha256": ")" + Sha256Hex("root") + R"("}}})";
@@ -43,6 +43,7 @@ TEST_F(ImageTest, IsReadWithItsCommandLines) {
   ASSERT_TRUE(image) << image.error().message;
   EXPECT_EQ(image->cmdline(Acceleration::kTcg), "quiet tcg");
   EXPECT_EQ(image->cmdline(Acceleration::kKvm), "quiet kvm");
+  EXPECT_EQ(image->runtimes, (std::set{Runtime::kNative, Runtime::kPython3}));
   EXPECT_EQ(image->hash, Sha256Hex(Manifest("kernel")));
   EXPECT_TRUE(fs::equivalent(image->kernel, folder_ / "vmlinux"));
 }
