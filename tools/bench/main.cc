@@ -1,6 +1,7 @@
 // hearth-bench: measurements against a running stack, beside a floor that is measured in the same run.
 #include <CLI/CLI.hpp>
 
+#include "tools/bench/boot.h"
 #include "tools/bench/paths.h"
 #include "tools/bench/warm.h"
 
@@ -63,6 +64,29 @@ void AddPaths(CLI::App& app, PathsOptions& options, int& exit_code) {
   });
 }
 
+void AddBoot(CLI::App& app, BootOptions& options, int& exit_code) {
+  auto* boot = app.add_subcommand("boot", "where the time of a start goes, beside QEMU by hand");
+  boot->add_option("--image", options.image, "the guest's image")->check(CLI::ExistingDirectory)->required();
+  auto* starts = boot->add_option("--starts", options.starts, "pairs of starts")
+                     ->check(CLI::Range(1, 10'000))
+                     ->capture_default_str();
+  auto* clones = boot->add_option("--clones", options.clones, "shells and activations")
+                     ->check(CLI::Range(1, 10'000))
+                     ->capture_default_str();
+  auto* phases = boot->add_option("--phases", options.phases, "starts with the kernel's log")
+                     ->check(CLI::Range(1, 1'000))
+                     ->capture_default_str();
+  boot->add_flag("--quick", options.quick, "few of each: whether it works, no figures");
+  boot->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*boot, options.markdown);
+  boot->callback([&options, &exit_code, starts, clones, phases] {
+    if (options.quick && starts->count() == 0) options.starts = kQuickCount;
+    if (options.quick && clones->count() == 0) options.clones = kQuickCount;
+    if (options.quick && phases->count() == 0) options.phases = 1;
+    exit_code = RunBoot(options);
+  });
+}
+
 }  // namespace
 }  // namespace hearth::bench
 
@@ -75,6 +99,8 @@ int main(int argc, char** argv) {
   AddWarm(app, warm, exit_code);
   PathsOptions paths;
   AddPaths(app, paths, exit_code);
+  BootOptions boot;
+  AddBoot(app, boot, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
