@@ -120,7 +120,7 @@ std::string OwnStack::Toml(const OwnStackOptions& options, const Running& execut
       "memory_mib = {7}\nconcurrent_starts = {8}\ncontainer_idle_s = {9}\ninstance_idle_s = {10}\n",
       wanted.id, executor.port, folder_, options.bootstrap, TopicsToml(), options.libvirt, options.image,
       wanted.memory_mib, wanted.concurrent_starts, wanted.container_idle_s, wanted.instance_idle_s);
-  if (wanted.boots && !Lacks("start")) text += "start = \"boot\"\n";
+  if (!wanted.start.empty() && !Lacks("start")) text += fmt::format("start = \"{}\"\n", wanted.start);
   for (const auto& profile : wanted.profiles) {
     text += fmt::format(
         "[[profile]]\nname = \"{0}\"\nmemory_mib = {1}\nreserve_mib = 160\nvcpus = 1\npool_min = {2}\npool_max = {2}\n",

@@ -34,7 +34,7 @@ struct OwnProfile {
 struct OwnExecutor {
   std::string id;
   std::vector<OwnProfile> profiles;
-  bool boots = false;  // machines are started from nothing, whatever the executor could do
+  std::string start;  // the one way to make machines ("boot", "template"); empty: the executor's choice
   int memory_mib = 16384;
   int concurrent_starts = 2;
   int container_idle_s = 25;  // so that what was measured makes room before long

@@ -440,7 +440,7 @@ int RunPaths(const PathsOptions& options) {
   OwnExecutor boots;
   boots.id = "bench-boots";
   boots.profiles = {{kBootProfile, 0, 0}};
-  boots.boots = true;
+  boots.start = "boot";
   auto stack = OwnStack::Start(options.stack, {ready, boots});
   if (!stack) return away(stack.error());
   auto echo = EchoFloor::Open(options.stack.bootstrap);
