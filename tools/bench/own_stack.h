@@ -58,6 +58,8 @@ class OwnStack {
   [[nodiscard]] std::optional<double> Pool(const std::string& profile, const std::string& kind) const;
   // Machines that the executor with the profile is starting.
   [[nodiscard]] std::optional<double> Starting(const std::string& profile) const;
+  // What the executor says of how it makes the profile's machines, e.g. why from nothing; empty where it says nothing.
+  [[nodiscard]] std::string Remark(const std::string& profile) const;
   // Waits until the profile's pool and shells are as wanted and nothing starts, so that the next sample meets a quiet
   // executor. kDeadline: they do not come.
   Result<void> AwaitQuiet(const std::string& profile, int ready, int shells, std::int64_t within_ms) const;
