@@ -188,7 +188,8 @@ Result<void> Boot::ByLibvirt(int number, bool counts) {
   }
   like_ = libvirt_.MachineLog(spec.name);
   auto destroyed = libvirt_.Destroy(spec.name);
-  return started ? destroyed : started;
+  if (!started) return FailWith("through libvirt", started.error());
+  return destroyed;
 }
 
 Result<void> Boot::ByHand(bool counts) {
@@ -202,7 +203,7 @@ Result<void> Boot::ByHand(bool counts) {
   if (!launched) return launched;
   const std::int64_t connected_us = ReadClocks().mono_us;
   if (auto hello = (*machine)->Expect<guest::Hello>(0, guest::kBootTimeout); !hello)
-    return std::unexpected(hello.error());
+    return FailWith("by hand", hello.error());
   if (counts) hand_starts_.Add(begin_us, connected_us, ReadClocks().mono_us, (*machine)->pid());
   return {};
 }
