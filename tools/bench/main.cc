@@ -1,6 +1,9 @@
 // hearth-bench: measurements against a running stack, beside a floor that is measured in the same run.
 #include <CLI/CLI.hpp>
 
+#include "tools/bench/boot.h"
+#include "tools/bench/density.h"
+#include "tools/bench/link.h"
 #include "tools/bench/paths.h"
 #include "tools/bench/warm.h"
 
@@ -63,6 +66,66 @@ void AddPaths(CLI::App& app, PathsOptions& options, int& exit_code) {
   });
 }
 
+void AddBoot(CLI::App& app, BootOptions& options, int& exit_code) {
+  auto* boot = app.add_subcommand("boot", "where the time of a start goes, beside QEMU by hand");
+  boot->add_option("--image", options.image, "the guest's image")->check(CLI::ExistingDirectory)->required();
+  auto* starts = boot->add_option("--starts", options.starts, "pairs of starts")
+                     ->check(CLI::Range(1, 10'000))
+                     ->capture_default_str();
+  auto* clones = boot->add_option("--clones", options.clones, "shells and activations")
+                     ->check(CLI::Range(1, 10'000))
+                     ->capture_default_str();
+  auto* phases = boot->add_option("--phases", options.phases, "starts with the kernel's log")
+                     ->check(CLI::Range(1, 1'000))
+                     ->capture_default_str();
+  boot->add_flag("--quick", options.quick, "few of each: whether it works, no figures");
+  boot->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*boot, options.markdown);
+  boot->callback([&options, &exit_code, starts, clones, phases] {
+    if (options.quick && starts->count() == 0) options.starts = kQuickCount;
+    if (options.quick && clones->count() == 0) options.clones = kQuickCount;
+    if (options.quick && phases->count() == 0) options.phases = 1;
+    exit_code = RunBoot(options);
+  });
+}
+
+void AddDensity(CLI::App& app, DensityOptions& options, int& exit_code) {
+  auto* density = app.add_subcommand("density", "what many idle machines of one template cost");
+  AddStack(*density, options.stack);
+  auto* machines = density->add_option("--machines", options.machines, "how many")
+                       ->check(CLI::Range(1, 1'000))
+                       ->capture_default_str();
+  auto* seconds = density->add_option("--seconds", options.seconds, "over which the processor's time is taken")
+                      ->check(CLI::Range(1, 3'600))
+                      ->capture_default_str();
+  density->add_option("--through", options.through, "clones by hand, an executor's pool, or one after the other")
+      ->check(CLI::IsMember({"hand", "executor", "both"}))
+      ->capture_default_str();
+  density->add_flag("--quick", options.quick, "5 machines over 5 s: whether it works, no figures");
+  density->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*density, options.markdown);
+  density->callback([&options, &exit_code, machines, seconds] {
+    if (options.quick && machines->count() == 0) options.machines = kQuickCount;
+    if (options.quick && seconds->count() == 0) options.seconds = kQuickCount;
+    exit_code = RunDensity(options);
+  });
+}
+
+void AddLink(CLI::App& app, LinkOptions& options, int& exit_code) {
+  constexpr int kQuickPings = 100;
+  auto* link = app.add_subcommand("link", "a round trip through the executor's guest link beside a bare one");
+  link->add_option("--image", options.image, "the guest's image")->check(CLI::ExistingDirectory)->required();
+  auto* pings =
+      link->add_option("--pings", options.pings, "pairs")->check(CLI::Range(1, 10'000'000))->capture_default_str();
+  link->add_flag("--quick", options.quick, "100 pairs: whether it works, no figures");
+  link->add_flag("--strict", options.strict, "exit 1 where the bound is not held");
+  AddMarkdown(*link, options.markdown);
+  link->callback([&options, &exit_code, pings] {
+    if (options.quick && pings->count() == 0) options.pings = kQuickPings;
+    exit_code = RunLink(options);
+  });
+}
+
 }  // namespace
 }  // namespace hearth::bench
 
@@ -75,6 +138,12 @@ int main(int argc, char** argv) {
   AddWarm(app, warm, exit_code);
   PathsOptions paths;
   AddPaths(app, paths, exit_code);
+  BootOptions boot;
+  AddBoot(app, boot, exit_code);
+  DensityOptions density;
+  AddDensity(app, density, exit_code);
+  LinkOptions link;
+  AddLink(app, link, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -22,7 +22,8 @@ namespace {
 
 constexpr std::int64_t kServerTimeoutMs = 30'000;
 constexpr std::int64_t kRedisWithinMs = 10'000;
-constexpr std::int64_t kDaemonWithinMs = 180'000;  // the pool's first machines, on a loaded host, and the proof of KVM
+// The proof of KVM, the templates, and the pool's first machine, on a loaded host.
+constexpr std::int64_t kDaemonWithinMs = 600'000;
 constexpr std::chrono::milliseconds kLookAgain{50};
 // The gauges are shown four times a second: what they say right after a request may be what was before it.
 constexpr std::chrono::milliseconds kGaugesLag{600};
@@ -120,7 +121,7 @@ std::string OwnStack::Toml(const OwnStackOptions& options, const Running& execut
       "memory_mib = {7}\nconcurrent_starts = {8}\ncontainer_idle_s = {9}\ninstance_idle_s = {10}\n",
       wanted.id, executor.port, folder_, options.bootstrap, TopicsToml(), options.libvirt, options.image,
       wanted.memory_mib, wanted.concurrent_starts, wanted.container_idle_s, wanted.instance_idle_s);
-  if (wanted.boots && !Lacks("start")) text += "start = \"boot\"\n";
+  if (!wanted.start.empty() && !Lacks("start")) text += fmt::format("start = \"{}\"\n", wanted.start);
   for (const auto& profile : wanted.profiles) {
     text += fmt::format(
         "[[profile]]\nname = \"{0}\"\nmemory_mib = {1}\nreserve_mib = 160\nvcpus = 1\npool_min = {2}\npool_max = {2}\n",
@@ -215,6 +216,16 @@ std::optional<double> OwnStack::Starting(const std::string& profile) const {
   const auto page = HttpGet(holder->port, "/metrics");
   if (!page) return std::nullopt;
   return FindMetric(*page, "hearth_executor_held", {{"what", "starting_instances"}});
+}
+
+std::string OwnStack::Remark(const std::string& profile) const {
+  const Running* holder = Holder(profile);
+  if (holder == nullptr) return "";
+  const auto page = HttpGet(holder->port, "/readyz");
+  const std::string text = page ? *page : page.error().message;
+  const std::string head = "start " + profile + ": ";
+  const auto at = text.find(head);
+  return at == std::string::npos ? "" : text.substr(at, text.find('\n', at) - at);
 }
 
 Result<void> OwnStack::AwaitQuiet(const std::string& profile, int ready, int shells, std::int64_t within_ms) const {

@@ -34,7 +34,7 @@ struct OwnProfile {
 struct OwnExecutor {
   std::string id;
   std::vector<OwnProfile> profiles;
-  bool boots = false;  // machines are started from nothing, whatever the executor could do
+  std::string start;  // the one way to make machines ("boot", "template"); empty: the executor's choice
   int memory_mib = 16384;
   int concurrent_starts = 2;
   int container_idle_s = 25;  // so that what was measured makes room before long
@@ -58,6 +58,8 @@ class OwnStack {
   [[nodiscard]] std::optional<double> Pool(const std::string& profile, const std::string& kind) const;
   // Machines that the executor with the profile is starting.
   [[nodiscard]] std::optional<double> Starting(const std::string& profile) const;
+  // What the executor says of how it makes the profile's machines, e.g. why from nothing; empty where it says nothing.
+  [[nodiscard]] std::string Remark(const std::string& profile) const;
   // Waits until the profile's pool and shells are as wanted and nothing starts, so that the next sample meets a quiet
   // executor. kDeadline: they do not come.
   Result<void> AwaitQuiet(const std::string& profile, int ready, int shells, std::int64_t within_ms) const;

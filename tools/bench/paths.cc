@@ -219,7 +219,10 @@ Result<std::optional<InvocationResult>> Paths::Sample(const Round& round, bool c
   if (counts) {
     faults_.push_back(fmt::format("{} {}: {}", StartPathName(path), user, what));
   } else {
-    unavailable_.emplace(path, "a request that was to take it " + what);
+    const auto profile = path == StartPath::kRestore ? kRestoreProfile
+                         : path == StartPath::kBoot  ? kBootProfile
+                                                     : kPoolProfile;
+    unavailable_.emplace(path, fmt::format("a request that was to take it {}. {}", what, stack_.Remark(profile)));
   }
   return std::optional<InvocationResult>();
 }
@@ -278,7 +281,8 @@ Result<void> Paths::Restore(const Round& round, bool counts) {
   if (!Available(StartPath::kRestore)) return {};
   if (auto quiet = stack_.AwaitQuiet(kRestoreProfile, 0, 1, kQuietMs); !quiet) {
     if (counts) return quiet;
-    unavailable_.emplace(StartPath::kRestore, quiet.error().message);
+    unavailable_.emplace(StartPath::kRestore,
+                         fmt::format("{}. {}", quiet.error().message, stack_.Remark(kRestoreProfile)));
     return {};
   }
   if (auto done = Sample(round, counts, StartPath::kRestore, round.id + "-restore", "a"); !done)
@@ -440,7 +444,7 @@ int RunPaths(const PathsOptions& options) {
   OwnExecutor boots;
   boots.id = "bench-boots";
   boots.profiles = {{kBootProfile, 0, 0}};
-  boots.boots = true;
+  boots.start = "boot";
   auto stack = OwnStack::Start(options.stack, {ready, boots});
   if (!stack) return away(stack.error());
   auto echo = EchoFloor::Open(options.stack.bootstrap);

@@ -107,12 +107,7 @@ Result<std::vector<std::string>> MachineArguments(const MachineOptions& options,
   }
   add({"-device", "virtio-serial-pci", "-chardev", "socket,id=link,reconnect=1,path=" + folder + "/agent.sock",
        "-device", "virtserialport,chardev=link,name=agent.0"});
-  const std::string disk = "file=" + options.image + "/root.squashfs,if=none,format=raw,readonly=on,id=";
-  if (options.icount.find("rr=") == std::string::npos) {
-    add({"-drive", disk + "root"});
-  } else {
-    add({"-drive", disk + "root-image", "-drive", "driver=blkreplay,if=none,image=root-image,id=root"});
-  }
+  add({"-drive", "file=" + options.image + "/root.squashfs,if=none,id=root,format=raw,readonly=on"});
   add({"-device", "virtio-blk-pci,drive=root"});
   if (!options.icount.empty()) add({"-icount", options.icount});
   return arguments;

@@ -39,7 +39,7 @@ struct MachineOptions {
   bool share_ram = false;  // what the guest writes reaches the file (a template), else it stays private (a clone)
   bool incoming = false;   // boots nothing: waits to be filled from a saved state
   bool monitor = false;    // QMP, see monitor()
-  std::string icount;      // QEMU's -icount; with rr=record the disk is read through its block filter
+  std::string icount;      // QEMU's -icount: the guest's instructions are counted, see Qmp::Instructions
   std::string console;     // a file that gets the kernel's log; empty: no serial port, as in every other machine
 };
 

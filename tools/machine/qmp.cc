@@ -123,6 +123,14 @@ Result<void> Qmp::GiveDescriptor(const std::string& name, int descriptor) {
   return {};
 }
 
+Result<std::int64_t> Qmp::Instructions() {
+  auto answer = Execute("query-replay");
+  if (!answer) return std::unexpected(answer.error());
+  const auto count = answer->value("icount", std::int64_t{0});
+  if (count <= 0) return Fail(Code::kInternal, "QEMU counts no instructions");
+  return count;
+}
+
 Result<void> Qmp::AwaitMigration(milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   for (;;) {

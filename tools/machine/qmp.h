@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ class Qmp {
   Result<void> GiveDescriptor(const std::string& name, int descriptor);
   // Asks every few milliseconds until a migration has ended; kInternal where it failed.
   Result<void> AwaitMigration(std::chrono::milliseconds timeout = kMonitorTimeout);
+  // What the guest has executed since it started; kInternal where QEMU does not count (MachineOptions::icount).
+  Result<std::int64_t> Instructions();
   // Commands sent so far, the one that ends the negotiation included.
   [[nodiscard]] int commands() const { return commands_; }
 
