@@ -40,6 +40,15 @@ std::string DescribeFile(const std::string& path) {
   return fmt::format("{} bytes of {}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
+bool RunsAll(const guest::Hello& hello) {
+  for (const Runtime runtime : {Runtime::kPython3, Runtime::kNative}) {
+    if (std::find(hello.runtimes.begin(), hello.runtimes.end(), RuntimeName(runtime)) == hello.runtimes.end()) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Ways::Ways(Hypervisor& hypervisor, Fleet& fleet, MachineImage image, FleetOptions fleet_options, WaysOptions options,
@@ -190,29 +199,48 @@ void Ways::Make(Line& line, const std::string& why) {
   ++line.status.made;
   recorder_ = std::make_shared<Recorder>(hypervisor_, line.trying, store_.PathOf(NameOf(line), "image"));
   const InstanceId instance = NextInstance("template");
-  auto nonce = std::make_shared<std::string>();
-  auto outcome = std::make_shared<Result<void>>(Fail(Code::kInternal, "it was not saved"));
+  struct Progress {
+    std::string nonce;
+    Result<void> outcome;
+    bool saving = false;  // Save owes its answer
+    bool gone = false;
+  };
+  auto progress = std::make_shared<Progress>();
+  // A machine that libvirt saves ends by itself, before or after Save's answer: both have to have come.
+  const auto finish = [this, &line, progress] {
+    if (progress->gone && !progress->saving) Saved(line, progress->nonce, progress->outcome);
+  };
   Fleet::Watch watch;
-  watch.ready = [this, instance, nonce, outcome](const std::string& domain, guest::Hello hello) {
-    *nonce = hello.boot_nonce;
-    recorder_->Save(domain, [this, alive = alive_, instance, outcome](Result<void> saved) {
+  watch.ready = [this, instance, progress, finish](const std::string& domain, guest::Hello hello) {
+    progress->nonce = hello.boot_nonce;
+    if (!RunsAll(hello)) {  // what it lacks, all that are made from it would lack
+      progress->outcome = Fail(Code::kUnavailable, "not every runtime ran in it");
+      return fleet_.Destroy(instance);
+    }
+    progress->saving = true;
+    recorder_->Save(domain, [this, alive = alive_, instance, progress, finish](Result<void> saved) {
       if (!*alive) return;
-      *outcome = std::move(saved);
+      progress->saving = false;
+      progress->outcome = std::move(saved);
+      if (progress->gone) return finish();
       fleet_.Destroy(instance);
     });
   };
-  watch.ended = [this, instance, nonce, outcome](std::string reason) {
-    // One that libvirt saves ends by itself: Save's answer says how that went.
-    if (!nonce->empty()) return;
-    *outcome = Fail(Code::kUnavailable, std::move(reason));
+  watch.ended = [this, instance, progress](std::string reason) {
+    if (!progress->saving && progress->nonce.empty()) progress->outcome = Fail(Code::kUnavailable, std::move(reason));
     fleet_.Destroy(instance);
   };
-  watch.destroyed = [this, &line, nonce, outcome] { Saved(line, *nonce, *outcome); };
+  watch.destroyed = [progress, finish] {
+    progress->gone = true;
+    finish();
+  };
   fleet_.StartAside(instance, line.profile, *recorder_, std::move(watch));
 }
 
 void Ways::Saved(Line& line, const std::string& nonce, Result<void> result) {
   if (stopped_) return;
+  if (!result && ++line.tries < kMakeTries) return Make(line, "once more: " + result.error().message);
+  line.tries = 0;
   if (!result) return Refuse(line, "the machine to be saved: " + result.error().message);
   Collect(line, nonce);
 }

@@ -24,6 +24,7 @@ enum class StartChoice : std::uint8_t { kAuto = 0, kTemplate = 1, kSave = 2, kBo
 
 constexpr std::int32_t kFailuresCondemn = 2;       // in a row, of starts and shells
 constexpr std::int32_t kCondemnationsGiveUp = 2;   // without a start that went well between them
+constexpr std::int32_t kMakeTries = 3;             // of a machine to be saved, where the host is busy
 constexpr std::int64_t kTryAgainMs = 10 * 60'000;  // the ways that were given up
 constexpr std::size_t kMaxFileJobs = 64;
 
@@ -75,6 +76,7 @@ class Ways {
     std::shared_ptr<MachineStarter> starter;  // null: booted
     std::int32_t failures = 0;
     std::int32_t condemnations = 0;
+    std::int32_t tries = 0;  // to make what is saved
     Way trying = Way::kBoot;
     Binding binding;
   };

@@ -22,7 +22,7 @@ namespace hearth::guest {
 namespace {
 
 constexpr const char* kAgentVersion = "0.1.0";
-constexpr std::int32_t kWarmUpTimeoutMs = 20'000;
+constexpr std::int32_t kWarmUpTimeoutMs = 100'000;  // the executor has limits of its own
 constexpr std::size_t kEntropyBytes = 64;
 
 template <class... Cases>

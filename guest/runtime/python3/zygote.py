@@ -257,7 +257,10 @@ def main():
             if not packet:
                 return
             fields = decode(packet[4:])
-            check(libc.setns(fds[0], CLONE_NEWPID), "setns pid")
+            if libc.setns(fds[0], CLONE_NEWPID) != 0:  # the container was let go before its turn came
+                for unused in fds:
+                    os.close(unused)
+                continue
             pid = os.fork()
             if pid == 0:
                 try:
