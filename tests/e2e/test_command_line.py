@@ -36,6 +36,16 @@ def hello(stack):
     ("invoke hello --data 1 --reply-to no.such.topic", 1, "no topic no.such.topic"),
     ("remove no-such-function", 1, "no function alice/no-such-function"),
     ("invoke no-such-function --data 1", 1, "unknown_function"),
+    ("pool", 2, "subcommand is required"),
+    ("pool set default", 2, "say at least one of"),
+    ("pool set default --min 1 --unset", 2, "say at least one of"),
+    ("pool set default --min 5 --max 4", 2, "max must not be less than min"),
+    ("pool set default --min 2000", 2, "--min"),
+    ("pool set a/b --min 1", 2, "profile and executor must be"),
+    ("pool advise default", 2, "--p99 is required"),
+    ("pool advise no-such --p99 10", 1, "no executor has a profile no-such"),
+    (NOWHERE + "pool set default --min 1", 3, "kafka at 127.0.0.1:1"),
+    ("--redis tcp:127.0.0.1:1 pool status", 3, "redis at tcp:127.0.0.1:1"),
     (NOWHERE + "invoke hello --data 1", 3, "kafka at 127.0.0.1:1"),
     (NOWHERE + "invoke hello --data 1 --async", 3, "kafka at 127.0.0.1:1"),
     (NOWHERE + "functions", 3, "kafka at 127.0.0.1:1"),
@@ -47,6 +57,31 @@ def hello(stack):
 def test_errors_are_clear_and_have_their_exit_codes(stack, hello, words, code, complaint):
     done = stack.run(("hearth " if words.startswith("--user") else HEARTH) + words)
     assert (done.returncode, complaint in done.stderr) == (code, True), (done.returncode, done.stderr)
+
+
+def test_the_pool_is_shown_and_set_while_the_executor_runs(stack):
+    def pool():
+        done = stack.run(HEARTH + "--json pool status")
+        assert done.returncode == 0, done.stderr
+        rows = [row for row in json.loads(done.stdout) if row["profile"] == "default"]
+        return rows[0] if rows else {}
+
+    def until(condition, what):
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.2)
+
+    until(pool, "no executor says what its pools are")
+    configured = pool()
+    done = stack.run(HEARTH + f"pool set default --max {configured['max'] + 3}")
+    assert done.returncode == 0 and "as configured" in done.stdout, done.stderr
+    until(lambda: pool()["max"] == configured["max"] + 3, "what was set did not come")
+    assert pool()["min"] == configured["min"]
+    advice = stack.run(HEARTH + "pool advise default --p99 50")
+    assert advice.returncode == 0 and "machines" in advice.stdout, advice.stderr
+    assert stack.run(HEARTH + "pool set default --unset").returncode == 0
+    until(lambda: pool()["max"] == configured["max"], "what was unset stayed")
 
 
 def test_async_prints_the_id_of_the_reply_to_come(stack, hello, client):

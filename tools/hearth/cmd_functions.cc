@@ -143,6 +143,10 @@ void AddFunctions(CLI::App& app, Context& context, int& exit_code) {
   deploy->add_option("--attempts", deployment->function.max_attempts, "tries before giving up")->capture_default_str();
   deploy->add_option("--concurrency", deployment->function.concurrency, "attempts at once; 0: the user's cap alone")
       ->capture_default_str();
+  deploy
+      ->add_option("--idle", deployment->function.container_idle_s,
+                   "seconds that an idle container is kept; 0: as the executors are configured")
+      ->capture_default_str();
   deploy->add_option("--profile", deployment->function.profile, "kind of machine")->capture_default_str();
   deploy->add_option("--env", deployment->environment, "NAME=VALUE, may be repeated");
   deploy->callback([&context, &exit_code, deployment] { exit_code = Deploy(context, *deployment); });

@@ -60,6 +60,7 @@ int List(const Context& context) {
     std::string line;
     for (std::size_t i = 0; i + 1 < record->elements.size(); i += 2) {
       fields[record->elements[i].text] = record->elements[i + 1].text;
+      if (record->elements[i].text == "pools") continue;  // hearth pool status shows them
       line += fmt::format("  {}={}", record->elements[i].text, record->elements[i + 1].text);
     }
     if (record->elements.empty()) line = "  (no heartbeat)";

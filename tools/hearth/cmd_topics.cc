@@ -19,6 +19,7 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   specs.push_back(
       {"hearth.reply", partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
   specs.push_back({"hearth.functions", 1, replication, {{"cleanup.policy", "compact"}}});
+  specs.push_back({"hearth.settings", 1, replication, {{"cleanup.policy", "compact"}}});
   specs.push_back(
       {"hearth.dead-letter", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
   specs.push_back(

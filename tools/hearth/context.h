@@ -37,6 +37,7 @@ Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone
 void AddTopics(CLI::App& app, Context& context, int& exit_code);
 void AddFunctions(CLI::App& app, Context& context, int& exit_code);  // deploy, functions, remove
 void AddInvoke(CLI::App& app, Context& context, int& exit_code);
+void AddPool(CLI::App& app, Context& context, int& exit_code);
 void AddPs(CLI::App& app, Context& context, int& exit_code);
 void AddWhy(CLI::App& app, Context& context, int& exit_code);
 

@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   AddTopics(app, context, exit_code);
   AddFunctions(app, context, exit_code);
   AddInvoke(app, context, exit_code);
+  AddPool(app, context, exit_code);
   AddPs(app, context, exit_code);
   AddWhy(app, context, exit_code);
   try {

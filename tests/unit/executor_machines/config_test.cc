@@ -40,6 +40,21 @@ TEST(ExecutorConfig, IsRead) {
   EXPECT_EQ(config->profiles[0].shells, 2);
 }
 
+TEST(ExecutorConfig, UsersMayHaveLimitsOfTheirOwn) {
+  const std::string users = "[[user]]\nname = \"ada\"\ncontainer_idle_s = 60\nmax_starts = 1\n";
+  const auto config = ParseConfig(kGood + users, "executor.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto& limits = config->users.at(UserId("ada"));
+  EXPECT_EQ(limits.container_idle_ms, 60'000);
+  EXPECT_EQ(limits.instance_idle_ms, 0) << "as everybody";
+  EXPECT_EQ(limits.max_starts, 1);
+  EXPECT_EQ(config->profiles[0].shells, 2);
+  const auto twice = ParseConfig(kGood + users + users, "executor.toml");
+  ASSERT_FALSE(twice);
+  EXPECT_NE(twice.error().message.find("two users"), std::string::npos);
+  EXPECT_FALSE(ParseConfig(kGood + std::string("[[user]]\nname = \"a/b\"\n"), "executor.toml"));
+}
+
 std::string Fault(const std::string& text) {
   const auto config = ParseConfig(text, "executor.toml");
   return config ? "" : config.error().message;

@@ -1,0 +1,213 @@
+// hearth pool status | set | advise
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/kafka/follower.h"
+#include "common/redis/blocking.h"
+#include "schemas/pool_settings.h"
+#include "schemas/request.h"
+#include "tools/hearth/context.h"
+#include "tools/hearth/pool_advice.h"
+
+namespace hearth::tool {
+namespace {
+
+constexpr const char* kSettingsTopic = "hearth.settings";
+
+// All pools of all executors that are there, by executor.
+Result<std::vector<PoolStatus>> ReadPools(const Context& context) {
+  auto redis = redis::BlockingClient::Connect(context.redis, kServerTimeoutMs);
+  if (!redis) return std::unexpected(redis.error());
+  auto ids = redis->Command({"SMEMBERS", "ex:idx"});
+  if (!ids) return std::unexpected(ids.error());
+  std::set<std::string> executors;
+  for (const auto& element : ids->elements) executors.insert(element.text);
+  std::vector<PoolStatus> pools;
+  for (const auto& id : executors) {
+    auto record = redis->Command({"HGET", "ex:" + id, "pools"});
+    if (!record) return std::unexpected(record.error());
+    if (record->text.empty()) continue;  // gone, or older than this tool
+    auto parsed = ParsePools(id, record->text);
+    if (!parsed) return std::unexpected(parsed.error());
+    pools.insert(pools.end(), parsed->begin(), parsed->end());
+  }
+  return pools;
+}
+
+int NoRedis() {
+  fmt::print(stderr, "hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
+  return kUsage;
+}
+
+std::string Ms(std::int64_t ms) {
+  return ms > 0 ? fmt::format("{} ms", ms) : "-";
+}
+
+int Status(const Context& context) {
+  if (context.redis.empty()) return NoRedis();
+  const auto pools = ReadPools(context);
+  if (!pools) return Report(pools.error());
+  if (context.json) {
+    auto rows = nlohmann::json::array();
+    for (const auto& pool : *pools) {
+      rows.push_back({{"executor", pool.executor},
+                      {"profile", pool.profile},
+                      {"machine_mib", pool.machine_mib},
+                      {"min", pool.min},
+                      {"max", pool.max},
+                      {"target", pool.target},
+                      {"ready", pool.ready},
+                      {"starting", pool.starting},
+                      {"assigned", pool.assigned},
+                      {"shells", pool.shells},
+                      {"shells_wanted", pool.shells_wanted},
+                      {"backlog", pool.backlog},
+                      {"arrivals_per_hour", pool.arrivals_per_hour},
+                      {"refill_ms", pool.refill_ms},
+                      {"restore_ms", pool.restore_ms},
+                      {"boot_ms", pool.boot_ms}});
+    }
+    fmt::print("{}\n", rows.dump(2));
+    return kFine;
+  }
+  fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", "EXECUTOR", "PROFILE",
+             "MIN..MAX", "TARGET", "READY", "STARTING", "SHELLS", "ASSIGNED", "BACKLOG", "PER HR", "REFILL", "RESTORE",
+             "BOOT");
+  for (const auto& pool : *pools) {
+    fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", pool.executor,
+               pool.profile, fmt::format("{}..{}", pool.min, pool.max), pool.target, pool.ready, pool.starting,
+               fmt::format("{}/{}", pool.shells, pool.shells_wanted), pool.assigned, pool.backlog,
+               pool.arrivals_per_hour, Ms(pool.refill_ms), Ms(pool.restore_ms), Ms(pool.boot_ms));
+  }
+  return kFine;
+}
+
+// What is set already: key → settings.
+Result<std::map<std::string, PoolSettings>> ReadSettings(const Context& context) {
+  Loop loop;
+  std::map<std::string, PoolSettings> settings;
+  bool done = false;
+  std::string trouble;
+  kafka::TopicFollower::Callbacks callbacks;
+  callbacks.record = [&](const Record& record) {
+    settings.erase(record.key);
+    if (record.value.empty()) return;
+    if (auto decoded = DecodePoolSettings(record.value)) settings.emplace(record.key, *decoded);
+  };
+  callbacks.caught_up = [&] {
+    done = true;
+    loop.Stop();
+  };
+  callbacks.alarm = [&](const std::string& what) { trouble = what; };
+  auto follower = kafka::TopicFollower::Create(loop, context.bootstrap, "hearth-cli", kSettingsTopic, callbacks);
+  if (!follower) return std::unexpected(follower.error());
+  Timer limit(loop, [&] { loop.Stop(); });
+  limit.StartOnce(kServerTimeoutMs);
+  loop.Run();
+  if (!done) {
+    return Fail(Code::kUnavailable,
+                "kafka at " + context.bootstrap + ": " + trouble + " (hearth topics create makes the topics)");
+  }
+  return settings;
+}
+
+struct SetOptions {
+  std::string profile;
+  std::string executor;
+  PoolSettings settings;
+  bool unset = false;
+};
+
+int Set(const Context& context, const SetOptions& options) {
+  const PoolKey key{options.profile, ExecutorId(options.executor)};
+  if (!IsIdentifier(options.profile) || (!options.executor.empty() && !IsIdentifier(options.executor))) {
+    fmt::print(stderr, "hearth: profile and executor must be 1 to 128 of [A-Za-z0-9._-]\n");
+    return kUsage;
+  }
+  const std::string scope = options.executor.empty() ? "every executor" : "executor " + options.executor;
+  if (options.unset == (options.settings != PoolSettings{})) {
+    fmt::print(stderr, "hearth: say at least one of --min, --max, --shells, or --unset alone\n");
+    return kUsage;
+  }
+  if (options.unset) {
+    if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), "", {}}, true); !sent)
+      return Report(sent.error());
+    fmt::print("{} of {}: as configured\n", options.profile, scope);
+    return kFine;
+  }
+  const auto before = ReadSettings(context);
+  if (!before) return Report(before.error());
+  const auto found = before->find(FormatPoolKey(key));
+  const PoolSettings settings = Override(found == before->end() ? PoolSettings{} : found->second, options.settings);
+  if (const auto valid = ValidatePoolSettings(settings); !valid) {
+    Report(valid.error());
+    return kUsage;
+  }
+  if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), EncodePoolSettings(settings), {}}); !sent)
+    return Report(sent.error());
+  const auto say = [](std::int32_t value) { return value == kPoolUnset ? "as configured" : std::to_string(value); };
+  fmt::print("{} of {}: min {}, max {}, shells {}\n", options.profile, scope, say(settings.min), say(settings.max),
+             say(settings.shells));
+  return kFine;
+}
+
+int Advice(const Context& context, const std::string& profile, std::int64_t p99_ms) {
+  if (context.redis.empty()) return NoRedis();
+  const auto pools = ReadPools(context);
+  if (!pools) return Report(pools.error());
+  auto rows = nlohmann::json::array();
+  bool any = false;
+  for (const auto& pool : *pools) {
+    if (pool.profile != profile) continue;
+    any = true;
+    const auto advice = Advise(pool, p99_ms);
+    if (context.json) {
+      rows.push_back({{"executor", advice.executor},
+                      {"machines", advice.machines},
+                      {"memory_mib", advice.memory_mib},
+                      {"arrivals_per_hour", advice.per_hour},
+                      {"refill_ms", advice.refill_ms},
+                      {"refill_assumed", advice.assumed}});
+      continue;
+    }
+    fmt::print(
+        "{}: {} machines, {} MiB, for {:.0f} requests for a machine per hour, each replaced in {} ms{}; now min {}, "
+        "max {}\n",
+        advice.executor, advice.machines, advice.memory_mib, advice.per_hour, advice.refill_ms,
+        advice.assumed ? " (assumed: none was measured yet)" : "", pool.min, pool.max);
+  }
+  if (!any) return Report(Error{Code::kNotFound, "no executor has a profile " + profile});
+  if (context.json) fmt::print("{}\n", rows.dump(2));
+  return kFine;
+}
+
+}  // namespace
+
+void AddPool(CLI::App& app, Context& context, int& exit_code) {
+  auto* pool = app.add_subcommand("pool", "machines that are held ready before anyone asks")->require_subcommand(1);
+  auto* status = pool->add_subcommand("status", "what each executor holds of each profile, and what is asked of it");
+  status->callback([&context, &exit_code] { exit_code = Status(context); });
+
+  auto options = std::make_shared<SetOptions>();
+  auto* set = pool->add_subcommand("set", "hold more or less of a profile from now on, over what is configured");
+  set->add_option("profile", options->profile, "kind of machine")->required();
+  const CLI::Range range(0, kMaxPoolSetting);
+  set->add_option("--min", options->settings.min, "machines to hold at least")->check(range);
+  set->add_option("--max", options->settings.max, "machines to hold at most, whatever the demand")->check(range);
+  set->add_option("--shells", options->settings.shells, "shells to hold behind them")->check(range);
+  set->add_option("--executor", options->executor, "this one only; else all");
+  set->add_flag("--unset", options->unset, "as configured again");
+  set->callback([&context, &exit_code, options] { exit_code = Set(context, *options); });
+
+  auto profile = std::make_shared<std::string>();
+  auto p99_ms = std::make_shared<std::int64_t>(0);
+  auto* advise = pool->add_subcommand("advise", "the size of the pool for a wished wait, from what was measured");
+  advise->add_option("profile", *profile, "kind of machine")->required();
+  advise->add_option("--p99", *p99_ms, "99 of 100 requests for a machine shall wait less than so many milliseconds")
+      ->required()
+      ->check(CLI::Range(0, 3'600'000));
+  advise->callback([&context, &exit_code, profile, p99_ms] { exit_code = Advice(context, *profile, *p99_ms); });
+}
+
+}  // namespace hearth::tool
