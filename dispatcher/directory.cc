@@ -6,6 +6,7 @@
 #include <memory>
 #include <msgpack.hpp>
 #include <random>
+#include <utility>
 
 #include "common/base/time.h"
 #include "dispatcher/library.h"
@@ -72,6 +73,10 @@ Directory::Directory(Loop& loop, const std::string& redis, Self self, Callbacks 
       flush_(loop, [this] { Flush(); }),
       watch_(loop, [this] { Watch(); }),
       sweep_(loop, [this] { Sweep(); }),
+      give_up_(loop,
+               [this] {
+                 if (const auto done = std::exchange(left_, nullptr)) done();
+               }),
       client_(
           loop, redis,
           [this](bool up, const std::string& reason) {
@@ -242,11 +247,13 @@ void Directory::Announce() {
   client_.Command({"SADD", "di:idx", self_.id.value}, nullptr);
 }
 
-void Directory::Leave() {
+void Directory::Leave(std::function<void()> done) {
+  left_ = std::move(done);
   watch_.Cancel();
+  give_up_.StartOnce(client_.up() ? kDirectoryLeaveMs : 0);
   if (!client_.up()) return;
   client_.Command({"DEL", "di:" + self_.id.value}, nullptr);
-  client_.Command({"SREM", "di:idx", self_.id.value}, nullptr);
+  client_.Command({"SREM", "di:idx", self_.id.value}, [this](Result<redis::Value>) { give_up_.StartOnce(0); });
 }
 
 void Directory::Watch() {
