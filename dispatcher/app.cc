@@ -271,7 +271,6 @@ void App::Drain() {
   if (std::exchange(draining_, true)) return loop_.Stop();
   log_->info("dispatcher={} drains", config_.core.id.value);
   readiness_->Set("draining", "takes no new work");
-  directory_->Leave();
   Handle(DrainRequested{});
 }
 
@@ -281,8 +280,10 @@ void App::Stop() {
   consumer_.reset();
   if (!producer_->Flush(kFlushMs))
     log_->error("dispatcher={} records={} could not be written", config_.core.id.value, producer_->outstanding());
-  log_->info("dispatcher={} is down", config_.core.id.value);
-  loop_.Stop();
+  directory_->Leave([this] {
+    log_->info("dispatcher={} is down", config_.core.id.value);
+    loop_.Stop();
+  });
 }
 
 }  // namespace hearth::dispatcher

@@ -6,6 +6,7 @@
 #include <memory>
 #include <msgpack.hpp>
 #include <random>
+#include <utility>
 
 #include "common/base/time.h"
 #include "dispatcher/library.h"
@@ -72,6 +73,10 @@ Directory::Directory(Loop& loop, const std::string& redis, Self self, Callbacks 
       flush_(loop, [this] { Flush(); }),
       watch_(loop, [this] { Watch(); }),
       sweep_(loop, [this] { Sweep(); }),
+      give_up_(loop,
+               [this] {
+                 if (const auto done = std::exchange(left_, nullptr)) done();
+               }),
       client_(
           loop, redis,
           [this](bool up, const std::string& reason) {
@@ -242,11 +247,13 @@ void Directory::Announce() {
   client_.Command({"SADD", "di:idx", self_.id.value}, nullptr);
 }
 
-void Directory::Leave() {
+void Directory::Leave(std::function<void()> done) {
+  left_ = std::move(done);
   watch_.Cancel();
+  give_up_.StartOnce(client_.up() ? kDirectoryLeaveMs : 0);
   if (!client_.up()) return;
   client_.Command({"DEL", "di:" + self_.id.value}, nullptr);
-  client_.Command({"SREM", "di:idx", self_.id.value}, nullptr);
+  client_.Command({"SREM", "di:idx", self_.id.value}, [this](Result<redis::Value>) { give_up_.StartOnce(0); });
 }
 
 void Directory::Watch() {
@@ -300,7 +307,7 @@ void Directory::Sweep() {
   const std::int64_t now_us = ReadClocks().mono_us;
   const bool blind = now_us - watched_us_ > 2 * kDirectoryWatchMs * kMicrosPerMilli;
   if (!client_.up() || blind || now_us - up_since_us_ <= options_.reap_ms * kMicrosPerMilli) return;
-  std::erase_if(executors_seen_us_, [&](const auto& one) { return Gone(one.first, now_us); });
+  std::erase_if(executors_seen_us_, [&](const auto& one) { return Gone(one.first, watched_us_); });
   client_.Command({"ZRANGE", "u:idx", "0", std::to_string(kMaxSweepUsers - 1)}, [this](Result<redis::Value> answer) {
     for (std::size_t i = 0; answer && i < answer->elements.size(); ++i) SweepUser(answer->elements[i].text);
   });
@@ -323,7 +330,8 @@ void Directory::SweepUser(const std::string& user) {
   const UserId id(user);
   client_.Command({"FCALL_RO", "hearth_read", "1", UserKey(id, "slots")}, [this, id](Result<redis::Value> answer) {
     if (!answer || answer->kind != redis::Value::Kind::kArray) return;
-    const std::int64_t now_us = ReadClocks().mono_us;
+    // As of the last look at who is there: a loop that was held up makes nobody gone.
+    const std::int64_t now_us = watched_us_;
     std::map<std::string, std::vector<std::string>> dead;  // slots by executor; "": values that cannot be read
     for (std::size_t i = 0; i + 1 < answer->elements.size(); i += 2) {
       const auto stored = codec::Decode<codec::Layout::kMap, StoredSlot>(answer->elements[i + 1].text);

@@ -20,8 +20,9 @@
 namespace hearth::dispatcher {
 
 constexpr std::int64_t kDirectoryFlushMs = 5;
-constexpr std::int64_t kDirectoryWatchMs = 1000;      // the epoch of Redis, and who the executors are
-constexpr std::int64_t kDirectoryExpiryMs = 3000;     // of the dispatcher's own record
+constexpr std::int64_t kDirectoryWatchMs = 1000;   // the epoch of Redis, and who the executors are
+constexpr std::int64_t kDirectoryExpiryMs = 3000;  // of the dispatcher's own record
+constexpr std::int64_t kDirectoryLeaveMs = 500;
 constexpr std::int64_t kDirectoryRetryMs = 200;       // after a write that failed
 constexpr std::int64_t kDirectorySweepMs = 5000;      // between two batches of the reaper
 constexpr std::int64_t kDirectoryReapMs = 30'000;     // an executor that Redis has not named for so long is gone
@@ -66,7 +67,8 @@ class Directory {
   void Load(const UserId& user);
   // That this dispatcher will use the container, idle since then: of several dispatchers one is granted it.
   void Claim(const UserId& user, const ExecutorId& executor, const ContainerId& container, std::int64_t since_ms);
-  void Leave();  // takes its own record out, best effort
+  // Takes its own record out, then calls `done`, at the latest after kDirectoryLeaveMs.
+  void Leave(std::function<void()> done);
   [[nodiscard]] Numbers Read() const;
 
  private:
@@ -111,6 +113,8 @@ class Directory {
   Timer flush_;
   Timer watch_;
   Timer sweep_;
+  std::function<void()> left_;
+  Timer give_up_;  // of leaving
   redis::Client client_;
 };
 

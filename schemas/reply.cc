@@ -25,7 +25,8 @@ void Describe(A& a, ReplyMap& m) {
       "received_us", r.times.received_us)("placed_us", r.times.placed_us)("leased_us", r.times.leased_us)(
       "started_us", r.times.started_us)("ended_us", r.times.ended_us)("epoch", r.epoch)("executor", r.executor)(
       "instance", r.instance)("container", r.container)("accel", r.acceleration)("billed_ms", r.billed_ms)(
-      "memory_peak_bytes", r.memory_peak_bytes)("log_truncated", r.log_truncated)("traceparent", r.traceparent)("why", r.why)
+      "memory_peak_bytes", r.memory_peak_bytes)("log_truncated", r.log_truncated)("traceparent", r.traceparent)("why",
+                                                                                                                r.why)
       .Bytes("log", r.log_tail, kMaxLogTailBytes)
       .Bytes("out", r.output, kMaxOutputBytes);
 }

@@ -36,6 +36,7 @@ void Core::State::LogStep(Trace::Kind kind, const Invocation& invocation, std::s
     line.function = invocation.request.function;
     line.partition = invocation.partition->id;
     line.offset = invocation.offset;
+    line.epoch = invocation.partition->epoch;
     line.times = invocation.times;
     invocation.decision = decisions.Open(std::move(line));
   }

@@ -31,6 +31,8 @@ class Account : public testing::Test {
     // The hash, as tools/dev writes it: a password with a space cannot stand in the list itself.
     list.replace(list.find(place), place.size(), "#" + std::string(kPasswordHash));
     server_.Start(list);
+    Timer pulse(loop_, [] {});  // turns the loop, so that the server is asked again
+    pulse.StartEvery(10);
     ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"PING"}).text == "PONG"; }));
   }
 

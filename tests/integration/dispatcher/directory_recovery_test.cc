@@ -17,6 +17,8 @@ class Recovery : public testing::Test {
  protected:
   void SetUp() override {
     server_.Start();
+    Timer pulse(loop_, [] {});  // turns the loop, so that the server is asked again
+    pulse.StartEvery(10);
     ASSERT_TRUE(Until([this] { return server_.Ask({"PING"}).text == "PONG"; }));
   }
   bool Until(const std::function<bool()>& holds) { return RunUntil(loop_, kPatienceMs, holds); }
@@ -44,8 +46,10 @@ TEST_F(Recovery, ADispatcherSaysWhereItIsAndStopsWhenItLeaves) {
   ASSERT_TRUE(Until([this] { return server_.Ask({"HGET", "di:d-1", "http"}).text == "127.0.0.1:7"; }));
   EXPECT_EQ(server_.Ask({"SISMEMBER", "di:idx", "d-1"}).integer, 1);
   EXPECT_GT(server_.Ask({"PTTL", "di:d-1"}).integer, 0);
-  writer.directory.Leave();
-  EXPECT_TRUE(Until([this] { return server_.Ask({"SCARD", "di:idx"}).integer == 0; }));
+  bool left = false;
+  writer.directory.Leave([&left] { left = true; });
+  EXPECT_TRUE(Until([&left] { return left; }));
+  EXPECT_EQ(server_.Ask({"SCARD", "di:idx"}).integer, 0);
   EXPECT_EQ(server_.Ask({"EXISTS", "di:d-1"}).integer, 0);
 }
 

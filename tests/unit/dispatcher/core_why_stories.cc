@@ -109,6 +109,7 @@ TEST_F(Whys, ARefusalSaysWhyInItsReplyAndItsLog) {
   Delivered(produce);
   EXPECT_EQ(Steps("asked"), "refused:unknown_function ");
   EXPECT_EQ(Explain("asked")->status, Status::kRejected);
+  EXPECT_EQ(Explain("asked")->epoch, 1);
 }
 
 class Placings : public Whys {
