@@ -72,7 +72,7 @@ CodeHash HashOf(const std::string& archive) {
   return CodeHash(text);
 }
 
-Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image) {
+Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image, bool counts_instructions) {
   std::ifstream file(image + "/manifest.json");
   const auto manifest = nlohmann::json::parse(file, nullptr, false);
   if (!manifest.is_object()) return Fail(Code::kNotFound, "no image at " + image + ": run tools/dev image");
@@ -122,6 +122,10 @@ Result<std::unique_ptr<Machine>> Machine::Start(const std::string& image) {
                                               "virtio-blk-pci,drive=root"};
   std::vector<char*> raw;
   for (const auto& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
+  const std::string counting[] = {"-icount", "shift=0,sleep=off"};
+  for (const auto& argument : counting) {
+    if (counts_instructions) raw.push_back(const_cast<char*>(argument.c_str()));
+  }
   raw.push_back(nullptr);
   machine->qemu_ = fork();
   if (machine->qemu_ == 0) {

@@ -33,8 +33,9 @@ CodeHash HashOf(const std::string& archive);
 
 class Machine {
  public:
-  // Starts it and waits for QEMU's connection. `image` is a folder of guest/image/build.sh.
-  static Result<std::unique_ptr<Machine>> Start(const std::string& image);
+  // Starts it and waits for QEMU's connection. `image` is a folder of guest/image/build.sh. With `counts_instructions`
+  // the guest's clock is the number of instructions executed, in ns: the same work takes the same time on any host.
+  static Result<std::unique_ptr<Machine>> Start(const std::string& image, bool counts_instructions = false);
   ~Machine();  // ends QEMU, deletes the socket
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
