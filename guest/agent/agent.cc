@@ -202,6 +202,10 @@ Error Agent::Loop() {
     if (connected_) {
       if (auto done = WritePort(); !done) return done.error();
     }
+    // Nobody waits for an answer now.
+    if (unsent_.empty()) {
+      for (const auto& [number, container] : containers_) container->Prepare();
+    }
   }
 }
 
@@ -219,7 +223,7 @@ int Agent::PollTimeoutMs() const {
 }
 
 Result<void> Agent::ReadPort() {
-  std::array<char, 65536> block{};
+  std::array<char, 65536> block;  // not zeroed: that would cost more than most reads
   const ssize_t n = read(port_.get(), block.data(), block.size());
   if (n < 0 && errno != EAGAIN && errno != EINTR) return FailErrno("read port");
   if (n <= 0) return {};

@@ -47,8 +47,9 @@ Result<Cgroup> Cgroup::Make(const std::string& parent, const std::string& name, 
   Fd procs(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (!procs) return FailErrno("open cgroup.procs");
   const auto read = [&path](const char* file) { return Fd(open((path + file).c_str(), O_RDONLY | O_CLOEXEC)); };
-  Open files{read("/cgroup.procs"), read("/cpu.stat"), read("/memory.current"), read("/memory.peak")};
-  if (!files.procs || !files.cpu_stat || !files.memory_current || !files.memory_peak) {
+  Open files{read("/cgroup.procs"), read("/pids.current"), read("/cpu.stat"), read("/memory.current"),
+             read("/memory.peak")};
+  if (!files.procs || !files.pids_current || !files.cpu_stat || !files.memory_current || !files.memory_peak) {
     return FailErrno("open the files of " + path);
   }
   return Cgroup(path, std::move(procs), std::move(files));
@@ -58,9 +59,11 @@ void Cgroup::Kill() const {
   (void)WriteFile(path_ + "/cgroup.kill", "1");
 }
 
-int Cgroup::CountProcesses() const {
+bool Cgroup::HoldsProcesses(int count) const {
   Buffer buffer;  // holds more lines than a container may have processes
-  return static_cast<int>(std::ranges::count(ReadAgain(open_.procs, buffer), '\n'));
+  // A counter of threads, dead ones that nobody waited for included: where it says `count`, it can be no other.
+  if (ToNumber(ReadAgain(open_.pids_current, buffer)) == count && count <= 1) return true;
+  return std::ranges::count(ReadAgain(open_.procs, buffer), '\n') == count;
 }
 
 std::int64_t Cgroup::CpuMicros() const {
@@ -75,8 +78,9 @@ std::int64_t Cgroup::MemoryPeakBytes() const {
   return ToNumber(ReadAgain(open_.memory_peak, buffer));
 }
 
-bool Cgroup::HoldsMoreThan(std::int64_t bytes) const {
+bool Cgroup::HoldsMoreThan(std::int64_t bytes, std::int64_t peak) const {
   Buffer buffer;
+  if (peak <= bytes) return false;
   if (ToNumber(ReadAgain(open_.memory_current, buffer)) <= bytes)
     return false;  // the cheap answer is nearly always enough
   return ReadKeyed(path_ + "/memory.stat", "anon") + ReadKeyed(path_ + "/memory.stat", "shmem") > bytes;

@@ -20,12 +20,13 @@ class Cgroup {
   // Open for writing "0": the writer moves itself in.
   [[nodiscard]] int procs_fd() const { return procs_.get(); }
   void Kill() const;
-  // Living processes in it.
-  [[nodiscard]] int CountProcesses() const;
+  // Whether exactly so many living processes are in it.
+  [[nodiscard]] bool HoldsProcesses(int count) const;
   [[nodiscard]] std::int64_t CpuMicros() const;
   [[nodiscard]] std::int64_t MemoryPeakBytes() const;  // since the group was made
-  // Whether it holds more memory that only its end would give back (what is cached of files does not count).
-  [[nodiscard]] bool HoldsMoreThan(std::int64_t bytes) const;
+  // Whether it holds more memory that only its end would give back (what is cached of files does not count). `peak` is
+  // what MemoryPeakBytes said just before.
+  [[nodiscard]] bool HoldsMoreThan(std::int64_t bytes, std::int64_t peak) const;
   [[nodiscard]] std::int64_t OomKills() const;
   // False while a process is left in it.
   [[nodiscard]] bool Remove() const;
@@ -34,6 +35,7 @@ class Cgroup {
   // Files that are read after each run, kept open: looking a path up costs more than the reading.
   struct Open {
     Fd procs;
+    Fd pids_current;
     Fd cpu_stat;
     Fd memory_current;
     Fd memory_peak;

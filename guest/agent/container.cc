@@ -21,6 +21,10 @@ namespace {
 
 constexpr std::size_t kMaxDrainBytes = 1U << 20;  // of a log pipe at once: a flood must not hold the loop
 
+// Variables that differ from run to run, in the order in which they are sent.
+constexpr const char* kOfTheInvocation[] = {"HEARTH_INVOCATION_ID", "HEARTH_ATTEMPT", "HEARTH_DEADLINE_MS",
+                                            "HEARTH_CONTENT_TYPE", "TRACEPARENT"};
+
 struct ExitDescription {
   std::string type, message;
 };
@@ -178,32 +182,55 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   }
 }
 
-Result<void> Container::StartNative() {
-  const Run& run = attempt_->run;
-  auto input = MakeSealedFile(run.input);
+// Only while no user code is there: one process in the container, and it is the next attempt's.
+Result<void> Container::MakeStandby() {
+  auto input = MakeMemoryFile();
   if (!input) return std::unexpected(input.error());
   auto output = MakePipe();
   if (!output) return std::unexpected(output.error());
   auto log = MakePipe();
   if (!log) return std::unexpected(log.error());
+  auto order = MakeSocketPair(SOCK_STREAM);
+  if (!order) return std::unexpected(order.error());
   auto environment = BaseEnvironment();
-  environment["HEARTH_INVOCATION_ID"] = run.id.str();
-  environment["HEARTH_ATTEMPT"] = std::to_string(run.attempt);
-  environment["HEARTH_DEADLINE_MS"] = std::to_string(WallMicros() / 1000 + run.timeout_ms);
-  environment["HEARTH_CONTENT_TYPE"] = run.content_type;
-  environment["TRACEPARENT"] = run.traceparent;
+  for (const char* name : kOfTheInvocation) environment.erase(name);
   Command command;
   command.path = "/code/" + create_.handler;
   for (const auto& [name, value] : environment) command.environment.push_back(name + "=" + value);
   command.stdin_fd = input->get();
   command.stdout_fd = output->theirs.get();
   command.stderr_fd = log->theirs.get();
+  command.order_fd = order->theirs.get();
   auto pid = Spawn(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, command, launch_);
   if (!pid) return std::unexpected(pid.error());
   native_pid_ = *pid;
-  output_ = std::move(output->ours);
-  log_ = std::move(log->ours);
+  standby_.emplace(std::move(*input), std::move(output->ours), std::move(log->ours), std::move(order->ours));
   return {};
+}
+
+void Container::Prepare() {
+  if (create_.runtime != Runtime::kNative || state_ != State::kIdle || standby_) return;
+  (void)MakeStandby();  // where it fails, the next Start tries again and says why
+}
+
+Result<void> Container::StartNative() {
+  if (!standby_) {
+    if (auto made = MakeStandby(); !made) return made;
+  }
+  Standby standby = std::move(*standby_);
+  standby_.reset();
+  const Run& run = attempt_->run;
+  if (auto filled = FillAndSeal(standby.input, run.input); !filled) return filled;
+  const std::string deadline_ms = std::to_string(WallMicros() / 1000 + run.timeout_ms);
+  const std::string values[] = {run.id.str(), std::to_string(run.attempt), deadline_ms, run.content_type,
+                                run.traceparent};
+  std::vector<std::string> environment;
+  for (std::size_t i = 0; i < std::size(values); ++i) {
+    environment.push_back(std::string(kOfTheInvocation[i]) + "=" + values[i]);
+  }
+  output_ = std::move(standby.output);
+  log_ = std::move(standby.log);
+  return SendOrder(standby.order, environment);
 }
 
 void Container::FlushRuntime(std::vector<Message>& out) {
@@ -221,7 +248,7 @@ void Container::FlushRuntime(std::vector<Message>& out) {
 }
 
 void Container::RuntimeMessages(std::vector<Message>& out) {
-  std::array<char, 65536> block{};
+  std::array<char, 65536> block;  // not zeroed: that would cost more than most reads
   for (;;) {
     const ssize_t n = recv(runtime_.get(), block.data(), block.size(), MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) break;
@@ -229,6 +256,7 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
       runtime_.Reset();
       break;
     }
+    const bool more = n == static_cast<ssize_t>(block.size());  // else the socket is empty, or will say so again
     if (state_ == State::kIdle || state_ == State::kDying ||
         !messages_.Feed({block.data(), static_cast<std::size_t>(n)})) {
       Die("its runtime sent what it must not", out);
@@ -253,12 +281,12 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
       }
     }
     if (state_ == State::kIdle && !messages_.empty()) Die("its runtime sent what it must not", out);
-    if (!runtime_) return;
+    if (!runtime_ || !more) return;
   }
 }
 
 void Container::ReadOutput() {
-  std::array<char, 65536> block{};
+  std::array<char, 65536> block;  // not zeroed: that would cost more than most reads
   while (output_) {
     const ssize_t n = read(output_.get(), block.data(), block.size());
     if (n < 0 && errno == EAGAIN) return;
@@ -278,7 +306,7 @@ void Container::ReadOutput() {
 }
 
 void Container::DrainLog() {
-  std::array<char, 65536> block{};
+  std::array<char, 65536> block;  // not zeroed: that would cost more than most reads
   for (std::size_t drained = 0; log_ && drained < kMaxDrainBytes;) {
     const ssize_t n = read(log_.get(), block.data(), block.size());
     if (n < 0 && errno == EAGAIN) return;
@@ -303,11 +331,12 @@ void Container::Finish(Status status, std::string type, std::string message, std
   // The check after each run: nothing left over but the runtime's own process, and memory back.
   const int own_processes = create_.runtime == Runtime::kPython3 ? 1 : 0;
   std::string unfit;
-  if (cgroup_.CountProcesses() != own_processes)
+  const std::int64_t memory_peak_bytes = cgroup_.MemoryPeakBytes();
+  if (!cgroup_.HoldsProcesses(own_processes))
     unfit = "processes were left behind";
   else if (create_.runtime == Runtime::kPython3 && !runtime_)
     unfit = "its process ended";
-  else if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7))
+  else if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7, memory_peak_bytes))
     unfit = "memory was not given back";
   else if (status == Status::kOom || status == Status::kTimeout)
     unfit = "it was killed";
@@ -330,7 +359,7 @@ void Container::Finish(Status status, std::string type, std::string message, std
   ended.run_us = ended_us - started_us;
   const std::int64_t cpu_us = cgroup_.CpuMicros();
   ended.cpu_us = cpu_us - std::exchange(cpu_seen_us_, cpu_us);
-  ended.memory_peak_bytes = cgroup_.MemoryPeakBytes();
+  ended.memory_peak_bytes = memory_peak_bytes;
   ended.reusable = unfit.empty();
   ended.total_us = MonotonicMicros() - attempt_->received_us;
   out.emplace_back(std::move(ended));
@@ -356,9 +385,12 @@ void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
   if (state_ == State::kDying) return;
   if (!attempt_) {
     DrainLog();
-    Die(state_ == State::kStarting ? "its runtime did not start: " + log_tail_.Take()
-                                   : "its process ended: " + DescribeExit(wait_status).message,
-        out);
+    if (launch_ != nullptr && launch_->error != 0)
+      Die(std::string("its process did not start: ") + launch_->step + ": " + std::strerror(launch_->error), out);
+    else if (state_ == State::kStarting)
+      Die("its runtime did not start: " + log_tail_.Take(), out);
+    else
+      Die("its process ended: " + DescribeExit(wait_status).message, out);
     return;
   }
   const std::int64_t now = MonotonicMicros();
@@ -415,6 +447,7 @@ void Container::Die(std::string reason, std::vector<Message>& out) {
   runtime_.Reset();
   log_.Reset();
   output_.Reset();
+  standby_.reset();
   to_runtime_.clear();
   cgroup_.Kill();
   if (holder_.pid > 0) syscall(SYS_pidfd_send_signal, holder_.pidfd.get(), SIGKILL, nullptr, 0);

@@ -59,6 +59,8 @@ class Container {
   void Start(Run run, std::int64_t received_us, std::vector<Message>& out);
   void Remove(const std::string& reason, std::vector<Message>& out);
   void Tick(std::int64_t now_us, std::vector<Message>& out);
+  // What can be done ahead of the next Start, when the loop has nothing more urgent.
+  void Prepare();
   void ProcessExited(int wait_status, std::vector<Message>& out);  // the interpreter, or the native attempt
   void HolderExited(std::vector<Message>& out);
 
@@ -77,11 +79,17 @@ class Container {
     bool too_large = false;
   };
 
+  // A native attempt's process before it has its order.
+  struct Standby {
+    Fd input, output, log, order;
+  };
+
   Container(const Services& services, std::uint32_t number, Create create, Holder holder, Cgroup cgroup);
 
   [[nodiscard]] uid_t id() const { return kFirstContainerId + number_ % 50'000; }
   [[nodiscard]] std::map<std::string, std::string> BaseEnvironment() const;
   Result<void> StartPython();
+  Result<void> MakeStandby();
   Result<void> StartNative();
   void RuntimeMessages(std::vector<Message>& out);
   void ReadOutput();
@@ -101,6 +109,7 @@ class Container {
   Fd runtime_;                // python3: the run socket
   Fd log_;
   Fd output_;  // native: stdout of the attempt
+  std::optional<Standby> standby_;
   FieldsReader messages_;
   std::string to_runtime_;  // not yet taken by the run socket
   LogTail log_tail_;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -126,14 +125,31 @@ bool Limit(int resource, rlim_t value) {
   return setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
 }
 
+// Waits for the order and appends its variables, which lie in `order` from then on.
+const char* AwaitOrder(int fd, std::string& order, std::vector<char*>& environment) {
+  std::uint32_t size = 0;
+  if (recv(fd, &size, sizeof size, MSG_WAITALL) != sizeof size) _exit(0);  // let go
+  if (size > kMaxOrderBytes) return "order";
+  order.resize(size);
+  if (size > 0 && recv(fd, order.data(), size, MSG_WAITALL) != static_cast<ssize_t>(size)) _exit(0);
+  for (std::size_t at = 0; at < size; at += std::strlen(order.data() + at) + 1)
+    environment.push_back(order.data() + at);
+  environment.push_back(nullptr);
+  return nullptr;
+}
+
 const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
-                            const Command& command, char* const* environment, Launch* launch) {
+                            const Command& command, std::vector<char*>& environment, Launch* launch) {
   if (write(cgroup_procs_fd, "0", 1) != 1) return "enter cgroup";
   if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) != 0)
     return "enter namespaces";
   setsid();
   if (dup2(command.stdin_fd, 0) < 0 || dup2(command.stdout_fd, 1) < 0 || dup2(command.stderr_fd, 2) < 0) return "dup2";
-  if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return "close_range";
+  // All of the agent's but the order's, which closes on exec: while it waits, this process holds nothing of others.
+  const auto order_fd = static_cast<unsigned>(command.order_fd);
+  if (order_fd < 3) return "order's descriptor";
+  if ((order_fd > 3 && close_range(3, order_fd - 1, 0) != 0) || close_range(order_fd + 1, ~0U, 0) != 0)
+    return "close_range";
   if (!Limit(RLIMIT_NOFILE, kMaxOpenFiles) || !Limit(RLIMIT_CORE, 0) ||
       !Limit(RLIMIT_FSIZE, static_cast<rlim_t>(kMaxTmpBytes)))
     return "rlimit";
@@ -144,9 +160,11 @@ const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id,
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (!InstallSeccompProgram(seccomp_program)) return "seccomp";
+  std::string order;
+  if (const char* failed = AwaitOrder(command.order_fd, order, environment); failed != nullptr) return failed;
   launch->start_us = MonotonicMicros();
   const char* const arguments[] = {command.path.c_str(), nullptr};
-  execve(command.path.c_str(), const_cast<char* const*>(arguments), environment);
+  execve(command.path.c_str(), const_cast<char* const*>(arguments), environment.data());
   return "execute";
 }
 
@@ -177,7 +195,6 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   *launch = Launch();
   std::vector<char*> environment;
   for (const auto& entry : command.environment) environment.push_back(const_cast<char*>(entry.c_str()));
-  environment.push_back(nullptr);
   const Fd self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   // The agent's next child is born in the container's PID namespace, and still is the agent's to reap.
   if (!self || setns(holder.pidfd.get(), CLONE_NEWPID) != 0) return FailErrno("enter PID namespace");
@@ -185,8 +202,7 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   BlockAllSignals(&old);
   const pid_t pid = fork();
   if (pid == 0) {
-    const char* failed =
-        EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, environment.data(), launch);
+    const char* failed = EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, environment, launch);
     launch->error = errno;
     std::strncpy(launch->step, failed, sizeof launch->step - 1);
     _exit(127);
@@ -199,6 +215,21 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
     return FailErrno("fork");
   }
   return pid;
+}
+
+Result<void> SendOrder(const Fd& order, const std::vector<std::string>& environment) {
+  std::string bytes(sizeof(std::uint32_t), '\0');
+  for (const auto& entry : environment) {
+    bytes += entry.c_str();  // up to a zero byte, which would begin another variable
+    bytes += '\0';
+  }
+  const std::size_t size = bytes.size() - sizeof(std::uint32_t);
+  if (size > kMaxOrderBytes) return Fail(Code::kExhausted, "the invocation's own variables are too long");
+  const auto head = static_cast<std::uint32_t>(size);
+  std::memcpy(bytes.data(), &head, sizeof head);
+  if (send(order.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
+    return FailErrno("order");
+  return {};
 }
 
 }  // namespace hearth::guest

@@ -25,6 +25,7 @@ constexpr const char* kCgroupRoot = "/sys/fs/cgroup";
 constexpr std::int64_t kMaxTmpBytes = 512LL << 20;
 constexpr int kMaxTmpFiles = 65'536;
 constexpr int kMaxOpenFiles = 1024;
+constexpr std::size_t kMaxOrderBytes = 64U << 10;
 
 struct Holder {
   pid_t pid = -1;
@@ -45,11 +46,15 @@ struct Command {
   std::string path;
   std::vector<std::string> environment;  // NAME=value
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
+  int order_fd = -1;  // a stream socket; SendOrder writes to the other end
 };
 
 // Forks a child of the agent into the holder's namespaces and the cgroup, as uid and gid `id`, without any right, under
-// the seccomp program, and executes the command in /code. What goes wrong after the fork is in `launch`.
+// the seccomp program. There it waits for its order, and then executes the command in /code: all that is slow is done
+// before anybody asks. What goes wrong after the fork is in `launch`. A child whose order socket closes just ends.
 Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
                     const Command& command, Launch* launch);
+// Sends the child off with these variables added to its environment (kExhausted: they are more than kMaxOrderBytes).
+Result<void> SendOrder(const Fd& order, const std::vector<std::string>& environment);
 
 }  // namespace hearth::guest

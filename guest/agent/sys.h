@@ -38,9 +38,12 @@ struct Pair {
 // "what: strerror(errno)".
 [[nodiscard]] std::unexpected<Error> FailErrno(std::string_view what);
 
-Result<Pair> MakePipe();                            // ours reads, theirs writes; both close on exec
-Result<Pair> MakeSocketPair(int type);              // both directions; close on exec
-Result<Fd> MakeSealedFile(std::string_view bytes);  // read-only for ever, positioned at the start
+Result<Pair> MakePipe();                // ours reads, theirs writes; both close on exec
+Result<Pair> MakeSocketPair(int type);  // both directions; close on exec
+Result<Fd> MakeMemoryFile();            // empty; can be filled and sealed
+// Read-only for ever from now on; the position of the descriptor, and of those that share it, stays at the start.
+Result<void> FillAndSeal(const Fd& file, std::string_view bytes);
+Result<Fd> MakeSealedFile(std::string_view bytes);
 
 Result<void> WriteFile(const std::string& path, std::string_view text);  // existing file, one write (cgroup, proc)
 Result<std::string> ReadFile(const std::string& path);                   // at most 64 KiB

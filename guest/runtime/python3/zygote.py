@@ -34,9 +34,22 @@ ONE, THREE = struct.Struct("<I"), struct.Struct("<III")
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-# Made once: json.dumps with options makes an encoder for each call.
+# What json.loads and json.dumps would make or look up anew for each call. An emulated machine pays for each step.
 from_json = json.JSONDecoder().decode
-to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+scan_json = json.JSONDecoder().scan_once
+json_default = json.JSONEncoder(ensure_ascii=False, allow_nan=False).default
+seen = {}  # the encoder's: the objects that it is inside of
+
+
+def to_json(value):
+    try:
+        return "".join(encode_json(value, 0))
+    finally:
+        if seen:  # it was left by an exception
+            seen.clear()
+
+
+encode_json = json.encoder.c_make_encoder(seen, json_default, json.encoder.encode_basestring, None, ": ", ", ", False, False, False)
 
 
 class SockFprog(ctypes.Structure):
@@ -72,8 +85,8 @@ def read_run():
         if not more:
             os._exit(0)  # the agent let the container go
         data += more
-    _, _, size = THREE.unpack_from(data)
-    return data[12:12 + size].decode("utf-8", "replace"), data[16 + size:]
+    end = 12 + THREE.unpack_from(data)[2]
+    return data[12:end], data[end + 4:]
 
 
 def send(message):
@@ -88,9 +101,22 @@ def encode_answer(head, output):
 
 
 class Context:
-    """What a handler learns about its invocation."""
+    """What a handler learns about its invocation. Taken apart only when the first of it is asked for."""
 
-    __slots__ = ("invocation_id", "function", "version", "attempt", "deadline_ms", "memory_mib", "traceparent", "content_type")
+    __slots__ = ("_head", "invocation_id", "attempt", "deadline_ms", "traceparent", "content_type")
+
+    function = version = memory_mib = None  # the same for all invocations of a container
+
+    def __init__(self, head):
+        self._head = head
+
+    def __getattr__(self, name):
+        if name not in Context.__slots__:
+            raise AttributeError(name)
+        lines = self._head.decode("utf-8", "replace").split("\n", 4)
+        self.invocation_id, attempt, deadline, self.traceparent, self.content_type = lines
+        self.attempt, self.deadline_ms = int(attempt), int(deadline)
+        return getattr(self, name)
 
     def remaining_ms(self):
         """Milliseconds until the invocation is killed."""
@@ -106,7 +132,15 @@ def decode_event(data):
     except UnicodeDecodeError:
         return data
     try:
-        return from_json(text)
+        value, end = scan_json(text, 0)
+        if end == len(text):
+            return value
+    except StopIteration:
+        pass
+    except (ValueError, RecursionError):
+        return text
+    try:
+        return from_json(text)  # white space around it, or no JSON
     except (ValueError, RecursionError):
         return text
 
@@ -156,6 +190,7 @@ def leave(error):
 
 
 def serve(handler, function_name, version, memory_mib):
+    Context.function, Context.version, Context.memory_mib = function_name, version, memory_mib
     function = failure = None
     try:
         function = load(handler)
@@ -166,10 +201,7 @@ def serve(handler, function_name, version, memory_mib):
         failure = ("ImportError", ": ".join(describe(error)) if not isinstance(error, ImportError) else describe(error)[1])
     while True:
         head, data = read_run()
-        context = Context()
-        context.invocation_id, attempt, deadline, context.traceparent, context.content_type = head.split("\n", 4)
-        context.function, context.version, context.memory_mib = function_name, version, memory_mib
-        context.attempt, context.deadline_ms = int(attempt), int(deadline)
+        context = Context(head)
         status, output = OK, b""
         event = decode_event(data)
         started = time.monotonic_ns()

@@ -337,6 +337,19 @@ def handler(event, context):
   }
 }
 
+// S10: a native function comes by another way into its container, and has as little.
+TEST_F(BoundaryTest, NativeCodeHasNoRightsEither) {
+  const auto number = Native(
+      "grep -e ^Cap -e ^NoNewPrivs -e '^Seccomp:' -e ^Groups /proc/self/status | tr -d ' \\t'\n"
+      "id -u | grep -c '^1[0-9][0-9][0-9][0-9]$'\nls /proc/self/fd | wc -l\n"
+      "for p in /proc/1/root/ /proc/1/fd/ /proc/1/mem; do ls $p >/dev/null 2>&1 && [ $p != /proc/1/mem ] && echo open "
+      "$p\n"
+      "done\nkill -9 1 2>/dev/null && echo killed\nexit 0\n");
+  const std::string none = "0000000000000000\n";
+  EXPECT_EQ(RunIn(number).output, "Groups:\nCapInh:" + none + "CapPrm:" + none + "CapEff:" + none + "CapBnd:" + none +
+                                      "CapAmb:" + none + "NoNewPrivs:1\nSeccomp:2\n1\n4\n");
+}
+
 // S10: the doors by which containers were left before: the program's own file, descriptors, /proc, links.
 TEST_F(BoundaryTest, ProcAndLinksLeadNowhere) {
   const CodeHash code = StoreFiles({{"app.py", kTry + R"(

@@ -225,12 +225,12 @@ def handler(event, context):
     while len(held) < 5000: held.append(os.open('/dev/null', 0))
   except OSError: pass
   for fd in held: os.close(fd)
-  try: resource.setrlimit(resource.RLIMIT_NOFILE, (5000, 5000)); return 'raised'
+  try: resource.setrlimit(resource.RLIMIT_NOFILE, (1025, 1025)); return 'raised'
   except (ValueError, OSError): return len(held)
 )";
   const Ended ended = RunIn(Python(code));
   EXPECT_EQ(ended.output, "1020") << ended.error_message << ended.log_tail;
-  EXPECT_EQ(RunIn(Native("ulimit -n\nulimit -c\n")).output, "1024\n0\n");
+  EXPECT_EQ(RunIn(Native("ulimit -Hn\nulimit -c\n")).output, "1024\n0\n");
 }
 
 }  // namespace

@@ -100,6 +100,44 @@ TEST_F(RuntimeTest, NativeReadsStdinAndWritesStdout) {
   }
 }
 
+// The next attempt's process waits in the container before it is asked for: what it was made with is not what it is
+// sent.
+TEST_F(RuntimeTest, NativeLearnsEachInvocationAnew) {
+  const auto number = Native(
+      "echo $HEARTH_INVOCATION_ID $HEARTH_CONTENT_TYPE $TRACEPARENT $COLOUR\n"
+      "env | grep -c -e ^HEARTH_ATTEMPT= -e ^LD_\ncat\n");
+  for (int i = 0; i < 3; ++i) {
+    guest::Run run = MakeRun("in " + std::to_string(i), 20'000);
+    run.content_type = std::string("text/plain\0LD_PRELOAD=/tmp/x", 28);  // no way to a variable of the caller's choice
+    run.traceparent = "trace-" + std::to_string(i);
+    machine_->Send(number, run);
+    const auto ended = machine_->Expect<Ended>(number);
+    ASSERT_TRUE(ended) << ended.error().message;
+    EXPECT_EQ(ended->output, run.id.str() + " text/plain " + run.traceparent + " blue\n1\n" + run.input);
+    EXPECT_TRUE(ended->reusable);
+  }
+}
+
+TEST_F(RuntimeTest, PythonAnswersAndTakesAllThatIsJson) {
+  const auto number = Python(R"(class Odd: pass
+def handler(event, context):
+  if event == 'odd': return [Odd()]
+  if event == 'self':
+    circle = []; circle.append(circle); return circle
+  if event == 'nan': return [float('nan')]
+  return {'is': event, 'attempt': context.attempt}
+)");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(RunIn(number, " {\"a\": [1.5, \"\u00e4\"]}\n").output, R"({"is": {"a": [1.5, "ä"]}, "attempt": 2})");
+    EXPECT_EQ(RunIn(number, "1 2").output, R"({"is": "1 2", "attempt": 2})");
+    EXPECT_EQ(RunIn(number, "{\"a\":").output, R"({"is": "{\"a\":", "attempt": 2})");
+    EXPECT_EQ(RunIn(number, "odd").error_type, "TypeError");
+    EXPECT_EQ(RunIn(number, "self").error_type, "ValueError") << "a circle";
+    EXPECT_EQ(RunIn(number, "nan").error_type, "ValueError");
+    EXPECT_EQ(RunIn(number, std::string(100'000, '[')).status, Status::kOk) << "too deep is text";
+  }
+}
+
 TEST_F(RuntimeTest, Exit137) {
   const Ended native = RunIn(Native("exit 137\n"));
   EXPECT_EQ(native.status, Status::kError);

@@ -1,0 +1,94 @@
+"""The guards of isolation, each with the edit that takes it away and the tests that have to notice.
+
+A mutant is an edit of one source file: `old` (there exactly once) becomes `new`. Production code has no switch for it.
+"""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    goal: str  # S1 … S12
+    name: str
+    file: str
+    old: str
+    new: str
+    notice: tuple[str, ...]  # tests that must fail, as Suite.Name
+    program: str = "guest_integration_test"  # whose tests these are
+    rebuild: tuple[str, ...] = ()  # sources to compile anew; by default the file itself
+
+
+BOUNDARY, EXHAUSTION = "BoundaryTest.", "ExhaustionTest."
+AGENT = "guest/agent/"
+ZYGOTE = "guest/runtime/python3/zygote.py"
+LINK = "executor/guest_link.cc"
+
+MUTANTS = (
+    Mutant("S1", "instance_bound_twice", AGENT + "agent.cc", "if (!bound_) Bind(configure);", "Bind(configure);",
+           ("IsolationTest.InstanceIsBoundOnce",)),
+    Mutant("S1", "processes_of_the_machine_in_sight", AGENT + "sandbox.cc", "CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD",
+           "CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD", (BOUNDARY + "TheAgentIsOutOfReach",)),
+    Mutant("S1", "times_of_a_liar_believed", AGENT + "container.cc", "started_us = std::clamp(started_us, attempt_->received_us, now);",
+           "", ("IsolationTest.ForgedAnswerBelongsToItsOwnRunAndCostsTheContainer",)),
+    Mutant("S2", "shared_ipc", AGENT + "sandbox.cc", "CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD",
+           "CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD", (BOUNDARY + "AnotherFunctionFindsNothingOfTheFirst",)),
+    Mutant("S2", "left_processes_overlooked", AGENT + "container.cc", "if (!cgroup_.HoldsProcesses(own_processes))", "if (own_processes < 0)",
+           (BOUNDARY + "NoProcessOutlivesItsContainer", "RuntimeTest.ProcessLeftBehindCondemnsTheContainer")),
+    Mutant("S3", "hash_not_compared", AGENT + "code_cache.cc", "if (transfer_->digest.FinishHex() != transfer_->hash.str())",
+           "if (transfer_->hash.empty())", (BOUNDARY + "PartOfACodeIsNoCode", "IsolationTest.CodeMustHaveItsHashAndStayInItsFolder")),
+    Mutant("S3", "code_mounted_writable", AGENT + "sandbox.cc", "MS_REMOUNT | MS_BIND | MS_RDONLY | kSafe", "MS_REMOUNT | MS_BIND | kSafe",
+           (BOUNDARY + "ProcAndLinksLeadNowhere",)),
+    Mutant("S4", "no_bound_on_processes", AGENT + "cgroup.cc", "std::to_string(max_pids)", "std::to_string(max_pids * 1000)", (EXHAUSTION + "ThreadsAndProcessesAreCapped",)),
+    Mutant("S5", "no_bound_on_memory", AGENT + "cgroup.cc", "std::to_string(memory_bytes)", "std::to_string(memory_bytes * 1000)",
+           (EXHAUSTION + "MemoryEndsInTheContainer", "RuntimeTest.EatsMemory")),
+    Mutant("S6", "no_bound_on_space", AGENT + "sandbox.cc", "std::to_string(std::min(memory_bytes, kMaxTmpBytes))", "std::to_string(memory_bytes)",
+           (EXHAUSTION + "SpaceIsBounded",)),
+    Mutant("S6", "no_bound_on_the_number_of_files", AGENT + "sandbox.cc", "std::to_string(kMaxTmpFiles)", 'std::string("1000000")',
+           (EXHAUSTION + "SpaceIsBounded",)),
+    Mutant("S6", "no_bound_on_a_files_size", ZYGOTE, "resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))", "pass",
+           (EXHAUSTION + "SpaceIsBounded",)),
+    Mutant("S7", "log_kept_whole", AGENT + "log_tail.h", "if (kept_.size() > kMaxLogTailBytes) kept_.erase(0, kept_.size() - kMaxLogTailBytes);\n    total_bytes_ = 0;",
+           "total_bytes_ = 0;", (EXHAUSTION + "ErrorsAreCutToTheirLimits", EXHAUSTION + "ALineWithoutEndIsCountedAndCut"), rebuild=(AGENT + "container.cc",)),
+    Mutant("S7", "error_text_kept_whole", AGENT + "container.cc", "type.substr(0, kMaxIdentifierBytes)", "type", (EXHAUSTION + "ErrorsAreCutToTheirLimits",)),
+    Mutant("S7", "cut_output_without_a_word", AGENT + "container.cc", "attempt_->too_large = true;", "",
+           ("RuntimeTest.OutputBeyondTheLimit",)),
+    Mutant("S8", "no_bound_on_descriptors_of_python", ZYGOTE, "resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))", "pass",
+           (EXHAUSTION + "DescriptorsAreCounted",)),
+    Mutant("S8", "no_bound_on_descriptors_of_native", AGENT + "sandbox.cc", "!Limit(RLIMIT_NOFILE, kMaxOpenFiles) || ", "",
+           (EXHAUSTION + "DescriptorsAreCounted",)),
+    Mutant("S8", "guest_may_flood", LINK, "if (++window_frames_ > kMaxGuestFramesPerSecond)", "if (++window_frames_ < 0)",
+           ("GuestLinkTest.TooManyFramesInASecondEndTheLink",), "executor_guest_link_test"),
+    Mutant("S8", "guest_may_take_for_ever", LINK, "link->deadline_.StartOnce(hello_within_ms);", "(void)hello_within_ms;",
+           ("GuestLinkTest.AFrameThatNeverEndsIsCutWhereNothingCameBeforeIt",), "executor_guest_link_test"),
+    Mutant("S8", "guest_may_not_read", "common/loop/stream.cc", 'return impl_->Fault("the peer does not read");', "", ("GuestLinkTest.AGuestThatDoesNotReadIsCutOff",),
+           "executor_guest_link_test"),
+    Mutant("S8", "frames_of_any_length", "schemas/frame.cc", "if (length > kMaxFrameBytes) {", "if (length > kMaxFrameBytes * 1000) {",
+           ("GuestLinkTest.AFrameBeyondTheLimitEndsTheLinkAtItsHead",), "executor_guest_link_test"),
+    Mutant("S8", "second_guest", LINK, "  listener_.reset();\n  stream_ = std::move(stream);", "  stream_ = std::move(stream);",
+           ("GuestLinkTest.OneConnectionForTheLifeOfTheMachine",), "executor_guest_link_test"),
+    Mutant("S9", "shared_network", AGENT + "sandbox.cc", "CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD", "CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD",
+           (BOUNDARY + "TheOnlyNetworkIsTheContainersOwnLoopback",)),
+    Mutant("S9", "machine_with_a_network_device", "executor/machines/domain_xml.cc", 'AddWith(devices, "memballoon", "model", "none");',
+           'AddWith(devices, "memballoon", "model", "none");\n  AddWith(devices, "interface", "type", "user");', ("QemuAuditTest.AMachineHasNoRightsOnTheHost",), "executor_qemu_audit_test"),
+    Mutant("S10", "every_system_call", AGENT + "seccomp.cc", "seccomp_init(SCMP_ACT_ERRNO(EPERM))", "seccomp_init(SCMP_ACT_LOG)",
+           ("IsolationTest.DangerousSystemCallsAreRefused", BOUNDARY + "NoOtherDoorIntoTheKernel")),
+    Mutant("S10", "any_family_of_sockets", AGENT + "seccomp.cc", "for (const int family : {AF_UNIX, AF_INET, AF_INET6}) {", "for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}) {",
+           ("IsolationTest.DangerousSystemCallsAreRefused", BOUNDARY + "NoOtherDoorIntoTheKernel")),
+    Mutant("S10", "new_namespaces_by_clone", AGENT + "seccomp.cc", "CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID", "CLONE_NEWIPC | CLONE_NEWPID",
+           ("IsolationTest.DangerousSystemCallsAreRefused", BOUNDARY + "NoOtherDoorIntoTheKernel")),
+    Mutant("S10", "no_filter_on_native_code", AGENT + "sandbox.cc", "if (!InstallSeccompProgram(seccomp_program))", "if (seccomp_program.empty())",
+           (BOUNDARY + "NativeCodeHasNoRightsEither",)),
+    Mutant("S10", "capabilities_in_reach", ZYGOTE, "for capability in range(64):", "for capability in range(0):", ("IsolationTest.UserCodeHasNoRights",)),
+    Mutant("S10", "descriptors_leak", ZYGOTE, "os.closerange(RUN_FD + 1, 65536)", "pass", ("IsolationTest.UserCodeHasNoRights",)),
+    Mutant("S10", "set_user_id_honoured", AGENT + "sandbox.cc", "constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;", "constexpr unsigned long kSafe = MS_NODEV;",
+           (BOUNDARY + "ProcAndLinksLeadNowhere",)),
+    Mutant("S11", "machine_is_root", "executor/machines/domain_xml.cc", "if (spec.account) {", "if (spec.account && spec.account->uid == 0) {",
+           ("QemuAuditTest.AMachineHasNoRightsOnTheHost",), "executor_qemu_audit_test"),
+    Mutant("S11", "sockets_in_an_open_folder", "executor/machines/fleet.cc", "if (mkdir(machine.folder.c_str(), 0700) != 0) {", "if (mkdir(machine.folder.c_str(), 0755) != 0) {",
+           ("QemuAuditTest.AMachineHasNoRightsOnTheHost",), "executor_qemu_audit_test"),
+    Mutant("S11", "machines_share_an_account", "executor/machines/fleet.cc", "options_.first_account->uid + machine.slot", "options_.first_account->uid + 0 * machine.slot",
+           ("QemuAuditTest.AMachineHasNoRightsOnTheHost",), "executor_qemu_audit_test"),
+    Mutant("S12", "identity_of_nobody", AGENT + "container.cc", "MakeIdentity(services.secret, number)", 'MakeIdentity("", 1)',
+           (BOUNDARY + "EachContainerHasAnIdentityAndRandomnessOfItsOwn",)),
+    Mutant("S12", "seed_of_the_template", ZYGOTE, "    function = failure = None\n", "    import random; random.seed(1)\n    function = failure = None\n",
+           (BOUNDARY + "EachContainerHasAnIdentityAndRandomnessOfItsOwn",)),
+)
