@@ -109,6 +109,7 @@ void App::HypervisorChanged(bool up, const std::string& reason) {
     return;
   }
   log_->info("libvirt={} connected", config_.libvirt);
+  if (std::exchange(failed_starts_, 0) >= kStartFailuresGiveUp) readiness_->Set("machines", "");  // for want of libvirt
   if (fleet_ != nullptr) {
     ways_->TryAgain();
     return fleet_->Reconcile({});
