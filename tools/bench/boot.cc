@@ -235,7 +235,13 @@ Result<void> Boot::WithConsole(bool counted) {
   auto hello = (*machine)->Expect<guest::Hello>(0, guest::kBootTimeout);
   const std::int64_t hello_us = ReadClocks().mono_us;
   const auto seen = watch.Finish();
-  if (!hello) return FailWith("with the kernel's log", hello.error());
+  if (!hello) {
+    constexpr std::size_t kLogEndBytes = 600;
+    const std::string log = ReadFile(options.console);
+    return FailWith(
+        "with the kernel's log, which ends in\n" + log.substr(log.size() - std::min(log.size(), kLogEndBytes)),
+        hello.error());
+  }
   run.insert(run.end(), seen.begin(), seen.end());
   run.push_back({"HELLO", "", hello_us, count()});
   if (std::ranges::any_of(run, [](const Milestone& each) { return each.at_us == 0; }))
