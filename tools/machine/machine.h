@@ -20,7 +20,7 @@ namespace hearth::guest {
 
 using Millis = std::chrono::milliseconds;
 
-constexpr Millis kBootTimeout{60'000};
+constexpr Millis kBootTimeout{180'000};  // a start takes two seconds; a host may be loaded
 constexpr Millis kReplyTimeout{30'000};
 
 struct ArchiveEntry {
