@@ -112,7 +112,7 @@ TEST_F(Account, BothDaemonsWorkUnderIt) {
   bool executor_up = false;
   executor::Directory executor(
       loop_, server_.Address(), ExecutorId("ex-1"),
-      [] { return executor::DirectoryRecord{"unix:/x", "i", "tcg", "ready", 1, 0, 0, 1}; },
+      [] { return executor::DirectoryRecord{"unix:/x", "i", "tcg", "ready", 1, 0, 0, 1, {}}; },
       [&executor_up](bool up, const std::string&) { executor_up = up; }, kAccount);
   writer.Write(MakeSlot("c-1"), 3);
   writer.directory.Write(ExecutorId("gone"), MakeSlot("c-2"), 3);
