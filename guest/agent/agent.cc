@@ -70,23 +70,27 @@ void Agent::StartWarmUp() {
   mkdir((layer + "/code").c_str(), 0755);
   WriteNew(layer + "/code/warm_up.py", 0444, "def handler(event, context):\n    return event\n");
   WriteNew(layer + "/code/warm_up", 0555, "#!/bin/sh\nexec cat\n");
-  std::uint32_t number = kFirstWarmUp;
   runtimes_.clear();
   warming_ = 2;
-  for (const Runtime runtime : {Runtime::kPython3, Runtime::kNative}) {
-    Create create;
-    create.function = "hearth/warm-up";
-    create.runtime = runtime;
-    create.handler = runtime == Runtime::kPython3 ? "warm_up.handler" : "warm_up";
-    create.memory_mib = kDefaultMemoryMib;
-    MakeContainer(number++, create, layer);
-  }
+  warm_up_tries_ = kWarmUpTries;
+  for (const std::uint32_t number : {kFirstWarmUp, kFirstWarmUp + 1}) MakeWarmUp(number);
+}
+
+void Agent::MakeWarmUp(std::uint32_t number) {
+  const bool python = number == kFirstWarmUp;
+  Create create;
+  create.function = "hearth/warm-up";
+  create.runtime = python ? Runtime::kPython3 : Runtime::kNative;
+  create.handler = python ? "warm_up.handler" : "warm_up";
+  create.memory_mib = kDefaultMemoryMib;
+  MakeContainer(number, create, std::string(kCodeRoot) + "/warm-up");
 }
 
 void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
   if (const auto* created = std::get_if<Created>(&message)) {
     if (!created->error.empty()) {
       Note("warm-up: " + created->error);
+      if (warm_up_tries_-- > 0) return MakeWarmUp(number);
       --warming_;
     } else {
       Run run;

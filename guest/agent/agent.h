@@ -20,6 +20,7 @@
 namespace hearth::guest {
 
 constexpr std::uint32_t kFirstWarmUp = 0xffffff00;  // container numbers that never reach the executor
+constexpr int kWarmUpTries = 6;                     // of both runtimes together
 constexpr std::size_t kMaxUnsentBytes = 8U << 20;   // beyond it nothing more is read from the executor
 constexpr int kDisconnectedPollMs = 20;
 
@@ -39,6 +40,7 @@ class Agent {
   };
 
   void StartWarmUp();
+  void MakeWarmUp(std::uint32_t number);
   void WarmUpMessage(std::uint32_t number, const Message& message);
   void SayHello();
 
@@ -65,6 +67,7 @@ class Agent {
   std::vector<std::string> runtimes_;  // proved by a warm-up run
   const std::string boot_nonce_;
   int warming_ = 0;
+  int warm_up_tries_ = 0;  // left: on a busy host the zygote may not be ready in the time that a container has
   bool said_hello_ = false;
   bool connected_ = true;
   bool bound_ = false;
