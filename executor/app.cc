@@ -259,6 +259,8 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
 }
 
 void App::WayChanged(const std::string& profile, const Ways::Status& status) {
+  // What was made from a saved machine that failed is not handed out any more.
+  if (status.condemned > 0) Handle(ImageChanged{profile, fmt::format("{}#{}", image_.hash, status.condemned)});
   readiness_->Remark("start " + profile,
                      fmt::format("{}{}{}", WayName(status.way), status.reason.empty() ? "" : "; not ", status.reason));
   metrics_.StartsBy(profile, status.way);

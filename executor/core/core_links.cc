@@ -95,6 +95,7 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   // The warm way: nothing else is looked at.
   if (auto [instance, container] = FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
     placed.path = StartPath::kContainer;
+    placed.why.Note(Rung::kContainer, "idle_container");
     return Run(key, placed, *instance, *container);
   }
   dirty = true;

@@ -166,7 +166,17 @@ TEST_F(Agents, AnOlderProtocolIsRefusedAndWhoWaitsIsSentBack) {
   EXPECT_FALSE(TakeFrame<guest::Configure>()) << "such a machine gets no user";
 }
 
-TEST_F(Agents, AnImageWithoutTheRuntimeSendsTheWorkElsewhereAtOnce) {
+class NativeImage : public Story {
+ protected:
+  static Settings Native() {
+    Settings settings = Defaults();
+    settings.runtimes = {Runtime::kNative};
+    return settings;
+  }
+  NativeImage() : Story(Native()) {}
+};
+
+TEST_F(NativeImage, SendsTheWorkOfAnotherRuntimeElsewhereAtOnce) {
   auto start = Take<StartMachine>();
   guest::Hello hello;
   hello.runtimes = {"native"};

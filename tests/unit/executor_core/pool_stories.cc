@@ -232,7 +232,7 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   step(Tick{});
   step(DispatcherConnected{kLink, DispatcherId("d1")});
   guest::Hello hello;
-  hello.runtimes = {"python3"};
+  hello.runtimes = {"python3", "native"};
   for (const auto& effect : std::vector<Effect>(out)) {
     if (const auto* start = std::get_if<StartMachine>(&effect))
       step(MachineReady{start->instance, StartPath::kBoot, hello});
