@@ -32,7 +32,8 @@ std::uint32_t Fnv1a(const std::string& text) {
 std::uint32_t MachineGroup() {
   struct stat device{};
   if (stat("/dev/kvm", &device) == 0 && device.st_gid != 0) return device.st_gid;
-  const group* kvm = getgrnam("kvm");  // called once, before there are threads that could call it too
+  // Called once, before there are threads that could call it too.
+  const group* kvm = getgrnam("kvm");  // NOLINT(concurrency-mt-unsafe)
   return kvm != nullptr ? kvm->gr_gid : kNoGroup;
 }
 

@@ -1,5 +1,6 @@
 """What several files of end-to-end tests need: waiting, pages of daemons, domains, and daemons of a test's own."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -175,7 +176,8 @@ class Executor(Daemon):
         (self.place / "state").mkdir(exist_ok=True)
         proof = stack.folder / "executor-1" / "acceleration.json"   # what was found out about this host holds here too
         if proof.exists() and self.config["state_dir"] == f"{place}/state":
-            shutil.copy(proof, self.place / "state")
+            with contextlib.suppress(OSError):   # where it does not fit, it is found out once more
+                shutil.copy(proof, self.place / "state")
 
     def held(self, what):
         return metric(self.address, "hearth_executor_held", what=what)

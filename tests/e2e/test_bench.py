@@ -3,6 +3,10 @@
 import pathlib
 import re
 
+import pytest
+
+pytestmark = pytest.mark.nightly
+
 PATHS = ["container", "cached", "instance", "pool", "boot"]
 
 

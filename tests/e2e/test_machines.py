@@ -108,6 +108,7 @@ def test_an_image_that_goes_away_later_is_told_and_the_requests_wait_for_it(stac
     for file in real.iterdir():
         (image / file.name).symlink_to(file.resolve())
     executor.config["machines"]["image"] = str(image)
+    executor.config["machines"]["start"] = "boot"   # a template holds all that a machine needs
     executor.start().ready()
     deploy_for(stack, executor, "hollow1", "hollow2")
     (image / "vmlinux").unlink()
@@ -219,7 +220,9 @@ def test_a_full_disk_holds_up_new_machines_only_and_says_so(stack, client, own):
     try:
         # libvirtd sees mounts that are older than itself.
         restart_libvirtd(stack, signal.SIGTERM)
-        executor = own("full", place=place, concurrent_starts=1).start().ready()
+        executor = own("full", place=place, concurrent_starts=1)
+        executor.config["machines"]["start"] = "boot"
+        executor.start().ready()
         deploy_for(stack, executor, "full1", "full2")
         warm = ok_once(client, [ask(client, "holds", "full1", {})])
         filling = place / "run" / "filling"
