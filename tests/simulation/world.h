@@ -134,7 +134,7 @@ class World {
   std::uint64_t next_connection_ = 1;
   std::uint64_t generation_ = 0;
   std::set<std::string> ended_;
-  std::map<std::string, std::int32_t> sent_to_;  // id → partition
+  std::map<std::string, std::int32_t> sent_to_;                 // id → partition
   std::map<std::string, std::pair<std::int64_t, int>> claims_;  // container → idle since, dispatcher
   int produced_ = 0;
   std::uint64_t fingerprint_ = 1469598103934665603ULL;
