@@ -26,6 +26,8 @@ constexpr std::int64_t kDestroyRetryMs = 1000;
 constexpr std::int64_t kGreetAgainMs = 500;
 constexpr std::int64_t kShellRetryMs = 1000;   // after one that could not be made
 constexpr std::int32_t kShellsMadeAtOnce = 1;  // of all profiles, and none while a machine is being made now
+constexpr std::int64_t kShellYieldMs =
+    500;  // so long a shell that was filled for a request is not replaced yet: it starts a container
 constexpr std::int32_t kMaxShellsOfProfile = 256;
 
 struct FleetOptions {
@@ -147,6 +149,7 @@ class Fleet {
   std::function<void()> on_empty_;
   bool going_down_ = false;
   Timer shell_retry_;
+  std::int64_t shells_from_ms_ = INT64_MIN / 2;  // none is made before, of the loop's clock
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

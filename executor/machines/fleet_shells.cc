@@ -76,6 +76,8 @@ bool Fleet::TakeShell(const InstanceId& instance, Line& line, bool warm_up) {
   });
   MarkOwner(instance, UserId());  // the mark names the instance from now on, a moment later
   TellShells(line);
+  const auto now_ms = static_cast<std::int64_t>(uv_now(loop_.raw()));
+  if (!warm_up && now_ms - shells_from_ms_ > kShellYieldMs) shells_from_ms_ = now_ms + kShellYieldMs;
   Later([this] { MakeShells(); });
   return true;
 }
@@ -98,8 +100,8 @@ void Fleet::MakeShells() {
     }
     TellShells(line);
     if (spare <= 0 || busy || making >= kShellsMadeAtOnce) continue;
-    if (line.retry_at_ms > now_ms) {
-      shell_retry_.StartOnce(line.retry_at_ms - now_ms);
+    if (const auto from_ms = std::max(line.retry_at_ms, shells_from_ms_); from_ms > now_ms) {
+      shell_retry_.StartOnce(from_ms - now_ms);
       continue;
     }
     MakeShell(line);
