@@ -180,7 +180,7 @@ build_ahead() {
   set -m   # a process group of its own, which can be ended whole
   (
     renice -n 19 "$BASHPID"
-    for preset in asan tsan; do JOBS=1 build_tests "$preset" unit simulation; done
+    for preset in asan tsan; do build_tests "$preset" unit simulation; done
   ) > "$LOGS/build-ahead.log" 2>&1 < /dev/null &
   AHEAD=$!
   set +m
