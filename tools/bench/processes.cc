@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,13 +21,11 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
-#include <thread>
 #include <utility>
 
 namespace hearth::bench {
 namespace {
 
-constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr int kHttpTimeoutS = 5;
 
 sigset_t EndSignals() {
@@ -99,12 +98,21 @@ std::optional<int> Child::Ended() {
   return ended_;
 }
 
+std::optional<int> Child::EndedWithin(std::chrono::milliseconds limit) {
+  if (pid_ <= 0 || ended_) return ended_;
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const int end = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  pollfd wait{end, POLLIN, 0};
+  for (auto left = limit; left.count() > 0 && poll(&wait, 1, static_cast<int>(left.count())) < 0 && errno == EINTR;)
+    left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  close(end);
+  return Ended();
+}
+
 Child::~Child() {
   if (pid_ <= 0 || Ended()) return;
   kill(pid_, SIGTERM);
-  const auto deadline = std::chrono::steady_clock::now() + kStopWithin;
-  while (!Ended() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kLookAgain);
-  if (Ended()) return;
+  if (EndedWithin(kStopWithin)) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
 }

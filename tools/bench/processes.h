@@ -30,6 +30,8 @@ class Child {
   [[nodiscard]] pid_t pid() const { return pid_; }
   // The exit code where it has ended (128 + signal where a signal ended it).
   std::optional<int> Ended();
+  // The same, once it has ended or the time is over. Blocks.
+  std::optional<int> EndedWithin(std::chrono::milliseconds limit);
   [[nodiscard]] const std::string& log() const { return log_; }
 
  private:

@@ -8,49 +8,16 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <map>
 
-#include "common/kafka/consumer.h"
 #include "common/kafka/producer.h"
 #include "dispatcher/core/ledger_map.h"
 #include "tests/integration/kafka/broker.h"
+#include "tests/integration/kafka/member.h"
 
 namespace hearth::kafka {
 namespace {
 
 constexpr int kRecords = 10;  // of each partition, at least
-
-// A member of a group, and all that it was told.
-struct Member {
-  Member(Loop& loop, const std::string& bootstrap, const std::string& id, const std::string& group,
-         const std::string& topic) {
-    GroupConsumer::Callbacks callbacks;
-    callbacks.assigned = [this](std::vector<Assigned> given) {
-      ++assignments;
-      for (auto& each : given) assigned[each.partition] = each;
-    };
-    callbacks.revoked = [this](std::vector<PartitionId> taken, bool was_lost) {
-      lost = was_lost;
-      if (on_revoked) on_revoked(taken);
-      for (const auto& each : taken) assigned.erase(each);
-    };
-    callbacks.record = [this](const std::shared_ptr<const Record>& record) {
-      offsets[record->partition].push_back(record->offset);
-    };
-    callbacks.alarm = [this](const std::string& what) { alarms.push_back(what); };
-    auto created = GroupConsumer::Create(loop, bootstrap, id, group, {topic}, std::move(callbacks));
-    EXPECT_TRUE(created) << created.error().message;
-    consumer = std::move(*created);
-  }
-
-  std::map<PartitionId, Assigned> assigned;
-  std::map<PartitionId, std::vector<std::int64_t>> offsets;
-  std::vector<std::string> alarms;
-  std::function<void(const std::vector<PartitionId>&)> on_revoked;
-  int assignments = 0;
-  bool lost = false;
-  std::unique_ptr<GroupConsumer> consumer;
-};
 
 class GroupTest : public BrokerTest {
  protected:
@@ -143,43 +110,20 @@ TEST_F(GroupTest, TheLargestMapTravelsWhole) {
   EXPECT_EQ(reader.assigned.begin()->second.metadata, encoded.text);
 }
 
-// A member in a process of its own, so that it can be stopped: commits at each line that it reads, and says what came
-// of it.
-constexpr const char* kFrozenTopic = "HEARTH_TEST_FROZEN_TOPIC";
-constexpr const char* kFrozenGroup = "HEARTH_TEST_FROZEN_GROUP";
-
-class FrozenMember : public BrokerTest {};
-TEST_F(FrozenMember, DISABLED_CommitsWhenTold) {
-  const std::string topic = std::getenv(kFrozenTopic);
-  Member member(loop_, bootstrap_, "frozen", std::getenv(kFrozenGroup), topic);
-  ASSERT_TRUE(Until([&] { return member.assigned.size() == 1; }));
-  std::puts("assigned");
-  std::fflush(stdout);
-  std::array<char, 16> line{};
-  while (std::fgets(line.data(), line.size(), stdin) != nullptr) {
-    const auto result = member.consumer->CommitNow({topic, 0}, 1, "frozen");
-    std::puts(result ? "accepted" : "refused");
-    std::fflush(stdout);
-  }
-  _exit(0);  // without a farewell to the group
-}
-
+// A member in a process of its own (frozen_member.cc), so that it can be stopped.
 class ChildMember {
  public:
-  ChildMember(const std::string& topic, const std::string& group) {
+  ChildMember(const std::string& bootstrap, const std::string& group, const std::string& topic) {
     std::array<int, 2> in{};
     std::array<int, 2> out{};
     EXPECT_EQ(pipe2(in.data(), O_CLOEXEC) + pipe2(out.data(), O_CLOEXEC), 0);
-    setenv(kFrozenTopic, topic.c_str(), 1);
-    setenv(kFrozenGroup, group.c_str(), 1);
     posix_spawn_file_actions_t actions{};
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-    std::array<std::string, 3> words{"member", "--gtest_also_run_disabled_tests",
-                                     "--gtest_filter=FrozenMember.DISABLED_CommitsWhenTold"};
-    std::array<char*, 4> arguments{words[0].data(), words[1].data(), words[2].data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environ), 0);
+    std::array<std::string, 4> words{HEARTH_FROZEN_MEMBER, bootstrap, group, topic};
+    std::array<char*, 5> arguments{words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
+    EXPECT_EQ(posix_spawn(&pid_, words[0].c_str(), &actions, nullptr, arguments.data(), environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     close(in[0]);
     close(out[1]);
@@ -198,16 +142,12 @@ class ChildMember {
   void Stop() const { kill(pid_, SIGSTOP); }
   void GoOn() const { kill(pid_, SIGCONT); }
   void Order() const { EXPECT_EQ(write(orders_, "\n", 1), 1); }
-  // The next line that is one of its words; GoogleTest's own are passed over. Blocks; empty at its end.
+  // Its next line. Blocks; empty at its end.
   std::string Answer() {
-    std::array<char, 512> line{};
-    while (std::fgets(line.data(), line.size(), answers_) != nullptr) {
-      const std::string word(line.data());
-      for (const char* known : {"assigned\n", "accepted\n", "refused\n"}) {
-        if (word == known) return word.substr(0, word.size() - 1);
-      }
-    }
-    return "";
+    std::array<char, 64> line{};
+    if (std::fgets(line.data(), line.size(), answers_) == nullptr) return "";
+    const std::string word(line.data());
+    return word.substr(0, word.find('\n'));
   }
 
  private:
@@ -219,7 +159,7 @@ class ChildMember {
 TEST_F(GroupTest, AMemberThatWasFrozenPastItsSessionCannotCommitAnyMore) {
   const std::string topic = MakeTopic(1);
   const std::string group = Unique("group");
-  ChildMember former(topic, group);
+  ChildMember former(bootstrap_, group, topic);
   ASSERT_EQ(former.Answer(), "assigned");
   former.Order();
   ASSERT_EQ(former.Answer(), "accepted");  // so that the refusal below means something

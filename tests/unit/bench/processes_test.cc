@@ -47,12 +47,12 @@ TEST(Child, ItsEndAndItsOutputAreSeen) {
   {
     auto child = Child::Spawn({"sh", "-c", "echo told; exit 7"}, folder + "/log");
     ASSERT_TRUE(child);
-    while (!child->Ended()) usleep(1000);
-    EXPECT_EQ(child->Ended(), 7);
+    EXPECT_EQ(child->EndedWithin(std::chrono::seconds(60)), 7);
     EXPECT_EQ(ReadFile(child->log()), "told\n");
     auto endless = Child::Spawn({"sleep", "1000"}, folder + "/log");
     ASSERT_TRUE(endless);
     EXPECT_FALSE(endless->Ended());
+    EXPECT_FALSE(endless->EndedWithin(std::chrono::milliseconds(1)));
   }
   EXPECT_TRUE(FindProcesses(folder).empty());
   unlink((folder + "/log").c_str());

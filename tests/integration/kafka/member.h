@@ -1,0 +1,54 @@
+// A member of a consumer group at a real broker, for tests.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/kafka/consumer.h"
+#include "common/loop/loop.h"
+
+namespace hearth::kafka {
+
+// A member of a group, and all that it was told.
+struct Member {
+  Member(Loop& loop, const std::string& bootstrap, const std::string& id, const std::string& group,
+         const std::string& topic) {
+    GroupConsumer::Callbacks callbacks;
+    callbacks.assigned = [this](std::vector<Assigned> given) {
+      ++assignments;
+      for (auto& each : given) assigned[each.partition] = each;
+    };
+    callbacks.revoked = [this](std::vector<PartitionId> taken, bool was_lost) {
+      lost = was_lost;
+      if (on_revoked) on_revoked(taken);
+      for (const auto& each : taken) assigned.erase(each);
+    };
+    callbacks.record = [this](const std::shared_ptr<const Record>& record) {
+      offsets[record->partition].push_back(record->offset);
+    };
+    callbacks.alarm = [this](const std::string& what) { alarms.push_back(what); };
+    auto created = GroupConsumer::Create(loop, bootstrap, id, group, {topic}, std::move(callbacks));
+    if (!created) {  // the settings are the test's own
+      std::fprintf(stderr, "%s\n", created.error().message.c_str());
+      std::abort();
+    }
+    consumer = std::move(*created);
+  }
+
+  std::map<PartitionId, Assigned> assigned;
+  std::map<PartitionId, std::vector<std::int64_t>> offsets;
+  std::vector<std::string> alarms;
+  std::function<void(const std::vector<PartitionId>&)> on_revoked;
+  int assignments = 0;
+  bool lost = false;
+  std::unique_ptr<GroupConsumer> consumer;
+};
+
+}  // namespace hearth::kafka
