@@ -67,28 +67,13 @@ class Finder {
 
 Result<Found> FindByKey(const std::string& bootstrap, const std::string& client_id, const std::string& topic,
                         const std::string& key, const FindLimits& limits) {
-  auto conf = MakeConf(bootstrap, client_id,
-                       {{"group.id", client_id + "-find"},  // required by the library; no group is joined
-                        {"enable.auto.commit", "false"},
-                        {"enable.partition.eof", "true"},
-                        {"auto.offset.reset", "earliest"}});
-  if (!conf) return std::unexpected(conf.error());
-  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  auto client = MakeReader(bootstrap, client_id, "earliest", true);
   if (!client) return std::unexpected(client.error());
-  rd_kafka_poll_set_consumer(client->get());
-  const Topic handle(rd_kafka_topic_new(client->get(), topic.c_str(), nullptr));
-  const rd_kafka_metadata_t* raw = nullptr;
-  const auto error = rd_kafka_metadata(client->get(), 0, handle.get(), &raw, static_cast<int>(kMetadataMs));
-  const Metadata metadata(raw);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Away(bootstrap, error);
-  if (metadata->topic_cnt != 1 || metadata->topics[0].partition_cnt == 0) {
-    return Fail(Code::kNotFound, "no topic " + topic + " (hearth topics create makes hearth's own)");
-  }
-  const std::int32_t count = metadata->topics[0].partition_cnt;
-  const std::int32_t home =
-      rd_kafka_msg_partitioner_murmur2(handle.get(), key.data(), key.size(), count, nullptr, nullptr);
+  const auto count = CountPartitions(client->get(), bootstrap, topic, kMetadataMs);
+  if (!count) return std::unexpected(count.error());
+  const std::int32_t home = rd_kafka_msg_partitioner_murmur2(nullptr, key.data(), key.size(), *count, nullptr, nullptr);
   std::vector<std::int32_t> others;
-  for (std::int32_t i = 0; i < count; ++i) {
+  for (std::int32_t i = 0; i < *count; ++i) {
     if (i != home) others.push_back(i);
   }
   Finder finder(std::move(*client), bootstrap, topic, limits);

@@ -14,17 +14,10 @@ TopicFollower::TopicFollower(Loop& loop, std::string topic, Callbacks callbacks)
 Result<std::unique_ptr<TopicFollower>> TopicFollower::Create(Loop& loop, const std::string& bootstrap,
                                                              const std::string& client_id, const std::string& topic,
                                                              Callbacks callbacks) {
-  auto conf = MakeConf(bootstrap, client_id,
-                       {{"group.id", client_id + "-follower"},  // required by the library; no group is joined
-                        {"enable.auto.commit", "false"},
-                        {"enable.partition.eof", "true"},
-                        {"auto.offset.reset", "earliest"}});
-  if (!conf) return std::unexpected(conf.error());
-  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  auto client = MakeReader(bootstrap, client_id, "earliest", true);
   if (!client) return std::unexpected(client.error());
   auto follower = std::unique_ptr<TopicFollower>(new TopicFollower(loop, topic, std::move(callbacks)));
   follower->client_ = std::move(*client);
-  rd_kafka_poll_set_consumer(follower->client_.get());
   auto* self = follower.get();
   follower->doorbell_ = std::make_unique<Doorbell>(loop, Queue(rd_kafka_queue_get_consumer(self->client_.get())),
                                                    [self] { self->Drain(); });

@@ -46,6 +46,34 @@ Result<Client> MakeClient(rd_kafka_type_t type, Conf conf) {
   return client;
 }
 
+Result<Client> MakeReader(const std::string& bootstrap, const std::string& client_id, const char* reset,
+                          bool tells_ends) {
+  auto conf = MakeConf(bootstrap, client_id,
+                       {{"group.id", client_id + "-reader"},  // required by the library; no group is joined
+                        {"enable.auto.commit", "false"},
+                        {"enable.partition.eof", tells_ends ? "true" : "false"},
+                        {"auto.offset.reset", reset}});
+  if (!conf) return std::unexpected(conf.error());
+  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  if (client) rd_kafka_poll_set_consumer(client->get());
+  return client;
+}
+
+Result<std::int32_t> CountPartitions(rd_kafka_t* client, const std::string& bootstrap, const std::string& topic,
+                                     std::int64_t timeout_ms) {
+  const Topic handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto error = rd_kafka_metadata(client, 0, handle.get(), &raw, static_cast<int>(timeout_ms));
+  const Metadata metadata(raw);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return Fail(Code::kUnavailable, "kafka at " + bootstrap + ": " + rd_kafka_err2str(error));
+  }
+  if (metadata->topic_cnt != 1 || metadata->topics[0].partition_cnt == 0) {
+    return Fail(Code::kNotFound, "no topic " + topic + " (hearth topics create makes hearth's own)");
+  }
+  return metadata->topics[0].partition_cnt;
+}
+
 Record ToRecord(const rd_kafka_message_t& message) {
   Record record;
   record.partition = {rd_kafka_topic_name(message.rkt), message.partition};

@@ -34,6 +34,14 @@ using Setting = std::pair<std::string, std::string>;
 Result<Conf> MakeConf(const std::string& bootstrap, const std::string& client_id, const std::vector<Setting>& settings);
 Result<Client> MakeClient(rd_kafka_type_t type, Conf conf);
 
+// A consumer that joins no group: it is assigned what it reads. `reset` is auto.offset.reset; its end of a partition is
+// told where `tells_ends`.
+Result<Client> MakeReader(const std::string& bootstrap, const std::string& client_id, const char* reset,
+                          bool tells_ends);
+// How many partitions the topic has. Blocks. kUnavailable: nobody answers; kNotFound: there is no such topic.
+Result<std::int32_t> CountPartitions(rd_kafka_t* client, const std::string& bootstrap, const std::string& topic,
+                                     std::int64_t timeout_ms);
+
 // Copies a consumed message. `message` must carry no error.
 Record ToRecord(const rd_kafka_message_t& message);
 

@@ -4,29 +4,15 @@ namespace hearth::kafka {
 
 Result<TailReader> TailReader::Open(const std::string& bootstrap, const std::string& client_id,
                                     const std::string& topic, std::int64_t timeout_ms) {
-  auto conf = MakeConf(bootstrap, client_id,
-                       {{"group.id", client_id + "-tail"},  // required by the library; no group is joined
-                        {"enable.auto.commit", "false"},
-                        {"auto.offset.reset", "error"}});
-  if (!conf) return std::unexpected(conf.error());
-  auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
+  auto client = MakeReader(bootstrap, client_id, "error", false);
   if (!client) return std::unexpected(client.error());
-  rd_kafka_poll_set_consumer(client->get());
-  const Topic handle(rd_kafka_topic_new(client->get(), topic.c_str(), nullptr));
-  const rd_kafka_metadata_t* raw = nullptr;
-  auto error = rd_kafka_metadata(client->get(), 0, handle.get(), &raw, static_cast<int>(timeout_ms));
-  const Metadata metadata(raw);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return Fail(Code::kUnavailable, "kafka at " + bootstrap + ": " + rd_kafka_err2str(error));
-  }
-  if (metadata->topic_cnt != 1 || metadata->topics[0].partition_cnt == 0) {
-    return Fail(Code::kNotFound, "no topic " + topic + " (hearth topics create makes hearth's own)");
-  }
-  const PartitionList list(rd_kafka_topic_partition_list_new(metadata->topics[0].partition_cnt));
-  for (int i = 0; i < metadata->topics[0].partition_cnt; ++i) {
+  const auto count = CountPartitions(client->get(), bootstrap, topic, timeout_ms);
+  if (!count) return std::unexpected(count.error());
+  const PartitionList list(rd_kafka_topic_partition_list_new(*count));
+  for (int i = 0; i < *count; ++i) {
     std::int64_t low = 0;
     std::int64_t high = 0;
-    error =
+    const auto error =
         rd_kafka_query_watermark_offsets(client->get(), topic.c_str(), i, &low, &high, static_cast<int>(timeout_ms));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return Fail(Code::kUnavailable, "topic " + topic + ": " + rd_kafka_err2str(error));
