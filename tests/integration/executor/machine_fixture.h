@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "executor/machines/fleet.h"
+#include "tests/integration/executor/low_descriptors.h"
 #include "tests/integration/executor/run_until.h"
 
 namespace hearth::executor {
@@ -26,23 +27,6 @@ inline std::string Environment(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
 }
-
-// Keeps the low descriptors taken while it lives. After a fork libuv closes its own two by number; the embedded driver
-// forks, closes everything and uses low numbers for itself, so libuv's have to be high when its loop is made.
-class LowDescriptors {
- public:
-  LowDescriptors() {
-    while (taken_.empty() || taken_.back() < 64) taken_.push_back(dup(STDIN_FILENO));
-  }
-  ~LowDescriptors() {
-    for (const int descriptor : taken_) close(descriptor);
-  }
-  LowDescriptors(const LowDescriptors&) = delete;
-  LowDescriptors& operator=(const LowDescriptors&) = delete;
-
- private:
-  std::vector<int> taken_;
-};
 
 // One libvirt for all tests: the embedded driver can be opened once in a process.
 struct Host {
