@@ -379,7 +379,7 @@ void App::Show() {
   if (core_ == nullptr) return;
   for (const auto& profile : config_.profiles) {
     const auto& way = ways_->Of(profile.name);
-    metrics_.Shells(profile.name, fleet_->ShellsReady(profile.name), way.made, way.condemned);
+    metrics_.Saved(profile.name, way.made, way.condemned);
   }
   // A pool that was full once may be empty for a moment later: that is load, not unreadiness.
   std::int64_t warm = 0;

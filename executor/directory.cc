@@ -1,31 +1,8 @@
 #include "executor/directory.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace hearth::executor {
-
-std::string DescribePools(const std::vector<PoolGauges>& pools) {
-  auto rows = nlohmann::json::array();
-  for (const auto& pool : pools) {
-    rows.push_back({{"profile", pool.profile},
-                    {"machine_mib", pool.machine_mib},
-                    {"min", pool.min},
-                    {"max", pool.max},
-                    {"target", pool.target},
-                    {"ready", pool.ready},
-                    {"starting", pool.starting},
-                    {"assigned", pool.assigned},
-                    {"shells", pool.shells},
-                    {"shells_wanted", pool.shells_wanted},
-                    {"backlog", pool.backlog},
-                    {"arrivals_per_hour", pool.arrivals_per_hour},
-                    {"refill_ms", pool.refill_ms},
-                    {"restore_ms", pool.restore_ms},
-                    {"boot_ms", pool.boot_ms}});
-  }
-  return rows.dump();
-}
 
 Directory::Directory(Loop& loop, const std::string& redis, ExecutorId id, std::function<DirectoryRecord()> read,
                      std::function<void(bool, std::string)> on_state, redis::Credentials credentials)
@@ -57,7 +34,7 @@ void Directory::Renew() {
                    "held",         std::to_string(record.held),
                    "instances",    std::to_string(record.instances),
                    "memory_mib",   std::to_string(record.memory_mib),
-                   "pools",        DescribePools(record.pools)},
+                   "pools",        EncodePools(record.pools)},
                   ignore);
   client_.Command({"PEXPIRE", key, std::to_string(kDirectoryExpiryMs)}, ignore);
   client_.Command({"SADD", "ex:idx", id_.value}, ignore);

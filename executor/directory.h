@@ -10,7 +10,7 @@
 #include "common/base/ids.h"
 #include "common/loop/loop.h"
 #include "common/redis/client.h"
-#include "executor/core/core.h"
+#include "schemas/pool_status.h"
 
 namespace hearth::executor {
 
@@ -28,11 +28,8 @@ struct DirectoryRecord {
   std::int64_t held = 0;
   std::int64_t instances = 0;
   std::int64_t memory_mib = 0;
-  std::vector<PoolGauges> pools;
+  std::vector<PoolStatus> pools;
 };
-
-// The field "pools" of the record: a JSON array with one object for each profile.
-std::string DescribePools(const std::vector<PoolGauges>& pools);
 
 class Directory {
  public:

@@ -98,8 +98,7 @@ void Metrics::StartsBy(const std::string& profile, Way way) {
   }
 }
 
-void Metrics::Shells(const std::string& profile, std::int32_t ready, std::int64_t made, std::int64_t condemned) {
-  pool_.Add({{"profile", profile}, {"kind", "shells"}}).Set(ready);
+void Metrics::Saved(const std::string& profile, std::int64_t made, std::int64_t condemned) {
   saved_.Add({{"profile", profile}, {"what", "made"}}).Set(static_cast<double>(made));
   saved_.Add({{"profile", profile}, {"what", "condemned"}}).Set(static_cast<double>(condemned));
 }

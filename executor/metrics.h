@@ -39,7 +39,7 @@ class Metrics {
   void Start(bool ok);                                  // of a machine
   void StartTook(StartPath path, std::int64_t micros);  // from the order until it is ready
   void StartsBy(const std::string& profile, Way way);
-  void Shells(const std::string& profile, std::int32_t ready, std::int64_t made, std::int64_t condemned);
+  void Saved(const std::string& profile, std::int64_t made, std::int64_t condemned);
   void Show(const Gauges& gauges, const QueueDepths& depths);
 
  private:

@@ -61,14 +61,15 @@ Gauges Core::ReadGauges() const {
   }
   for (const auto& each : state.profiles) {
     PoolDemand demand = each.demand;
-    PoolGauges pool;
+    PoolStatus pool;
+    pool.executor = state.settings.id;
     pool.profile = each.profile.name;
     pool.machine_mib = each.profile.memory_mib;
     pool.min = each.profile.pool_min;
     pool.max = each.profile.pool_max;
-    pool.target = demand.Target(pool.min, pool.max, state.now);
-    pool.ready = static_cast<std::int32_t>(each.warm.size());
-    pool.starting = static_cast<std::int32_t>(each.starting.size());
+    pool.target = demand.Target(each.profile.pool_min, each.profile.pool_max, state.now);
+    pool.ready = static_cast<std::int64_t>(each.warm.size());
+    pool.starting = static_cast<std::int64_t>(each.starting.size());
     pool.assigned = each.assigned;
     pool.shells = each.shells;
     pool.shells_wanted = each.shells_asked;

@@ -16,6 +16,7 @@
 #include "schemas/function.h"
 #include "schemas/guest.h"
 #include "schemas/link.h"
+#include "schemas/pool_status.h"
 #include "schemas/record.h"
 #include "schemas/result.h"
 #include "schemas/usage.h"
@@ -216,21 +217,10 @@ using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyM
                             LoadCode, Publish, PublishUsage, Trace, DrainFinished>;
 
 // One profile's pool as it stands.
-struct PoolGauges {
-  std::string profile;
-  std::int32_t machine_mib = 0, min = 0, max = 0, target = 0;
-  std::int32_t ready = 0, starting = 0;  // unassigned
-  std::int32_t assigned = 0;
-  std::int32_t shells = 0, shells_wanted = 0;               // wanted: what memory allows of the configured
-  std::int64_t backlog = 0;                                 // invocations that wait for a place at their dispatchers
-  std::int64_t arrivals_per_hour = 0;                       // requests for a machine, expected
-  std::int64_t refill_ms = 0, restore_ms = 0, boot_ms = 0;  // averages; 0: none yet
-};
-
 struct Gauges {
   std::int64_t held = 0, credit = 0, waiting = 0, running = 0, publishing = 0;
   std::int64_t instances = 0, assigned = 0, starting = 0, containers = 0, idle_containers = 0;
-  std::vector<PoolGauges> pools;
+  std::vector<PoolStatus> pools;
   bool memory_short = false, cpu_short = false;
   std::int64_t done_ring = 0;
   std::int64_t indexed = 0;  // entries of the indexes beside the instances themselves: what would leak

@@ -28,7 +28,7 @@ Result<std::vector<PoolStatus>> ReadPools(const Context& context) {
     auto record = redis->Command({"HGET", "ex:" + id, "pools"});
     if (!record) return std::unexpected(record.error());
     if (record->text.empty()) continue;  // gone, or older than this tool
-    auto parsed = ParsePools(id, record->text);
+    auto parsed = DecodePools(record->text, ExecutorId(id));
     if (!parsed) return std::unexpected(parsed.error());
     pools.insert(pools.end(), parsed->begin(), parsed->end());
   }
@@ -49,33 +49,14 @@ int Status(const Context& context) {
   const auto pools = ReadPools(context);
   if (!pools) return Report(pools.error());
   if (context.json) {
-    auto rows = nlohmann::json::array();
-    for (const auto& pool : *pools) {
-      rows.push_back({{"executor", pool.executor},
-                      {"profile", pool.profile},
-                      {"machine_mib", pool.machine_mib},
-                      {"min", pool.min},
-                      {"max", pool.max},
-                      {"target", pool.target},
-                      {"ready", pool.ready},
-                      {"starting", pool.starting},
-                      {"assigned", pool.assigned},
-                      {"shells", pool.shells},
-                      {"shells_wanted", pool.shells_wanted},
-                      {"backlog", pool.backlog},
-                      {"arrivals_per_hour", pool.arrivals_per_hour},
-                      {"refill_ms", pool.refill_ms},
-                      {"restore_ms", pool.restore_ms},
-                      {"boot_ms", pool.boot_ms}});
-    }
-    fmt::print("{}\n", rows.dump(2));
+    fmt::print("{}\n", EncodePools(*pools, 2));
     return kFine;
   }
   fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", "EXECUTOR", "PROFILE",
              "MIN..MAX", "TARGET", "READY", "STARTING", "SHELLS", "ASSIGNED", "BACKLOG", "PER HR", "REFILL", "RESTORE",
              "BOOT");
   for (const auto& pool : *pools) {
-    fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", pool.executor,
+    fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", pool.executor.value,
                pool.profile, fmt::format("{}..{}", pool.min, pool.max), pool.target, pool.ready, pool.starting,
                fmt::format("{}/{}", pool.shells, pool.shells_wanted), pool.assigned, pool.backlog,
                pool.arrivals_per_hour, Ms(pool.refill_ms), Ms(pool.restore_ms), Ms(pool.boot_ms));

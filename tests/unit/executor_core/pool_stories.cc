@@ -19,7 +19,7 @@ class Pools : public Story {
     hello.runtimes = {"python3", "native"};
     Step(MachineReady{instance, path, hello});
   }
-  PoolGauges Pool() const { return core.ReadGauges().pools.at(0); }
+  PoolStatus Pool() const { return core.ReadGauges().pools.at(0); }
   void AnswerPings() {
     while (auto ping = TakeFrame<guest::Ping>())
       Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});

@@ -1,9 +1,6 @@
 // What the shell adds to the pools: what was set over what is configured, the host's shortage, the record in Redis.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
-#include "executor/directory.h"
 #include "executor/host_pressure.h"
 #include "executor/pool_overrides.h"
 
@@ -61,18 +58,6 @@ TEST(HostPressure, IsReadFromWhatLinuxSays) {
   EXPECT_EQ(times->busy, 26U) << "neither idle nor waiting for a disk";
   EXPECT_FALSE(ParseCpuTimes("cpu0 1 2 3 4 5"));
   EXPECT_FALSE(ParseCpuTimes("cpu  1 2"));
-}
-
-TEST(Directory, PoolsAreAFieldOfTheRecord) {
-  PoolGauges pool;
-  pool.profile = "default";
-  pool.ready = 3;
-  pool.arrivals_per_hour = 60;
-  const auto json = nlohmann::json::parse(DescribePools({pool}));
-  ASSERT_EQ(json.size(), 1U);
-  EXPECT_EQ(json[0]["profile"], "default");
-  EXPECT_EQ(json[0]["ready"], 3);
-  EXPECT_EQ(json[0]["arrivals_per_hour"], 60);
 }
 
 }  // namespace

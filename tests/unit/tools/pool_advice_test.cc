@@ -8,7 +8,7 @@ namespace {
 
 PoolStatus Pool(std::int64_t per_hour, std::int64_t refill_ms) {
   PoolStatus pool;
-  pool.executor = "ex";
+  pool.executor = ExecutorId("ex");
   pool.machine_mib = 512;
   pool.arrivals_per_hour = per_hour;
   pool.refill_ms = refill_ms;
@@ -32,16 +32,6 @@ TEST(PoolAdvice, OneMachineWhereNobodyCameYetAndTheTimeIsAssumed) {
   const auto advice = Advise(Pool(0, 0), 100);
   EXPECT_EQ(advice.machines, 1);
   EXPECT_TRUE(advice.assumed);
-}
-
-TEST(PoolAdvice, ReadsWhatExecutorsSayAndRefusesTheRest) {
-  const auto pools = ParsePools("ex", R"([{"profile":"default","ready":3,"refill_ms":"soon","odd":[]}])");
-  ASSERT_TRUE(pools);
-  ASSERT_EQ(pools->size(), 1U);
-  EXPECT_EQ((*pools)[0].profile, "default");
-  EXPECT_EQ((*pools)[0].ready, 3);
-  EXPECT_EQ((*pools)[0].refill_ms, 0) << "no number";
-  for (const auto* bad : {"", "{}", "[1]", "[{", "null"}) EXPECT_FALSE(ParsePools("ex", bad)) << bad;
 }
 
 }  // namespace
