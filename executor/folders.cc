@@ -52,13 +52,7 @@ bool MachinesHaveAccounts(const Config& config) {
           config.libvirt.starts_with("qemu:///embed"));
 }
 
-FolderLock::FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-
-FolderLock::~FolderLock() {
-  if (descriptor_ >= 0) close(descriptor_);
-}
-
-Result<FolderLock> PrepareFolders(const Config& config) {
+Result<Fd> PrepareFolders(const Config& config) {
   const bool accounts = MachinesHaveAccounts(config);
   if (auto made = MakeFolder(config.run_dir, accounts ? 0711 : 0700); !made) return std::unexpected(made.error());
   if (auto made = MakeFolder(config.state_dir, 0700); !made) return std::unexpected(made.error());
@@ -70,12 +64,11 @@ Result<FolderLock> PrepareFolders(const Config& config) {
     }
   }
   const std::string path = config.run_dir + "/lock";
-  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) {
+  Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) {
     return Fail(Code::kUnavailable, fmt::format("cannot open {}: {}", path, std::generic_category().message(errno)));
   }
-  FolderLock lock(descriptor);
-  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Fail(Code::kUnavailable, fmt::format("another executor works in {}", config.run_dir));
   }
   return lock;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/base/fd.h"
 #include "common/base/result.h"
 #include "executor/config.h"
 
@@ -11,23 +12,10 @@ namespace hearth::executor {
 // True where QEMU runs under an account of its own for each machine: we are root and libvirt is the system's.
 bool MachinesHaveAccounts(const Config& config);
 
-// Holds run_dir's lock for the life of the process.
-class FolderLock {
- public:
-  explicit FolderLock(int descriptor) : descriptor_(descriptor) {}
-  FolderLock(FolderLock&& other) noexcept;
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
-
-// Makes run_dir (passable for the machines' accounts, readable for nobody else) and state_dir, and takes the lock.
-// kUnavailable: a folder cannot be made, or another process holds the lock; kInvalid: run_dir cannot be reached by the
-// machines' accounts.
-Result<FolderLock> PrepareFolders(const Config& config);
+// Makes run_dir (passable for the machines' accounts, readable for nobody else) and state_dir, and takes the lock,
+// which holds until its descriptor is closed. kUnavailable: a folder cannot be made, or another process holds the lock;
+// kInvalid: run_dir cannot be reached by the machines' accounts.
+Result<Fd> PrepareFolders(const Config& config);
 
 // What machines of an earlier life left in run_dir.
 void RemoveMachineFolders(const std::string& run_dir);

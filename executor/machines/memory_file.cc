@@ -74,7 +74,7 @@ std::int64_t SizeOf(int descriptor) {
 }  // namespace
 
 Result<MemoryFile> MemoryFile::Create(const std::string& label, std::int64_t bytes) {
-  Descriptor descriptor(memfd_create(label.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Fd descriptor(memfd_create(label.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!descriptor) return Errno("memfd_create");
   // QEMU opens it for writing even where it only keeps private copies; the seals are what protects it.
   if (fchmod(descriptor.get(), 0666) != 0 || ftruncate(descriptor.get(), bytes) != 0) return Errno("memory file");
@@ -82,7 +82,7 @@ Result<MemoryFile> MemoryFile::Create(const std::string& label, std::int64_t byt
 }
 
 Result<MemoryFile> MemoryFile::ReadFrom(const std::string& path, std::int64_t most_bytes) {
-  const Descriptor source(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const Fd source(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!source) return Errno("open " + path);
   const std::int64_t bytes = SizeOf(source.get());
   if (bytes > most_bytes) return Fail(Code::kExhausted, fmt::format("{}: larger than {} bytes", path, most_bytes));
@@ -112,7 +112,7 @@ Result<std::string> MemoryFile::Hash() const {
 Result<void> MemoryFile::WriteTo(const std::string& path) const {
   const std::string beside = path + ".new";
   unlink(beside.c_str());
-  const Descriptor target(open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const Fd target(open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!target) return Errno("create " + beside);
   auto written = Copy(descriptor_.get(), target.get());
   if (written && ftruncate(target.get(), bytes()) != 0) written = Errno("truncate");
@@ -124,8 +124,8 @@ Result<void> MemoryFile::WriteTo(const std::string& path) const {
   return {};
 }
 
-Result<Descriptor> MemoryFile::Reopen() const {
-  Descriptor descriptor(open(fmt::format("/proc/self/fd/{}", descriptor_.get()).c_str(), O_RDONLY | O_CLOEXEC));
+Result<Fd> MemoryFile::Reopen() const {
+  Fd descriptor(open(fmt::format("/proc/self/fd/{}", descriptor_.get()).c_str(), O_RDONLY | O_CLOEXEC));
   if (!descriptor) return Errno("reopen");
   return descriptor;
 }
@@ -138,12 +138,12 @@ Result<std::unique_ptr<Holder>> Holder::Start(int descriptor, const std::optiona
   std::array<int, 2> life{};
   std::array<int, 2> outcome{};
   if (pipe2(life.data(), O_CLOEXEC) != 0) return Errno("pipe");
-  const Descriptor life_theirs(life[0]);
-  Descriptor life_ours(life[1]);
+  const Fd life_theirs(life[0]);
+  Fd life_ours(life[1]);
   if (pipe2(outcome.data(), O_CLOEXEC) != 0) return Errno("pipe");
-  const Descriptor outcome_ours(outcome[0]);
-  Descriptor outcome_theirs(outcome[1]);
-  const Descriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const Fd outcome_ours(outcome[0]);
+  Fd outcome_theirs(outcome[1]);
+  const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   // Not fork(): handlers that libraries registered for it are not ours to run.
   const pid_t pid = _Fork();
   if (pid < 0) return Errno("fork");
@@ -169,7 +169,7 @@ Result<std::unique_ptr<Holder>> Holder::Start(int descriptor, const std::optiona
     (void)!write(4, &error, sizeof error);
     _exit(127);
   }
-  outcome_theirs.Close();
+  outcome_theirs.Reset();
   auto holder = std::unique_ptr<Holder>(new Holder(pid, std::move(life_ours)));
   int error = 0;
   ssize_t n = 0;
@@ -183,7 +183,7 @@ Result<std::unique_ptr<Holder>> Holder::Start(int descriptor, const std::optiona
 }
 
 Holder::~Holder() {
-  life_.Close();
+  life_.Reset();
   kill(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
 }

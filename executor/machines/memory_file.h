@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "common/base/fd.h"
 #include "common/base/result.h"
-#include "executor/machines/descriptor.h"
 #include "executor/machines/domain_xml.h"
 
 namespace hearth::executor {
@@ -29,14 +29,14 @@ class MemoryFile {
   // Writes a sparse copy with mode 0600, whole or not at all.
   [[nodiscard]] Result<void> WriteTo(const std::string& path) const;
   // The same file from its beginning, to be read by somebody else.
-  [[nodiscard]] Result<Descriptor> Reopen() const;
+  [[nodiscard]] Result<Fd> Reopen() const;
 
   [[nodiscard]] int descriptor() const { return descriptor_.get(); }
   [[nodiscard]] std::int64_t bytes() const;
 
  private:
-  explicit MemoryFile(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
-  Descriptor descriptor_;
+  explicit MemoryFile(Fd descriptor) : descriptor_(std::move(descriptor)) {}
+  Fd descriptor_;
 };
 
 // A process that does nothing but hold a descriptor, under the account of the machine that shall open it: no other
@@ -52,9 +52,9 @@ class Holder {
   [[nodiscard]] std::string path() const;
 
  private:
-  Holder(pid_t pid, Descriptor life) : pid_(pid), life_(std::move(life)) {}
+  Holder(pid_t pid, Fd life) : pid_(pid), life_(std::move(life)) {}
   pid_t pid_;
-  Descriptor life_;  // its standard input: it ends when this is closed
+  Fd life_;  // its standard input: it ends when this is closed
 };
 
 }  // namespace hearth::executor

@@ -15,7 +15,7 @@
 #include <system_error>
 #include <vector>
 
-#include "executor/machines/descriptor.h"
+#include "common/base/fd.h"
 
 namespace hearth::executor {
 namespace {
@@ -110,7 +110,7 @@ Result<void> WriteSaveImage(int source, const DomainSpec& spec, const std::strin
   if (!replaced) return std::unexpected(replaced.error());
 
   unlink(path.c_str());
-  const Descriptor target(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const Fd target(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!target) return Errno("create " + path);
   if (write(target.get(), replaced->data(), replaced->size()) != static_cast<ssize_t>(replaced->size())) {
     return Errno("write " + path);

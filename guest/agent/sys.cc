@@ -26,11 +26,6 @@ std::int64_t ReadMicros(clockid_t clock) {
 
 }  // namespace
 
-void Fd::Reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
-
 std::unexpected<Error> FailErrno(std::string_view what) {
   return Fail(Code::kInternal, std::string(what) + ": " + std::strerror(errno));
 }

@@ -1,34 +1,14 @@
-// Small pieces over system calls: an owned file descriptor, whole-file reads and writes, the guest's clock.
+// Small pieces over system calls: whole-file reads and writes, the guest's clock.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
+#include "common/base/fd.h"
 #include "common/base/result.h"
 
 namespace hearth::guest {
-
-// Owns a file descriptor; closes it.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    if (this != &other) Reset(std::exchange(other.fd_, -1));
-    return *this;
-  }
-  ~Fd() { Reset(); }
-
-  [[nodiscard]] int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void Reset(int fd = -1);
-
- private:
-  int fd_ = -1;
-};
 
 struct Pair {
   Fd ours;    // non-blocking

@@ -1,5 +1,6 @@
 """What the end-to-end tests share: tools/dev as a command, and a stack of their own in a temporary folder."""
 
+import contextlib
 import os
 import pathlib
 import shlex
@@ -103,6 +104,20 @@ def keep_logs(stack):
         shutil.copytree(stack.folder / "logs", pathlib.Path(target) / stack.folder.name, dirs_exist_ok=True)
 
 
+@contextlib.contextmanager
+def running_stack(*up, **settings):
+    """A stack that is up; it must go down without a fault, and leaves its logs where they are wanted."""
+    stack = Stack(temporary_folder(), **settings)
+    try:
+        stack.up(*up)
+        yield stack
+    finally:
+        keep_logs(stack)
+        done = stack.down()
+        shutil.rmtree(stack.folder, ignore_errors=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def empty_stack():
     """A stack that is not up yet; down and gone after the test."""
@@ -116,15 +131,8 @@ def empty_stack():
 @pytest.fixture(scope="session")
 def stack():
     """The stack that all tests of daemons and machines share. It must go down without a trace."""
-    stack = Stack(temporary_folder())
-    try:
-        stack.up()
+    with running_stack() as stack:
         yield stack
-    finally:
-        keep_logs(stack)
-        done = stack.down()
-        shutil.rmtree(stack.folder, ignore_errors=True)
-    assert done.returncode == 0, done.stderr
 
 
 FUNCTIONS = pathlib.Path(__file__).parent / "functions"

@@ -4,13 +4,12 @@ import collections
 import json
 import os
 import random
-import shutil
 import statistics
 import time
 
 import pytest
 from client import Client, new_id
-from conftest import Stack, deploy, keep_logs, temporary_folder
+from conftest import deploy, running_stack
 from support import metric, until
 
 pytestmark = pytest.mark.nightly
@@ -31,15 +30,8 @@ LEAST_WARM = 0.95
 def roomy():
     """A stack with memory for a machine of each user beside the pool."""
     memory = (USERS + LATECOMERS + POOL + 2) * MACHINE_MIB
-    stack = Stack(temporary_folder(), HEARTH_MEMORY_MIB=str(memory), HEARTH_POOL_MIN=str(POOL))
-    try:
-        stack.up()
+    with running_stack(HEARTH_MEMORY_MIB=str(memory), HEARTH_POOL_MIN=str(POOL)) as stack:
         yield stack, Client(stack.env()["HEARTH_BOOTSTRAP"])
-    finally:
-        keep_logs(stack)
-        done = stack.down()
-        shutil.rmtree(stack.folder, ignore_errors=True)
-    assert done.returncode == 0, done.stderr
 
 
 def send(client, random_source, user, function):

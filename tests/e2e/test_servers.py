@@ -10,7 +10,7 @@ import threading
 import pytest
 from client import Client
 from confluent_kafka.admin import AdminClient, NewTopic
-from conftest import Stack, deploy, keep_logs, temporary_folder
+from conftest import deploy, running_stack, temporary_folder
 from support import Daemon, Executor, answered_once, ask, get, machines, pid_alive, until
 
 USERS = [f"user{n}" for n in range(8)]
@@ -19,17 +19,10 @@ USERS = [f"user{n}" for n in range(8)]
 @pytest.fixture(scope="module")
 def pair():
     """A stack with two executors, and a client of it."""
-    stack = Stack(temporary_folder())
-    try:
-        stack.up("--executors", "2")
+    with running_stack("--executors", "2") as stack:
         for user in USERS:
             deploy(stack, "waits", user, attempts=3)  # with one, the death of an executor would be the end
         yield stack, Client(stack.env()["HEARTH_BOOTSTRAP"])
-    finally:
-        keep_logs(stack)
-        done = stack.down()
-        shutil.rmtree(stack.folder, ignore_errors=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

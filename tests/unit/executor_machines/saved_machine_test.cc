@@ -48,7 +48,7 @@ TEST_F(SavedMachineTest, SealedMemoryIsReadAndMappedPrivatelyAndChangedByNobody)
   auto file = Filled(kMib, 5000, "hello");
   ASSERT_TRUE(file.Seal());
   // As QEMU opens it: for writing, though it only maps copies of its own.
-  const Descriptor again(open(("/proc/self/fd/" + std::to_string(file.descriptor())).c_str(), O_RDWR | O_CLOEXEC));
+  const Fd again(open(("/proc/self/fd/" + std::to_string(file.descriptor())).c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_TRUE(again);
   EXPECT_LT(pwrite(again.get(), "x", 1, 5000), 0);
   EXPECT_NE(ftruncate(again.get(), 10), 0);
@@ -66,7 +66,7 @@ TEST_F(SavedMachineTest, SealedMemoryIsReadAndMappedPrivatelyAndChangedByNobody)
 // The mutant: without the seals, whoever may open it may change what all map.
 TEST_F(SavedMachineTest, UnsealedMemoryCouldBeChanged) {
   const auto file = Filled(kMib, 0, "hello");
-  const Descriptor again(open(("/proc/self/fd/" + std::to_string(file.descriptor())).c_str(), O_RDWR | O_CLOEXEC));
+  const Fd again(open(("/proc/self/fd/" + std::to_string(file.descriptor())).c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_TRUE(again);
   EXPECT_EQ(pwrite(again.get(), "x", 1, 0), 1);
 }
