@@ -1,17 +1,17 @@
 #include "dispatcher/metrics.h"
 
+#include <array>
+#include <map>
+#include <string>
+
 namespace hearth::dispatcher {
 namespace {
 
+using Labels = std::map<std::string, std::string>;
 using prometheus::BuildCounter;
 using prometheus::BuildGauge;
-using prometheus::BuildHistogram;
 
-constexpr double kMicros = 1e-6;
-
-prometheus::Histogram::BucketBoundaries StageBounds() {
-  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
-}
+constexpr std::size_t kTotal = 5;  // of the stages; those before it follow one another
 
 const char* KindName(Trace::Kind kind) {
   switch (kind) {
@@ -44,11 +44,9 @@ Metrics::Metrics(prometheus::Registry& registry)
                   .Name("hearth_dispatcher_events_total")
                   .Help("State changes of invocations")
                   .Register(registry)),
-      stages_(BuildHistogram()
-                  .Name("hearth_dispatcher_stage_seconds")
-                  .Help("Time of each stage: intake (Kafka to received), place, lease, start, run, and total (received "
-                        "to ended)")
-                  .Register(registry)),
+      stages_(registry, "hearth_dispatcher_stage_seconds",
+              "Time of each stage: intake (Kafka to received), place, lease, start, run, and total (received to ended)",
+              {"intake", "place", "lease", "start", "run", "total"}),
       held_(BuildGauge().Name("hearth_dispatcher_held").Help("What the dispatcher holds now").Register(registry)),
       queue_(BuildGauge().Name("hearth_dispatcher_queue_depth").Help("Waiting entries of a queue").Register(registry)),
       queue_limit_(
@@ -64,24 +62,19 @@ Metrics::Metrics(prometheus::Registry& registry)
                         .Register(registry)
                         .Add({})) {}
 
-void Metrics::Observe(const char* stage, std::int64_t from_us, std::int64_t to_us) {
-  if (from_us <= 0 || to_us < from_us) return;
-  stages_.Add({{"stage", stage}}, StageBounds()).Observe(static_cast<double>(to_us - from_us) * kMicros);
-}
-
 void Metrics::Count(const Trace& trace) {
-  events_.Add({{"kind", KindName(trace.kind)}}).Increment();
+  events_.Count(static_cast<std::size_t>(trace.kind), [&] { return Labels{{"kind", KindName(trace.kind)}}; });
   if (trace.kind != Trace::Kind::kCompleted) return;
-  records_.Add({{"status", std::string(StatusName(trace.status))}}).Increment();
+  records_.Count(static_cast<std::size_t>(trace.status),
+                 [&] { return Labels{{"status", std::string(StatusName(trace.status))}}; });
   if (trace.path == StartPath::kNone) return;
-  starts_.Add({{"path", std::string(StartPathName(trace.path))}}).Increment();
+  starts_.Count(static_cast<std::size_t>(trace.path),
+                [&] { return Labels{{"path", std::string(StartPathName(trace.path))}}; });
   const Times& times = trace.times;
-  Observe("intake", times.enqueued_us, times.received_us);
-  Observe("place", times.received_us, times.placed_us);
-  Observe("lease", times.placed_us, times.leased_us);
-  Observe("start", times.leased_us, times.started_us);
-  Observe("run", times.started_us, times.ended_us);
-  Observe("total", times.received_us, times.ended_us);
+  const std::array<std::int64_t, 6> at{times.enqueued_us, times.received_us, times.placed_us,
+                                       times.leased_us,   times.started_us,  times.ended_us};
+  for (std::size_t stage = 0; stage + 1 < at.size(); ++stage) stages_.Observe(stage, at[stage], at[stage + 1]);
+  stages_.Observe(kTotal, times.received_us, times.ended_us);
 }
 
 void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors) {

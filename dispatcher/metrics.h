@@ -4,9 +4,9 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include "common/metrics/series.h"
 #include "dispatcher/core/core.h"
 #include "dispatcher/directory.h"
 
@@ -19,12 +19,10 @@ class Metrics {
   void Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors);
 
  private:
-  void Observe(const char* stage, std::int64_t from_us, std::int64_t to_us);
-
-  prometheus::Family<prometheus::Counter>& records_;  // complete, by outcome
-  prometheus::Family<prometheus::Counter>& starts_;   // by start path
-  prometheus::Family<prometheus::Counter>& events_;   // by kind
-  prometheus::Family<prometheus::Histogram>& stages_;
+  Counters<8> records_;  // complete, by outcome
+  Counters<7> starts_;   // by start path
+  Counters<10> events_;  // by kind
+  Stages<6> stages_;
   prometheus::Family<prometheus::Gauge>& held_;
   prometheus::Family<prometheus::Gauge>& queue_;
   prometheus::Family<prometheus::Gauge>& queue_limit_;

@@ -5,15 +5,11 @@
 namespace hearth::executor {
 namespace {
 
+using Labels = std::map<std::string, std::string>;
 using prometheus::BuildCounter;
 using prometheus::BuildGauge;
-using prometheus::BuildHistogram;
 
-constexpr double kMicros = 1e-6;
-
-prometheus::Histogram::BucketBoundaries StageBounds() {
-  return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
-}
+enum Stage : std::size_t { kLease, kStart, kRun, kBoot, kRestore };
 
 const char* KindName(Trace::Kind kind) {
   switch (kind) {
@@ -44,11 +40,11 @@ Metrics::Metrics(prometheus::Registry& registry)
                   .Name("hearth_executor_machine_starts_total")
                   .Help("Machines started, by outcome")
                   .Register(registry)),
-      stages_(BuildHistogram()
-                  .Name("hearth_executor_stage_seconds")
-                  .Help("Time of each stage: lease (placed to leased), start (leased to first instruction), run, boot "
-                        "and restore (order to ready)")
-                  .Register(registry)),
+      stages_(
+          registry, "hearth_executor_stage_seconds",
+          "Time of each stage: lease (placed to leased), start (leased to first instruction), run, boot and restore "
+          "(order to ready)",
+          {"lease", "start", "run", "boot", "restore"}),
       held_(BuildGauge().Name("hearth_executor_held").Help("What the executor holds now").Register(registry)),
       pool_(BuildGauge()
                 .Name("hearth_executor_pool")
@@ -71,17 +67,14 @@ Metrics::Metrics(prometheus::Registry& registry)
                  .Register(registry)) {}
 
 void Metrics::Count(const Trace& trace) {
-  events_.Add({{"kind", KindName(trace.kind)}}).Increment();
+  events_.Count(static_cast<std::size_t>(trace.kind), [&] { return Labels{{"kind", KindName(trace.kind)}}; });
   if (trace.kind != Trace::Kind::kEnded) return;
-  attempts_.Add({{"status", std::string(StatusName(trace.status))}, {"path", std::string(StartPathName(trace.path))}})
-      .Increment();
-  const auto observe = [this](const char* stage, std::int64_t from_us, std::int64_t to_us) {
-    if (from_us <= 0 || to_us < from_us) return;
-    stages_.Add({{"stage", stage}}, StageBounds()).Observe(static_cast<double>(to_us - from_us) * kMicros);
-  };
-  observe("lease", trace.times.placed_us, trace.times.leased_us);
-  observe("start", trace.times.leased_us, trace.times.started_us);
-  observe("run", trace.times.started_us, trace.times.ended_us);
+  attempts_.Count(static_cast<std::size_t>(trace.status) * kPaths + static_cast<std::size_t>(trace.path), [&] {
+    return Labels{{"status", std::string(StatusName(trace.status))}, {"path", std::string(StartPathName(trace.path))}};
+  });
+  stages_.Observe(kLease, trace.times.placed_us, trace.times.leased_us);
+  stages_.Observe(kStart, trace.times.leased_us, trace.times.started_us);
+  stages_.Observe(kRun, trace.times.started_us, trace.times.ended_us);
 }
 
 void Metrics::Acceleration(const std::string& acceleration) {
@@ -104,8 +97,7 @@ void Metrics::Saved(const std::string& profile, std::int64_t made, std::int64_t 
 }
 
 void Metrics::StartTook(StartPath path, std::int64_t micros) {
-  stages_.Add({{"stage", path == StartPath::kRestore ? "restore" : "boot"}}, StageBounds())
-      .Observe(static_cast<double>(micros) * kMicros);
+  stages_.Took(path == StartPath::kRestore ? kRestore : kBoot, micros);
 }
 
 void Metrics::Set(const char* name, double value) {

@@ -4,7 +4,6 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
 #include <array>
@@ -13,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "common/metrics/series.h"
 #include "executor/core/core.h"
 #include "executor/machines/saved_machine.h"
 
@@ -45,10 +45,11 @@ class Metrics {
  private:
   void Set(const char* name, double value);
 
-  prometheus::Family<prometheus::Counter>& attempts_;  // by status and start path
-  prometheus::Family<prometheus::Counter>& events_;    // by kind
+  static constexpr std::size_t kPaths = 7;
+  Counters<8 * kPaths> attempts_;  // by status and start path
+  Counters<8> events_;             // by kind
   prometheus::Family<prometheus::Counter>& starts_;
-  prometheus::Family<prometheus::Histogram>& stages_;
+  Stages<5> stages_;
   prometheus::Family<prometheus::Gauge>& held_;  // by what
   prometheus::Family<prometheus::Gauge>& pool_;  // by profile and kind
   prometheus::Family<prometheus::Gauge>& queue_;

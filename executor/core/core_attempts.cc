@@ -167,6 +167,7 @@ void Core::State::PublishAgain() {
 }
 
 void Core::State::Queue(const AttemptKey& key, Attempt& attempt) {
+  attempt.phase = Phase::kWaiting;
   waiting.emplace(attempt.order, key);
   waiting_for[VersionOf(attempt.exec.function)].emplace(attempt.order, key);
   if (attempt.expires_us != 0) expiring.insert({attempt.expires_us, attempt.order});

@@ -69,7 +69,6 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   Attempt attempt;
   attempt.exec = exec;
   attempt.order = next_order++;
-  attempt.since_us = now.mono_us;
   attempt.why.accepted_us = now.mono_us;
   // From here on only the monotonic clock counts: an invocation does not expire because somebody sets the time.
   if (exec.expires_ms != 0) {
@@ -91,13 +90,13 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
              exec.times,
              {}});
   Attempt& placed = attempts.emplace(key, std::move(attempt)).first->second;
-  Queue(key, placed);
-  // The warm way: nothing else is looked at.
+  // The warm way: nothing else is looked at, and the attempt never waits.
   if (auto [instance, container] = FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
     placed.path = StartPath::kContainer;
     placed.why.Note(Rung::kContainer, "idle_container");
     return Run(key, placed, *instance, *container);
   }
+  Queue(key, placed);
   dirty = true;
 }
 

@@ -64,7 +64,7 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::size_t index, std:
   house.starting = static_cast<std::int32_t>(profile.starting.size());
   house.shells = profile.shells;
   house.shell_coming = profile.shells == 0 && ShellsComeAndGo(profile) &&
-                       now.mono_us - attempt.since_us < kShellWaitMs * kMicrosPerMilli;
+                       now.mono_us - attempt.why.accepted_us < kShellWaitMs * kMicrosPerMilli;
   const auto own_bound = LimitsOf(function.user).max_starts;
   const auto of_user = holding == holdings.end() ? 0 : holding->second.starting;
   const bool may =

@@ -34,13 +34,12 @@ constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so la
 using AttemptKey = std::tuple<PartitionId, std::int64_t, std::int32_t>;
 using FunctionVersion = std::tuple<UserId, FunctionName, std::int64_t>;
 
-enum class Phase : std::uint8_t { kWaiting, kPromised, kRunning, kPublishing };
+enum class Phase : std::uint8_t { kArrived, kWaiting, kPromised, kRunning, kPublishing };
 
 struct Attempt {
   link::Exec exec;  // ref.epoch is the epoch in force
-  Phase phase = Phase::kWaiting;
+  Phase phase = Phase::kArrived;
   std::uint64_t order = 0;      // of arrival
-  std::int64_t since_us = 0;    // of arrival
   std::int64_t expires_us = 0;  // on the monotonic clock; 0: never
   std::uint64_t instance = 0;   // kPromised, kRunning
   std::uint32_t container = 0;
