@@ -141,7 +141,7 @@ void Fleet::Begin(Machine& machine, const Profile& profile) {
     Later([this, instance = machine.instance, reason = prepared.error().message] { Broken(instance, reason); });
     return;
   }
-  machine.creating = true;
+  machine.asked = machine.creating = true;
   machine.starter->Start(MakeSpec(machine, profile),
                          [this, alive = alive_, instance = machine.instance](Result<void> result) {
                            if (*alive) Created(instance, std::move(result));
@@ -210,7 +210,7 @@ void Fleet::Broken(const InstanceId& instance, std::string reason) {
   }
   if (machine->shell) return ShellEnded(*machine, reason);
   const bool was_ready = machine->ready;
-  const bool own_way = machine->starter != &boot_ && !machine->watch;
+  const bool own_way = machine->asked && machine->starter != &boot_ && !machine->watch;
   const std::string profile = machine->profile;
   const MachineStarter* starter = machine->starter;
   const auto ended = machine->watch ? machine->watch->ended : nullptr;

@@ -25,6 +25,7 @@ struct Fleet::Machine {
   std::unique_ptr<Timer> clock;  // greets again; then the time for warming up
   std::optional<guest::Hello> hello;
   bool shell = false;     // nobody's machine yet
+  bool asked = false;     // its starter was: what fails before says nothing of the way
   bool creating = false;  // libvirt has not answered the start yet
   bool created = false;   // it has, with success
   bool warm_up = false;   // wanted before it is ready

@@ -118,7 +118,7 @@ void Fleet::MakeShell(Line& line) {
     Later([this, shell, reason = prepared.error().message] { Broken(shell, reason); });
     return;
   }
-  machine.creating = true;
+  machine.asked = machine.creating = true;
   machine.starter->Prepare(MakeSpec(machine, line.profile), [this, alive = alive_, shell](Result<void> result) {
     if (*alive) ShellMade(shell, std::move(result));
   });
@@ -138,6 +138,7 @@ void Fleet::ShellMade(const InstanceId& shell, Result<void> result) {
 
 void Fleet::ShellEnded(Machine& shell, const std::string& reason) {
   const bool was_made = shell.created;
+  const bool was_asked = shell.asked;
   const std::string profile = shell.profile;
   const MachineStarter* starter = shell.starter;
   Remove(shell);
@@ -145,7 +146,7 @@ void Fleet::ShellEnded(Machine& shell, const std::string& reason) {
   line.retry_at_ms = static_cast<std::int64_t>(uv_now(loop_.raw())) + (was_made ? 0 : kShellRetryMs);
   TellShells(line);
   // One that waited and died says nothing of how it was made.
-  if (!was_made && callbacks_.outcome) callbacks_.outcome(profile, starter, "shell: " + reason);
+  if (!was_made && was_asked && callbacks_.outcome) callbacks_.outcome(profile, starter, "shell: " + reason);
   MakeShells();
 }
 

@@ -320,9 +320,7 @@ void Agent::Bind(const Configure& configure) {
   bound_ = true;
   const timespec now{configure.wall_us / 1'000'000, configure.wall_us % 1'000'000 * 1000};
   if (clock_settime(CLOCK_REALTIME, &now) != 0) Note("cannot set the clock");
-#ifndef HEARTH_MUTANT_NO_RESEED  // a build for the tests leaves this out, to show that they notice
   if (auto mixed = MixEntropy(configure.entropy); !mixed) Note(mixed.error().message);
-#endif
   services_.secret = configure.instance.str() + " " + RandomHex(kEntropyBytes);
   Send(0, Configured{RandomHex(16)});
 }

@@ -220,9 +220,8 @@ def test_a_full_disk_holds_up_new_machines_only_and_says_so(stack, client, own):
     try:
         # libvirtd sees mounts that are older than itself.
         restart_libvirtd(stack, signal.SIGTERM)
-        executor = own("full", place=place, concurrent_starts=1)
-        executor.config["machines"]["start"] = "boot"
-        executor.start().ready()
+        # Without shells, which have their folders already.
+        executor = own("full", place=place, profile={"shells": 0}, concurrent_starts=1).start().ready()
         deploy_for(stack, executor, "full1", "full2")
         warm = ok_once(client, [ask(client, "holds", "full1", {})])
         filling = place / "run" / "filling"
@@ -237,6 +236,7 @@ def test_a_full_disk_holds_up_new_machines_only_and_says_so(stack, client, own):
         shutil.rmtree(filling)
         ok_once(client, [waits])
         executor.ready()
+        assert "condemned" not in executor.text(), "a full disk says nothing of the template"
         executor.leaves_nothing()
     finally:
         subprocess.run(["umount", "-l", str(place / "run")], check=True)   # it goes with the executor
