@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 Result<void> MakeFolder(const std::string& path, unsigned mode) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (!error) fs::permissions(path, static_cast<fs::perms>(mode), error);
+  if (!error && chmod(path.c_str(), mode) != 0) error.assign(errno, std::system_category());
   if (error) return Fail(Code::kUnavailable, fmt::format("cannot make {}: {}", path, error.message()));
   return {};
 }

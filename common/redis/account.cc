@@ -1,10 +1,19 @@
 #include "common/redis/account.h"
 
 #include <fstream>
+#include <utility>
 
 #include "common/config/reader.h"
 
 namespace hearth::redis {
+
+Result<std::string> ReadPassword(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string password;
+  if (!std::getline(in, password) || password.empty() || password.size() > kMaxPasswordBytes)
+    return Fail(Code::kInvalid, "cannot be read, or its first line is empty or too long: " + file);
+  return password;
+}
 
 Credentials ReadCredentials(ConfigReader& reader) {
   Credentials credentials;
@@ -12,11 +21,11 @@ Credentials ReadCredentials(ConfigReader& reader) {
   const std::string file = reader.String("redis.password_file", "");
   if (credentials.user.empty() && !file.empty()) reader.Reject("redis.password_file", "needs redis.user");
   if (file.empty()) return credentials;
-  std::ifstream in(file, std::ios::binary);
-  if (!std::getline(in, credentials.password) || credentials.password.size() > kMaxPasswordBytes) {
-    credentials.password.clear();
-    reader.Reject("redis.password_file", "cannot be read, or its first line is empty or too long: " + file);
-  }
+  auto password = ReadPassword(file);
+  if (password)
+    credentials.password = std::move(*password);
+  else
+    reader.Reject("redis.password_file", password.error().message);
   return credentials;
 }
 

@@ -1,8 +1,11 @@
-// The account of Redis in a daemon's configuration: redis.user and redis.password_file.
+// The account of Redis that a daemon (redis.user and redis.password_file in its configuration) or a command line logs
+// in to.
 #pragma once
 
 #include <cstddef>
 #include <string>
+
+#include "common/base/result.h"
 
 namespace hearth {
 class ConfigReader;
@@ -18,7 +21,10 @@ struct Credentials {
   std::string password;
 };
 
-// Faults are rejected with the reader. The file's first line is the password.
+// The file's first line. kInvalid: it cannot be read, or that line is empty or too long.
+Result<std::string> ReadPassword(const std::string& file);
+
+// Faults are rejected with the reader.
 Credentials ReadCredentials(ConfigReader& reader);
 
 }  // namespace hearth::redis

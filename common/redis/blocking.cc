@@ -15,7 +15,8 @@ BlockingClient::BlockingClient(BlockingClient&&) noexcept = default;
 BlockingClient& BlockingClient::operator=(BlockingClient&&) noexcept = default;
 BlockingClient::~BlockingClient() = default;
 
-Result<BlockingClient> BlockingClient::Connect(const std::string& address, std::int64_t timeout_ms) {
+Result<BlockingClient> BlockingClient::Connect(const std::string& address, std::int64_t timeout_ms,
+                                               const Credentials& credentials) {
   const timeval timeout{timeout_ms / 1000, (timeout_ms % 1000) * 1000};
   redisContext* context = nullptr;
   if (address.starts_with("unix:")) {
@@ -31,6 +32,9 @@ Result<BlockingClient> BlockingClient::Connect(const std::string& address, std::
   BlockingClient client(context);
   if (context->err != 0) return Fail(Code::kUnavailable, "redis at " + address + ": " + context->errstr);
   redisSetTimeout(context, timeout);
+  if (credentials.user.empty()) return client;
+  if (auto in = client.Command({"AUTH", credentials.user, credentials.password}); !in)
+    return std::unexpected(in.error());
   return client;
 }
 

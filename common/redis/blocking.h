@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/redis/account.h"
 #include "common/redis/client.h"
 
 struct redisContext;
@@ -13,7 +14,9 @@ namespace hearth::redis {
 
 class BlockingClient {
  public:
-  static Result<BlockingClient> Connect(const std::string& address, std::int64_t timeout_ms);
+  // Logs in where there is a user. kUnavailable: nothing answers; kInvalid: Redis refuses the account.
+  static Result<BlockingClient> Connect(const std::string& address, std::int64_t timeout_ms,
+                                        const Credentials& credentials = {});
   BlockingClient(BlockingClient&&) noexcept;
   BlockingClient& operator=(BlockingClient&&) noexcept;
   ~BlockingClient();

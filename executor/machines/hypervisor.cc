@@ -194,7 +194,7 @@ void Hypervisor::List(Listed listed) {
           const char* name = virDomainGetName(domain.get());
           if (auto mark = ReadMark(xml); mark && name != nullptr) found->push_back({name, std::move(*mark)});
         }
-        std::free(domains);
+        std::free(static_cast<void*>(domains));
         return {};
       },
       [found, listed = std::move(listed)](Result<void> result) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -120,13 +121,16 @@ Result<MachineImage> StageImage(const MachineImage& image, const std::string& fo
   if (readable) return image;
   MachineImage staged = image;
   std::error_code error;
+  const auto set_mode = [&error](const fs::path& path, mode_t mode) {
+    if (!error && chmod(path.c_str(), mode) != 0) error.assign(errno, std::system_category());
+  };
   const fs::path target = fs::absolute(folder, error) / ("image-" + image.hash.substr(0, 16));
   fs::create_directories(target, error);
-  if (!error) fs::permissions(target, static_cast<fs::perms>(0755), error);
+  set_mode(target, 0755);
   for (const auto& part : kParts) {
     const fs::path path = target / part.file;
     if (!error) fs::copy_file(image.*part.path, path, fs::copy_options::overwrite_existing, error);
-    if (!error) fs::permissions(path, static_cast<fs::perms>(0644), error);
+    set_mode(path, 0644);
     if (error) return Fail(Code::kUnavailable, fmt::format("cannot copy the image to {}: {}", folder, error.message()));
     staged.*part.path = path.string();
     if (!ReadableByAll(path.string())) {

@@ -13,10 +13,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
+#include <ranges>
 #include <variant>
 
 #include "guest/agent/boot.h"
+#include "schemas/limits.h"
 
 namespace hearth::guest {
 namespace {
@@ -24,6 +27,8 @@ namespace {
 constexpr const char* kAgentVersion = "0.1.0";
 constexpr std::int32_t kWarmUpTimeoutMs = 100'000;  // the executor has limits of its own
 constexpr std::size_t kEntropyBytes = 64;
+constexpr const char* kWarmUpArchive = "/runtime/usr/lib/hearth/warm-up.tar";
+const CodeHash kWarmUpCode(std::string(64, '0'));  // of no archive that anybody knows
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -45,10 +50,33 @@ struct Overloaded : Cases... {
   return {};
 }
 
-// What could not be written shows as a runtime that fails its warm-up.
-void WriteNew(const std::string& path, mode_t mode, std::string_view text) {
-  const Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, mode));
-  (void)!write(file.get(), text.data(), text.size());
+// Touches all memory that can be written. What was shared with a forked child since is copied now, and not when
+// somebody waits.
+void OwnPages() {
+  const auto maps = ReadFile("/proc/self/maps");
+  if (!maps) return;
+  const auto page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  for (const auto line : std::views::split(*maps, '\n')) {
+    const std::string_view text(line);  // "BEGIN-END rw-p …", hexadecimal
+    std::uintptr_t at = 0, end = 0;
+    const char* const last = text.data() + text.size();
+    const auto begin = std::from_chars(text.data(), last, at, 16);
+    if (begin.ec != std::errc{} || begin.ptr == last) continue;
+    const auto ending = std::from_chars(begin.ptr + 1, last, end, 16);
+    if (ending.ec != std::errc{} || !std::string_view(ending.ptr, last).starts_with(" rw-p")) continue;
+    for (; at < end; at += page_bytes) {
+      auto* byte = reinterpret_cast<volatile char*>(at);
+      *byte = *byte;
+    }
+  }
+}
+
+// The clock that it has, and bytes of its own: what Configure brings goes the same way.
+[[maybe_unused]] void RehearseConfigure() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  clock_settime(CLOCK_REALTIME, &now);
+  (void)MixEntropy(RandomHex(kEntropyBytes / 2));
 }
 
 }  // namespace
@@ -63,17 +91,25 @@ Agent::Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygot
   services_.zygote = zygote_.get();
 }
 
-// Runs each runtime once before the executor hears of this machine: the pages are in memory and the way is proved.
-void Agent::StartWarmUp() {
-  const std::string layer = std::string(kCodeRoot) + "/warm-up";
-  mkdir(layer.c_str(), 0755);
-  mkdir((layer + "/code").c_str(), 0755);
-  WriteNew(layer + "/code/warm_up.py", 0444, "def handler(event, context):\n    return event\n");
-  WriteNew(layer + "/code/warm_up", 0555, "#!/bin/sh\nexec cat\n");
+// Runs each runtime once before the executor hears of this machine, in the way in which a user's function comes: the
+// pages are in memory, emulated code is translated, and the way is proved.
+Result<void> Agent::StartWarmUp() {
+  warm_up_due_ = false;
+  if (said_hello_) RehearseConfigure();
+  const Fd archive(open(kWarmUpArchive, O_RDONLY | O_CLOEXEC));
+  struct stat info{};
+  if (!archive || fstat(archive.get(), &info) != 0) return FailErrno(kWarmUpArchive);
+  std::string frames;
+  AppendGuestFrame(frames, {0, CodeOffer{kWarmUpCode, info.st_size}});
+  std::string bytes(kMaxCodeChunkBytes, '\0');
+  for (ssize_t n = 0; (n = read(archive.get(), bytes.data(), bytes.size())) > 0;)
+    AppendGuestFrame(frames, {0, CodeChunk{bytes.substr(0, static_cast<std::size_t>(n))}});
+  if (auto taken = Take(frames); !taken) return taken;
   runtimes_.clear();
   warming_ = 2;
   warm_up_tries_ = kWarmUpTries;
   for (const std::uint32_t number : {kFirstWarmUp, kFirstWarmUp + 1}) MakeWarmUp(number);
+  return {};
 }
 
 void Agent::MakeWarmUp(std::uint32_t number) {
@@ -83,7 +119,8 @@ void Agent::MakeWarmUp(std::uint32_t number) {
   create.runtime = python ? Runtime::kPython3 : Runtime::kNative;
   create.handler = python ? "warm_up.handler" : "warm_up";
   create.memory_mib = kDefaultMemoryMib;
-  MakeContainer(number, create, std::string(kCodeRoot) + "/warm-up");
+  create.code = kWarmUpCode;
+  MakeContainer(number, std::move(create));
 }
 
 void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
@@ -114,10 +151,61 @@ void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
   }
   if (warming_ > 0) return;
   std::ranges::sort(runtimes_, std::greater());
+  Refill();
+  preparing_ = true;
+}
+
+void Agent::EndWarmUp() {
+  preparing_ = false;
+  codes_.Forget(kWarmUpCode);
+  OwnPages();
   if (said_hello_)
     Send(0, Warmed{runtimes_});
   else
     SayHello();
+}
+
+Result<std::uint32_t> Agent::MakeEmpty(Runtime runtime) {
+  const std::uint32_t serial = ++last_serial_;
+  auto made = Container::MakeEmpty(services_, serial, runtime);
+  if (!made) return std::unexpected(made.error());
+  std::uint32_t number = kFirstEmpty;
+  while (containers_.contains(number)) ++number;  // few: those that wait and those that die
+  containers_.emplace(number, std::move(*made));
+  return number;
+}
+
+Result<std::uint32_t> Agent::TakeEmpty(Runtime runtime) {
+  if (const auto taken = empty_.extract(runtime)) {
+    const auto found = containers_.find(taken.mapped());
+    if (found != containers_.end() && !found->second->dying()) return taken.mapped();
+  }
+  return MakeEmpty(runtime);
+}
+
+void Agent::Refill() {
+  refill_at_us_.reset();
+  for (const auto& [runtime, name] : {std::pair(Runtime::kPython3, kPython3Name), {Runtime::kNative, kNativeName}}) {
+    if (empty_.contains(runtime) || std::ranges::find(runtimes_, name) == runtimes_.end()) continue;
+    if (const auto made = MakeEmpty(runtime))
+      empty_.emplace(runtime, *made);
+    else
+      Note("empty container: " + made.error().message);  // the next Create tries again and says why
+  }
+}
+
+void Agent::RefillWhenQuiet(std::int64_t now_us) {
+  if (std::ranges::any_of(containers_, [now_us](const auto& entry) { return entry.second->busy(now_us); }))
+    refill_at_us_ = now_us + kRefillMicros;
+  else
+    Refill();
+}
+
+bool Agent::EmptyOnesStart() const {
+  return std::ranges::any_of(empty_, [this](const auto& entry) {
+    const auto found = containers_.find(entry.second);
+    return found != containers_.end() && !found->second->prepared() && !found->second->dying();
+  });
 }
 
 void Agent::SayHello() {
@@ -133,11 +221,13 @@ void Agent::SayHello() {
 }
 
 Error Agent::Loop() {
-  StartWarmUp();
   std::vector<pollfd> fds;
   std::vector<Wait> waits;
   std::vector<Container::Source> sources;
   for (;;) {
+    if (warm_up_due_ && frames_.buffered_bytes() == 0) {
+      if (auto started = StartWarmUp(); !started) return started.error();
+    }
     fds.clear();
     waits.clear();
     const bool full = unsent_.size() > kMaxUnsentBytes;
@@ -183,7 +273,10 @@ Error Agent::Loop() {
           auto reports = zygote_->Receive();
           if (!reports) return reports.error();
           for (const auto& report : *reports) {
-            With(report.container, [&](Container& container, std::vector<Message>& out) {
+            const auto found = std::ranges::find_if(
+                containers_, [&](const auto& entry) { return entry.second->serial() == report.container; });
+            if (found == containers_.end()) continue;
+            With(found->first, [&](Container& container, std::vector<Message>& out) {
               container.ProcessExited(report.wait_status, out);
             });
           }
@@ -203,22 +296,24 @@ Error Agent::Loop() {
     for (const std::uint32_t number : due) {
       With(number, [&](Container& container, std::vector<Message>& out) { container.Tick(now, out); });
     }
+    if (preparing_ && !EmptyOnesStart()) EndWarmUp();
     if (connected_) {
       if (auto done = WritePort(); !done) return done.error();
     }
     // Nobody waits for an answer now.
     if (unsent_.empty()) {
+      if (refill_at_us_ && *refill_at_us_ <= now) RefillWhenQuiet(now);
       for (const auto& [number, container] : containers_) container->Prepare();
     }
   }
 }
 
 int Agent::PollTimeoutMs() const {
-  std::int64_t wake = INT64_MAX;
+  std::int64_t wake = refill_at_us_.value_or(INT64_MAX);
   for (const auto& [number, container] : containers_) {
     if (container->wake_at_us()) wake = std::min(wake, *container->wake_at_us());
   }
-  int timeout = connected_ ? -1 : kDisconnectedPollMs;
+  int timeout = preparing_ ? kPreparePollMs : connected_ ? -1 : kDisconnectedPollMs;
   if (wake != INT64_MAX) {
     const auto until = static_cast<int>(std::clamp<std::int64_t>((wake - MonotonicMicros() + 999) / 1000, 0, 60'000));
     timeout = timeout < 0 ? until : std::min(timeout, until);
@@ -231,7 +326,11 @@ Result<void> Agent::ReadPort() {
   const ssize_t n = read(port_.get(), block.data(), block.size());
   if (n < 0 && errno != EAGAIN && errno != EINTR) return FailErrno("read port");
   if (n <= 0) return {};
-  if (auto fed = frames_.Feed({block.data(), static_cast<std::size_t>(n)}); !fed) return fed;
+  return Take({block.data(), static_cast<std::size_t>(n)});
+}
+
+Result<void> Agent::Take(std::string_view bytes) {
+  if (auto fed = frames_.Feed(bytes); !fed) return fed;
   while (auto raw = frames_.Next()) {
     auto frame = DecodeGuestFrame(std::move(*raw));
     if (!frame) return std::unexpected(frame.error());
@@ -253,6 +352,7 @@ Result<void> Agent::WritePort() {
 Result<void> Agent::Handle(Frame frame) {
   const std::uint32_t number = frame.stream;
   const std::int64_t received_us = MonotonicMicros();
+  if (refill_at_us_ && !std::holds_alternative<Ping>(frame.message)) refill_at_us_ = received_us + kRefillMicros;
   return std::visit(
       Overloaded{
           [&](Configure& configure) -> Result<void> {
@@ -270,24 +370,22 @@ Result<void> Agent::Handle(Frame frame) {
             auto whole = codes_.Feed(chunk.bytes);
             if (!whole)
               Send(0, CodeStored{hash, whole.error().message});
-            else if (*whole)
+            else if (*whole && hash != kWarmUpCode)
               Send(0, CodeStored{hash, {}});
             return {};
           },
           [&](Create& create) -> Result<void> {
-            if (number == 0 || number >= kFirstWarmUp || containers_.contains(number)) {
+            if (number == 0 || number >= kFirstEmpty || containers_.contains(number)) {
               Send(number, Created{"container number is taken"});
             } else if (!bound_) {
               Send(number, Created{"the instance belongs to no user yet"});
-            } else if (!codes_.Has(create.code)) {
-              Send(number, Created{"code is not stored"});
             } else {
-              MakeContainer(number, create, codes_.LayerPath(create.code));
+              MakeContainer(number, std::move(create));
             }
             return {};
           },
           [&](Run& run) -> Result<void> {
-            if (number >= kFirstWarmUp || !containers_.contains(number))
+            if (number >= kFirstEmpty || !containers_.contains(number))
               Send(number, ContainerGone{"no such container"});
             With(number, [&](Container& container, std::vector<Message>& out) {
               container.Start(std::move(run), received_us, out);
@@ -304,7 +402,7 @@ Result<void> Agent::Handle(Frame frame) {
             return {};
           },
           [&](WarmUp&) -> Result<void> {
-            if (!bound_ && warming_ == 0) StartWarmUp();
+            if (!bound_ && warming_ == 0 && !preparing_) warm_up_due_ = true;
             return {};
           },
           [&](Ping& ping) -> Result<void> {
@@ -325,13 +423,23 @@ void Agent::Bind(const Configure& configure) {
   Send(0, Configured{RandomHex(16)});
 }
 
-void Agent::MakeContainer(std::uint32_t number, const Create& create, const std::string& layer) {
+void Agent::MakeContainer(std::uint32_t number, Create create) {
+  const auto refuse = [&](const Error& error) { Route(number, {Created{error.message}}); };
+  const std::string* code = codes_.Find(create.code);
+  if (code == nullptr) return refuse({Code::kNotFound, "code is not stored"});
+  if (auto checked = Container::Check(create); !checked) return refuse(checked.error());
+  const auto taken = TakeEmpty(create.runtime);
+  if (!taken) return refuse(taken.error());
+  if (!preparing_ && warming_ == 0) refill_at_us_ = MonotonicMicros() + kRefillMicros;
+  auto entry = containers_.extract(*taken);
   std::vector<Message> out;
-  auto made = Container::Make(services_, number, create, layer, out);
-  if (made)
-    containers_.emplace(number, std::move(*made));
-  else
-    out.emplace_back(Created{made.error().message});
+  if (auto filled = entry.mapped()->Fill(number, std::move(create), *code, out); !filled) {
+    if (!entry.mapped()->gone()) containers_.insert(std::move(entry));  // it dies under the number that it had
+    Route(*taken, std::move(out));
+    return refuse(filled.error());
+  }
+  entry.key() = number;
+  containers_.insert(std::move(entry));
   Route(number, std::move(out));
 }
 
@@ -368,6 +476,8 @@ void Agent::Route(std::uint32_t number, std::vector<Message> messages) {
   for (auto& message : messages) {
     if (number >= kFirstWarmUp)
       WarmUpMessage(number, message);
+    else if (number >= kFirstEmpty)
+      Note("empty container: " + std::get<ContainerGone>(message).reason);  // it has nothing else to say
     else
       Send(number, std::move(message));
   }

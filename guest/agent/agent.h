@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,14 @@
 
 namespace hearth::guest {
 
-constexpr std::uint32_t kFirstWarmUp = 0xffffff00;  // container numbers that never reach the executor
-constexpr int kWarmUpTries = 6;                     // of both runtimes together
-constexpr std::size_t kMaxUnsentBytes = 8U << 20;   // beyond it nothing more is read from the executor
+// Container numbers that never reach the executor: those of empty containers, and of the warm-up's.
+constexpr std::uint32_t kFirstEmpty = 0xfffffe00;
+constexpr std::uint32_t kFirstWarmUp = 0xffffff00;
+// A used empty container is replaced when nobody waits for another and the executor has said nothing for so long.
+constexpr std::int64_t kRefillMicros = 20'000;
+constexpr int kPreparePollMs = 2;
+constexpr int kWarmUpTries = 6;                    // of both runtimes together
+constexpr std::size_t kMaxUnsentBytes = 8U << 20;  // beyond it nothing more is read from the executor
 constexpr int kDisconnectedPollMs = 20;
 
 class Agent {
@@ -39,16 +45,25 @@ class Agent {
     Container::Source source = Container::Source::kRuntime;
   };
 
-  void StartWarmUp();
+  Result<void> StartWarmUp();
   void MakeWarmUp(std::uint32_t number);
   void WarmUpMessage(std::uint32_t number, const Message& message);
+  void EndWarmUp();
   void SayHello();
 
+  // One container of each runtime is kept ready that is nobody's yet.
+  Result<std::uint32_t> MakeEmpty(Runtime runtime);
+  Result<std::uint32_t> TakeEmpty(Runtime runtime);
+  void Refill();
+  void RefillWhenQuiet(std::int64_t now_us);
+  [[nodiscard]] bool EmptyOnesStart() const;
+
   Result<void> ReadPort();
+  Result<void> Take(std::string_view bytes);
   Result<void> WritePort();
   Result<void> Handle(Frame frame);
   void Bind(const Configure& configure);
-  void MakeContainer(std::uint32_t number, const Create& create, const std::string& layer);
+  void MakeContainer(std::uint32_t number, Create create);
   void ReapChildren();
   void Route(std::uint32_t number, std::vector<Message> messages);
   void Send(std::uint32_t stream, Message message);
@@ -64,10 +79,15 @@ class Agent {
   FrameReader frames_;
   std::string unsent_;
   std::map<std::uint32_t, std::unique_ptr<Container>> containers_;
+  std::map<Runtime, std::uint32_t> empty_;  // their numbers; one may have died
+  std::uint32_t last_serial_ = 0;
+  std::optional<std::int64_t> refill_at_us_;
   std::vector<std::string> runtimes_;  // proved by a warm-up run
   const std::string boot_nonce_;
   int warming_ = 0;
-  int warm_up_tries_ = 0;  // left: on a busy host the zygote may not be ready in the time that a container has
+  bool warm_up_due_ = true;
+  bool preparing_ = false;  // warmed up; the executor hears of it once the empty containers are there
+  int warm_up_tries_ = 0;   // left: on a busy host the zygote may not be ready in the time that a container has
   bool said_hello_ = false;
   bool connected_ = true;
   bool bound_ = false;

@@ -55,6 +55,10 @@ Result<Cgroup> Cgroup::Make(const std::string& parent, const std::string& name, 
   return Cgroup(path, std::move(procs), std::move(files));
 }
 
+Result<void> Cgroup::BoundMemory(std::int64_t bytes) const {
+  return WriteFile(path_ + "/memory.max", std::to_string(bytes));
+}
+
 void Cgroup::Kill() const {
   (void)WriteFile(path_ + "/cgroup.kill", "1");
 }

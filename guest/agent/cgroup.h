@@ -19,6 +19,7 @@ class Cgroup {
 
   // Open for writing "0": the writer moves itself in.
   [[nodiscard]] int procs_fd() const { return procs_.get(); }
+  Result<void> BoundMemory(std::int64_t bytes) const;
   void Kill() const;
   // Whether exactly so many living processes are in it.
   [[nodiscard]] bool HoldsProcesses(int count) const;

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <system_error>
 
@@ -24,13 +23,11 @@ Result<void> CodeCache::Offer(const CodeHash& hash, std::int64_t bytes) {
     return Fail(Code::kInvalid, "code hash is not SHA-256");
   if (bytes <= 0 || bytes > static_cast<std::int64_t>(kMaxCodeBytes))
     return Fail(Code::kExhausted, "code archive of a size beyond the limit");
-  const std::string staging = StagingPath();
-  RemoveTree(staging);
-  if (mkdir(staging.c_str(), 0755) != 0 || mkdir((staging + "/code").c_str(), 0755) != 0)
-    return FailErrno("mkdir for code");
-  Fd folder(open((staging + "/code").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::string path = root_ + "/" + std::to_string(++folders_);
+  if (mkdir(path.c_str(), 0755) != 0) return FailErrno("mkdir for code");
+  Fd folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder) return FailErrno("open code folder");
-  transfer_.emplace(hash, bytes, Sha256(), std::make_unique<TarUnpacker>(std::move(folder)));
+  transfer_.emplace(hash, std::move(path), bytes, std::make_unique<TarUnpacker>(std::move(folder)));
   return {};
 }
 
@@ -45,24 +42,22 @@ Result<bool> CodeCache::Take(std::string_view bytes) {
   if (static_cast<std::int64_t>(bytes.size()) > transfer_->left)
     return Fail(Code::kInvalid, "more code than was offered");
   transfer_->left -= static_cast<std::int64_t>(bytes.size());
-  transfer_->digest.Update(bytes);
   if (auto fed = transfer_->unpacker->Feed(bytes); !fed) return std::unexpected(fed.error());
   if (transfer_->left > 0) return false;
   if (auto whole = transfer_->unpacker->Finish(); !whole) return std::unexpected(whole.error());
-  if (transfer_->digest.FinishHex() != transfer_->hash.str())
-    return Fail(Code::kInvalid, "code does not have the hash offered");
-  if (!Has(transfer_->hash)) {
-    if (std::rename(StagingPath().c_str(), LayerPath(transfer_->hash).c_str()) != 0) return FailErrno("rename code");
-    stored_.insert(transfer_->hash);
-  }
-  DropTransfer();
+  if (!stored_.try_emplace(transfer_->hash, transfer_->folder).second) RemoveTree(transfer_->folder);
+  transfer_.reset();
   return true;
+}
+
+void CodeCache::Forget(const CodeHash& hash) {
+  if (const auto forgotten = stored_.extract(hash)) RemoveTree(forgotten.mapped());
 }
 
 void CodeCache::DropTransfer() {
   if (!transfer_) return;
+  RemoveTree(transfer_->folder);
   transfer_.reset();
-  RemoveTree(StagingPath());
 }
 
 }  // namespace hearth::guest

@@ -1,16 +1,18 @@
-// Code archives of functions, unpacked on a bounded tmpfs under their hash:
-//   <root>/<hash>/code/…      what a container sees as /code
+// Code archives of functions, each unpacked once into a folder of its own on a bounded tmpfs: what containers see as
+// /code.
+// That the bytes have the hash is the executor's to see to, when it takes them from the code store: hashing them again
+// in here would cost an emulated machine more than all the rest of a start. Here they must be whole and well-formed.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
-#include "guest/agent/sha256.h"
 #include "guest/agent/tar_unpacker.h"
 
 namespace hearth::guest {
@@ -24,25 +26,30 @@ class CodeCache {
   Result<void> Offer(const CodeHash& hash, std::int64_t bytes);
   // The hash of the transfer under way, or empty.
   [[nodiscard]] CodeHash receiving() const { return transfer_ ? transfer_->hash : CodeHash(); }
-  // Takes the next piece. True: the archive is whole, its hash is the one offered, and it is stored. After an error
-  // the transfer is over and nothing of it is left.
+  // Takes the next piece. True: the archive is whole and stored, for good. After an error the transfer is over and
+  // nothing of it is left.
   Result<bool> Feed(std::string_view bytes);
-  [[nodiscard]] bool Has(const CodeHash& hash) const { return stored_.contains(hash); }
-  [[nodiscard]] std::string LayerPath(const CodeHash& hash) const { return root_ + "/" + hash.str(); }
+  // No container may have it.
+  void Forget(const CodeHash& hash);
+  // The folder of stored code; null: there is none of that hash.
+  [[nodiscard]] const std::string* Find(const CodeHash& hash) const {
+    const auto found = stored_.find(hash);
+    return found == stored_.end() ? nullptr : &found->second;
+  }
 
  private:
   struct Transfer {
     CodeHash hash;
+    std::string folder;
     std::int64_t left = 0;
-    Sha256 digest;
     std::unique_ptr<TarUnpacker> unpacker;
   };
   Result<bool> Take(std::string_view bytes);
   void DropTransfer();
-  [[nodiscard]] std::string StagingPath() const { return root_ + "/incoming"; }
 
   std::string root_;
-  std::set<CodeHash> stored_;
+  std::uint64_t folders_ = 0;  // made so far; names of them
+  std::map<CodeHash, std::string> stored_;
   std::optional<Transfer> transfer_;
 };
 

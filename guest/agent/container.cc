@@ -22,8 +22,8 @@ namespace {
 constexpr std::size_t kMaxDrainBytes = 1U << 20;  // of a log pipe at once: a flood must not hold the loop
 
 // Variables that differ from run to run, in the order in which they are sent.
-constexpr const char* kOfTheInvocation[] = {"HEARTH_INVOCATION_ID", "HEARTH_ATTEMPT", "HEARTH_DEADLINE_MS",
-                                            "HEARTH_CONTENT_TYPE", "TRACEPARENT"};
+constexpr std::string_view kOfTheInvocation[] = {"HEARTH_INVOCATION_ID", "HEARTH_ATTEMPT", "HEARTH_DEADLINE_MS",
+                                                 "HEARTH_CONTENT_TYPE", "TRACEPARENT"};
 
 struct ExitDescription {
   std::string type, message;
@@ -48,62 +48,109 @@ std::pair<std::int64_t, std::int64_t> ParseSpan(const std::string& head) {
 
 }  // namespace
 
-Container::Container(const Services& services, std::uint32_t number, Create create, Holder holder, Cgroup cgroup)
-    : services_(services),
-      number_(number),
-      create_(std::move(create)),
-      holder_(std::move(holder)),
-      cgroup_(std::move(cgroup)) {}
+Container::Container(const Services& services, std::uint32_t serial, Runtime runtime, Holder holder, Cgroup cgroup)
+    : services_(services), serial_(serial), holder_(std::move(holder)), cgroup_(std::move(cgroup)) {
+  create_.runtime = runtime;
+}
 
 Container::~Container() {
   if (launch_ != nullptr) munmap(launch_, sizeof(Launch));
 }
 
-Result<std::unique_ptr<Container>> Container::Make(const Services& services, std::uint32_t number, const Create& create,
-                                                   const std::string& code_layer, std::vector<Message>& out) {
+Result<void> Container::Check(const Create& create) {
   if (create.memory_mib < kMinMemoryMib || create.memory_mib > kMaxMemoryMib)
     return Fail(Code::kInvalid, "memory_mib out of range");
   if (create.environment.size() > kMaxEnvironmentEntries)
     return Fail(Code::kExhausted, "too many environment variables");
-  if (create.runtime == Runtime::kPython3 && services.zygote == nullptr)
+  return {};
+}
+
+Result<std::unique_ptr<Container>> Container::MakeEmpty(const Services& services, std::uint32_t serial,
+                                                        Runtime runtime) {
+  if (runtime == Runtime::kPython3 && services.zygote == nullptr)
     return Fail(Code::kUnavailable, "python3 is not available");
-  const std::int64_t memory_bytes = std::int64_t{create.memory_mib} << 20;
-  auto cgroup = Cgroup::Make(services.cgroup_parent, "c" + std::to_string(number), memory_bytes, kMaxContainerPids);
+  auto cgroup =
+      Cgroup::Make(services.cgroup_parent, "c" + std::to_string(serial), kEmptyMemoryBytes, kMaxContainerPids);
   if (!cgroup) return std::unexpected(cgroup.error());
-  auto holder = StartHolder(code_layer, memory_bytes, MakeIdentity(services.secret, number));
+  auto holder = StartHolder(kEmptyMemoryBytes);
   if (!holder) {
     (void)cgroup->Remove();
     return std::unexpected(holder.error());
   }
-  std::unique_ptr<Container> container(new Container(services, number, create, std::move(*holder), std::move(*cgroup)));
-  if (create.runtime == Runtime::kPython3) {
-    if (auto started = container->StartPython(); !started) {
-      kill(container->holder_.pid, SIGKILL);
-      (void)container->cgroup_.Remove();
-      return std::unexpected(started.error());
-    }
-    return container;
+  std::unique_ptr<Container> container(
+      new Container(services, serial, runtime, std::move(*holder), std::move(*cgroup)));
+  auto started = runtime == Runtime::kPython3 ? container->StartPython() : container->StartNative();
+  if (!started) {
+    kill(container->holder_.pid, SIGKILL);
+    (void)container->cgroup_.Remove();
+    return std::unexpected(started.error());
   }
-  void* page = mmap(nullptr, sizeof(Launch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) std::abort();  // one page
-  container->launch_ = static_cast<Launch*>(page);
-  container->state_ = State::kIdle;
-  out.emplace_back(Created{});
   return container;
 }
 
-std::map<std::string, std::string> Container::BaseEnvironment() const {
-  std::map<std::string, std::string> environment = {{"HOME", "/tmp"},
-                                                    {"LANG", "C.UTF-8"},
-                                                    {"PATH", "/usr/local/bin:/usr/bin:/bin"},
-                                                    {"PWD", "/code"},
-                                                    {"TMPDIR", "/tmp"}};
-  for (const auto& [name, value] : create_.environment) environment[name] = value;
-  environment["HEARTH_FUNCTION"] = create_.function;
-  environment["HEARTH_FUNCTION_VERSION"] = std::to_string(create_.version);
-  environment["HEARTH_MEMORY_MIB"] = std::to_string(create_.memory_mib);
-  environment["HEARTH_RUNTIME"] = create_.runtime == Runtime::kPython3 ? kPython3Name : kNativeName;
-  return environment;
+Result<void> Container::Fill(std::uint32_t number, Create create, const std::string& code_folder,
+                             std::vector<Message>& out) {
+  const auto filled = [&]() -> Result<void> {
+    if (filled_ || (state_ != State::kStarting && state_ != State::kEmpty))
+      return Fail(Code::kInternal, "the container is not empty");
+    filled_ = true;
+    first_run_by_us_ = MonotonicMicros() + kFirstRunMicros;
+    create_ = std::move(create);
+    const std::int64_t memory_bytes = std::int64_t{create_.memory_mib} << 20;
+    if (memory_bytes != kEmptyMemoryBytes) {
+      if (auto bounded = cgroup_.BoundMemory(memory_bytes); !bounded) return bounded;
+    }
+    return Furnish(holder_, services_.home, code_folder, memory_bytes, MakeIdentity(services_.secret, number));
+  }();
+  if (!filled) {
+    Die(filled.error().message, out);
+    return filled;
+  }
+  const std::string version = std::to_string(create_.version), memory = std::to_string(create_.memory_mib);
+  const auto environment = Environment(version, memory);
+  if (create_.runtime == Runtime::kPython3) {
+    std::vector<std::string_view> fields = {create_.handler, create_.function, version, memory};
+    for (const auto& [name, value] : environment) fields.insert(fields.end(), {name, value});
+    to_runtime_ += EncodeFields(fields);
+    FlushRuntime(out);
+  } else {
+    order_.push_back("/code/" + create_.handler);
+    for (const auto& [name, value] : environment) order_.push_back(std::string(name).append("=").append(value));
+  }
+  if (state_ == State::kEmpty) Prepared(out);
+  return {};
+}
+
+void Container::Prepared(std::vector<Message>& out) {
+  wake_at_us_.reset();
+  state_ = filled_ ? State::kIdle : State::kEmpty;
+  if (filled_) out.emplace_back(Created{});
+}
+
+// What hearth says comes after what the function's owner says, and that after what every container has.
+std::vector<Container::Variable> Container::Environment(const std::string& version, const std::string& memory) const {
+  const Variable first[] = {{"HOME", "/tmp"},
+                            {"LANG", "C.UTF-8"},
+                            {"PATH", "/usr/local/bin:/usr/bin:/bin"},
+                            {"PWD", "/code"},
+                            {"TMPDIR", "/tmp"}};
+  const Variable last[] = {{"HEARTH_FUNCTION", create_.function},
+                           {"HEARTH_FUNCTION_VERSION", version},
+                           {"HEARTH_MEMORY_MIB", memory},
+                           {"HEARTH_RUNTIME", create_.runtime == Runtime::kPython3 ? kPython3Name : kNativeName}};
+  std::vector<Variable> variables(std::begin(first), std::end(first));
+  const auto set = [&variables](const Variable& variable) {
+    const auto found = std::ranges::find(variables, variable.first, &Variable::first);
+    if (found == variables.end())
+      variables.push_back(variable);
+    else
+      found->second = variable.second;
+  };
+  for (const auto& [name, value] : create_.environment) {
+    if (std::ranges::find(kOfTheInvocation, std::string_view(name)) == std::end(kOfTheInvocation)) set({name, value});
+  }
+  std::ranges::for_each(last, set);
+  return variables;
 }
 
 Result<void> Container::StartPython() {
@@ -111,21 +158,22 @@ Result<void> Container::StartPython() {
   if (!run) return std::unexpected(run.error());
   auto log = MakePipe();
   if (!log) return std::unexpected(log.error());
-  const std::string number = std::to_string(number_), id_text = std::to_string(id());
-  const std::string version = std::to_string(create_.version), memory = std::to_string(create_.memory_mib);
-  std::vector<std::string_view> fields = {number, id_text, create_.handler, create_.function, version, memory};
-  const auto environment = BaseEnvironment();
-  for (const auto& [name, value] : environment) {
-    fields.push_back(name);
-    fields.push_back(value);
-  }
-  auto asked =
-      services_.zygote->Fork(fields, {holder_.pidfd.get(), cgroup_.procs_fd(), run->theirs.get(), log->theirs.get()});
+  const std::string serial = std::to_string(serial_), id_text = std::to_string(id());
+  auto asked = services_.zygote->Fork({serial, id_text},
+                                      {holder_.pidfd.get(), cgroup_.procs_fd(), run->theirs.get(), log->theirs.get()});
   if (!asked) return asked;
   runtime_ = std::move(run->ours);
   log_ = std::move(log->ours);
   wake_at_us_ = MonotonicMicros() + kStartTimeoutMicros;
   return {};
+}
+
+Result<void> Container::StartNative() {
+  void* page = mmap(nullptr, sizeof(Launch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) std::abort();  // one page
+  launch_ = static_cast<Launch*>(page);
+  state_ = State::kEmpty;
+  return MakeStandby();
 }
 
 void Container::AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const {
@@ -161,6 +209,7 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
     return;
   }
   state_ = State::kRunning;
+  first_run_by_us_ = 0;
   const std::int64_t timeout_us = std::int64_t{std::clamp(run.timeout_ms, 1, kMaxTimeoutMs)} * 1000;
   wake_at_us_ = received_us + timeout_us;
   const std::int64_t deadline_ms = (WallMicros() + timeout_us) / 1000;
@@ -176,7 +225,7 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
     FlushRuntime(out);
     return;
   }
-  if (auto started = StartNative(); !started) {
+  if (auto started = OrderNative(); !started) {
     const std::int64_t now = MonotonicMicros();
     Finish(Status::kError, "exec", started.error().message, {}, now, now, out);
   }
@@ -192,15 +241,7 @@ Result<void> Container::MakeStandby() {
   if (!log) return std::unexpected(log.error());
   auto order = MakeSocketPair(SOCK_STREAM);
   if (!order) return std::unexpected(order.error());
-  auto environment = BaseEnvironment();
-  for (const char* name : kOfTheInvocation) environment.erase(name);
-  Command command;
-  command.path = "/code/" + create_.handler;
-  for (const auto& [name, value] : environment) command.environment.push_back(name + "=" + value);
-  command.stdin_fd = input->get();
-  command.stdout_fd = output->theirs.get();
-  command.stderr_fd = log->theirs.get();
-  command.order_fd = order->theirs.get();
+  const Command command{input->get(), output->theirs.get(), log->theirs.get(), order->theirs.get()};
   auto pid = Spawn(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, command, launch_);
   if (!pid) return std::unexpected(pid.error());
   native_pid_ = *pid;
@@ -213,7 +254,7 @@ void Container::Prepare() {
   (void)MakeStandby();  // where it fails, the next Start tries again and says why
 }
 
-Result<void> Container::StartNative() {
+Result<void> Container::OrderNative() {
   if (!standby_) {
     if (auto made = MakeStandby(); !made) return made;
   }
@@ -224,13 +265,13 @@ Result<void> Container::StartNative() {
   const std::string deadline_ms = std::to_string(WallMicros() / 1000 + run.timeout_ms);
   const std::string values[] = {run.id.str(), std::to_string(run.attempt), deadline_ms, run.content_type,
                                 run.traceparent};
-  std::vector<std::string> environment;
+  std::vector<std::string> order = order_;
   for (std::size_t i = 0; i < std::size(values); ++i) {
-    environment.push_back(std::string(kOfTheInvocation[i]) + "=" + values[i]);
+    order.push_back(std::string(kOfTheInvocation[i]).append("=").append(values[i]));
   }
   output_ = std::move(standby.output);
   log_ = std::move(standby.log);
-  return SendOrder(standby.order, environment);
+  return SendOrder(standby.order, order);
 }
 
 void Container::FlushRuntime(std::vector<Message>& out) {
@@ -257,16 +298,14 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
       break;
     }
     const bool more = n == static_cast<ssize_t>(block.size());  // else the socket is empty, or will say so again
-    if (state_ == State::kIdle || state_ == State::kDying ||
+    if (state_ == State::kEmpty || state_ == State::kIdle || state_ == State::kDying ||
         !messages_.Feed({block.data(), static_cast<std::size_t>(n)})) {
       Die("its runtime sent what it must not", out);
       return;
     }
     while (auto fields = messages_.Next()) {
-      if (state_ == State::kStarting && fields->size() == 1 && fields->front() == "ready") {
-        state_ = State::kIdle;
-        wake_at_us_.reset();
-        out.emplace_back(Created{});
+      if (state_ == State::kStarting && fields->size() == 1 && fields->front() == "prepared") {
+        Prepared(out);
       } else if (state_ == State::kRunning && (fields->size() == 2 || fields->size() == 3)) {
         auto& f = *fields;
         const auto [started_us, ended_us] = ParseSpan(f[0]);
@@ -430,6 +469,7 @@ void Container::Tick(std::int64_t now_us, std::vector<Message>& out) {
       Finish(Status::kTimeout, "timeout", message, {}, started_us, now_us, out);
       break;
     }
+    case State::kEmpty:
     case State::kIdle:
     case State::kGone: break;
   }

@@ -1,17 +1,20 @@
-// One container of one function version: its holder, its cgroup, its runtime process, and the attempt it runs.
-// A state machine stepped by the agent's loop; what the executor must hear is appended to `out`.
+// One container: its holder, its cgroup, its runtime process, and the attempt it runs. It is made empty, nobody's, with
+// all that does not depend on whose it will be; Fill makes it that of one function version, once. A state machine
+// stepped by the agent's loop; what the executor must hear is appended to `out`.
 //
-//   kStarting ──ready──▶ kIdle ◀──▶ kRunning      any ──▶ kDying ──all processes reaped, cgroup removed──▶ gone
+//   kStarting ──prepared──▶ kEmpty ──Fill──▶ kIdle ◀──▶ kRunning
+//   any ──▶ kDying ──all processes reaped, cgroup removed──▶ gone
 #pragma once
 
 #include <poll.h>
 #include <sys/types.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
@@ -26,6 +29,7 @@
 namespace hearth::guest {
 
 constexpr std::int64_t kStartTimeoutMicros = 10'000'000;  // of a runtime process until it is ready
+constexpr std::int64_t kFirstRunMicros = 1'000'000;       // within which an executor runs what it had made
 constexpr std::int64_t kReapRetryMicros = 5'000;
 constexpr uid_t kFirstContainerId = 10'000;
 constexpr std::size_t kMaxEnvironmentEntries = 256;
@@ -37,6 +41,7 @@ struct Services {
   std::string seccomp_program;
   Zygote* zygote = nullptr;  // null: python3 is not available
   std::string cgroup_parent;
+  Home home;
   std::string secret;  // of this instance; what containers take their identity from
 };
 
@@ -44,9 +49,10 @@ class Container {
  public:
   enum class Source : std::uint8_t { kRuntime, kLog, kOutput };
 
-  // Makes namespaces, cgroup and, for python3, asks for the process. A native container is idle at once.
-  static Result<std::unique_ptr<Container>> Make(const Services& services, std::uint32_t number, const Create& create,
-                                                 const std::string& code_layer, std::vector<Message>& out);
+  // What Fill refuses whatever the container.
+  static Result<void> Check(const Create& create);
+  // Makes namespaces and cgroup and asks for the process. `serial` is its own among all of the machine, for ever.
+  static Result<std::unique_ptr<Container>> MakeEmpty(const Services& services, std::uint32_t serial, Runtime runtime);
   ~Container();
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;
@@ -55,6 +61,9 @@ class Container {
   void AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const;
   void Readable(Source source, std::vector<Message>& out);
 
+  // Gives it a function, and an identity made of the instance and `number`. Legal until it was filled, prepared or not;
+  // where it fails the container dies. Created follows, at once where it was prepared.
+  Result<void> Fill(std::uint32_t number, Create create, const std::string& code_folder, std::vector<Message>& out);
   // Legal only when idle(); anything else is refused with an Ended of status kError.
   void Start(Run run, std::int64_t received_us, std::vector<Message>& out);
   void Remove(const std::string& reason, std::vector<Message>& out);
@@ -67,11 +76,18 @@ class Container {
   [[nodiscard]] std::optional<std::int64_t> wake_at_us() const { return wake_at_us_; }
   [[nodiscard]] pid_t holder_pid() const { return holder_.pid; }
   [[nodiscard]] pid_t native_pid() const { return native_pid_; }
-  [[nodiscard]] bool idle() const { return state_ == State::kIdle; }
+  [[nodiscard]] std::uint32_t serial() const { return serial_; }
+  // Somebody waits for it, or is about to: the first run of a container follows at once.
+  [[nodiscard]] bool busy(std::int64_t now_us) const {
+    return state_ == State::kRunning || (filled_ && now_us < first_run_by_us_);
+  }
+  // Its process waits for a function, all rights given up.
+  [[nodiscard]] bool prepared() const { return state_ == State::kEmpty && (launch_ == nullptr || launch_->waiting); }
+  [[nodiscard]] bool dying() const { return state_ == State::kDying; }
   [[nodiscard]] bool gone() const { return state_ == State::kGone; }
 
  private:
-  enum class State : std::uint8_t { kStarting, kIdle, kRunning, kDying, kGone };
+  enum class State : std::uint8_t { kStarting, kEmpty, kIdle, kRunning, kDying, kGone };
   struct Attempt {
     Run run;
     std::int64_t received_us = 0;
@@ -84,13 +100,16 @@ class Container {
     Fd input, output, log, order;
   };
 
-  Container(const Services& services, std::uint32_t number, Create create, Holder holder, Cgroup cgroup);
+  Container(const Services& services, std::uint32_t serial, Runtime runtime, Holder holder, Cgroup cgroup);
 
-  [[nodiscard]] uid_t id() const { return kFirstContainerId + number_ % 50'000; }
-  [[nodiscard]] std::map<std::string, std::string> BaseEnvironment() const;
+  [[nodiscard]] uid_t id() const { return kFirstContainerId + serial_ % 50'000; }
+  using Variable = std::pair<std::string_view, std::string_view>;
+  [[nodiscard]] std::vector<Variable> Environment(const std::string& version, const std::string& memory) const;
   Result<void> StartPython();
-  Result<void> MakeStandby();
   Result<void> StartNative();
+  void Prepared(std::vector<Message>& out);
+  Result<void> MakeStandby();
+  Result<void> OrderNative();
   void RuntimeMessages(std::vector<Message>& out);
   void ReadOutput();
   void DrainLog();
@@ -101,8 +120,10 @@ class Container {
   void TryReap(std::vector<Message>& out);
 
   const Services& services_;
-  std::uint32_t number_;
-  Create create_;
+  const std::uint32_t serial_;
+  Create create_;  // all but the runtime: since Fill
+  bool filled_ = false;
+  std::int64_t first_run_by_us_ = 0;  // 0 once it has run
   Holder holder_;
   Cgroup cgroup_;
   Launch* launch_ = nullptr;  // shared with native children
@@ -110,6 +131,7 @@ class Container {
   Fd log_;
   Fd output_;  // native: stdout of the attempt
   std::optional<Standby> standby_;
+  std::vector<std::string> order_;  // native: what every attempt's order begins with
   FieldsReader messages_;
   std::string to_runtime_;  // not yet taken by the run socket
   LogTail log_tail_;

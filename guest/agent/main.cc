@@ -23,11 +23,14 @@ Error Serve() {
   sigprocmask(SIG_BLOCK, &children, nullptr);
   Fd child_signals(signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!child_signals) return FailErrno("signalfd").error();
+  auto home = Home::Open();
+  if (!home) return home.error();
   auto zygote = Zygote::Start(*filter);
   if (!zygote) return zygote.error();
   auto port = OpenPort();
   if (!port) return port.error();
-  Agent agent(std::move(*port), std::move(child_signals), Services{*filter, nullptr, kContainerCgroups, {}},
+  Agent agent(std::move(*port), std::move(child_signals),
+              Services{*filter, nullptr, kContainerCgroups, std::move(*home), {}},
               std::make_unique<Zygote>(std::move(*zygote)));
   return agent.Loop();
 }

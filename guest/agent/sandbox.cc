@@ -27,6 +27,8 @@ namespace {
 
 constexpr int kHolderTimeoutMs = 5000;
 constexpr uid_t kHolderId = 999;
+constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;
+constexpr const char* kMachineId = "/etc/machine-id";
 
 void BlockAllSignals(sigset_t* old) {
   sigset_t all;
@@ -39,32 +41,29 @@ bool Mount(const char* source, const std::string& target, const char* type, unsi
   return mount(source, target.c_str(), type, flags, options.empty() ? nullptr : options.c_str()) == 0;
 }
 
+std::string TmpOptions(std::int64_t memory_bytes) {
+  return "mode=1777,size=" + std::to_string(std::min(memory_bytes, kMaxTmpBytes)) +
+         ",nr_inodes=" + std::to_string(kMaxTmpFiles);
+}
+
 // /etc/machine-id of this container alone: a file of its own over the image's empty one. It lies on the container's
-// /tmp without a name there, root's, and read-only.
-const char* MakeMachineId(const std::string& root, const std::string& machine_id) {
+// /tmp without a name there, root's, and empty until the container is somebody's.
+const char* MakeMachineId(const std::string& root) {
   const std::string file = root + "/tmp/.machine-id";
-  const std::string text = machine_id + "\n";
-  const Fd written(open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
-  if (!written || write(written.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return "machine-id";
-  if (!Mount(file.c_str(), root + "/etc/machine-id", nullptr, MS_BIND)) return "/etc/machine-id";
+  if (!Fd(open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444))) return "machine-id";
+  if (!Mount(file.c_str(), root + kMachineId, nullptr, MS_BIND)) return kMachineId;
   return unlink(file.c_str()) == 0 ? nullptr : "machine-id without a name";
 }
 
-// The container's root: the image, read-only, with the code in /code and a private /tmp.
-const char* MakeRoot(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity) {
+// The container's root: the image, read-only, with a private /tmp. Its /code is empty still.
+const char* MakeRoot(std::int64_t memory_bytes) {
   const std::string root = kMountPoint;
-  const std::string tmp_options = "mode=1777,size=" + std::to_string(std::min(memory_bytes, kMaxTmpBytes)) +
-                                  ",nr_inodes=" + std::to_string(kMaxTmpFiles);
-  constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;
+  const std::string tmp_options = TmpOptions(memory_bytes);
   if (!Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE)) return "private mounts";
   // Of a read-only mount without set-user-id programs and devices, as this one is too.
   if (!Mount(kRuntimeRoot, root, nullptr, MS_BIND)) return "root";
-  const std::string code = code_layer + "/code";
-  if (!Mount(code.c_str(), root + "/code", nullptr, MS_BIND)) return "/code";
-  if (!Mount(nullptr, root + "/code", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kSafe)) return "/code read-only";
   if (!Mount("tmp", root + "/tmp", "tmpfs", kSafe, tmp_options)) return "/tmp";
-  if (const char* failed = MakeMachineId(root, identity.machine_id); failed != nullptr) return failed;
+  if (const char* failed = MakeMachineId(root); failed != nullptr) return failed;
   if (!Mount(kDeviceRoot, root + "/dev", nullptr, MS_BIND)) return "/dev";
   if (!Mount(nullptr, root + "/dev", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC))
     return "/dev read-only";
@@ -75,6 +74,21 @@ const char* MakeRoot(const std::string& code_layer, std::int64_t memory_bytes, c
   if (syscall(SYS_pivot_root, ".", ".") != 0) return "pivot_root";
   if (umount2(".", MNT_DETACH) != 0) return "umount old root";
   if (chdir("/") != 0) return "chdir /";
+  return nullptr;
+}
+
+// The step of furnishing that failed, or null. Inside the container's mount and UTS namespaces.
+const char* FurnishInside(const Fd& code, std::int64_t memory_bytes, const Identity& identity) {
+  if (move_mount(code.get(), "", AT_FDCWD, "/code", MOVE_MOUNT_F_EMPTY_PATH) != 0) return "/code";
+  const std::string text = identity.machine_id + "\n";
+  const Fd machine_id(open(kMachineId, O_WRONLY | O_CLOEXEC));
+  if (!machine_id || write(machine_id.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return kMachineId;
+  if (sethostname(identity.hostname.data(), identity.hostname.size()) != 0) return "sethostname";
+  if (memory_bytes == kEmptyMemoryBytes) return nullptr;
+  const std::string options = TmpOptions(memory_bytes);
+  if (!Mount(nullptr, "/tmp", nullptr, MS_REMOUNT | kSafe, options)) return "size of /tmp";
+  if (!Mount(nullptr, "/dev/shm", nullptr, MS_REMOUNT | kSafe | MS_NOEXEC, options)) return "size of /dev/shm";
   return nullptr;
 }
 
@@ -97,10 +111,8 @@ const char* DropRights(uid_t id) {
   return nullptr;
 }
 
-[[noreturn]] void HolderMain(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity,
-                             int report_fd) {
-  const char* failed = MakeRoot(code_layer, memory_bytes, identity);
-  if (failed == nullptr && sethostname(identity.hostname.data(), identity.hostname.size()) != 0) failed = "sethostname";
+[[noreturn]] void HolderMain(std::int64_t memory_bytes, int report_fd) {
+  const char* failed = MakeRoot(memory_bytes);
   if (failed == nullptr) failed = RaiseLoopback();
   if (failed == nullptr) failed = DropRights(kHolderId);
   if (failed != nullptr) {
@@ -125,21 +137,20 @@ bool Limit(int resource, rlim_t value) {
   return setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
 }
 
-// Waits for the order and appends its variables, which lie in `order` from then on.
-const char* AwaitOrder(int fd, std::string& order, std::vector<char*>& environment) {
+// Waits for the order: the parts that it has, which lie in `bytes` from then on, and a null at the end.
+const char* AwaitOrder(int fd, std::string& bytes, std::vector<char*>& parts) {
   std::uint32_t size = 0;
   if (recv(fd, &size, sizeof size, MSG_WAITALL) != sizeof size) _exit(0);  // let go
-  if (size > kMaxOrderBytes) return "order";
-  order.resize(size);
-  if (size > 0 && recv(fd, order.data(), size, MSG_WAITALL) != static_cast<ssize_t>(size)) _exit(0);
-  for (std::size_t at = 0; at < size; at += std::strlen(order.data() + at) + 1)
-    environment.push_back(order.data() + at);
-  environment.push_back(nullptr);
+  if (size == 0 || size > kMaxOrderBytes) return "order";
+  bytes.resize(size);
+  if (recv(fd, bytes.data(), size, MSG_WAITALL) != static_cast<ssize_t>(size)) _exit(0);
+  for (std::size_t at = 0; at < size; at += std::strlen(bytes.data() + at) + 1) parts.push_back(bytes.data() + at);
+  parts.push_back(nullptr);
   return nullptr;
 }
 
 const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
-                            const Command& command, std::vector<char*>& environment, Launch* launch) {
+                            const Command& command, Launch* launch) {
   if (write(cgroup_procs_fd, "0", 1) != 1) return "enter cgroup";
   if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) != 0)
     return "enter namespaces";
@@ -154,23 +165,26 @@ const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id,
       !Limit(RLIMIT_FSIZE, static_cast<rlim_t>(kMaxTmpBytes)))
     return "rlimit";
   if (const char* failed = DropRights(id); failed != nullptr) return failed;
-  if (chdir("/code") != 0) return "chdir /code";
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (!InstallSeccompProgram(seccomp_program)) return "seccomp";
-  std::string order;
-  if (const char* failed = AwaitOrder(command.order_fd, order, environment); failed != nullptr) return failed;
+  std::string bytes;
+  std::vector<char*> order;
+  order.reserve(64);
+  launch->waiting = true;
+  if (const char* failed = AwaitOrder(command.order_fd, bytes, order); failed != nullptr) return failed;
+  if (chdir("/code") != 0) return "chdir /code";
   launch->start_us = MonotonicMicros();
-  const char* const arguments[] = {command.path.c_str(), nullptr};
-  execve(command.path.c_str(), const_cast<char* const*>(arguments), environment.data());
+  char* const arguments[] = {order[0], nullptr};
+  execve(order[0], arguments, order.data() + 1);
   return "execute";
 }
 
 }  // namespace
 
-Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity) {
+Result<Holder> StartHolder(std::int64_t memory_bytes) {
   auto report = MakePipe();
   if (!report) return std::unexpected(report.error());
   constexpr unsigned long kFlags =
@@ -178,7 +192,7 @@ Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_by
   int pidfd = -1;
   const auto pid = static_cast<pid_t>(syscall(SYS_clone, kFlags, nullptr, &pidfd, nullptr, nullptr));
   if (pid < 0) return FailErrno("clone");
-  if (pid == 0) HolderMain(code_layer, memory_bytes, identity, report->theirs.get());
+  if (pid == 0) HolderMain(memory_bytes, report->theirs.get());
   Holder holder{pid, Fd(pidfd)};
   report->theirs.Reset();
   pollfd wait{report->ours.get(), POLLIN, 0};
@@ -190,11 +204,34 @@ Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_by
   return Fail(Code::kInternal, n > 0 ? "container: " + std::string(answer) : "container: its holder did not answer");
 }
 
+Result<Home> Home::Open() {
+  // PID 1 shares its root and its working directory with kernel threads, and nobody who shares them changes namespaces.
+  if (unshare(CLONE_FS) != 0) return FailErrno("unshare the working directory");
+  Home home{Fd(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)), Fd(open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC))};
+  if (!home.mounts || !home.uts) return FailErrno("open the agent's namespaces");
+  return home;
+}
+
+Result<void> Furnish(const Holder& holder, const Home& home, const std::string& code_folder, std::int64_t memory_bytes,
+                     const Identity& identity) {
+  const Fd code(open_tree(AT_FDCWD, code_folder.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!code) return FailErrno("container: its code");
+  mount_attr safe{};
+  safe.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  if (mount_setattr(code.get(), "", AT_EMPTY_PATH, &safe, sizeof safe) != 0)
+    return FailErrno("container: its code read-only");
+  if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWUTS) != 0) return FailErrno("container: enter it");
+  const char* failed = FurnishInside(code, memory_bytes, identity);
+  const int failed_errno = errno;
+  if (setns(home.mounts.get(), CLONE_NEWNS) != 0 || setns(home.uts.get(), CLONE_NEWUTS) != 0) std::abort();
+  if (failed == nullptr) return {};
+  errno = failed_errno;
+  return FailErrno("container: " + std::string(failed));
+}
+
 Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
                     const Command& command, Launch* launch) {
   *launch = Launch();
-  std::vector<char*> environment;
-  for (const auto& entry : command.environment) environment.push_back(const_cast<char*>(entry.c_str()));
   const Fd self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   // The agent's next child is born in the container's PID namespace, and still is the agent's to reap.
   if (!self || setns(holder.pidfd.get(), CLONE_NEWPID) != 0) return FailErrno("enter PID namespace");
@@ -202,7 +239,7 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   BlockAllSignals(&old);
   const pid_t pid = fork();
   if (pid == 0) {
-    const char* failed = EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, environment, launch);
+    const char* failed = EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, launch);
     launch->error = errno;
     std::strncpy(launch->step, failed, sizeof launch->step - 1);
     _exit(127);
@@ -217,14 +254,14 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   return pid;
 }
 
-Result<void> SendOrder(const Fd& order, const std::vector<std::string>& environment) {
+Result<void> SendOrder(const Fd& order, const std::vector<std::string>& path_and_environment) {
   std::string bytes(sizeof(std::uint32_t), '\0');
-  for (const auto& entry : environment) {
+  for (const auto& entry : path_and_environment) {
     bytes += entry.c_str();  // up to a zero byte, which would begin another variable
     bytes += '\0';
   }
   const std::size_t size = bytes.size() - sizeof(std::uint32_t);
-  if (size > kMaxOrderBytes) return Fail(Code::kExhausted, "the invocation's own variables are too long");
+  if (size > kMaxOrderBytes) return Fail(Code::kExhausted, "the environment is too long");
   const auto head = static_cast<std::uint32_t>(size);
   std::memcpy(bytes.data(), &head, sizeof head);
   if (send(order.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))

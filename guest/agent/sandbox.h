@@ -12,6 +12,7 @@
 #include "common/base/result.h"
 #include "guest/agent/identity.h"
 #include "guest/agent/sys.h"
+#include "schemas/limits.h"
 
 namespace hearth::guest {
 
@@ -22,6 +23,7 @@ constexpr const char* kDeviceRoot = "/devices";    // the few device nodes of a 
 constexpr const char* kMountPoint = "/container";  // empty; each holder mounts its root there, in its own namespace
 constexpr const char* kCgroupRoot = "/sys/fs/cgroup";
 
+constexpr std::int64_t kEmptyMemoryBytes = std::int64_t{kDefaultMemoryMib} << 20;  // the bound of an empty container
 constexpr std::int64_t kMaxTmpBytes = 512LL << 20;
 constexpr int kMaxTmpFiles = 65'536;
 constexpr int kMaxOpenFiles = 1024;
@@ -32,29 +34,43 @@ struct Holder {
   Fd pidfd;
 };
 
-// Starts the holder and waits until its file system stands (milliseconds; at most 5 s).
-Result<Holder> StartHolder(const std::string& code_layer, std::int64_t memory_bytes, const Identity& identity);
+// Starts the holder of a container that is nobody's yet, and waits until its file system stands (milliseconds; at most
+// 5 s).
+Result<Holder> StartHolder(std::int64_t memory_bytes);
+
+// The agent's own namespaces, to come back to.
+struct Home {
+  Fd mounts, uts;
+  // Of the calling process, which shares its file system context with nobody from then on.
+  static Result<Home> Open();
+};
+
+// Makes the container somebody's: the code in /code, the identity, and the space of /tmp and /dev/shm as `memory_bytes`
+// has it. Before any of its processes runs user code: the agent goes inside to do it. Where it cannot come back, it
+// ends.
+Result<void> Furnish(const Holder& holder, const Home& home, const std::string& code_folder, std::int64_t memory_bytes,
+                     const Identity& identity);
 
 // Written by the child into memory shared with the agent.
 struct Launch {
+  bool waiting = false;       // for its order, with all rights given up
   std::int64_t start_us = 0;  // monotonic clock, just before exec
   std::int32_t error = 0;     // errno of the step that failed, or 0
   char step[32] = {};
 };
 
 struct Command {
-  std::string path;
-  std::vector<std::string> environment;  // NAME=value
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
   int order_fd = -1;  // a stream socket; SendOrder writes to the other end
 };
 
 // Forks a child of the agent into the holder's namespaces and the cgroup, as uid and gid `id`, without any right, under
-// the seccomp program. There it waits for its order, and then executes the command in /code: all that is slow is done
-// before anybody asks. What goes wrong after the fork is in `launch`. A child whose order socket closes just ends.
+// the seccomp program. There it waits for its order, and then executes what that names, in /code: all that is slow is
+// done before anybody asks. What goes wrong after the fork is in `launch`. A child whose order socket closes just ends.
 Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
                     const Command& command, Launch* launch);
-// Sends the child off with these variables added to its environment (kExhausted: they are more than kMaxOrderBytes).
-Result<void> SendOrder(const Fd& order, const std::vector<std::string>& environment);
+// Sends the child off: the program's path, then its environment, NAME=value each (kExhausted: more than
+// kMaxOrderBytes).
+Result<void> SendOrder(const Fd& order, const std::vector<std::string>& path_and_environment);
 
 }  // namespace hearth::guest

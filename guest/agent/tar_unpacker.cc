@@ -84,12 +84,16 @@ Result<Fd> Walk(int root, const std::vector<std::string>& parts, std::size_t cou
 
 }  // namespace
 
-Result<Fd> TarUnpacker::OpenParent(std::string_view path, std::string& name) {
+Result<int> TarUnpacker::OpenParent(std::string_view path, std::string& name, Fd& folder) {
   auto parts = SplitPath(path);
   if (!parts) return std::unexpected(parts.error());
   if (parts->empty()) return Fail(Code::kInvalid, "archive: an entry without a name");
   name = parts->back();
-  return Walk(folder_.get(), *parts, parts->size() - 1);
+  if (parts->size() == 1) return folder_.get();
+  auto walked = Walk(folder_.get(), *parts, parts->size() - 1);
+  if (!walked) return std::unexpected(walked.error());
+  folder = std::move(*walked);
+  return folder.get();
 }
 
 Result<void> TarUnpacker::MakeFolder(std::string_view path) {
@@ -126,23 +130,26 @@ Result<void> TarUnpacker::Header() {
   path += Text(block_, kName);
 
   std::string name;
+  Fd folder;
   switch (block_[kType]) {
     case '5': return MakeFolder(path);
     case '2': {
-      auto parent = OpenParent(path, name);
+      const auto parent = OpenParent(path, name, folder);
       if (!parent) return std::unexpected(parent.error());
-      unlinkat(parent->get(), name.c_str(), 0);
+      unlinkat(*parent, name.c_str(), 0);
       const std::string target(Text(block_, kLink));
-      if (symlinkat(target.c_str(), parent->get(), name.c_str()) != 0) return FailErrno("archive: symlink");
+      if (symlinkat(target.c_str(), *parent, name.c_str()) != 0) return FailErrno("archive: symlink");
       return {};
     }
     case '0':
     case '\0': {
-      auto parent = OpenParent(path, name);
+      const auto parent = OpenParent(path, name, folder);
       if (!parent) return std::unexpected(parent.error());
-      unlinkat(parent->get(), name.c_str(), 0);
       const mode_t bits = (*mode & 0111) != 0 ? 0555 : 0444;
-      file_.Reset(openat(parent->get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, bits));
+      constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+      file_.Reset(openat(*parent, name.c_str(), kNew, bits));
+      if (!file_ && errno == EEXIST && unlinkat(*parent, name.c_str(), 0) == 0)
+        file_.Reset(openat(*parent, name.c_str(), kNew, bits));
       if (!file_) return FailErrno("archive: create file");
       left_ = *size;
       padding_ = static_cast<std::size_t>((512 - *size % 512) % 512);

@@ -27,7 +27,8 @@ class TarUnpacker {
   enum class State : std::uint8_t { kHeader, kData, kPadding, kEnd };
 
   Result<void> Header();
-  Result<Fd> OpenParent(std::string_view path, std::string& name);
+  // The folder that holds the entry, for the call alone; `folder` keeps it open where it is not the top.
+  Result<int> OpenParent(std::string_view path, std::string& name, Fd& folder);
   Result<void> MakeFolder(std::string_view path);
 
   Fd folder_;

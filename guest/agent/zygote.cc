@@ -34,7 +34,10 @@ Result<Zygote> Zygote::Start(const std::string& seccomp_program) {
     sigprocmask(SIG_SETMASK, &none, nullptr);
     if (chroot(kRuntimeRoot) != 0 || chdir("/") != 0) _exit(126);
     const char* const arguments[] = {"/usr/bin/python3", "-I", "-B", "/usr/lib/hearth/python3/zygote.py", nullptr};
-    const char* const environment[] = {"LANG=C.UTF-8", "PATH=/usr/bin", nullptr};
+    // Memory is asked of the kernel in large pieces and not given back: each time costs a first run some thousand
+    // instructions that an emulated machine has not translated yet.
+    const char* const environment[] = {"LANG=C.UTF-8", "PATH=/usr/bin", "MALLOC_TOP_PAD_=1048576",
+                                       "MALLOC_TRIM_THRESHOLD_=67108864", nullptr};
     execve(arguments[0], const_cast<char* const*>(arguments), const_cast<char* const*>(environment));
     _exit(127);
   }

@@ -52,11 +52,20 @@ def hello(stack):
     (NOWHERE + "topics list", 3, "kafka at 127.0.0.1:1"),
     ("--redis unix:/no/such/socket ps", 3, "redis at unix:/no/such/socket"),
     ("--redis tcp:127.0.0.1:1 ps", 3, "redis at tcp:127.0.0.1:1"),
+    ("--redis-user nobody ps", 1, "WRONGPASS"),
+    ("--redis-user hearth --redis-password-file /no/such/file ps", 1, "--redis-password-file: cannot be read"),
     ("invoke hello --data 1 --wait 0", 4, "no reply to"),
 ])
 def test_errors_are_clear_and_have_their_exit_codes(stack, hello, words, code, complaint):
     done = stack.run(("hearth " if words.startswith("--user") else HEARTH) + words)
     assert (done.returncode, complaint in done.stderr) == (code, True), (done.returncode, done.stderr)
+
+
+def test_commands_that_look_log_in_to_redis_with_an_account(stack):
+    account = f"--redis-user hearth --redis-password-file {stack.settings['HEARTH_STATE']}/redis/password "
+    for words in ("ps", "pool status", "why no-such-invocation"):
+        done = stack.run(HEARTH + account + words)
+        assert "redis" not in done.stderr and done.returncode == (1 if words.startswith("why") else 0), done.stderr
 
 
 def test_the_pool_is_shown_and_set_while_the_executor_runs(stack):

@@ -39,10 +39,11 @@ Result<void> Hand::Configure() {
   return {};
 }
 
-Result<std::int64_t> Hand::FirstInstruction(const Noop& code) {
+Result<FirstSteps> Hand::FirstInstruction(const Noop& code) {
   constexpr std::int32_t kTimeoutMs = 20'000;
   const std::int64_t begin_us = ReadClocks().mono_us;
   const std::uint32_t number = ++containers_;
+  FirstSteps steps;
   const bool is_new = stored_.insert(code.hash.value).second;
   if (is_new) {
     machine_.Send(0, guest::CodeOffer{code.hash, static_cast<std::int64_t>(code.archive.size())});
@@ -61,22 +62,24 @@ Result<std::int64_t> Hand::FirstInstruction(const Noop& code) {
     auto stored = machine_.Expect<guest::CodeStored>(0);
     if (!stored) return FailWith("code", stored.error());
     if (!stored->error.empty()) return Fail(Code::kInternal, "code: " + stored->error);
+    steps.stored_us = ReadClocks().mono_us - begin_us;
   }
   auto created = machine_.Expect<guest::Created>(number);
   if (!created) return FailWith("container", created.error());
   if (!created->error.empty()) return Fail(Code::kInternal, "container: " + created->error);
   const std::int64_t sent_us = ReadClocks().mono_us;
+  steps.created_us = sent_us - begin_us;
   machine_.Send(number, guest::Run{InvocationId("by-hand"), 1, kTimeoutMs, "", "", "null"});
   auto ended = machine_.Expect<guest::Ended>(number);
   if (!ended) return FailWith("run", ended.error());
   // As the executor does: half of the way there and back lies before the start.
   const std::int64_t took_us = ReadClocks().mono_us - sent_us;
   const std::int64_t way_us = std::max<std::int64_t>(0, (took_us - ended->total_us) / 2);
-  const std::int64_t first_us = sent_us - begin_us + std::min(took_us, way_us + ended->start_us);
+  steps.first_us = sent_us - begin_us + std::min(took_us, way_us + ended->start_us);
   if (ended->status != Status::kOk) return Fail(Code::kInternal, "run: " + ended->error_message);
   machine_.Send(number, guest::Remove{});
   if (auto gone = machine_.Expect<guest::ContainerGone>(number); !gone) return FailWith("remove", gone.error());
-  return first_us;
+  return steps;
 }
 
 }  // namespace hearth::bench

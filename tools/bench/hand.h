@@ -20,6 +20,13 @@ struct Noop {
 // `native` is a static executable. `marker` makes archives differ; with `bytes` the archive is filled up to that size.
 Noop MakeNoop(Runtime runtime, const std::string& native, const std::string& marker, std::size_t bytes = 0);
 
+// From the order to each step of a first instruction, µs of this host.
+struct FirstSteps {
+  std::int64_t stored_us = 0;   // the code is in the machine
+  std::int64_t created_us = 0;  // the container is made
+  std::int64_t first_us = 0;    // first instruction of the code
+};
+
 // Blocks; keeps no container. The machine must outlive it.
 class Hand {
  public:
@@ -28,9 +35,9 @@ class Hand {
   // A round trip of the smallest frame, µs.
   Result<std::int64_t> Ping();
   Result<void> Configure();
-  // From now to the first instruction of the code, µs of this host: code sent unless the machine has it, container
-  // made, run. The container is removed afterwards. The machine must be configured.
-  Result<std::int64_t> FirstInstruction(const Noop& code);
+  // Code sent unless the machine has it, container made, run. The container is removed afterwards. The machine must be
+  // configured.
+  Result<FirstSteps> FirstInstruction(const Noop& code);
 
  private:
   guest::Machine& machine_;

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/bench/boot.h"
+#include "tools/bench/clone.h"
 #include "tools/bench/density.h"
 #include "tools/bench/link.h"
 #include "tools/bench/paths.h"
@@ -89,6 +90,23 @@ void AddBoot(CLI::App& app, BootOptions& options, int& exit_code) {
   });
 }
 
+void AddClone(CLI::App& app, CloneOptions& options, int& exit_code) {
+  auto* clone = app.add_subcommand("clone", "a fresh clone until its first instruction of user code, step by step");
+  clone->add_option("--image", options.image, "the guest's image")->check(CLI::ExistingDirectory)->required();
+  clone->add_option("--native", options.native, "a static executable that does next to nothing")
+      ->check(CLI::ExistingFile)
+      ->required();
+  auto* clones = clone->add_option("--clones", options.clones, "of each runtime")
+                     ->check(CLI::Range(1, 10'000))
+                     ->capture_default_str();
+  clone->add_flag("--quick", options.quick, "few of each: whether it works, no figures");
+  AddMarkdown(*clone, options.markdown);
+  clone->callback([&options, &exit_code, clones] {
+    if (options.quick && clones->count() == 0) options.clones = kQuickCount;
+    exit_code = RunClone(options);
+  });
+}
+
 void AddDensity(CLI::App& app, DensityOptions& options, int& exit_code) {
   auto* density = app.add_subcommand("density", "what many idle machines of one template cost");
   AddStack(*density, options.stack);
@@ -140,6 +158,8 @@ int main(int argc, char** argv) {
   AddPaths(app, paths, exit_code);
   BootOptions boot;
   AddBoot(app, boot, exit_code);
+  CloneOptions clone;
+  AddClone(app, clone, exit_code);
   DensityOptions density;
   AddDensity(app, density, exit_code);
   LinkOptions link;

@@ -235,8 +235,13 @@ Result<void> Paths::Warm(const Round& round, bool counts) {
     if (counts) series.Add(*took);
     return {};
   };
+  const auto by_hand = [&](Series& series, const Noop& code) -> Result<void> {
+    const auto steps = hand_->FirstInstruction(code);
+    if (!steps) return std::unexpected(steps.error());
+    return note(series, steps->first_us);
+  };
   if (auto quiet = stack_.AwaitQuiet(kPoolProfile, 1, 0, kQuietMs); !quiet) return quiet;
-  if (auto done = note(measured.hand_pool, hand_->FirstInstruction(round.by_hand)); !done) return done;
+  if (auto done = by_hand(measured.hand_pool, round.by_hand); !done) return done;
   // Deployment has taken a machine for the warm-up's user already: it is no measure, and no fault either.
   const bool pool = counts || round.id != rounds_.front().id;
   if (auto done = pool ? Sample(round, counts, StartPath::kPool, round.id, "a") : std::optional<InvocationResult>();
@@ -251,9 +256,9 @@ Result<void> Paths::Warm(const Round& round, bool counts) {
   if (auto done = Sample(round, counts, StartPath::kContainer, round.id, "a"); !done)
     return std::unexpected(done.error());
 
-  if (auto done = note(measured.hand_cached, hand_->FirstInstruction(round.by_hand)); !done) return done;
+  if (auto done = by_hand(measured.hand_cached, round.by_hand); !done) return done;
   if (auto done = Sample(round, counts, StartPath::kCached, round.id, "b"); !done) return std::unexpected(done.error());
-  if (auto done = note(measured.hand_instance, hand_->FirstInstruction(round.by_hand_1)); !done) return done;
+  if (auto done = by_hand(measured.hand_instance, round.by_hand_1); !done) return done;
   if (auto done = Sample(round, counts, StartPath::kInstance, round.id, "c"); !done)
     return std::unexpected(done.error());
   return {};
@@ -273,7 +278,7 @@ Result<void> Paths::CloneByHand(const Round& round, bool counts) {
   if (!first) return FailWith("clone by hand", first.error());
   if (!counts) return {};
   measured_[round.runtime].clone_ping.Add(ping_us - begin_us);
-  measured_[round.runtime].clone_first.Add(ready_us - begin_us + *first);
+  measured_[round.runtime].clone_first.Add(ready_us - begin_us + first->first_us);
   return {};
 }
 
@@ -310,7 +315,7 @@ Result<void> Paths::BootByHand(const Round& round, bool counts, const InstanceId
   if (!first) return FailWith("QEMU by hand", first.error());
   if (!counts) return {};
   measured_[round.runtime].boot_hello.Add(hello_us - begin_us);
-  measured_[round.runtime].boot_first.Add(ready_us - begin_us + *first);
+  measured_[round.runtime].boot_first.Add(ready_us - begin_us + first->first_us);
   return {};
 }
 

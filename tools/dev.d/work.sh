@@ -291,15 +291,16 @@ bench_own_daemons() {   # paths, density: servers of the stack, daemons of the b
 
 cmd_bench() {
   local name=${1:-}
-  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, density or link"
+  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density or link"
   shift
-  [[ $name =~ ^(warm|paths|boot|density|link)$ ]] || usage_error "bench: no bench '$name'"
+  [[ $name =~ ^(warm|paths|boot|clone|density|link)$ ]] || usage_error "bench: no bench '$name'"
   provide
   case $name in
     warm) bench_warm "$@" ;;
     paths | density) bench_own_daemons "$name" "$@" ;;
     # Under a subreaper libvirt, which is in the bench's own process, hears at once when QEMU ends.
     boot) "$BIN/hearth-subreaper" "$BIN/hearth-bench" boot --image "$IMAGE" "$@" ;;
+    clone) "$BIN/hearth-bench" clone --image "$IMAGE" --native "$ROOT/build/release/examples/echo" "$@" ;;
     link) "$BIN/hearth-bench" link --image "$IMAGE" "$@" ;;
   esac
 }

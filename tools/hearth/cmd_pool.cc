@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/kafka/follower.h"
-#include "common/redis/blocking.h"
 #include "schemas/pool_settings.h"
 #include "schemas/request.h"
 #include "tools/hearth/context.h"
@@ -17,7 +16,7 @@ constexpr const char* kSettingsTopic = "hearth.settings";
 
 // All pools of all executors that are there, by executor.
 Result<std::vector<PoolStatus>> ReadPools(const Context& context) {
-  auto redis = redis::BlockingClient::Connect(context.redis, kServerTimeoutMs);
+  auto redis = ConnectRedis(context);
   if (!redis) return std::unexpected(redis.error());
   auto ids = redis->Command({"SMEMBERS", "ex:idx"});
   if (!ids) return std::unexpected(ids.error());
@@ -33,11 +32,6 @@ Result<std::vector<PoolStatus>> ReadPools(const Context& context) {
     pools.insert(pools.end(), parsed->begin(), parsed->end());
   }
   return pools;
-}
-
-int NoRedis() {
-  fmt::print(stderr, "hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
-  return kUsage;
 }
 
 std::string Ms(std::int64_t ms) {

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/time.h"
-#include "common/redis/blocking.h"
 #include "tools/hearth/context.h"
 
 namespace hearth::tool {
@@ -43,11 +42,8 @@ Result<std::vector<std::string>> Members(redis::BlockingClient& redis, const std
 }
 
 int List(const Context& context) {
-  if (context.redis.empty()) {
-    fmt::print(stderr, "hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
-    return kUsage;
-  }
-  auto redis = redis::BlockingClient::Connect(context.redis, kServerTimeoutMs);
+  if (context.redis.empty()) return NoRedis();
+  auto redis = ConnectRedis(context);
   if (!redis) return Report(redis.error());
   auto executors = Members(*redis, {"SMEMBERS", "ex:idx"});
   if (!executors) return Report(executors.error());

@@ -10,7 +10,6 @@
 
 #include "common/base/time.h"
 #include "common/kafka/find.h"
-#include "common/redis/blocking.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "schemas/why.h"
@@ -50,7 +49,7 @@ std::map<std::string, std::string> FindDispatchers(const Context& context, Searc
     search.looked_at.push_back(error.message);
     return std::map<std::string, std::string>();
   };
-  auto redis = redis::BlockingClient::Connect(context.redis, kServerTimeoutMs);
+  auto redis = ConnectRedis(context);
   if (!redis) return away(redis.error());
   auto ids = redis->Command({"SMEMBERS", "di:idx"});
   if (!ids) return away(ids.error());

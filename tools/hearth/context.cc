@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <utility>
 
 #include "common/kafka/admin.h"
 
@@ -15,6 +16,21 @@ int Report(const Error& error) {
     case Code::kDeadline: return kTimedOut;
     default: return kFailed;
   }
+}
+
+int NoRedis() {
+  fmt::print(stderr, "hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
+  return kUsage;
+}
+
+Result<redis::BlockingClient> ConnectRedis(const Context& context) {
+  redis::Credentials account{context.redis_user, {}};
+  if (!context.redis_password_file.empty()) {
+    auto password = redis::ReadPassword(context.redis_password_file);
+    if (!password) return FailWith("--redis-password-file", password.error());
+    account.password = std::move(*password);
+  }
+  return redis::BlockingClient::Connect(context.redis, kServerTimeoutMs, account);
 }
 
 Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone) {

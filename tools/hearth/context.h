@@ -10,6 +10,7 @@
 #include "common/base/result.h"
 #include "common/kafka/producer.h"
 #include "common/loop/loop.h"
+#include "common/redis/blocking.h"
 #include "schemas/record.h"
 
 namespace hearth::tool {
@@ -22,10 +23,17 @@ constexpr std::int64_t kServerTimeoutMs = 5000;
 struct Context {
   std::string bootstrap = "127.0.0.1:9092";
   std::string redis;
+  std::string redis_user;
+  std::string redis_password_file;
   std::string code_store;
   std::string user = "default";
   bool json = false;
 };
+
+// Says that no address of Redis was given; the exit code.
+int NoRedis();
+// Redis, for commands that only look. kInvalid: the account is refused, or its password cannot be read.
+Result<redis::BlockingClient> ConnectRedis(const Context& context);
 
 // Prints "hearth: MESSAGE" and gives the exit code that fits the error.
 int Report(const Error& error);

@@ -11,6 +11,10 @@ int main(int argc, char** argv) {
       ->envname("HEARTH_BOOTSTRAP")
       ->capture_default_str();
   app.add_option("--redis", context.redis, "Redis, unix:PATH or tcp:HOST:PORT")->envname("HEARTH_REDIS");
+  app.add_option("--redis-user", context.redis_user, "the account there; without it, Redis's default one")
+      ->envname("HEARTH_REDIS_USER");
+  app.add_option("--redis-password-file", context.redis_password_file, "its first line is the account's password")
+      ->envname("HEARTH_REDIS_PASSWORD_FILE");
   app.add_option("--code-store", context.code_store, "folder of the code archives")->envname("HEARTH_CODE_STORE");
   app.add_option("--user", context.user, "whose functions")->envname("HEARTH_USER")->capture_default_str();
   app.add_flag("--json", context.json, "print JSON");

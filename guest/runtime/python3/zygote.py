@@ -1,14 +1,16 @@
 """The python3 runtime: an interpreter that is started once and forked into each container.
 
 The agent (guest/agent/zygote.cc) sends one packet per container with four descriptors: the holder whose namespaces the
-child enters, cgroup.procs, the run socket, the log pipe. The child gives up every right before user code is loaded,
-and then answers run requests on the run socket. Messages are those of guest/agent/fields.h.
+child enters, cgroup.procs, the run socket, the log pipe. The child gives up every right, says that it is prepared, and
+waits on the run socket, first for the function that it will be, then for run requests. Messages are those of
+guest/agent/fields.h.
 """
 import ctypes
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import resource
 import select
 import signal
@@ -28,6 +30,7 @@ MAX_OPEN_FILES = 1024
 MAX_FILE_BYTES = 512 << 20
 RUN_FD = 3
 READ_BYTES = 64 << 10
+REHEARSAL = "/usr/lib/hearth/python3/rehearsal"
 OK, ERROR = b"ok", b"error"
 ONE, THREE = struct.Struct("<I"), struct.Struct("<III")
 
@@ -75,6 +78,16 @@ def decode(body):
         fields.append(bytes(body[at + 4:at + 4 + size]))
         at += 4 + size
     return fields
+
+
+def read_exactly(count):
+    data = os.read(RUN_FD, count)
+    while len(data) < count:
+        more = os.read(RUN_FD, count - len(data)) if data else b""
+        if not more:
+            os._exit(0)  # the agent let the container go
+        data += more
+    return data
 
 
 def read_run():
@@ -225,14 +238,12 @@ def serve(handler, function_name, version, memory_mib):
         send(encode_answer(head, output) if status is OK else encode(head, error_type, message))
 
 
-def become(fields, fds, seccomp_program):
-    """Enters the container and runs its function. Never returns."""
+def enter(uid, fds, seccomp_program):
+    """Into the container that the holder stands for, without any right from then on."""
     holder, procs, run, log = fds
-    uid, handler, function_name, version, memory_mib = int(fields[1]), *(field.decode() for field in fields[2:6])
     os.write(procs, b"0")
     check(libc.setns(holder, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET), "setns")
     os.setsid()
-    os.chdir("/code")
     run, log = (os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate((run, log)))
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.dup2(log, 1)
@@ -249,18 +260,34 @@ def become(fields, fds, seccomp_program):
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no-new-privileges")
     program = SockFprog(len(seccomp_program) // 8, ctypes.cast(ctypes.c_char_p(seccomp_program), ctypes.c_void_p))
     check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
+
+
+def rehearse():
+    """Does once what every function's first run does, so that its own finds the memory for it touched already."""
+    sys.path[0] = REHEARSAL
+    encode_output(load("rehearsal.handler")(decode_event(b'{"a": [1, "b", 2.5, null, true]}'), Context(b"")))
+    del sys.modules["rehearsal"], sys.path_importer_cache[REHEARSAL]
+    sys.path[0] = "/code"
+    pkgutil.get_importer("/code")  # it looks into the folder when the first import does
+
+
+def become(uid, fds, seccomp_program):
+    """Enters the container, waits for its function, and runs that. Never returns."""
+    enter(uid, fds, seccomp_program)
     os.environ.clear()
-    names = fields[6:]
-    for name, value in zip(names[0::2], names[1::2]):
-        os.environb[name] = value
     sys.path.insert(0, "/code")
-    sys.argv = [handler]
     sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
     sys.stderr.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
     # A process that user code forks must not answer in our name.
     os.register_at_fork(after_in_child=lambda: os.close(RUN_FD))
-    send(encode("ready"))
-    serve(handler, function_name, int(version), int(memory_mib))
+    rehearse()
+    send(encode("prepared"))
+    handler, function_name, version, memory_mib, *names = decode(read_exactly(*ONE.unpack(read_exactly(ONE.size))))
+    os.chdir("/code")  # it is there now
+    for name, value in zip(names[0::2], names[1::2]):
+        os.environb[name] = value
+    sys.argv = [handler.decode()]
+    serve(handler.decode(), function_name.decode(), int(version), int(memory_mib))
 
 
 def main():
@@ -296,7 +323,7 @@ def main():
             pid = os.fork()
             if pid == 0:
                 try:
-                    become(fields, fds, seccomp_program)
+                    become(int(fields[1]), fds, seccomp_program)
                 except BaseException:
                     traceback.print_exc()
                     flush()

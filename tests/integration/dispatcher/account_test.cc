@@ -1,4 +1,5 @@
 // The account that the daemons use may do what they do, and nothing else: the list that tools/dev and Compose install.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -38,9 +39,8 @@ class Account : public testing::Test {
 
   // What the account is answered.
   std::string Ask(const std::vector<std::string>& words) {
-    auto client = redis::BlockingClient::Connect(server_.Address(), 5000);
+    auto client = redis::BlockingClient::Connect(server_.Address(), 5000, kAccount);
     if (!client) return client.error().message;
-    if (auto in = client->Command({"AUTH", kAccount.user, kAccount.password}); !in) return in.error().message;
     auto answer = client->Command(words);
     return answer ? "fine" : answer.error().message;
   }
@@ -88,6 +88,13 @@ TEST_F(Account, WhatTheDaemonsDoNotDoIsRefused) {
       {"SUBSCRIBE", "any"},
   };
   for (const auto& words : refused) EXPECT_TRUE(Refused(words)) << words[0] << ": " << Ask(words);
+}
+
+TEST_F(Account, AnotherPasswordIsRefused) {
+  const auto client = redis::BlockingClient::Connect(server_.Address(), 5000, {kAccount.user, "guess"});
+  ASSERT_FALSE(client);
+  EXPECT_EQ(client.error().code, Code::kInvalid);
+  EXPECT_THAT(client.error().message, testing::HasSubstr("WRONGPASS"));
 }
 
 // A library of the account's own runs with the rights of the account, and so reaches no further.

@@ -108,6 +108,24 @@ TEST_F(ExhaustionTest, MemoryEndsInTheContainer) {
   }
 }
 
+// Containers are made before it is known how much their function may have: more, or less.
+TEST_F(ExhaustionTest, AContainerIsOfTheSizeOfItsFunction) {
+  const std::string code = R"(import os
+def handler(event, context):
+  space = [os.statvfs(path).f_blocks * os.statvfs(path).f_frsize >> 20 for path in ('/tmp', '/dev/shm')]
+  block = bytearray(event << 20)
+  for at in range(0, len(block), 4096): block[at] = 1
+  return [len(block) >> 20] + space
+)";
+  for (const int size_mib : {64, 128, 192}) {
+    const auto number = Python(code, size_mib);
+    const auto got = RunIn(number, std::to_string(size_mib - 40), 60'000);
+    EXPECT_EQ(got.output, "[" + std::to_string(size_mib - 40) + ", " + std::to_string(size_mib) + ", " +
+                              std::to_string(size_mib) + "]");
+    EXPECT_EQ(RunIn(number, std::to_string(size_mib + 10), 60'000).status, Status::kOom) << size_mib;
+  }
+}
+
 // S5: what is cached of files can be taken back, so reading all there is costs nobody anything.
 TEST_F(ExhaustionTest, AFloodOfThePageCacheIsHarmless) {
   const auto number = Python(R"(import os

@@ -136,7 +136,7 @@ TEST_F(FolderTest, RefusesWhatIsNotAnArchive) {
   EXPECT_FALSE(Unpack(damaged));
 }
 
-TEST_F(FolderTest, CacheStoresWhatHasItsHash) {
+TEST_F(FolderTest, CacheStoresAHashOnce) {
   CodeCache cache(folder_);
   const std::string archive = Entry("a.py", "x = 1\n") + kEndMark;
   const CodeHash hash(HashText(archive));
@@ -145,32 +145,46 @@ TEST_F(FolderTest, CacheStoresWhatHasItsHash) {
   const auto half = cache.Feed(archive.substr(0, 700));
   ASSERT_TRUE(half);
   EXPECT_FALSE(*half);
-  EXPECT_FALSE(cache.Has(hash));
+  EXPECT_EQ(cache.Find(hash), nullptr);
   const auto whole = cache.Feed(archive.substr(700));
   ASSERT_TRUE(whole) << whole.error().message;
   EXPECT_TRUE(*whole);
-  EXPECT_TRUE(cache.Has(hash));
-  EXPECT_TRUE(std::filesystem::exists(cache.LayerPath(hash) + "/code/a.py"));
-  // Again: no harm.
-  ASSERT_TRUE(cache.Offer(hash, static_cast<std::int64_t>(archive.size())));
-  EXPECT_TRUE(cache.Feed(archive));
+  ASSERT_NE(cache.Find(hash), nullptr);
+  const std::string code = *cache.Find(hash);
+  EXPECT_TRUE(std::filesystem::exists(code + "/a.py"));
+  // Again, of other bytes: what is stored stays.
+  const std::string other = Entry("b.py", "x = 2\n") + kEndMark;
+  ASSERT_TRUE(cache.Offer(hash, static_cast<std::int64_t>(other.size())));
+  EXPECT_TRUE(cache.Feed(other));
+  EXPECT_EQ(*cache.Find(hash), code);
+  EXPECT_TRUE(std::filesystem::exists(code + "/a.py"));
+  EXPECT_EQ(std::ranges::distance(std::filesystem::directory_iterator(folder_)), 1);
+  cache.Forget(hash);
+  EXPECT_EQ(cache.Find(hash), nullptr);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
 }
 
 TEST_F(FolderTest, CacheKeepsNothingOfAFailedTransfer) {
   CodeCache cache(folder_);
   const std::string archive = Entry("a.py", "x = 1\n") + kEndMark;
   const auto size = static_cast<std::int64_t>(archive.size());
-  const CodeHash wrong(std::string(64, '0'));
-  ASSERT_TRUE(cache.Offer(wrong, size));
-  EXPECT_FALSE(cache.Feed(archive));
-  ASSERT_TRUE(cache.Offer(wrong, size));
+  const CodeHash hash(HashText(archive));
+  ASSERT_TRUE(cache.Offer(hash, size));
+  EXPECT_FALSE(cache.Feed(std::string(archive.size(), 'x'))) << "no archive";
+  ASSERT_TRUE(cache.Offer(hash, size - 512));
+  EXPECT_FALSE(cache.Feed(archive.substr(0, archive.size() - 512))) << "cut short";
+  ASSERT_TRUE(cache.Offer(hash, size));
   EXPECT_FALSE(cache.Feed(archive + "x"));
   EXPECT_FALSE(cache.Feed("x")) << "no transfer is under way";
-  EXPECT_FALSE(cache.Has(wrong));
+  ASSERT_TRUE(cache.Offer(hash, size));
+  EXPECT_TRUE(cache.Feed(archive.substr(0, 700)));
+  ASSERT_TRUE(cache.Offer(hash, size)) << "in the place of an unfinished one";
+  EXPECT_FALSE(cache.Feed(archive + "x"));
+  EXPECT_EQ(cache.Find(hash), nullptr);
   EXPECT_TRUE(std::filesystem::is_empty(folder_));
   EXPECT_FALSE(cache.Offer(CodeHash("../x"), size));
-  EXPECT_FALSE(cache.Offer(wrong, 0));
-  EXPECT_FALSE(cache.Offer(wrong, static_cast<std::int64_t>(kMaxCodeBytes) + 1));
+  EXPECT_FALSE(cache.Offer(hash, 0));
+  EXPECT_FALSE(cache.Offer(hash, static_cast<std::int64_t>(kMaxCodeBytes) + 1));
 }
 
 TEST(FieldsTest, ComeBackWholeInPiecesOfAnySize) {
