@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <ranges>
 #include <variant>
@@ -57,14 +57,13 @@ void OwnPages() {
   if (!maps) return;
   const auto page_bytes = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   for (const auto line : std::views::split(*maps, '\n')) {
-    const std::string_view text(line);  // "BEGIN-END rw-p …", hexadecimal
+    const std::string text(line.begin(), line.end());
     std::uintptr_t at = 0, end = 0;
-    const char* const last = text.data() + text.size();
-    const auto begin = std::from_chars(text.data(), last, at, 16);
-    if (begin.ec != std::errc{} || begin.ptr == last) continue;
-    const auto ending = std::from_chars(begin.ptr + 1, last, end, 16);
-    if (ending.ec != std::errc{} || !std::string_view(ending.ptr, last).starts_with(" rw-p")) continue;
+    char rights[5] = {};
+    if (std::sscanf(text.c_str(), "%lx-%lx %4s", &at, &end, rights) != 3) continue;
+    if (std::string_view(rights) != "rw-p") continue;
     for (; at < end; at += page_bytes) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel's list has addresses
       auto* byte = reinterpret_cast<volatile char*>(at);
       *byte = *byte;
     }

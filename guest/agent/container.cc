@@ -377,9 +377,7 @@ void Container::Finish(Status status, std::string type, std::string message, std
     unfit = "its process ended";
   else if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7, memory_peak_bytes))
     unfit = "memory was not given back";
-  else if (status == Status::kOom || status == Status::kTimeout)
-    unfit = "it was killed";
-  else if (attempt_->too_large)
+  else if (status == Status::kOom || status == Status::kTimeout || attempt_->too_large)
     unfit = "it was killed";
 
   const std::int64_t now = MonotonicMicros();

@@ -147,9 +147,10 @@ Result<void> TarUnpacker::Header() {
       if (!parent) return std::unexpected(parent.error());
       const mode_t bits = (*mode & 0111) != 0 ? 0555 : 0444;
       constexpr int kNew = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-      file_.Reset(openat(*parent, name.c_str(), kNew, bits));
-      if (!file_ && errno == EEXIST && unlinkat(*parent, name.c_str(), 0) == 0)
-        file_.Reset(openat(*parent, name.c_str(), kNew, bits));
+      int file = openat(*parent, name.c_str(), kNew, bits);
+      if (file < 0 && errno == EEXIST && unlinkat(*parent, name.c_str(), 0) == 0)
+        file = openat(*parent, name.c_str(), kNew, bits);
+      file_.Reset(file);
       if (!file_) return FailErrno("archive: create file");
       left_ = *size;
       padding_ = static_cast<std::size_t>((512 - *size % 512) % 512);

@@ -130,7 +130,7 @@ TEST_F(Account, BothDaemonsWorkUnderIt) {
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"HLEN", kSlots}).integer == 1; })) << "reaped";
   writer.Write(MakeSlot("c-1", link::SlotState::kGone), 3);
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"EXISTS", kSlots}).integer == 0; }));
-  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"HGET", "di:d-1", "http"}).text != ""; }));
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !server_.Ask({"HGET", "di:d-1", "http"}).text.empty(); }));
   server_.Ask({"FLUSHALL"});
   server_.Ask({"FUNCTION", "FLUSH"});
   writer.Write(MakeSlot("c-3"), 3);

@@ -250,6 +250,7 @@ TEST(HalfOpenRedis, IsNoticed) {
   ASSERT_NE(mkdtemp(pattern.data()), nullptr);
   const std::string path = pattern + "/silent.sock";
   const int silent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(silent, 0);
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   std::memcpy(name.sun_path, path.data(), path.size());
