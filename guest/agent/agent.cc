@@ -165,8 +165,10 @@ void Agent::EndWarmUp() {
 }
 
 Result<std::uint32_t> Agent::MakeEmpty(Runtime runtime) {
-  const std::uint32_t serial = ++last_serial_;
-  auto made = Container::MakeEmpty(services_, serial, runtime);
+  // One whose code comes next finds it there.
+  const auto code_folder = codes_.NextFolder();
+  if (!code_folder) return std::unexpected(code_folder.error());
+  auto made = Container::MakeEmpty(services_, ++last_serial_, runtime, *code_folder);
   if (!made) return std::unexpected(made.error());
   std::uint32_t number = kFirstEmpty;
   while (containers_.contains(number)) ++number;  // few: those that wait and those that die

@@ -61,7 +61,8 @@ Result<void> LoadModules() {
 
 // A container can leave a root behind only if that root is a mount of its own, which the initramfs is not.
 Result<void> LeaveInitramfs() {
-  if (auto made = Mount("agent", kNewRoot, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m"); !made) return made;
+  // Holds a page of each container: its machine id.
+  if (auto made = Mount("agent", kNewRoot, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4m"); !made) return made;
   if (chdir(kNewRoot) != 0 || mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || chroot(".") != 0 || chdir("/") != 0) {
     return FailErrno("leave the initramfs");
   }

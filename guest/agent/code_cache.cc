@@ -16,6 +16,14 @@ void RemoveTree(const std::string& path) {
   std::filesystem::remove_all(path, ignored);
 }
 
+Result<std::string> CodeCache::NextFolder() {
+  if (!next_.empty()) return next_;
+  std::string path = root_ + "/" + std::to_string(++folders_);
+  if (mkdir(path.c_str(), 0755) != 0) return FailErrno("mkdir for code");
+  next_ = std::move(path);
+  return next_;
+}
+
 Result<void> CodeCache::Offer(const CodeHash& hash, std::int64_t bytes) {
   DropTransfer();
   const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
@@ -23,11 +31,11 @@ Result<void> CodeCache::Offer(const CodeHash& hash, std::int64_t bytes) {
     return Fail(Code::kInvalid, "code hash is not SHA-256");
   if (bytes <= 0 || bytes > static_cast<std::int64_t>(kMaxCodeBytes))
     return Fail(Code::kExhausted, "code archive of a size beyond the limit");
-  std::string path = root_ + "/" + std::to_string(++folders_);
-  if (mkdir(path.c_str(), 0755) != 0) return FailErrno("mkdir for code");
-  Fd folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  auto path = NextFolder();
+  if (!path) return std::unexpected(path.error());
+  Fd folder(open(path->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder) return FailErrno("open code folder");
-  transfer_.emplace(hash, std::move(path), bytes, std::make_unique<TarUnpacker>(std::move(folder)));
+  transfer_.emplace(hash, bytes, std::make_unique<TarUnpacker>(std::move(folder)));
   return {};
 }
 
@@ -45,7 +53,11 @@ Result<bool> CodeCache::Take(std::string_view bytes) {
   if (auto fed = transfer_->unpacker->Feed(bytes); !fed) return std::unexpected(fed.error());
   if (transfer_->left > 0) return false;
   if (auto whole = transfer_->unpacker->Finish(); !whole) return std::unexpected(whole.error());
-  if (!stored_.try_emplace(transfer_->hash, transfer_->folder).second) RemoveTree(transfer_->folder);
+  if (!stored_.try_emplace(transfer_->hash, next_).second) {  // what is stored stays
+    DropTransfer();
+    return true;
+  }
+  next_.clear();
   transfer_.reset();
   return true;
 }
@@ -56,8 +68,9 @@ void CodeCache::Forget(const CodeHash& hash) {
 
 void CodeCache::DropTransfer() {
   if (!transfer_) return;
-  RemoveTree(transfer_->folder);
   transfer_.reset();
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(next_, ignored)) RemoveTree(entry.path());
 }
 
 }  // namespace hearth::guest

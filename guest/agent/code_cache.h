@@ -22,6 +22,9 @@ class CodeCache {
   // `root` is an existing folder that is ours alone.
   explicit CodeCache(std::string root) : root_(std::move(root)) {}
 
+  // The folder into which the next transfer goes. It is there, and it stays: containers that are made ahead have it at
+  // /code already.
+  Result<std::string> NextFolder();
   // Begins a transfer; an unfinished one is thrown away. `bytes` is the size of the whole archive.
   Result<void> Offer(const CodeHash& hash, std::int64_t bytes);
   // The hash of the transfer under way, or empty.
@@ -40,7 +43,6 @@ class CodeCache {
  private:
   struct Transfer {
     CodeHash hash;
-    std::string folder;
     std::int64_t left = 0;
     std::unique_ptr<TarUnpacker> unpacker;
   };
@@ -49,6 +51,7 @@ class CodeCache {
 
   std::string root_;
   std::uint64_t folders_ = 0;  // made so far; names of them
+  std::string next_;           // empty: not made yet
   std::map<CodeHash, std::string> stored_;
   std::optional<Transfer> transfer_;
 };

@@ -65,14 +65,14 @@ Result<void> Container::Check(const Create& create) {
   return {};
 }
 
-Result<std::unique_ptr<Container>> Container::MakeEmpty(const Services& services, std::uint32_t serial,
-                                                        Runtime runtime) {
+Result<std::unique_ptr<Container>> Container::MakeEmpty(const Services& services, std::uint32_t serial, Runtime runtime,
+                                                        const std::string& code_folder) {
   if (runtime == Runtime::kPython3 && services.zygote == nullptr)
     return Fail(Code::kUnavailable, "python3 is not available");
   auto cgroup =
       Cgroup::Make(services.cgroup_parent, "c" + std::to_string(serial), kEmptyMemoryBytes, kMaxContainerPids);
   if (!cgroup) return std::unexpected(cgroup.error());
-  auto holder = StartHolder(kEmptyMemoryBytes);
+  auto holder = StartHolder(code_folder, "/machine-id-" + std::to_string(serial));
   if (!holder) {
     (void)cgroup->Remove();
     return std::unexpected(holder.error());

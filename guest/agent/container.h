@@ -52,7 +52,9 @@ class Container {
   // What Fill refuses whatever the container.
   static Result<void> Check(const Create& create);
   // Makes namespaces and cgroup and asks for the process. `serial` is its own among all of the machine, for ever.
-  static Result<std::unique_ptr<Container>> MakeEmpty(const Services& services, std::uint32_t serial, Runtime runtime);
+  // `code_folder` is what it has at /code until it is filled with other code.
+  static Result<std::unique_ptr<Container>> MakeEmpty(const Services& services, std::uint32_t serial, Runtime runtime,
+                                                      const std::string& code_folder);
   ~Container();
   Container(const Container&) = delete;
   Container& operator=(const Container&) = delete;

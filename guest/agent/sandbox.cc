@@ -28,7 +28,6 @@ namespace {
 constexpr int kHolderTimeoutMs = 5000;
 constexpr uid_t kHolderId = 999;
 constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;
-constexpr const char* kMachineId = "/etc/machine-id";
 
 void BlockAllSignals(sigset_t* old) {
   sigset_t all;
@@ -46,27 +45,23 @@ std::string TmpOptions(std::int64_t memory_bytes) {
          ",nr_inodes=" + std::to_string(kMaxTmpFiles);
 }
 
-// /etc/machine-id of this container alone: a file of its own over the image's empty one. It lies on the container's
-// /tmp without a name there, root's, and empty until the container is somebody's.
-const char* MakeMachineId(const std::string& root) {
-  const std::string file = root + "/tmp/.machine-id";
-  if (!Fd(open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444))) return "machine-id";
-  if (!Mount(file.c_str(), root + kMachineId, nullptr, MS_BIND)) return kMachineId;
-  return unlink(file.c_str()) == 0 ? nullptr : "machine-id without a name";
+// Puts `source` there, only to be read.
+bool BindToRead(const std::string& source, const std::string& target, unsigned long flags) {
+  return Mount(source.c_str(), target, nullptr, MS_BIND) &&
+         Mount(nullptr, target, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | flags);
 }
 
-// The container's root: the image, read-only, with a private /tmp. Its /code is empty still.
-const char* MakeRoot(std::int64_t memory_bytes) {
+// The container's root: the image, read-only, with a private /tmp, and a machine id of its own over the image's.
+const char* MakeRoot(const std::string& code_folder, const std::string& machine_id) {
   const std::string root = kMountPoint;
-  const std::string tmp_options = TmpOptions(memory_bytes);
+  const std::string tmp_options = TmpOptions(kEmptyMemoryBytes);
   if (!Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE)) return "private mounts";
   // Of a read-only mount without set-user-id programs and devices, as this one is too.
   if (!Mount(kRuntimeRoot, root, nullptr, MS_BIND)) return "root";
+  if (!BindToRead(code_folder, root + "/code", kSafe)) return "/code";
+  if (!BindToRead(machine_id, root + "/etc/machine-id", kSafe | MS_NOEXEC)) return "/etc/machine-id";
   if (!Mount("tmp", root + "/tmp", "tmpfs", kSafe, tmp_options)) return "/tmp";
-  if (const char* failed = MakeMachineId(root); failed != nullptr) return failed;
-  if (!Mount(kDeviceRoot, root + "/dev", nullptr, MS_BIND)) return "/dev";
-  if (!Mount(nullptr, root + "/dev", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC))
-    return "/dev read-only";
+  if (!BindToRead(kDeviceRoot, root + "/dev", MS_NOSUID | MS_NOEXEC)) return "/dev";
   if (!Mount("shm", root + "/dev/shm", "tmpfs", kSafe | MS_NOEXEC, tmp_options)) return "/dev/shm";
   if (!Mount("proc", root + "/proc", "proc", kSafe | MS_NOEXEC | MS_RDONLY)) return "/proc";
   if (chdir(kMountPoint) != 0) return "chdir";
@@ -77,19 +72,27 @@ const char* MakeRoot(std::int64_t memory_bytes) {
   return nullptr;
 }
 
-// The step of furnishing that failed, or null. Inside the container's mount and UTS namespaces.
+// The step of furnishing that failed, or null. Inside the container's UTS namespace, and in its mount namespace where
+// there is code to attach or space to change.
 const char* FurnishInside(const Fd& code, std::int64_t memory_bytes, const Identity& identity) {
-  if (move_mount(code.get(), "", AT_FDCWD, "/code", MOVE_MOUNT_F_EMPTY_PATH) != 0) return "/code";
-  const std::string text = identity.machine_id + "\n";
-  const Fd machine_id(open(kMachineId, O_WRONLY | O_CLOEXEC));
-  if (!machine_id || write(machine_id.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-    return kMachineId;
+  if (code && move_mount(code.get(), "", AT_FDCWD, "/code", MOVE_MOUNT_F_EMPTY_PATH) != 0) return "/code";
   if (sethostname(identity.hostname.data(), identity.hostname.size()) != 0) return "sethostname";
   if (memory_bytes == kEmptyMemoryBytes) return nullptr;
   const std::string options = TmpOptions(memory_bytes);
   if (!Mount(nullptr, "/tmp", nullptr, MS_REMOUNT | kSafe, options)) return "size of /tmp";
   if (!Mount(nullptr, "/dev/shm", nullptr, MS_REMOUNT | kSafe | MS_NOEXEC, options)) return "size of /dev/shm";
   return nullptr;
+}
+
+// The folder as a mount that can be attached anywhere, only to be read.
+Result<Fd> OpenToRead(const std::string& folder) {
+  Fd tree(open_tree(AT_FDCWD, folder.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!tree) return FailErrno("container: its code");
+  mount_attr safe{};
+  safe.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &safe, sizeof safe) != 0)
+    return FailErrno("container: its code read-only");
+  return tree;
 }
 
 const char* RaiseLoopback() {
@@ -111,8 +114,8 @@ const char* DropRights(uid_t id) {
   return nullptr;
 }
 
-[[noreturn]] void HolderMain(std::int64_t memory_bytes, int report_fd) {
-  const char* failed = MakeRoot(memory_bytes);
+[[noreturn]] void HolderMain(const std::string& code_folder, const std::string& machine_id, int report_fd) {
+  const char* failed = MakeRoot(code_folder, machine_id);
   if (failed == nullptr) failed = RaiseLoopback();
   if (failed == nullptr) failed = DropRights(kHolderId);
   if (failed != nullptr) {
@@ -184,23 +187,34 @@ const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id,
 
 }  // namespace
 
-Result<Holder> StartHolder(std::int64_t memory_bytes) {
+Result<Holder> StartHolder(const std::string& code_folder, const std::string& scratch) {
   auto report = MakePipe();
   if (!report) return std::unexpected(report.error());
+  Holder holder;
+  holder.code_folder = code_folder;
+  holder.machine_id.Reset(open(scratch.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!holder.machine_id) return FailErrno("container: machine-id");
   constexpr unsigned long kFlags =
       CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD;
   int pidfd = -1;
-  const auto pid = static_cast<pid_t>(syscall(SYS_clone, kFlags, nullptr, &pidfd, nullptr, nullptr));
-  if (pid < 0) return FailErrno("clone");
-  if (pid == 0) HolderMain(memory_bytes, report->theirs.get());
-  Holder holder{pid, Fd(pidfd)};
-  report->theirs.Reset();
-  pollfd wait{report->ours.get(), POLLIN, 0};
+  holder.pid = static_cast<pid_t>(syscall(SYS_clone, kFlags, nullptr, &pidfd, nullptr, nullptr));
+  if (holder.pid == 0) HolderMain(code_folder, scratch, report->theirs.get());
+  const int clone_errno = errno;
   char answer[128] = {};
   ssize_t n = 0;
-  if (poll(&wait, 1, kHolderTimeoutMs) == 1) n = read(report->ours.get(), answer, sizeof answer - 1);
+  if (holder.pid > 0) {
+    holder.pidfd.Reset(pidfd);
+    report->theirs.Reset();
+    pollfd wait{report->ours.get(), POLLIN, 0};
+    if (poll(&wait, 1, kHolderTimeoutMs) == 1) n = read(report->ours.get(), answer, sizeof answer - 1);
+  }
+  unlink(scratch.c_str());
   if (n == 1 && answer[0] == '+') return holder;
-  kill(pid, SIGKILL);  // reaped by the agent's loop, which knows no such container and forgets it
+  if (holder.pid < 0) {
+    errno = clone_errno;
+    return FailErrno("clone");
+  }
+  kill(holder.pid, SIGKILL);  // reaped by the agent's loop, which knows no such container and forgets it
   return Fail(Code::kInternal, n > 0 ? "container: " + std::string(answer) : "container: its holder did not answer");
 }
 
@@ -214,16 +228,21 @@ Result<Home> Home::Open() {
 
 Result<void> Furnish(const Holder& holder, const Home& home, const std::string& code_folder, std::int64_t memory_bytes,
                      const Identity& identity) {
-  const Fd code(open_tree(AT_FDCWD, code_folder.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-  if (!code) return FailErrno("container: its code");
-  mount_attr safe{};
-  safe.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-  if (mount_setattr(code.get(), "", AT_EMPTY_PATH, &safe, sizeof safe) != 0)
-    return FailErrno("container: its code read-only");
-  if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWUTS) != 0) return FailErrno("container: enter it");
+  const std::string text = identity.machine_id + "\n";
+  if (write(holder.machine_id.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    return FailErrno("container: machine-id");
+  Fd code;
+  if (code_folder != holder.code_folder) {
+    auto tree = OpenToRead(code_folder);
+    if (!tree) return std::unexpected(tree.error());
+    code = std::move(*tree);
+  }
+  const bool mounts = code || memory_bytes != kEmptyMemoryBytes;
+  if (setns(holder.pidfd.get(), mounts ? CLONE_NEWNS | CLONE_NEWUTS : CLONE_NEWUTS) != 0)
+    return FailErrno("container: enter it");
   const char* failed = FurnishInside(code, memory_bytes, identity);
   const int failed_errno = errno;
-  if (setns(home.mounts.get(), CLONE_NEWNS) != 0 || setns(home.uts.get(), CLONE_NEWUTS) != 0) std::abort();
+  if ((mounts && setns(home.mounts.get(), CLONE_NEWNS) != 0) || setns(home.uts.get(), CLONE_NEWUTS) != 0) std::abort();
   if (failed == nullptr) return {};
   errno = failed_errno;
   return FailErrno("container: " + std::string(failed));

@@ -32,11 +32,14 @@ constexpr std::size_t kMaxOrderBytes = 64U << 10;
 struct Holder {
   pid_t pid = -1;
   Fd pidfd;
+  Fd machine_id;            // its /etc/machine-id, empty still; inside it can only be read
+  std::string code_folder;  // what it has at /code
 };
 
-// Starts the holder of a container that is nobody's yet, and waits until its file system stands (milliseconds; at most
-// 5 s).
-Result<Holder> StartHolder(std::int64_t memory_bytes);
+// Starts the holder of a container that is nobody's yet, with the folder at /code, and waits until its file system
+// stands (milliseconds; at most 5 s). The space of /tmp and /dev/shm is that of a container of kEmptyMemoryBytes.
+// `scratch` is a path for a file that is gone afterwards.
+Result<Holder> StartHolder(const std::string& code_folder, const std::string& scratch);
 
 // The agent's own namespaces, to come back to.
 struct Home {
@@ -45,9 +48,9 @@ struct Home {
   static Result<Home> Open();
 };
 
-// Makes the container somebody's: the code in /code, the identity, and the space of /tmp and /dev/shm as `memory_bytes`
-// has it. Before any of its processes runs user code: the agent goes inside to do it. Where it cannot come back, it
-// ends.
+// Makes the container somebody's: the identity, this folder at /code where it has another, and the space of /tmp and
+// /dev/shm as `memory_bytes` has it. Before any of its processes runs user code: the agent goes inside to do it. Where
+// it cannot come back, it ends.
 Result<void> Furnish(const Holder& holder, const Home& home, const std::string& code_folder, std::int64_t memory_bytes,
                      const Identity& identity);
 

@@ -15,6 +15,7 @@ class Mutant:
     notice: tuple[str, ...]  # tests that must fail, as Suite.Name
     program: str = "guest_integration_test"  # whose tests these are
     rebuild: tuple[str, ...] = ()  # sources to compile anew; by default the file itself
+    may_fell: bool = False  # without the guard user code may end the whole machine
 
 
 BOUNDARY, EXHAUSTION = "BoundaryTest.", "ExhaustionTest."
@@ -37,10 +38,12 @@ MUTANTS = (
            ("CodeStoreTest.RefusesWhatHasAnotherHash",), "executor_machines_test"),
     Mutant("S3", "part_of_a_code_is_code", AGENT + "code_cache.cc", "if (auto whole = transfer_->unpacker->Finish(); !whole) return std::unexpected(whole.error());", "",
            (BOUNDARY + "PartOfACodeIsNoCode",)),
-    Mutant("S3", "stored_code_replaced", AGENT + "code_cache.cc", "if (!stored_.try_emplace(transfer_->hash, transfer_->folder).second) RemoveTree(transfer_->folder);",
-           "stored_.insert_or_assign(transfer_->hash, transfer_->folder);", (BOUNDARY + "PartOfACodeIsNoCode",)),
+    Mutant("S3", "stored_code_replaced", AGENT + "code_cache.cc", "if (!stored_.try_emplace(transfer_->hash, next_).second) {", "if (!stored_.insert_or_assign(transfer_->hash, next_).second && false) {",
+           (BOUNDARY + "PartOfACodeIsNoCode",)),
     Mutant("S3", "code_mounted_writable", AGENT + "sandbox.cc", "MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV", "MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV",
-           (BOUNDARY + "ProcAndLinksLeadNowhere",)),
+           (BOUNDARY + "CodeCanOnlyBeReadWhicheverWayItCame",)),
+    Mutant("S3", "code_bound_writable", AGENT + "sandbox.cc", "MS_REMOUNT | MS_BIND | MS_RDONLY | flags", "MS_REMOUNT | MS_BIND | flags",
+           (BOUNDARY + "CodeCanOnlyBeReadWhicheverWayItCame",)),
     Mutant("S4", "no_bound_on_processes", AGENT + "cgroup.cc", "std::to_string(max_pids)", "std::to_string(max_pids * 1000)", (EXHAUSTION + "ThreadsAndProcessesAreCapped",)),
     Mutant("S5", "no_bound_on_memory", AGENT + "cgroup.cc", "std::to_string(memory_bytes)", "std::to_string(memory_bytes * 1000)",
            (EXHAUSTION + "MemoryEndsInTheContainer", "RuntimeTest.EatsMemory")),

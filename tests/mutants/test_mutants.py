@@ -18,6 +18,7 @@ BUILD = ROOT / "build" / "release"
 IMAGE = Path(os.environ.get("HEARTH_IMAGE", ROOT / "build" / "image"))
 AGENT = "hearth-agent"
 RUN_SECONDS = 600
+FELL = "closed the link"  # what tools/machine says of a machine that ended
 
 
 def run(command, **options):
@@ -130,6 +131,7 @@ def test_a_missing_guard_is_noticed(mutant, tmp_path, commands):
     assert set(got) == set(mutant.notice), "a test of that name does not exist"
     for test, failure in got.items():
         assert failure, f"{test} did not notice"
+        assert mutant.may_fell or FELL not in failure, f"{test}: the machine fell, which is not what the test looks for\n{failure}"
 
 
 def test_the_harness_alone_changes_nothing(tmp_path, commands):

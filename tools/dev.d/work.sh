@@ -149,18 +149,22 @@ run_integration() {   # in a subshell: hands its counts over in a file
 ring_e2e() {
   provide
   step "end to end"
-  run_pytest
+  run_pytest e2e
 }
 ring_nightly() {   # takes minutes each: not among the default rings; shows what the tests print
   provide
-  step "nightly"
-  run_pytest -m nightly -s
+  step "nightly: load, thousand lives, benches"
+  run_pytest e2e -m nightly -s
+  step "nightly: mutants of isolation"
+  run_pytest mutants
 }
 
-run_pytest() {   # run_pytest OPTION…: the end-to-end tests; counts them
-  local rc=0 report=$LOGS/e2e.xml counts
+run_pytest() {   # run_pytest FOLDER OPTION…: the tests of tests/FOLDER; counts them
+  local folder=$1 rc=0 report=$LOGS/$1.xml counts
+  shift
   rm -f "$report"
-  HEARTH_CACHE=$CACHE "$PYTHON" -m pytest -q -p no:cacheprovider --junitxml "$report" ${FILTER:+-k "$FILTER"} "$@" "$ROOT/tests/e2e" >&2 || rc=$?
+  HEARTH_CACHE=$CACHE HEARTH_IMAGE=$IMAGE "$PYTHON" -m pytest -q -p no:cacheprovider --junitxml "$report" ${FILTER:+-k "$FILTER"} "$@" "$ROOT/tests/$folder" >&2 || rc=$?
+  if [ $rc -eq 5 ] && [ -n "$FILTER" ]; then return; fi   # the filter lets none of them through
   counts=$("$PYTHON" - "$report" <<'PY' || true
 import sys, xml.etree.ElementTree as tree
 suite = tree.parse(sys.argv[1]).getroot()[0].attrib
@@ -170,7 +174,7 @@ PY
 )
   if [ -z "$counts" ]; then counts="0 1"; fi   # pytest itself failed
   PASSED=$((PASSED + ${counts%% *})) FAILED=$((FAILED + ${counts##* }))
-  [ $rc -eq 0 ] || FAILURES+=("end to end")
+  [ $rc -eq 0 ] || FAILURES+=("tests/$folder")
 }
 
 # The tests of machines wait most of their time: what the sanitizers' ring needs is built beside them, at the lowest

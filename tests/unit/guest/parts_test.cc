@@ -158,10 +158,17 @@ TEST_F(FolderTest, CacheStoresAHashOnce) {
   EXPECT_TRUE(cache.Feed(other));
   EXPECT_EQ(*cache.Find(hash), code);
   EXPECT_TRUE(std::filesystem::exists(code + "/a.py"));
-  EXPECT_EQ(std::ranges::distance(std::filesystem::directory_iterator(folder_)), 1);
+  const auto next = cache.NextFolder();
+  ASSERT_TRUE(next);
+  EXPECT_NE(*next, code);
+  EXPECT_TRUE(std::filesystem::is_empty(*next));
+  const CodeHash second(HashText(other));
+  ASSERT_TRUE(cache.Offer(second, static_cast<std::int64_t>(other.size())));
+  EXPECT_TRUE(cache.Feed(other));
+  EXPECT_EQ(*cache.Find(second), *next);
   cache.Forget(hash);
   EXPECT_EQ(cache.Find(hash), nullptr);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_FALSE(std::filesystem::exists(code));
 }
 
 TEST_F(FolderTest, CacheKeepsNothingOfAFailedTransfer) {
@@ -181,7 +188,8 @@ TEST_F(FolderTest, CacheKeepsNothingOfAFailedTransfer) {
   ASSERT_TRUE(cache.Offer(hash, size)) << "in the place of an unfinished one";
   EXPECT_FALSE(cache.Feed(archive + "x"));
   EXPECT_EQ(cache.Find(hash), nullptr);
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(*cache.NextFolder()));
+  EXPECT_EQ(std::ranges::distance(std::filesystem::directory_iterator(folder_)), 1) << "one folder, used again";
   EXPECT_FALSE(cache.Offer(CodeHash("../x"), size));
   EXPECT_FALSE(cache.Offer(hash, 0));
   EXPECT_FALSE(cache.Offer(hash, static_cast<std::int64_t>(kMaxCodeBytes) + 1));
