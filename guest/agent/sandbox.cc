@@ -98,7 +98,7 @@ Result<Fd> OpenToRead(const std::string& folder) {
 const char* RaiseLoopback() {
   const Fd channel(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
-  std::strcpy(request.ifr_name, "lo");
+  std::memcpy(request.ifr_name, "lo", sizeof "lo");
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   return channel && ioctl(channel.get(), SIOCSIFFLAGS, &request) == 0 ? nullptr : "loopback";
 }
