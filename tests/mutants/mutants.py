@@ -98,7 +98,7 @@ MUTANTS = (
            ("QemuAuditTest.AMachineHasNoRightsOnTheHost",), "executor_qemu_audit_test"),
     Mutant("S11", "machines_share_an_account", "executor/machines/fleet.cc", "options_.first_account->uid + machine.slot", "options_.first_account->uid + 0 * machine.slot",
            ("QemuAuditTest.AMachineHasNoRightsOnTheHost",), "executor_qemu_audit_test"),
-    Mutant("S12", "identity_of_nobody", AGENT + "container.cc", "MakeIdentity(services_.secret, number)", 'MakeIdentity("", 1)',
+    Mutant("S12", "identity_of_nobody", AGENT + "container.cc", "MakeIdentity(services_.secret, number)", 'MakeIdentity("", number * 0)',
            (BOUNDARY + "EachContainerHasAnIdentityAndRandomnessOfItsOwn",)),
     Mutant("S12", "seed_of_the_template", ZYGOTE, "    function = failure = None\n", "    import random; random.seed(1)\n    function = failure = None\n",
            (BOUNDARY + "EachContainerHasAnIdentityAndRandomnessOfItsOwn",)),

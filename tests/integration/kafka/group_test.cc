@@ -145,6 +145,7 @@ class ChildMember {
   // Its next line. Blocks; empty at its end.
   std::string Answer() {
     std::array<char, 64> line{};
+    if (std::feof(answers_) != 0 || std::ferror(answers_) != 0) return "";
     if (std::fgets(line.data(), line.size(), answers_) == nullptr) return "";
     const std::string word(line.data());
     return word.substr(0, word.find('\n'));
