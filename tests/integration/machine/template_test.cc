@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
 
+#include "common/base/handle.h"
 #include "tools/machine/template.h"
 
 namespace hearth::guest {
@@ -95,13 +97,13 @@ TEST_F(TemplateTest, AStateThatIsNoneEndsAsAFailure) {
   ASSERT_TRUE(shell) << shell.error().message;
   auto monitor = (*shell)->monitor();
   ASSERT_TRUE(monitor) << monitor.error().message;
-  FILE* rubbish = std::tmpfile();
+  const std::unique_ptr<FILE, Deleter<std::fclose>> rubbish(std::tmpfile());
   ASSERT_NE(rubbish, nullptr);
-  std::fputs("this was never a machine", rubbish);
-  std::fflush(rubbish);
-  ASSERT_EQ(lseek(fileno(rubbish), 0, SEEK_SET), 0);
-  ASSERT_TRUE((*monitor)->GiveDescriptor("rubbish", fileno(rubbish)));
-  std::fclose(rubbish);
+  std::fputs("this was never a machine", rubbish.get());
+  std::fflush(rubbish.get());
+  const int descriptor = fileno(rubbish.get());
+  ASSERT_EQ(lseek(descriptor, 0, SEEK_SET), 0);
+  ASSERT_TRUE((*monitor)->GiveDescriptor("rubbish", descriptor));
   const auto begun = (*monitor)->Execute("migrate-incoming", {{"uri", "fd:rubbish"}});
   // QEMU either says that it failed, or ends.
   EXPECT_FALSE(begun && (*monitor)->AwaitMigration());
