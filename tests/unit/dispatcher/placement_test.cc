@@ -123,7 +123,7 @@ TEST(Placement, ANewExecutorMovesItsShareOfTheUsersAndNoOthers) {
     EXPECT_EQ(after, ExecutorId("new")) << "nobody moves between the old ones";
     ++moved;
   }
-  EXPECT_NEAR(moved, kUsers / (kExecutors + 1), kUsers / 50);
+  EXPECT_NEAR(moved, 1.0 * kUsers / (kExecutors + 1), kUsers / 50.0);
 }
 
 TEST(Placement, AFullHouseIsAskedToMakeRoomAndNotRefused) {
