@@ -157,8 +157,8 @@ def handler(event, context):
       try: os.ftruncate(file.fileno(), size); answer.append(size)
       except OSError as error: answer.append(errno.errorcode[error.errno])
   answer.append(os.stat('/tmp/sparse').st_blocks)
-  for path in ('/x', '/code/x', '/usr/x', '/dev/x', '/proc/x', '/var/tmp/x', '/etc/x', '/run/x', '/home/x', '/root/x'):
-    try: open(path, 'w'); answer.append(path)
+  for folder in ('', 'code', 'usr', 'dev', 'proc', 'var/tmp', 'etc', 'run', 'home', 'root'):
+    try: open(f'/{folder}/x', 'w'); answer.append(folder)
     except OSError: pass
   return answer
 )";
