@@ -310,7 +310,8 @@ Error Agent::Loop() {
 }
 
 int Agent::PollTimeoutMs() const {
-  std::int64_t wake = refill_at_us_.value_or(INT64_MAX);
+  // Refilling waits until the executor has read its answers: POLLOUT tells.
+  std::int64_t wake = unsent_.empty() ? refill_at_us_.value_or(INT64_MAX) : INT64_MAX;
   for (const auto& [number, container] : containers_) {
     if (container->wake_at_us()) wake = std::min(wake, *container->wake_at_us());
   }
