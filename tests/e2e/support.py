@@ -11,6 +11,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+from xml.etree import ElementTree
 
 from client import new_id
 
@@ -73,6 +74,13 @@ def domains(stack):
 def machines(stack, executor=""):
     """The names of the domains of one executor, or of all."""
     return {name for name in domains(stack) if name.startswith(f"hearth-{executor}")}
+
+
+def instance_of(stack, domain):
+    """The instance that a domain's mark names, or "". The domain's own name says nothing about it: a shell keeps its name when it is
+    filled, and the mark follows a moment later."""
+    mark = stack.run(["virsh", "-c", stack.env()["HEARTH_LIBVIRT_URI"], "metadata", domain, "--uri", "urn:hearth:machine:1"])
+    return ElementTree.fromstring(mark.stdout).get("instance") if mark.returncode == 0 else ""
 
 
 def qemu_of(domain):
