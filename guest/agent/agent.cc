@@ -304,7 +304,6 @@ Error Agent::Loop() {
     // Nobody waits for an answer now.
     if (unsent_.empty()) {
       if (refill_at_us_ && *refill_at_us_ <= now) RefillWhenQuiet(now);
-      for (const auto& [number, container] : containers_) container->Prepare();
     }
   }
 }
@@ -451,7 +450,7 @@ void Agent::ReapChildren() {
   int status = 0;
   for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
     const auto found = std::ranges::find_if(containers_, [&](const auto& entry) {
-      return entry.second->holder_pid() == pid || entry.second->native_pid() == pid;
+      return entry.second->holder_pid() == pid || entry.second->launcher_pid() == pid;
     });
     if (found == containers_.end()) continue;
     const bool holder = found->second->holder_pid() == pid;

@@ -19,6 +19,7 @@
 namespace hearth::guest {
 namespace {
 
+constexpr int kOwnProcesses = 1;                  // of a container: the interpreter, or the launcher
 constexpr std::size_t kMaxDrainBytes = 1U << 20;  // of a log pipe at once: a flood must not hold the loop
 
 // Variables that differ from run to run, in the order in which they are sent.
@@ -172,8 +173,15 @@ Result<void> Container::StartNative() {
   void* page = mmap(nullptr, sizeof(Launch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) std::abort();  // one page
   launch_ = static_cast<Launch*>(page);
+  *launch_ = Launch();
+  auto orders = MakeSocketPair(SOCK_SEQPACKET);
+  if (!orders) return std::unexpected(orders.error());
+  auto pid = StartLauncher(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, orders->theirs.get(), launch_);
+  if (!pid) return std::unexpected(pid.error());
+  launcher_pid_ = *pid;
+  runtime_ = std::move(orders->ours);
   state_ = State::kEmpty;
-  return MakeStandby();
+  return {};
 }
 
 void Container::AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const {
@@ -191,7 +199,7 @@ void Container::Readable(Source source, std::vector<Message>& out) {
   switch (source) {
     case Source::kRuntime:
       FlushRuntime(out);
-      if (runtime_) RuntimeMessages(out);
+      if (runtime_) create_.runtime == Runtime::kPython3 ? RuntimeMessages(out) : LauncherMessages(out);
       break;
     case Source::kLog: DrainLog(); break;
     case Source::kOutput: ReadOutput(); break;
@@ -231,37 +239,14 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   }
 }
 
-// Only while no user code is there: one process in the container, and it is the next attempt's.
-Result<void> Container::MakeStandby() {
-  auto input = MakeMemoryFile();
+Result<void> Container::OrderNative() {
+  const Run& run = attempt_->run;
+  auto input = MakeSealedFile(run.input);
   if (!input) return std::unexpected(input.error());
   auto output = MakePipe();
   if (!output) return std::unexpected(output.error());
   auto log = MakePipe();
   if (!log) return std::unexpected(log.error());
-  auto order = MakeSocketPair(SOCK_STREAM);
-  if (!order) return std::unexpected(order.error());
-  const Command command{input->get(), output->theirs.get(), log->theirs.get(), order->theirs.get()};
-  auto pid = Spawn(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, command, launch_);
-  if (!pid) return std::unexpected(pid.error());
-  native_pid_ = *pid;
-  standby_.emplace(std::move(*input), std::move(output->ours), std::move(log->ours), std::move(order->ours));
-  return {};
-}
-
-void Container::Prepare() {
-  if (create_.runtime != Runtime::kNative || state_ != State::kIdle || standby_) return;
-  (void)MakeStandby();  // where it fails, the next Start tries again and says why
-}
-
-Result<void> Container::OrderNative() {
-  if (!standby_) {
-    if (auto made = MakeStandby(); !made) return made;
-  }
-  Standby standby = std::move(*standby_);
-  standby_.reset();
-  const Run& run = attempt_->run;
-  if (auto filled = FillAndSeal(standby.input, run.input); !filled) return filled;
   const std::string deadline_ms = std::to_string(WallMicros() / 1000 + run.timeout_ms);
   const std::string values[] = {run.id.str(), std::to_string(run.attempt), deadline_ms, run.content_type,
                                 run.traceparent};
@@ -269,9 +254,11 @@ Result<void> Container::OrderNative() {
   for (std::size_t i = 0; i < std::size(values); ++i) {
     order.push_back(std::string(kOfTheInvocation[i]).append("=").append(values[i]));
   }
-  output_ = std::move(standby.output);
-  log_ = std::move(standby.log);
-  return SendOrder(standby.order, order);
+  output_ = std::move(output->ours);
+  log_ = std::move(log->ours);
+  launch_->start_us = 0;
+  launch_->error = 0;
+  return SendOrder(runtime_, order, {input->get(), output->theirs.get(), log->theirs.get()});
 }
 
 void Container::FlushRuntime(std::vector<Message>& out) {
@@ -324,6 +311,16 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
   }
 }
 
+void Container::LauncherMessages(std::vector<Message>& out) {
+  int wait_status = 0;
+  const ssize_t n = recv(runtime_.get(), &wait_status, sizeof wait_status, MSG_DONTWAIT);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0)
+    runtime_.Reset();  // its exit status follows
+  else if (state_ == State::kRunning)
+    ProgramEnded(wait_status, out);
+}
+
 void Container::ReadOutput() {
   std::array<char, 65536> block;  // not zeroed: that would cost more than most reads
   while (output_) {
@@ -368,12 +365,11 @@ void Container::Finish(Status status, std::string type, std::string message, std
     message = "killed for using more than " + std::to_string(create_.memory_mib) + " MiB";
   }
   // The check after each run: nothing left over but the runtime's own process, and memory back.
-  const int own_processes = create_.runtime == Runtime::kPython3 ? 1 : 0;
   std::string unfit;
   const std::int64_t memory_peak_bytes = cgroup_.MemoryPeakBytes();
-  if (!cgroup_.HoldsProcesses(own_processes))
+  if (!cgroup_.HoldsProcesses(kOwnProcesses))
     unfit = "processes were left behind";
-  else if (create_.runtime == Runtime::kPython3 && !runtime_)
+  else if (!runtime_)
     unfit = "its process ended";
   else if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7, memory_peak_bytes))
     unfit = "memory was not given back";
@@ -412,17 +408,17 @@ void Container::Finish(Status status, std::string type, std::string message, std
 
 void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
   exit_status_ = wait_status;
-  native_pid_ = -1;
+  launcher_pid_ = -1;
   if (state_ == State::kDying) {
     TryReap(out);
     return;
   }
-  if (create_.runtime == Runtime::kPython3 && runtime_) RuntimeMessages(out);  // an answer may have come just before
+  if (runtime_) Readable(Source::kRuntime, out);  // an answer may have come just before
   runtime_.Reset();
   if (state_ == State::kDying) return;
   if (!attempt_) {
     DrainLog();
-    if (launch_ != nullptr && launch_->error != 0)
+    if (launch_ != nullptr && !launch_->waiting)
       Die(std::string("its process did not start: ") + launch_->step + ": " + std::strerror(launch_->error), out);
     else if (state_ == State::kStarting)
       Die("its runtime did not start: " + log_tail_.Take(), out);
@@ -430,12 +426,13 @@ void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
       Die("its process ended: " + DescribeExit(wait_status).message, out);
     return;
   }
+  if (create_.runtime == Runtime::kNative) return ProgramEnded(wait_status, out);  // it went with the launcher
+  auto [type, message] = DescribeExit(wait_status);
+  Finish(Status::kError, std::move(type), std::move(message), {}, attempt_->received_us, MonotonicMicros(), out);
+}
+
+void Container::ProgramEnded(int wait_status, std::vector<Message>& out) {
   const std::int64_t now = MonotonicMicros();
-  if (create_.runtime == Runtime::kPython3) {
-    auto [type, message] = DescribeExit(wait_status);
-    Finish(Status::kError, std::move(type), std::move(message), {}, attempt_->received_us, now, out);
-    return;
-  }
   ReadOutput();
   const std::int64_t started_us = launch_->start_us != 0 ? launch_->start_us : now;
   if (attempt_->too_large) {
@@ -485,7 +482,6 @@ void Container::Die(std::string reason, std::vector<Message>& out) {
   runtime_.Reset();
   log_.Reset();
   output_.Reset();
-  standby_.reset();
   to_runtime_.clear();
   cgroup_.Kill();
   if (holder_.pid > 0) syscall(SYS_pidfd_send_signal, holder_.pidfd.get(), SIGKILL, nullptr, 0);

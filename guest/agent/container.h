@@ -70,14 +70,12 @@ class Container {
   void Start(Run run, std::int64_t received_us, std::vector<Message>& out);
   void Remove(const std::string& reason, std::vector<Message>& out);
   void Tick(std::int64_t now_us, std::vector<Message>& out);
-  // What can be done ahead of the next Start, when the loop has nothing more urgent.
-  void Prepare();
-  void ProcessExited(int wait_status, std::vector<Message>& out);  // the interpreter, or the native attempt
+  void ProcessExited(int wait_status, std::vector<Message>& out);  // the interpreter, or the launcher
   void HolderExited(std::vector<Message>& out);
 
   [[nodiscard]] std::optional<std::int64_t> wake_at_us() const { return wake_at_us_; }
   [[nodiscard]] pid_t holder_pid() const { return holder_.pid; }
-  [[nodiscard]] pid_t native_pid() const { return native_pid_; }
+  [[nodiscard]] pid_t launcher_pid() const { return launcher_pid_; }
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
   // Somebody waits for it, or is about to: the first run of a container follows at once.
   [[nodiscard]] bool busy(std::int64_t now_us) const {
@@ -97,11 +95,6 @@ class Container {
     bool too_large = false;
   };
 
-  // A native attempt's process before it has its order.
-  struct Standby {
-    Fd input, output, log, order;
-  };
-
   Container(const Services& services, std::uint32_t serial, Runtime runtime, Holder holder, Cgroup cgroup);
 
   [[nodiscard]] uid_t id() const { return kFirstContainerId + serial_ % 50'000; }
@@ -110,9 +103,10 @@ class Container {
   Result<void> StartPython();
   Result<void> StartNative();
   void Prepared(std::vector<Message>& out);
-  Result<void> MakeStandby();
   Result<void> OrderNative();
   void RuntimeMessages(std::vector<Message>& out);
+  void LauncherMessages(std::vector<Message>& out);
+  void ProgramEnded(int wait_status, std::vector<Message>& out);
   void ReadOutput();
   void DrainLog();
   void FlushRuntime(std::vector<Message>& out);
@@ -128,11 +122,10 @@ class Container {
   std::int64_t first_run_by_us_ = 0;  // 0 once it has run
   Holder holder_;
   Cgroup cgroup_;
-  Launch* launch_ = nullptr;  // shared with native children
-  Fd runtime_;                // python3: the run socket
+  Launch* launch_ = nullptr;  // native: shared with the launcher
+  Fd runtime_;                // python3: the run socket; native: the launcher's
   Fd log_;
-  Fd output_;  // native: stdout of the attempt
-  std::optional<Standby> standby_;
+  Fd output_;                       // native: stdout of the attempt
   std::vector<std::string> order_;  // native: what every attempt's order begins with
   FieldsReader messages_;
   std::string to_runtime_;  // not yet taken by the run socket
@@ -141,7 +134,7 @@ class Container {
   std::optional<Attempt> attempt_;
   std::optional<std::int64_t> wake_at_us_;
   std::optional<int> exit_status_;
-  pid_t native_pid_ = -1;
+  pid_t launcher_pid_ = -1;
   std::int64_t cpu_seen_us_ = 0;  // reported so far; what an idle container used is the next attempt's
   std::string death_reason_;
 };

@@ -140,30 +140,70 @@ bool Limit(int resource, rlim_t value) {
   return setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
 }
 
-// Waits for the order: the parts that it has, which lie in `bytes` from then on, and a null at the end.
-const char* AwaitOrder(int fd, std::string& bytes, std::vector<char*>& parts) {
-  std::uint32_t size = 0;
-  if (recv(fd, &size, sizeof size, MSG_WAITALL) != sizeof size) _exit(0);  // let go
-  if (size == 0 || size > kMaxOrderBytes) return "order";
-  bytes.resize(size);
-  if (recv(fd, bytes.data(), size, MSG_WAITALL) != static_cast<ssize_t>(size)) _exit(0);
-  for (std::size_t at = 0; at < size; at += std::strlen(bytes.data() + at) + 1) parts.push_back(bytes.data() + at);
-  parts.push_back(nullptr);
-  return nullptr;
+// What the launcher received: the program's path and its environment, which lie in `bytes`, and a null at the end.
+struct Order {
+  std::vector<char> bytes = std::vector<char>(kMaxOrderBytes);
+  std::vector<char*> parts;
+  Stdio stdio{};
+};
+
+void NoteFailure(Launch* launch, const char* step) {
+  launch->error = errno;
+  std::strncpy(launch->step, step, sizeof launch->step - 1);
 }
 
-const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
-                            const Command& command, Launch* launch) {
+// False where the agent let the container go.
+bool AwaitOrder(int fd, Order& order) {
+  const auto received = ReceiveWithFds(fd, order.bytes, order.stdio);
+  if (!received) return false;
+  order.parts.clear();
+  for (std::size_t at = 0; at < *received; at += std::strlen(order.bytes.data() + at) + 1)
+    order.parts.push_back(order.bytes.data() + at);
+  order.parts.push_back(nullptr);
+  return true;
+}
+
+// The child shares the launcher's memory until it executes the program, and the launcher stands still meanwhile:
+// nothing is copied. -1 where there could be none.
+pid_t Execute(const Order& order, Launch* launch) {
+  char* const arguments[] = {order.parts[0], nullptr};
+  const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork): a fork is what takes too long
+  if (pid < 0) NoteFailure(launch, "fork");
+  if (pid != 0) return pid;
+  setsid();
+  if (dup2(order.stdio[0], 0) == 0 && dup2(order.stdio[1], 1) == 1 && dup2(order.stdio[2], 2) == 2 &&
+      chdir("/code") == 0) {
+    launch->start_us = MonotonicMicros();
+    execve(arguments[0], arguments, order.parts.data() + 1);
+  }
+  NoteFailure(launch, "execute");
+  _exit(127);
+}
+
+void Launcher(int orders_fd, Launch* launch) {
+  Order order;
+  launch->waiting = true;
+  while (AwaitOrder(orders_fd, order)) {
+    const pid_t pid = Execute(order, launch);
+    for (const int fd : order.stdio) close(fd);
+    int wait_status = 127 << 8;
+    if (pid > 0) waitpid(pid, &wait_status, 0);
+    if (send(orders_fd, &wait_status, sizeof wait_status, MSG_NOSIGNAL) != sizeof wait_status) return;
+  }
+}
+
+const char* Enter(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
+                  int orders_fd) {
   if (write(cgroup_procs_fd, "0", 1) != 1) return "enter cgroup";
   if (setns(holder.pidfd.get(), CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET) != 0)
     return "enter namespaces";
   setsid();
-  if (dup2(command.stdin_fd, 0) < 0 || dup2(command.stdout_fd, 1) < 0 || dup2(command.stderr_fd, 2) < 0) return "dup2";
-  // All of the agent's but the order's, which closes on exec: while it waits, this process holds nothing of others.
-  const auto order_fd = static_cast<unsigned>(command.order_fd);
-  if (order_fd < 3) return "order's descriptor";
-  if ((order_fd > 3 && close_range(3, order_fd - 1, 0) != 0) || close_range(order_fd + 1, ~0U, 0) != 0)
-    return "close_range";
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return "/dev/null";
+  // All of the agent's but the orders', which closes on exec: this process holds nothing of others.
+  const auto kept = static_cast<unsigned>(orders_fd);
+  if (kept < 3) return "orders' descriptor";
+  if ((kept > 3 && close_range(3, kept - 1, 0) != 0) || close_range(kept + 1, ~0U, 0) != 0) return "close_range";
   if (!Limit(RLIMIT_NOFILE, kMaxOpenFiles) || !Limit(RLIMIT_CORE, 0) ||
       !Limit(RLIMIT_FSIZE, static_cast<rlim_t>(kMaxTmpBytes)))
     return "rlimit";
@@ -172,17 +212,11 @@ const char* EnterAndExecute(const Holder& holder, int cgroup_procs_fd, uid_t id,
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  // Neither traced nor read by user code, which has its uid. A program that is executed is its own again.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return "dumpable";
+  prctl(PR_SET_NAME, "launcher");
   if (!InstallSeccompProgram(seccomp_program)) return "seccomp";
-  std::string bytes;
-  std::vector<char*> order;
-  order.reserve(64);
-  launch->waiting = true;
-  if (const char* failed = AwaitOrder(command.order_fd, bytes, order); failed != nullptr) return failed;
-  if (chdir("/code") != 0) return "chdir /code";
-  launch->start_us = MonotonicMicros();
-  char* const arguments[] = {order[0], nullptr};
-  execve(order[0], arguments, order.data() + 1);
-  return "execute";
+  return nullptr;
 }
 
 }  // namespace
@@ -248,8 +282,8 @@ Result<void> Furnish(const Holder& holder, const Home& home, const std::string& 
   return FailErrno("container: " + std::string(failed));
 }
 
-Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
-                    const Command& command, Launch* launch) {
+Result<pid_t> StartLauncher(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
+                            int orders_fd, Launch* launch) {
   *launch = Launch();
   const Fd self(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   // The agent's next child is born in the container's PID namespace, and still is the agent's to reap.
@@ -258,9 +292,10 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   BlockAllSignals(&old);
   const pid_t pid = fork();
   if (pid == 0) {
-    const char* failed = EnterAndExecute(holder, cgroup_procs_fd, id, seccomp_program, command, launch);
-    launch->error = errno;
-    std::strncpy(launch->step, failed, sizeof launch->step - 1);
+    if (const char* failed = Enter(holder, cgroup_procs_fd, id, seccomp_program, orders_fd); failed != nullptr)
+      NoteFailure(launch, failed);
+    else
+      Launcher(orders_fd, launch);
     _exit(127);
   }
   const int fork_errno = errno;
@@ -273,19 +308,14 @@ Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const s
   return pid;
 }
 
-Result<void> SendOrder(const Fd& order, const std::vector<std::string>& path_and_environment) {
-  std::string bytes(sizeof(std::uint32_t), '\0');
+Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment, const Stdio& stdio) {
+  std::string bytes;
   for (const auto& entry : path_and_environment) {
     bytes += entry.c_str();  // up to a zero byte, which would begin another variable
     bytes += '\0';
   }
-  const std::size_t size = bytes.size() - sizeof(std::uint32_t);
-  if (size > kMaxOrderBytes) return Fail(Code::kExhausted, "the environment is too long");
-  const auto head = static_cast<std::uint32_t>(size);
-  std::memcpy(bytes.data(), &head, sizeof head);
-  if (send(order.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
-    return FailErrno("order");
-  return {};
+  if (bytes.size() > kMaxOrderBytes) return Fail(Code::kExhausted, "the environment is too long");
+  return SendWithFds(orders, bytes, stdio);
 }
 
 }  // namespace hearth::guest

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -54,26 +55,25 @@ struct Home {
 Result<void> Furnish(const Holder& holder, const Home& home, const std::string& code_folder, std::int64_t memory_bytes,
                      const Identity& identity);
 
-// Written by the child into memory shared with the agent.
+// Written by a launcher into memory shared with the agent.
 struct Launch {
-  bool waiting = false;       // for its order, with all rights given up
-  std::int64_t start_us = 0;  // monotonic clock, just before exec
+  bool waiting = false;       // for its first order, with all rights given up
+  std::int64_t start_us = 0;  // monotonic clock, just before the program's exec
   std::int32_t error = 0;     // errno of the step that failed, or 0
   char step[32] = {};
 };
 
-struct Command {
-  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;
-  int order_fd = -1;  // a stream socket; SendOrder writes to the other end
-};
-
 // Forks a child of the agent into the holder's namespaces and the cgroup, as uid and gid `id`, without any right, under
-// the seccomp program. There it waits for its order, and then executes what that names, in /code: all that is slow is
-// done before anybody asks. What goes wrong after the fork is in `launch`. A child whose order socket closes just ends.
-Result<pid_t> Spawn(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
-                    const Command& command, Launch* launch);
-// Sends the child off: the program's path, then its environment, NAME=value each (kExhausted: more than
-// kMaxOrderBytes).
-Result<void> SendOrder(const Fd& order, const std::vector<std::string>& path_and_environment);
+// the seccomp program: the launcher of a container of native code, which stays there. For each order it executes a
+// program in /code, waits for it, and sends its wait status back, an int; one order at a time. `orders_fd` is its end
+// of a SOCK_SEQPACKET pair; when the other closes it ends. What goes wrong is in `launch`. User code has the same uid:
+// it can end the launcher, and with it the container, but neither read it nor speak for it.
+Result<pid_t> StartLauncher(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
+                            int orders_fd, Launch* launch);
+
+using Stdio = std::array<int, 3>;  // input, output, error
+
+// Orders a program: its path, then its environment, NAME=value each (kExhausted: more than kMaxOrderBytes).
+Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment, const Stdio& stdio);
 
 }  // namespace hearth::guest

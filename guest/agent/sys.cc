@@ -46,13 +46,9 @@ Result<Pair> MakeSocketPair(int type) {
   return pair;
 }
 
-Result<Fd> MakeMemoryFile() {
+Result<Fd> MakeSealedFile(std::string_view bytes) {
   Fd file(memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return FailErrno("memfd_create");
-  return file;
-}
-
-Result<void> FillAndSeal(const Fd& file, std::string_view bytes) {
   for (off_t at = 0; !bytes.empty();) {
     const ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), at);
     if (n < 0) return FailErrno("write to memfd");
@@ -61,14 +57,45 @@ Result<void> FillAndSeal(const Fd& file, std::string_view bytes) {
   }
   constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
   if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return FailErrno("seal memfd");
+  return file;
+}
+
+Result<void> SendWithFds(const Fd& socket, std::string_view bytes, std::span<const int> fds) {
+  if (fds.size() > kMaxPassedFds) std::abort();
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxPassedFds * sizeof(int))> space{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = space.data();
+  message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(fds.size_bytes());
+  std::memcpy(CMSG_DATA(head), fds.data(), fds.size_bytes());
+  if (sendmsg(socket.get(), &message, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) return FailErrno("sendmsg");
   return {};
 }
 
-Result<Fd> MakeSealedFile(std::string_view bytes) {
-  auto file = MakeMemoryFile();
-  if (!file) return file;
-  if (auto filled = FillAndSeal(*file, bytes); !filled) return std::unexpected(filled.error());
-  return file;
+Result<std::size_t> ReceiveWithFds(int socket, std::span<char> bytes, std::span<int> fds) {
+  if (fds.size() > kMaxPassedFds) std::abort();
+  iovec part{bytes.data(), bytes.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxPassedFds * sizeof(int))> space{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = space.data();
+  message.msg_controllen = space.size();
+  const ssize_t n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  if (n < 0) return FailErrno("recvmsg");
+  const cmsghdr* head = CMSG_FIRSTHDR(&message);
+  const bool whole = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0;
+  if (n == 0 || !whole || head == nullptr || head->cmsg_type != SCM_RIGHTS ||
+      head->cmsg_len != CMSG_LEN(fds.size_bytes()))
+    return Fail(Code::kInvalid, "not the packet that was expected");
+  std::memcpy(fds.data(), CMSG_DATA(head), fds.size_bytes());
+  return static_cast<std::size_t>(n);
 }
 
 Result<void> WriteFile(const std::string& path, std::string_view text) {

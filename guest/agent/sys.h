@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -18,12 +19,15 @@ struct Pair {
 // "what: strerror(errno)".
 [[nodiscard]] std::unexpected<Error> FailErrno(std::string_view what);
 
-Result<Pair> MakePipe();                // ours reads, theirs writes; both close on exec
-Result<Pair> MakeSocketPair(int type);  // both directions; close on exec
-Result<Fd> MakeMemoryFile();            // empty; can be filled and sealed
-// Read-only for ever from now on; the position of the descriptor, and of those that share it, stays at the start.
-Result<void> FillAndSeal(const Fd& file, std::string_view bytes);
-Result<Fd> MakeSealedFile(std::string_view bytes);
+Result<Pair> MakePipe();                            // ours reads, theirs writes; both close on exec
+Result<Pair> MakeSocketPair(int type);              // both directions; close on exec
+Result<Fd> MakeSealedFile(std::string_view bytes);  // in memory, read-only for ever; its position is the start
+
+// One packet of a SOCK_SEQPACKET socket, with descriptors (at most kMaxPassedFds).
+constexpr std::size_t kMaxPassedFds = 8;
+Result<void> SendWithFds(const Fd& socket, std::string_view bytes, std::span<const int> fds);
+// Its size; the descriptors close on exec. An error also where the other end closed or sent another number of them.
+Result<std::size_t> ReceiveWithFds(int socket, std::span<char> bytes, std::span<int> fds);
 
 Result<void> WriteFile(const std::string& path, std::string_view text);  // existing file, one write (cgroup, proc)
 Result<std::string> ReadFile(const std::string& path);                   // at most 64 KiB

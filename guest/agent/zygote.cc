@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 #include "guest/agent/fields.h"
 #include "guest/agent/sandbox.h"
@@ -45,22 +44,7 @@ Result<Zygote> Zygote::Start(const std::string& seccomp_program) {
 }
 
 Result<void> Zygote::Fork(const std::vector<std::string_view>& fields, const std::vector<int>& fds) {
-  std::string bytes = EncodeFields(fields);
-  iovec part{bytes.data(), bytes.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(8 * sizeof(int))> space{};
-  if (fds.size() > 8) std::abort();
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = space.data();
-  message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-  std::memcpy(CMSG_DATA(head), fds.data(), fds.size() * sizeof(int));
-  if (sendmsg(control_.get(), &message, MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) return FailErrno("zygote");
-  return {};
+  return SendWithFds(control_, EncodeFields(fields), fds);
 }
 
 Result<std::vector<ZygoteReport>> Zygote::Receive() {

@@ -370,6 +370,23 @@ TEST_F(BoundaryTest, NativeCodeHasNoRightsEither) {
                                       "CapAmb:" + none + "NoNewPrivs:1\nSeccomp:2\n1\n4\n");
 }
 
+// S10: what starts a container's programs has their uid, and is neither read nor spoken for; to end it ends the container.
+TEST_F(BoundaryTest, TheLauncherIsOutOfReach) {
+  const auto number = Native(
+      "cat /proc/$PPID/comm\n"
+      "for p in environ maps auxv; do cat /proc/$PPID/$p >/dev/null 2>&1 && echo read $p; done\n"
+      "for p in fd cwd/ root/ map_files; do ls /proc/$PPID/$p >/dev/null 2>&1 && echo open $p; done\n"
+      "(exec 5</proc/$PPID/mem) 2>/dev/null && echo memory\nexit 0\n");
+  EXPECT_EQ(RunIn(number).output, "launcher\n");
+  EXPECT_EQ(RunIn(number).output, "launcher\n");
+  const auto ends_it = Native("kill -9 $PPID\nsleep 1000000\n");
+  const Ended ended = RunIn(ends_it);
+  EXPECT_EQ(ended.status, Status::kError);
+  EXPECT_EQ(ended.error_message, "killed by signal 9");
+  EXPECT_FALSE(ended.reusable);
+  ExpectGone(ends_it);
+}
+
 // S10: the doors by which containers were left before: the program's own file, descriptors, /proc, links.
 TEST_F(BoundaryTest, ProcAndLinksLeadNowhere) {
   const CodeHash code = StoreFiles({{"app.py", kTry + R"(
