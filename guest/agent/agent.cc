@@ -35,7 +35,7 @@ struct Overloaded : Cases... {
   using Cases::operator()...;
 };
 
-[[maybe_unused]] Result<void> MixEntropy(const std::string& entropy) {
+[[maybe_unused]] Result<void> MixEntropy(const Fd& random, const std::string& entropy) {
   struct {  // rand_pool_info with room for its bytes
     int bits = 0, size = 0;
     std::array<char, kEntropyBytes> bytes{};
@@ -44,8 +44,7 @@ struct Overloaded : Cases... {
   std::memcpy(pool.bytes.data(), entropy.data(), size);
   pool.size = static_cast<int>(size);
   pool.bits = pool.size * 8;
-  const Fd random(open("/dev/urandom", O_WRONLY | O_CLOEXEC));
-  if (!random || ioctl(random.get(), RNDADDENTROPY, &pool) != 0) return FailErrno("RNDADDENTROPY");
+  if (ioctl(random.get(), RNDADDENTROPY, &pool) != 0) return FailErrno("RNDADDENTROPY");
   if (ioctl(random.get(), RNDRESEEDCRNG) != 0) return FailErrno("RNDRESEEDCRNG");
   return {};
 }
@@ -71,11 +70,11 @@ void OwnPages() {
 }
 
 // The clock that it has, and bytes of its own: what Configure brings goes the same way.
-[[maybe_unused]] void RehearseConfigure() {
+[[maybe_unused]] void RehearseConfigure(const Fd& random) {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
   clock_settime(CLOCK_REALTIME, &now);
-  (void)MixEntropy(RandomHex(kEntropyBytes / 2));
+  (void)MixEntropy(random, RandomHex(kEntropyBytes / 2));
 }
 
 }  // namespace
@@ -83,6 +82,7 @@ void OwnPages() {
 Agent::Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygote> zygote)
     : port_(std::move(port)),
       child_signals_(std::move(child_signals)),
+      random_(open("/dev/urandom", O_WRONLY | O_CLOEXEC)),
       services_(std::move(services)),
       zygote_(std::move(zygote)),
       codes_(kCodeRoot),
@@ -94,7 +94,7 @@ Agent::Agent(Fd port, Fd child_signals, Services services, std::unique_ptr<Zygot
 // pages are in memory, emulated code is translated, and the way is proved.
 Result<void> Agent::StartWarmUp() {
   warm_up_due_ = false;
-  if (said_hello_) RehearseConfigure();
+  if (said_hello_) RehearseConfigure(random_);
   const Fd archive(open(kWarmUpArchive, O_RDONLY | O_CLOEXEC));
   struct stat info{};
   if (!archive || fstat(archive.get(), &info) != 0) return FailErrno(kWarmUpArchive);
@@ -304,6 +304,7 @@ Error Agent::Loop() {
     // Nobody waits for an answer now.
     if (unsent_.empty()) {
       if (refill_at_us_ && *refill_at_us_ <= now) RefillWhenQuiet(now);
+      for (const auto& [number, container] : containers_) container->Prepare();
     }
   }
 }
@@ -419,7 +420,7 @@ void Agent::Bind(const Configure& configure) {
   bound_ = true;
   const timespec now{configure.wall_us / 1'000'000, configure.wall_us % 1'000'000 * 1000};
   if (clock_settime(CLOCK_REALTIME, &now) != 0) Note("cannot set the clock");
-  if (auto mixed = MixEntropy(configure.entropy); !mixed) Note(mixed.error().message);
+  if (auto mixed = MixEntropy(random_, configure.entropy); !mixed) Note(mixed.error().message);
   services_.secret = configure.instance.str() + " " + RandomHex(kEntropyBytes);
   Send(0, Configured{RandomHex(16)});
 }

@@ -73,6 +73,7 @@ class Agent {
 
   Fd port_;
   Fd child_signals_;
+  Fd random_;  // open before anybody waits: looking a path up costs more than what follows
   Services services_;
   std::unique_ptr<Zygote> zygote_;
   CodeCache codes_;

@@ -173,15 +173,15 @@ Result<void> Container::StartNative() {
   void* page = mmap(nullptr, sizeof(Launch), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) std::abort();  // one page
   launch_ = static_cast<Launch*>(page);
-  *launch_ = Launch();
   auto orders = MakeSocketPair(SOCK_SEQPACKET);
   if (!orders) return std::unexpected(orders.error());
+  *launch_ = Launch();
   auto pid = StartLauncher(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, orders->theirs.get(), launch_);
   if (!pid) return std::unexpected(pid.error());
   launcher_pid_ = *pid;
   runtime_ = std::move(orders->ours);
   state_ = State::kEmpty;
-  return {};
+  return MakeStandby();
 }
 
 void Container::AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const {
@@ -239,14 +239,31 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   }
 }
 
-Result<void> Container::OrderNative() {
-  const Run& run = attempt_->run;
-  auto input = MakeSealedFile(run.input);
+// Only while no user code is there: the launcher is the container's one process, and the program's will be the other.
+Result<void> Container::MakeStandby() {
+  auto input = MakeMemoryFile();
   if (!input) return std::unexpected(input.error());
   auto output = MakePipe();
   if (!output) return std::unexpected(output.error());
   auto log = MakePipe();
   if (!log) return std::unexpected(log.error());
+  *launch_ = Launch();
+  auto asked = PrepareProgram(runtime_, {input->get(), output->theirs.get(), log->theirs.get()});
+  if (!asked) return asked;
+  standby_.emplace(std::move(*input), std::move(output->ours), std::move(log->ours));
+  return {};
+}
+
+void Container::Prepare() {
+  if (create_.runtime != Runtime::kNative || state_ != State::kIdle || standby_) return;
+  (void)MakeStandby();  // where it fails, the next Start tries again and says why
+}
+
+Result<void> Container::OrderNative() {
+  if (!standby_) {
+    if (auto made = MakeStandby(); !made) return made;
+  }
+  const Run& run = attempt_->run;
   const std::string deadline_ms = std::to_string(WallMicros() / 1000 + run.timeout_ms);
   const std::string values[] = {run.id.str(), std::to_string(run.attempt), deadline_ms, run.content_type,
                                 run.traceparent};
@@ -254,11 +271,12 @@ Result<void> Container::OrderNative() {
   for (std::size_t i = 0; i < std::size(values); ++i) {
     order.push_back(std::string(kOfTheInvocation[i]).append("=").append(values[i]));
   }
-  output_ = std::move(output->ours);
-  log_ = std::move(log->ours);
-  launch_->start_us = 0;
-  launch_->error = 0;
-  return SendOrder(runtime_, order, {input->get(), output->theirs.get(), log->theirs.get()});
+  Standby standby = std::move(*standby_);
+  standby_.reset();
+  if (auto filled = FillAndSeal(standby.input, run.input); !filled) return filled;
+  output_ = std::move(standby.output);
+  log_ = std::move(standby.log);
+  return SendOrder(runtime_, order);
 }
 
 void Container::FlushRuntime(std::vector<Message>& out) {
@@ -418,7 +436,7 @@ void Container::ProcessExited(int wait_status, std::vector<Message>& out) {
   if (state_ == State::kDying) return;
   if (!attempt_) {
     DrainLog();
-    if (launch_ != nullptr && !launch_->waiting)
+    if (launch_ != nullptr && launch_->error != 0)
       Die(std::string("its process did not start: ") + launch_->step + ": " + std::strerror(launch_->error), out);
     else if (state_ == State::kStarting)
       Die("its runtime did not start: " + log_tail_.Take(), out);
@@ -482,6 +500,7 @@ void Container::Die(std::string reason, std::vector<Message>& out) {
   runtime_.Reset();
   log_.Reset();
   output_.Reset();
+  standby_.reset();
   to_runtime_.clear();
   cgroup_.Kill();
   if (holder_.pid > 0) syscall(SYS_pidfd_send_signal, holder_.pidfd.get(), SIGKILL, nullptr, 0);

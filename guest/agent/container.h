@@ -70,6 +70,8 @@ class Container {
   void Start(Run run, std::int64_t received_us, std::vector<Message>& out);
   void Remove(const std::string& reason, std::vector<Message>& out);
   void Tick(std::int64_t now_us, std::vector<Message>& out);
+  // What can be done ahead of the next Start, when the loop has nothing more urgent.
+  void Prepare();
   void ProcessExited(int wait_status, std::vector<Message>& out);  // the interpreter, or the launcher
   void HolderExited(std::vector<Message>& out);
 
@@ -95,6 +97,11 @@ class Container {
     bool too_large = false;
   };
 
+  // Of a native program whose process waits for its order.
+  struct Standby {
+    Fd input, output, log;
+  };
+
   Container(const Services& services, std::uint32_t serial, Runtime runtime, Holder holder, Cgroup cgroup);
 
   [[nodiscard]] uid_t id() const { return kFirstContainerId + serial_ % 50'000; }
@@ -103,6 +110,7 @@ class Container {
   Result<void> StartPython();
   Result<void> StartNative();
   void Prepared(std::vector<Message>& out);
+  Result<void> MakeStandby();
   Result<void> OrderNative();
   void RuntimeMessages(std::vector<Message>& out);
   void LauncherMessages(std::vector<Message>& out);
@@ -125,7 +133,8 @@ class Container {
   Launch* launch_ = nullptr;  // native: shared with the launcher
   Fd runtime_;                // python3: the run socket; native: the launcher's
   Fd log_;
-  Fd output_;                       // native: stdout of the attempt
+  Fd output_;  // native: stdout of the attempt
+  std::optional<Standby> standby_;
   std::vector<std::string> order_;  // native: what every attempt's order begins with
   FieldsReader messages_;
   std::string to_runtime_;  // not yet taken by the run socket

@@ -140,40 +140,42 @@ bool Limit(int resource, rlim_t value) {
   return setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
 }
 
-// What the launcher received: the program's path and its environment, which lie in `bytes`, and a null at the end.
-struct Order {
-  std::vector<char> bytes = std::vector<char>(kMaxOrderBytes);
-  std::vector<char*> parts;
-  Stdio stdio{};
-};
-
 void NoteFailure(Launch* launch, const char* step) {
   launch->error = errno;
   std::strncpy(launch->step, step, sizeof launch->step - 1);
 }
 
+// The program's path and its environment, which lie in `bytes`, and a null at the end.
+struct Order {
+  std::vector<char> bytes = std::vector<char>(kMaxOrderBytes);
+  std::vector<char*> parts;
+};
+
 // False where the agent let the container go.
 bool AwaitOrder(int fd, Order& order) {
-  const auto received = ReceiveWithFds(fd, order.bytes, order.stdio);
-  if (!received) return false;
+  const ssize_t n = recv(fd, order.bytes.data(), order.bytes.size(), 0);
   order.parts.clear();
-  for (std::size_t at = 0; at < *received; at += std::strlen(order.bytes.data() + at) + 1)
+  for (ssize_t at = 0; at < n; at += static_cast<ssize_t>(std::strlen(order.bytes.data() + at)) + 1)
     order.parts.push_back(order.bytes.data() + at);
   order.parts.push_back(nullptr);
-  return true;
+  return n > 0;
 }
 
 // The child shares the launcher's memory until it executes the program, and the launcher stands still meanwhile:
-// nothing is copied. -1 where there could be none.
-pid_t Execute(const Order& order, Launch* launch) {
-  char* const arguments[] = {order.parts[0], nullptr};
-  const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork): a fork is what takes too long
-  if (pid < 0) NoteFailure(launch, "fork");
+// nothing is copied.
+pid_t MakeProgram(int orders_fd, const Stdio& stdio, Order& order, Launch* launch) {
+  const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork): what follows may be done there
   if (pid != 0) return pid;
   setsid();
-  if (dup2(order.stdio[0], 0) == 0 && dup2(order.stdio[1], 1) == 1 && dup2(order.stdio[2], 2) == 2 &&
-      chdir("/code") == 0) {
+  if (dup2(stdio[0], 0) != 0 || dup2(stdio[1], 1) != 1 || dup2(stdio[2], 2) != 2) {
+    NoteFailure(launch, "stdio");
+    _exit(127);
+  }
+  launch->waiting = true;
+  if (!AwaitOrder(orders_fd, order)) _exit(0);
+  if (chdir("/code") == 0) {  // it is there now
     launch->start_us = MonotonicMicros();
+    char* const arguments[] = {order.parts[0], nullptr};
     execve(arguments[0], arguments, order.parts.data() + 1);
   }
   NoteFailure(launch, "execute");
@@ -182,12 +184,14 @@ pid_t Execute(const Order& order, Launch* launch) {
 
 void Launcher(int orders_fd, Launch* launch) {
   Order order;
-  launch->waiting = true;
-  while (AwaitOrder(orders_fd, order)) {
-    const pid_t pid = Execute(order, launch);
-    for (const int fd : order.stdio) close(fd);
-    int wait_status = 127 << 8;
-    if (pid > 0) waitpid(pid, &wait_status, 0);
+  Stdio stdio{};
+  char word = 0;
+  while (ReceiveWithFds(orders_fd, {&word, 1}, stdio)) {
+    const pid_t pid = MakeProgram(orders_fd, stdio, order, launch);
+    if (pid < 0) return NoteFailure(launch, "fork");
+    for (const int fd : stdio) close(fd);
+    int wait_status = 0;
+    if (waitpid(pid, &wait_status, 0) != pid) return NoteFailure(launch, "wait");
     if (send(orders_fd, &wait_status, sizeof wait_status, MSG_NOSIGNAL) != sizeof wait_status) return;
   }
 }
@@ -308,14 +312,20 @@ Result<pid_t> StartLauncher(const Holder& holder, int cgroup_procs_fd, uid_t id,
   return pid;
 }
 
-Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment, const Stdio& stdio) {
+Result<void> PrepareProgram(const Fd& orders, const Stdio& stdio) {
+  return SendWithFds(orders, "+", stdio);
+}
+
+Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment) {
   std::string bytes;
   for (const auto& entry : path_and_environment) {
     bytes += entry.c_str();  // up to a zero byte, which would begin another variable
     bytes += '\0';
   }
   if (bytes.size() > kMaxOrderBytes) return Fail(Code::kExhausted, "the environment is too long");
-  return SendWithFds(orders, bytes, stdio);
+  if (send(orders.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
+    return FailErrno("order");
+  return {};
 }
 
 }  // namespace hearth::guest

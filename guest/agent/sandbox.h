@@ -55,25 +55,29 @@ struct Home {
 Result<void> Furnish(const Holder& holder, const Home& home, const std::string& code_folder, std::int64_t memory_bytes,
                      const Identity& identity);
 
-// Written by a launcher into memory shared with the agent.
+// Written by a launcher and its programs into memory shared with the agent. The agent clears it between programs.
 struct Launch {
-  bool waiting = false;       // for its first order, with all rights given up
-  std::int64_t start_us = 0;  // monotonic clock, just before the program's exec
+  bool waiting = false;       // a program's process waits for its order
+  std::int64_t start_us = 0;  // monotonic clock, just before exec
   std::int32_t error = 0;     // errno of the step that failed, or 0
   char step[32] = {};
 };
 
 // Forks a child of the agent into the holder's namespaces and the cgroup, as uid and gid `id`, without any right, under
-// the seccomp program: the launcher of a container of native code, which stays there. For each order it executes a
-// program in /code, waits for it, and sends its wait status back, an int; one order at a time. `orders_fd` is its end
-// of a SOCK_SEQPACKET pair; when the other closes it ends. What goes wrong is in `launch`. User code has the same uid:
-// it can end the launcher, and with it the container, but neither read it nor speak for it.
+// the seccomp program: the launcher of a container of native code, which stays there. `orders_fd` is its end of a
+// SOCK_SEQPACKET pair; when the other closes it ends. It makes a process when PrepareProgram asks for one, waits for
+// the end of what that executes, and sends the wait status back, an int: one program at a time. What goes wrong is in
+// `launch`. User code has the same uid: it can end the launcher, and with it the container, but neither read it nor
+// speak for it.
 Result<pid_t> StartLauncher(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
                             int orders_fd, Launch* launch);
 
 using Stdio = std::array<int, 3>;  // input, output, error
 
-// Orders a program: its path, then its environment, NAME=value each (kExhausted: more than kMaxOrderBytes).
-Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment, const Stdio& stdio);
+// Has the next program's process made, which waits for its order: what is slow is done before anybody asks.
+Result<void> PrepareProgram(const Fd& orders, const Stdio& stdio);
+// Has it execute a program in /code: the path, then the environment, NAME=value each (kExhausted: more than
+// kMaxOrderBytes, and it goes on waiting).
+Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment);
 
 }  // namespace hearth::guest

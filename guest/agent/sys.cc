@@ -46,9 +46,13 @@ Result<Pair> MakeSocketPair(int type) {
   return pair;
 }
 
-Result<Fd> MakeSealedFile(std::string_view bytes) {
+Result<Fd> MakeMemoryFile() {
   Fd file(memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!file) return FailErrno("memfd_create");
+  return file;
+}
+
+Result<void> FillAndSeal(const Fd& file, std::string_view bytes) {
   for (off_t at = 0; !bytes.empty();) {
     const ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), at);
     if (n < 0) return FailErrno("write to memfd");
@@ -57,6 +61,13 @@ Result<Fd> MakeSealedFile(std::string_view bytes) {
   }
   constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
   if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return FailErrno("seal memfd");
+  return {};
+}
+
+Result<Fd> MakeSealedFile(std::string_view bytes) {
+  auto file = MakeMemoryFile();
+  if (!file) return file;
+  if (auto filled = FillAndSeal(*file, bytes); !filled) return std::unexpected(filled.error());
   return file;
 }
 

@@ -19,9 +19,12 @@ struct Pair {
 // "what: strerror(errno)".
 [[nodiscard]] std::unexpected<Error> FailErrno(std::string_view what);
 
-Result<Pair> MakePipe();                            // ours reads, theirs writes; both close on exec
-Result<Pair> MakeSocketPair(int type);              // both directions; close on exec
-Result<Fd> MakeSealedFile(std::string_view bytes);  // in memory, read-only for ever; its position is the start
+Result<Pair> MakePipe();                // ours reads, theirs writes; both close on exec
+Result<Pair> MakeSocketPair(int type);  // both directions; close on exec
+Result<Fd> MakeMemoryFile();            // empty; can be filled and sealed
+// Read-only for ever from now on; the position of the descriptor, and of those that share it, stays at the start.
+Result<void> FillAndSeal(const Fd& file, std::string_view bytes);
+Result<Fd> MakeSealedFile(std::string_view bytes);
 
 // One packet of a SOCK_SEQPACKET socket, with descriptors (at most kMaxPassedFds).
 constexpr std::size_t kMaxPassedFds = 8;
