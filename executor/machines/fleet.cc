@@ -285,11 +285,16 @@ void Fleet::Send(const InstanceId& instance, const guest::Frame& frame) {
 }
 
 void Fleet::MarkOwner(const InstanceId& instance, const UserId& user) {
-  const Machine* machine = Find(instance);
+  Machine* machine = Find(instance);
   if (machine == nullptr || machine->removing) return;
-  // A mark without the user costs operators a name and nothing else: the table here decides.
-  hypervisor_.SetMark(machine->domain, {options_.executor, options_.incarnation, instance, user, machine->profile},
-                      [](Result<void>) {});
+  machine->mark = std::make_unique<Timer>(loop_, [this, instance, user] {
+    const Machine* marked = Find(instance);
+    if (marked == nullptr || marked->removing) return;
+    // A mark without the user costs operators a name and nothing else: the table here decides.
+    hypervisor_.SetMark(marked->domain, {options_.executor, options_.incarnation, instance, user, marked->profile},
+                        [](Result<void>) {});
+  });
+  machine->mark->StartOnce(kMarkAfterMs);
 }
 
 void Fleet::Reconcile(std::function<void(Result<std::size_t>)> done) {

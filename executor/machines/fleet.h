@@ -26,8 +26,9 @@ constexpr std::int64_t kDestroyRetryMs = 1000;
 constexpr std::int64_t kGreetAgainMs = 500;
 constexpr std::int64_t kShellRetryMs = 1000;   // after one that could not be made
 constexpr std::int32_t kShellsMadeAtOnce = 1;  // of all profiles, and none while a machine is being made now
-constexpr std::int64_t kShellYieldMs =
-    500;  // so long a shell that was filled for a request is not replaced yet: it starts a container
+// A machine that was just given to a request starts a container: so long it is neither replaced nor marked.
+constexpr std::int64_t kShellYieldMs = 500;
+constexpr std::int64_t kMarkAfterMs = 500;
 constexpr std::int32_t kMaxShellsOfProfile = 256;
 
 struct FleetOptions {
@@ -91,7 +92,7 @@ class Fleet {
   // is made after it.
   void DestroyAll(std::function<void()> done);
   void Send(const InstanceId& instance, const guest::Frame& frame);
-  // Records the owner in the domain's metadata.
+  // Records the owner in the domain's metadata, kMarkAfterMs later.
   void MarkOwner(const InstanceId& instance, const UserId& user);
   // Compares libvirt's domains with these: destroys strays of this executor, reports what is gone. `done` (may be
   // empty) hears how many strays were found once they are destroyed, or why libvirt could not be asked.

@@ -22,6 +22,7 @@ struct Fleet::Machine {
   std::optional<Watch> watch;  // not the core's
   std::unique_ptr<GuestLink> link;
   std::unique_ptr<Timer> retry;  // of the destroy call
+  std::unique_ptr<Timer> mark;   // until libvirt is told whose it is
   std::unique_ptr<Timer> clock;  // greets again; then the time for warming up
   std::optional<guest::Hello> hello;
   bool shell = false;     // nobody's machine yet

@@ -74,7 +74,7 @@ bool Fleet::TakeShell(const InstanceId& instance, Line& line, bool warm_up) {
   machine.starter->Activate(machine.domain, [this, alive = alive_, instance](Result<void> result) {
     if (*alive) Created(instance, std::move(result));
   });
-  MarkOwner(instance, UserId());  // the mark names the instance from now on, a moment later
+  MarkOwner(instance, UserId());  // the mark names the instance from then on
   TellShells(line);
   const auto now_ms = static_cast<std::int64_t>(uv_now(loop_.raw()));
   if (!warm_up && now_ms - shells_from_ms_ > kShellYieldMs) shells_from_ms_ = now_ms + kShellYieldMs;

@@ -66,9 +66,10 @@ TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
   EXPECT_EQ(pong->sequence, 7U);
 
   fleet_->MarkOwner(instance, UserId("alice"));
-  const auto domains = Listed();  // the same mailbox: after the mark
-  ASSERT_EQ(domains.size(), 1U);
-  EXPECT_EQ(domains[0].mark.user, UserId("alice"));
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] {
+    const auto domains = Listed();
+    return domains.size() == 1 && domains[0].mark.user == UserId("alice");
+  }));
 
   fleet_->Destroy(instance);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return destroyed_ == 1; }));
