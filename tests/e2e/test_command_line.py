@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource
@@ -59,6 +60,20 @@ def hello(stack):
 def test_errors_are_clear_and_have_their_exit_codes(stack, hello, words, code, complaint):
     done = stack.run(("hearth " if words.startswith("--user") else HEARTH) + words)
     assert (done.returncode, complaint in done.stderr) == (code, True), (done.returncode, done.stderr)
+
+
+def test_python_code_brings_its_byte_code_along(stack, tmp_path):
+    (tmp_path / "app.py").write_text("import os\ndef handler(event, context):\n  return os.path.exists(__cached__)\n")
+    deploy = f"{HEARTH}deploy compiled --runtime python3 --handler app.handler {tmp_path}"
+    done = stack.run(deploy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert stack.run(HEARTH + "invoke compiled --data 1").stdout.strip() == "true"
+    (tmp_path / "broken.py").write_text("def (\n")
+    done = stack.run(deploy)
+    assert done.returncode == 0 and "SyntaxError" in done.stderr and "broken.py" in done.stderr, done.stderr
+    hearth = shutil.which("hearth", path=stack.env()["PATH"])
+    done = stack.run(f"env PATH=/no-such-folder {deploy.replace('hearth', hearth, 1)}")
+    assert done.returncode == 0 and "python3.11 is not installed: the code goes without byte code" in done.stderr, done.stderr
 
 
 def test_commands_that_look_log_in_to_redis_with_an_account(stack):

@@ -43,15 +43,16 @@ Result<void> RunOne(const guest::MachineTemplate& saved, const Noop& code, Steps
 }
 
 Result<void> RunAll(const CloneOptions& options, std::map<Runtime, Steps>& measured) {
-  const std::string native = ReadFile(options.native);
-  if (native.empty()) return Fail(Code::kNotFound, "no native example at " + options.native);
+  const auto files = ReadNoop(options.python, options.native);
+  if (!files) return std::unexpected(files.error());
   auto saved = guest::MachineTemplate::Save(options.image);
   if (!saved) return std::unexpected(saved.error());
   for (int i = 0; i < options.clones; ++i) {
     for (const auto runtime : {Runtime::kPython3, Runtime::kNative}) {
       if (ToldToEnd()) return Fail(Code::kUnavailable, "told to end");
-      const Noop code = MakeNoop(runtime, native, fmt::format("{}", i));
-      if (auto done = RunOne(**saved, code, measured[runtime]); !done) return FailWith("clone", done.error());
+      const auto code = MakeNoop(*files, runtime, fmt::format("{}", i));
+      if (!code) return std::unexpected(code.error());
+      if (auto done = RunOne(**saved, *code, measured[runtime]); !done) return FailWith("clone", done.error());
     }
   }
   return {};

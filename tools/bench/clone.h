@@ -7,6 +7,7 @@ namespace hearth::bench {
 
 struct CloneOptions {
   std::string image;
+  std::string python;  // a folder with noop.py
   std::string native;  // a static executable that does next to nothing
   int clones = 30;     // of each runtime
   bool quick = false;

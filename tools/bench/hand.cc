@@ -1,26 +1,40 @@
 #include "tools/bench/hand.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "common/base/time.h"
 #include "schemas/limits.h"
+#include "tools/code/byte_code.h"
 
 namespace hearth::bench {
 
-Noop MakeNoop(Runtime runtime, const std::string& native, const std::string& marker, std::size_t bytes) {
+Result<NoopFiles> ReadNoop(const std::string& python, const std::string& native) {
+  auto python_files = tool::ReadCode(python);
+  if (!python_files) return std::unexpected(python_files.error());
+  auto byte_code = tool::CompilePython(python, *python_files);
+  if (!byte_code) return std::unexpected(byte_code.error());
+  std::ranges::move(*byte_code, std::back_inserter(*python_files));
+  auto native_files = tool::ReadCode(native);
+  if (!native_files) return std::unexpected(native_files.error());
+  return NoopFiles{std::move(*python_files), std::move(*native_files)};
+}
+
+Result<Noop> MakeNoop(const NoopFiles& files, Runtime runtime, const std::string& marker, std::size_t bytes) {
   const bool python = runtime == Runtime::kPython3;
   Noop code;
   code.runtime = runtime;
-  code.handler = python ? "noop.handler" : "noop";
-  const guest::ArchiveEntry program =
-      python ? guest::ArchiveEntry{"noop.py", "def handler(event, context):\n    return None\n", '0', 0644}
-             : guest::ArchiveEntry{"noop", native, '0', 0755};
-  guest::ArchiveEntry filler{"marker", marker, '0', 0644};
-  code.archive = guest::MakeUstar({program, filler});
-  if (code.archive.size() < bytes) {
-    filler.content.resize(marker.size() + bytes - code.archive.size(), '#');
-    code.archive = guest::MakeUstar({program, filler});
+  code.handler = python ? "noop.handler" : files.native.front().name;
+  std::vector<tool::CodeFile> all = python ? files.python : files.native;
+  all.push_back({"marker", marker, false});
+  auto archive = tool::PackCode(all);
+  if (archive && archive->size() < bytes) {
+    all.back().content.resize(marker.size() + bytes - archive->size(), '#');
+    archive = tool::PackCode(all);
   }
+  if (!archive) return std::unexpected(archive.error());
+  code.archive = std::move(*archive);
   code.hash = guest::HashOf(code.archive);
   return code;
 }

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/base/result.h"
+#include "tools/code/archive.h"
 #include "tools/machine/machine.h"
 
 namespace hearth::bench {
@@ -17,8 +19,14 @@ struct Noop {
   std::string archive;
   CodeHash hash;
 };
-// `native` is a static executable. `marker` makes archives differ; with `bytes` the archive is filled up to that size.
-Noop MakeNoop(Runtime runtime, const std::string& native, const std::string& marker, std::size_t bytes = 0);
+// The files of such functions, as `hearth deploy` would pack them.
+struct NoopFiles {
+  std::vector<tool::CodeFile> python, native;
+};
+// `python`: a folder with noop.py; `native`: a static executable.
+Result<NoopFiles> ReadNoop(const std::string& python, const std::string& native);
+// `marker` makes archives differ; with `bytes` the archive is filled up to that size.
+Result<Noop> MakeNoop(const NoopFiles& files, Runtime runtime, const std::string& marker, std::size_t bytes = 0);
 
 // From the order to each step of a first instruction, µs of this host.
 struct FirstSteps {

@@ -47,6 +47,9 @@ constexpr int kQuickCount = 5;
 void AddPaths(CLI::App& app, PathsOptions& options, int& exit_code) {
   auto* paths = app.add_subcommand("paths", "each start path, forced, beside its floor");
   AddStack(*paths, options.stack);
+  paths->add_option("--python", options.python, "a folder with noop.py that does nothing")
+      ->check(CLI::ExistingDirectory)
+      ->required();
   paths->add_option("--native", options.native, "a static executable that does next to nothing")
       ->check(CLI::ExistingFile)
       ->required();
@@ -93,6 +96,9 @@ void AddBoot(CLI::App& app, BootOptions& options, int& exit_code) {
 void AddClone(CLI::App& app, CloneOptions& options, int& exit_code) {
   auto* clone = app.add_subcommand("clone", "a fresh clone until its first instruction of user code, step by step");
   clone->add_option("--image", options.image, "the guest's image")->check(CLI::ExistingDirectory)->required();
+  clone->add_option("--python", options.python, "a folder with noop.py that does nothing")
+      ->check(CLI::ExistingDirectory)
+      ->required();
   clone->add_option("--native", options.native, "a static executable that does next to nothing")
       ->check(CLI::ExistingFile)
       ->required();

@@ -82,7 +82,7 @@ class Paths {
                                                  const std::string& user, const std::string& function);
   Result<void> CloneByHand(const Round& round, bool counts);
   Result<void> BootByHand(const Round& round, bool counts, const InstanceId& like);
-  [[nodiscard]] Round MakeRound(int number, Runtime runtime) const;
+  [[nodiscard]] Result<Round> MakeRound(int number, Runtime runtime) const;
   [[nodiscard]] OutRecord MakeRecord(const std::string& id, const std::string& user, const std::string& function) const;
   [[nodiscard]] bool Available(StartPath path) const { return !unavailable_.contains(path); }
   [[nodiscard]] std::vector<Bound> Bounds(Runtime runtime) const;
@@ -94,7 +94,7 @@ class Paths {
   Sender sender_;
   kafka::TailReader replies_;
   std::string prefix_ = fmt::format("b{}", ReadClocks().wall_us / kMicrosPerSecond);
-  std::string native_;
+  NoopFiles noop_;
   std::unique_ptr<guest::Machine> machine_;
   std::unique_ptr<Hand> hand_;
   std::unique_ptr<guest::MachineTemplate> template_;
@@ -106,20 +106,27 @@ class Paths {
   int sent_ = 0;
 };
 
-Round Paths::MakeRound(int number, Runtime runtime) const {
+Result<Round> Paths::MakeRound(int number, Runtime runtime) const {
   Round round;
   round.id = fmt::format("{}-{}-{}", prefix_, number, RuntimeName(runtime));
   round.runtime = runtime;
-  round.shared = MakeNoop(runtime, native_, round.id + " shared");
-  round.big = MakeNoop(runtime, native_, round.id + " big", kMaxPayloadBytes);
-  round.by_hand = MakeNoop(runtime, native_, round.id + " hand");
-  round.by_hand_1 = MakeNoop(runtime, native_, round.id + " hand big", kMaxPayloadBytes);
+  const struct {
+    Noop* code;
+    const char* name;
+    std::size_t bytes;
+  } codes[] = {{&round.shared, "shared", 0},
+               {&round.big, "big", kMaxPayloadBytes},
+               {&round.by_hand, "hand", 0},
+               {&round.by_hand_1, "hand big", kMaxPayloadBytes}};
+  for (const auto& each : codes) {
+    auto made = MakeNoop(noop_, runtime, fmt::format("{} {}", round.id, each.name), each.bytes);
+    if (!made) return std::unexpected(made.error());
+    *each.code = std::move(*made);
+  }
   return round;
 }
 
 Result<void> Paths::PrepareFloors() {
-  native_ = ReadFile(options_.native);
-  if (native_.empty()) return Fail(Code::kNotFound, "no native example at " + options_.native);
   auto machine = guest::Machine::Start(options_.stack.image);
   if (!machine) return std::unexpected(machine.error());
   machine_ = std::move(*machine);
@@ -340,8 +347,15 @@ Result<void> Paths::Run() {
   }
   fmt::print(stderr, "   a machine and a template by hand\n");
   if (auto prepared = PrepareFloors(); !prepared) return prepared;
+  auto files = ReadNoop(options_.python, options_.native);
+  if (!files) return std::unexpected(files.error());
+  noop_ = std::move(*files);
   for (int i = 0; i <= options_.rounds; ++i) {
-    for (const Runtime runtime : kRuntimes) rounds_.push_back(MakeRound(i, runtime));
+    for (const Runtime runtime : kRuntimes) {
+      auto round = MakeRound(i, runtime);
+      if (!round) return std::unexpected(round.error());
+      rounds_.push_back(std::move(*round));
+    }
   }
   if (auto deployed = Deploy(); !deployed) return deployed;
   int number = 0;

@@ -10,6 +10,7 @@ namespace hearth::bench {
 
 struct PathsOptions {
   OwnStackOptions stack;
+  std::string python;        // a folder with noop.py
   std::string native;        // a static executable that does next to nothing
   std::string machine_logs;  // where libvirt writes what it started QEMU with
   int rounds = 30;           // samples of each path and runtime

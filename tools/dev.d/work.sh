@@ -272,6 +272,9 @@ machine_logs() {   # where libvirt writes what it started QEMU with
   if is_root; then printf '%s/libvirt/log/qemu' "$STATE"; else printf '%s/libvirt/qemu/log' "${XDG_CACHE_HOME:-$HOME/.cache}"; fi
 }
 
+# The functions that benches store themselves.
+noop=(--python "$ROOT/examples/noop-python" --native "$ROOT/build/release/examples/echo")
+
 bench_warm() {
   cmd_up
   eval "$(cmd_env)"
@@ -287,7 +290,7 @@ bench_own_daemons() {   # paths, density: servers of the stack, daemons of the b
   cmd_up --only kafka,libvirtd
   eval "$(cmd_env)"
   local options=(--image "$IMAGE" --bin "$BIN")
-  if [ "$name" = paths ]; then options+=(--native "$ROOT/build/release/examples/echo" --machine-logs "$(machine_logs)"); fi
+  if [ "$name" = paths ]; then options+=("${noop[@]}" --machine-logs "$(machine_logs)"); fi
   hearth-bench "$name" "${options[@]}" "$@" || rc=$?
   [ $was_up -eq 1 ] || cmd_down
   return $rc
@@ -304,7 +307,7 @@ cmd_bench() {
     paths | density) bench_own_daemons "$name" "$@" ;;
     # Under a subreaper libvirt, which is in the bench's own process, hears at once when QEMU ends.
     boot) "$BIN/hearth-subreaper" "$BIN/hearth-bench" boot --image "$IMAGE" "$@" ;;
-    clone) "$BIN/hearth-bench" clone --image "$IMAGE" --native "$ROOT/build/release/examples/echo" "$@" ;;
+    clone) "$BIN/hearth-bench" clone --image "$IMAGE" "${noop[@]}" "$@" ;;
     link) "$BIN/hearth-bench" link --image "$IMAGE" "$@" ;;
   esac
 }

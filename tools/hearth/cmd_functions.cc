@@ -1,13 +1,16 @@
 // hearth deploy | functions | remove
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "common/base/time.h"
 #include "common/kafka/follower.h"
 #include "schemas/function.h"
 #include "schemas/request.h"
-#include "tools/hearth/archive.h"
+#include "tools/code/archive.h"
+#include "tools/code/byte_code.h"
 #include "tools/hearth/context.h"
 
 namespace hearth::tool {
@@ -22,6 +25,28 @@ struct Deployment {
   std::vector<std::string> environment;
   std::string path;
 };
+
+// With byte code where it can be had and there is room for it; the function runs without as well.
+Result<std::string> Pack(const std::string& path, Runtime runtime) {
+  auto files = ReadCode(path);
+  if (!files) return std::unexpected(files.error());
+  if (runtime != Runtime::kPython3) return PackCode(std::move(*files));
+  const auto goes_without = [](const std::string& why) {
+    fmt::print(stderr, "hearth: {}: the code goes without byte code, and each container compiles it when it starts\n",
+               why);
+  };
+  auto byte_code = CompilePython(path, *files);
+  if (!byte_code) {
+    goes_without(byte_code.error().message);
+    return PackCode(std::move(*files));
+  }
+  std::vector<CodeFile> all = *files;
+  std::ranges::move(*byte_code, std::back_inserter(all));
+  auto archive = PackCode(std::move(all));
+  if (archive || archive.error().code != Code::kExhausted) return archive;
+  goes_without(archive.error().message);
+  return PackCode(std::move(*files));
+}
 
 int Deploy(const Context& context, Deployment& deployment) {
   Function& function = deployment.function;
@@ -46,7 +71,7 @@ int Deploy(const Context& context, Deployment& deployment) {
     fmt::print(stderr, "hearth: where is the code store? Say --code-store FOLDER or set HEARTH_CODE_STORE\n");
     return kUsage;
   }
-  auto archive = PackCode(deployment.path);
+  auto archive = Pack(deployment.path, function.runtime);
   if (!archive) return Report(archive.error());
   function.code_bytes = static_cast<std::int64_t>(archive->size());
   auto hash = StoreCode(context.code_store, *archive);

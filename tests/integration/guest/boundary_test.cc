@@ -21,12 +21,6 @@ class BoundaryTest : public GuestTest {
     EXPECT_EQ(ended.status, Status::kOk) << ended.error_type << ": " << ended.error_message << "\n" << ended.log_tail;
     return json::parse(ended.output, nullptr, false);
   }
-  static CodeHash StoreFiles(const std::vector<ArchiveEntry>& entries) {
-    const std::string archive = MakeUstar(entries);
-    auto stored = machine_->Store(HashOf(archive), archive);
-    EXPECT_TRUE(stored && stored->error.empty()) << (stored ? stored->error : stored.error().message);
-    return HashOf(archive);
-  }
   static Create MakeCreate(const CodeHash& code, const std::string& function, std::int64_t version) {
     Create create;
     create.code = code;
@@ -370,7 +364,8 @@ TEST_F(BoundaryTest, NativeCodeHasNoRightsEither) {
                                       "CapAmb:" + none + "NoNewPrivs:1\nSeccomp:2\n1\n4\n");
 }
 
-// S10: what starts a container's programs has their uid, and is neither read nor spoken for; to end it ends the container.
+// S10: what starts a container's programs has their uid, and is neither read nor spoken for; to end it ends the
+// container.
 TEST_F(BoundaryTest, TheLauncherIsOutOfReach) {
   const auto number = Native(
       "cat /proc/$PPID/comm\n"

@@ -43,15 +43,21 @@ class GuestTest : public testing::Test {
   static void TearDownTestSuite() { machine_.reset(); }
   void SetUp() override { ASSERT_NE(machine_, nullptr) << "the machine did not start"; }
 
+  static CodeHash StoreFiles(const std::vector<ArchiveEntry>& entries) {
+    const std::string archive = MakeUstar(entries);
+    auto stored = machine_->Store(HashOf(archive), archive);
+    EXPECT_TRUE(stored && stored->error.empty()) << (stored ? stored->error : stored.error().message);
+    return HashOf(archive);
+  }
   // A container of one file; its number.
   static std::uint32_t MakeContainer(Runtime runtime, const std::string& content, std::int32_t memory_mib = 128) {
+    return MakeContainer(runtime, StoreFiles({{runtime == Runtime::kPython3 ? "app.py" : "run", content, '0', 0755}}),
+                         memory_mib);
+  }
+  static std::uint32_t MakeContainer(Runtime runtime, const CodeHash& code, std::int32_t memory_mib = 128) {
     const bool python = runtime == Runtime::kPython3;
-    const std::string archive = MakeUstar({{python ? "app.py" : "run", content, '0', 0755}});
-    const CodeHash hash = HashOf(archive);
-    auto stored = machine_->Store(hash, archive);
-    EXPECT_TRUE(stored && stored->error.empty()) << (stored ? stored->error : stored.error().message);
     Create create;
-    create.code = hash;
+    create.code = code;
     create.function = "alice/app";
     create.version = 7;
     create.runtime = runtime;

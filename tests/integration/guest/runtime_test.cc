@@ -118,6 +118,24 @@ TEST_F(RuntimeTest, NativeLearnsEachInvocationAnew) {
   }
 }
 
+// Byte code that comes with the source is what runs: here it differs from its source, to be seen.
+TEST_F(RuntimeTest, ByteCodeOfTheArchiveIsTaken) {
+  const auto compiler = Python(R"(import py_compile
+def handler(event, context):
+  open('/tmp/app.py', 'w').write("def handler(event, context): return 'byte code'")
+  mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+  return open(py_compile.compile('/tmp/app.py', '/tmp/app.pyc', '/code/app.py', True, invalidation_mode=mode), 'rb').read()
+)");
+  const std::string byte_code = RunIn(compiler).output;
+  ASSERT_GT(byte_code.size(), 16U);
+  const std::string source = "def handler(event, context): return 'source'";
+  for (const auto& [version, output] : {std::pair("311", "byte code"), {"310", "source"}}) {
+    const std::string name = std::string("__pycache__/app.cpython-") + version + ".pyc";
+    const auto code = StoreFiles({{"app.py", source}, {name, byte_code}});
+    EXPECT_EQ(RunIn(MakeContainer(Runtime::kPython3, code)).output, output);
+  }
+}
+
 TEST_F(RuntimeTest, PythonAnswersAndTakesAllThatIsJson) {
   const auto number = Python(R"(class Odd: pass
 def handler(event, context):

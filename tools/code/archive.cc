@@ -1,4 +1,4 @@
-#include "tools/hearth/archive.h"
+#include "tools/code/archive.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kByteCodeFolder = "__pycache__";
+
 using Writer = std::unique_ptr<archive, Deleter<archive_write_free>>;
 using Entry = std::unique_ptr<archive_entry, Deleter<archive_entry_free>>;
 
@@ -36,51 +38,65 @@ Result<std::string> ReadFile(const fs::path& path) {
   return std::move(bytes).str();
 }
 
+std::unexpected<Error> TooLarge(const std::string& what) {
+  return Fail(Code::kExhausted, what + ": more than " + std::to_string(kMaxCodeBytes) + " bytes of code");
+}
+
 }  // namespace
 
-Result<std::string> PackCode(const std::string& path) {
+Result<std::vector<CodeFile>> ReadCode(const std::string& path) {
   std::error_code error;
   const fs::path root(path);
-  std::vector<fs::path> files;
+  std::vector<fs::path> paths;
   const bool is_folder = fs::is_directory(root, error);
   if (is_folder) {
-    for (const auto& entry : fs::recursive_directory_iterator(root, error)) {
-      if (entry.path().filename() == "__pycache__" ||
-          entry.path().string().find("/__pycache__/") != std::string::npos) {
-        continue;
-      }
-      if (entry.is_regular_file() && !entry.is_symlink()) files.push_back(entry.path());
+    for (auto entry = fs::recursive_directory_iterator(root, error); entry != fs::recursive_directory_iterator();
+         entry.increment(error)) {
+      if (entry->path().filename() == kByteCodeFolder)
+        entry.disable_recursion_pending();
+      else if (entry->is_regular_file() && !entry->is_symlink())
+        paths.push_back(entry->path());
     }
   } else if (fs::is_regular_file(root, error)) {
-    files.push_back(root);
+    paths.push_back(root);
   }
-  if (files.empty()) return Fail(Code::kNotFound, path + ": no such file or folder, or nothing in it");
-  std::sort(files.begin(), files.end());
+  if (error && !paths.empty()) return Fail(Code::kNotFound, path + ": " + error.message());
+  if (paths.empty()) return Fail(Code::kNotFound, path + ": no such file or folder, or nothing in it");
+  std::vector<CodeFile> files;
+  std::size_t bytes = 0;
+  for (const auto& each : paths) {
+    auto content = ReadFile(each);
+    if (!content) return std::unexpected(content.error());
+    bytes += content->size();
+    if (bytes > kMaxCodeBytes) return TooLarge(path);
+    const bool executable = (fs::status(each).permissions() & fs::perms::owner_exec) != fs::perms::none;
+    const fs::path name = is_folder ? fs::relative(each, root) : each.filename();
+    files.push_back({name.string(), std::move(*content), executable});
+  }
+  return files;
+}
 
+Result<std::string> PackCode(std::vector<CodeFile> files) {
+  std::ranges::sort(files, {}, &CodeFile::name);
   std::string bytes;
   const Writer writer(archive_write_new());
   archive_write_set_format_ustar(writer.get());
   archive_write_open(writer.get(), &bytes, nullptr, Append, nullptr);
   for (const auto& file : files) {
-    auto content = ReadFile(file);
-    if (!content) return std::unexpected(content.error());
-    if (bytes.size() + content->size() > kMaxCodeBytes) {
-      return Fail(Code::kExhausted, path + ": more than " + std::to_string(kMaxCodeBytes) + " bytes of code");
-    }
-    const bool executable = (fs::status(file).permissions() & fs::perms::owner_exec) != fs::perms::none;
+    if (bytes.size() + file.content.size() > kMaxCodeBytes) return TooLarge(file.name);
     const Entry entry(archive_entry_new());
-    const std::string name = is_folder ? fs::relative(file, root).string() : file.filename().string();
-    archive_entry_set_pathname(entry.get(), name.c_str());
+    archive_entry_set_pathname(entry.get(), file.name.c_str());
     archive_entry_set_filetype(entry.get(), AE_IFREG);
-    archive_entry_set_perm(entry.get(), executable ? 0755 : 0644);
-    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content->size()));
+    archive_entry_set_perm(entry.get(), file.executable ? 0755 : 0644);
+    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(file.content.size()));
     archive_entry_set_mtime(entry.get(), 0, 0);
     if (archive_write_header(writer.get(), entry.get()) != ARCHIVE_OK ||
-        archive_write_data(writer.get(), content->data(), content->size()) < 0) {
-      return Fail(Code::kInvalid, name + ": " + archive_error_string(writer.get()));
+        archive_write_data(writer.get(), file.content.data(), file.content.size()) < 0) {
+      return Fail(Code::kInvalid, file.name + ": " + archive_error_string(writer.get()));
     }
   }
   archive_write_close(writer.get());
+  if (bytes.size() > kMaxCodeBytes) return TooLarge("the archive");
   return bytes;
 }
 
