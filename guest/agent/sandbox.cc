@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "guest/agent/seccomp.h"
 
@@ -26,6 +27,7 @@ namespace hearth::guest {
 namespace {
 
 constexpr int kHolderTimeoutMs = 5000;
+constexpr std::size_t kProgramStackBytes = 32U << 10;  // before it executes
 constexpr uid_t kHolderId = 999;
 constexpr unsigned long kSafe = MS_NOSUID | MS_NODEV;
 
@@ -161,35 +163,43 @@ bool AwaitOrder(int fd, Order& order) {
   return n > 0;
 }
 
-// The child shares the launcher's memory until it executes the program, and the launcher stands still meanwhile:
-// nothing is copied.
-pid_t MakeProgram(int orders_fd, const Stdio& stdio, Order& order, Launch* launch) {
-  const pid_t pid = vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork): what follows may be done there
-  if (pid != 0) return pid;
+// What the process of a program shares with the launcher until it executes the program.
+struct Program {
+  int orders_fd;
+  Stdio stdio{};
+  Order order;
+  Launch* launch;
+};
+
+int RunProgram(void* argument) {
+  auto& program = *static_cast<Program*>(argument);
   setsid();
-  if (dup2(stdio[0], 0) != 0 || dup2(stdio[1], 1) != 1 || dup2(stdio[2], 2) != 2) {
-    NoteFailure(launch, "stdio");
-    _exit(127);
+  for (int fd = 0; fd < 3; ++fd) {
+    if (dup2(program.stdio[static_cast<std::size_t>(fd)], fd) == fd) continue;
+    NoteFailure(program.launch, "stdio");
+    return 127;
   }
-  launch->waiting = true;
-  if (!AwaitOrder(orders_fd, order)) _exit(0);
+  program.launch->waiting = true;
+  if (!AwaitOrder(program.orders_fd, program.order)) return 0;
   if (chdir("/code") == 0) {  // it is there now
-    launch->start_us = MonotonicMicros();
-    char* const arguments[] = {order.parts[0], nullptr};
-    execve(arguments[0], arguments, order.parts.data() + 1);
+    program.launch->start_us = MonotonicMicros();
+    char* const* const parts = program.order.parts.data();
+    char* const arguments[] = {parts[0], nullptr};
+    execve(arguments[0], arguments, parts + 1);
   }
-  NoteFailure(launch, "execute");
-  _exit(127);
+  NoteFailure(program.launch, "execute");
+  return 127;
 }
 
 void Launcher(int orders_fd, Launch* launch) {
-  Order order;
-  Stdio stdio{};
+  Program program{orders_fd, {}, {}, launch};
+  const auto stack = std::make_unique_for_overwrite<char[]>(kProgramStackBytes);  // aligned as malloc does
   char word = 0;
-  while (ReceiveWithFds(orders_fd, {&word, 1}, stdio)) {
-    const pid_t pid = MakeProgram(orders_fd, stdio, order, launch);
+  while (ReceiveWithFds(orders_fd, {&word, 1}, program.stdio)) {
+    // In this memory, and this process stands still until the program is executed: nothing is copied.
+    const pid_t pid = clone(RunProgram, stack.get() + kProgramStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD, &program);
     if (pid < 0) return NoteFailure(launch, "fork");
-    for (const int fd : stdio) close(fd);
+    for (const int fd : program.stdio) close(fd);
     int wait_status = 0;
     if (waitpid(pid, &wait_status, 0) != pid) return NoteFailure(launch, "wait");
     if (send(orders_fd, &wait_status, sizeof wait_status, MSG_NOSIGNAL) != sizeof wait_status) return;
@@ -203,7 +213,7 @@ const char* Enter(const Holder& holder, int cgroup_procs_fd, uid_t id, const std
     return "enter namespaces";
   setsid();
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return "/dev/null";
+  if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0) return "/dev/null";
   // All of the agent's but the orders', which closes on exec: this process holds nothing of others.
   const auto kept = static_cast<unsigned>(orders_fd);
   if (kept < 3) return "orders' descriptor";

@@ -23,6 +23,8 @@
 #include <sstream>
 #include <utility>
 
+#include "common/base/fd.h"
+
 namespace hearth::bench {
 namespace {
 
@@ -123,39 +125,38 @@ std::string ReadFile(const std::string& path) {
 }
 
 Result<std::string> HttpGet(int port, const std::string& path) {
-  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const Fd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!client) return Fail(Code::kUnavailable, std::string("socket: ") + std::strerror(errno));
   const timeval limit{kHttpTimeoutS, 0};
-  setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(client.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::string answer;
   const std::string request = "GET " + path + " HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-  if (connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-      send(client, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+  if (connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+      send(client.get(), request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
     std::array<char, 16384> block{};
     ssize_t n = 0;
-    while ((n = recv(client, block.data(), block.size(), 0)) > 0)
+    while ((n = recv(client.get(), block.data(), block.size(), 0)) > 0)
       answer.append(block.data(), static_cast<std::size_t>(n));
   }
-  close(client);
   const auto head = answer.find("\r\n\r\n");
   if (head == std::string::npos) return Fail(Code::kUnavailable, "nobody answers at port " + std::to_string(port));
-  const std::string body = answer.substr(head + 4);
+  std::string body = answer.substr(head + 4);
   if (answer.find(" 200 ") > answer.find('\r')) return Fail(Code::kUnavailable, body);
   return body;
 }
 
 Result<int> FreePort() {
-  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const Fd probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  const bool bound = bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-                     getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  close(probe);
+  const bool bound = probe && bind(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                     getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0;
   if (!bound) return Fail(Code::kUnavailable, std::string("no free port: ") + std::strerror(errno));
   return ntohs(address.sin_port);
 }

@@ -101,7 +101,7 @@ Result<std::string> PackCode(std::vector<CodeFile> files) {
 }
 
 Result<std::string> StoreCode(const std::string& store, const std::string& archive) {
-  const std::string hash = Sha256Hex(archive);
+  std::string hash = Sha256Hex(archive);
   const fs::path folder(store);
   std::error_code error;
   fs::create_directories(folder, error);

@@ -100,16 +100,15 @@ void PrintResult(const Context& context, const InvocationResult& result) {
 }
 
 int Invoke(const Context& context, const Options& options) {
-  static const std::map<std::string, RequestForm> kForms = {
-      {"headers", RequestForm::kHeaders},
-      {"msgpack", RequestForm::kMsgpack},
-      {"json", RequestForm::kJson},
-      {"cloudevent", RequestForm::kCloudEventBinary},
-      {"cloudevent-structured", RequestForm::kCloudEventStructured}};
+  const std::map<std::string, RequestForm> forms = {{"headers", RequestForm::kHeaders},
+                                                    {"msgpack", RequestForm::kMsgpack},
+                                                    {"json", RequestForm::kJson},
+                                                    {"cloudevent", RequestForm::kCloudEventBinary},
+                                                    {"cloudevent-structured", RequestForm::kCloudEventStructured}};
   auto payload = ReadPayload(options);
   if (!payload) return Report(payload.error());
   Request request;
-  request.form = kForms.at(options.form);
+  request.form = forms.at(options.form);
   request.id = InvocationId(options.id.empty() ? NewId() : options.id);
   request.user = UserId(context.user);
   request.function = FunctionName(options.function);

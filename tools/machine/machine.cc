@@ -138,6 +138,7 @@ Result<std::unique_ptr<Machine>> Machine::Listen() {
   address.sun_family = AF_UNIX;
   std::snprintf(address.sun_path, sizeof address.sun_path, "%s", machine->socket().c_str());
   machine->listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (machine->listener_ < 0) return Errno("socket");
   if (bind(machine->listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
       listen(machine->listener_, 1) != 0)
     return Errno("listen");
@@ -218,7 +219,7 @@ void Machine::SendRaw(std::string_view bytes) {
       bytes.remove_prefix(static_cast<std::size_t>(n));
       continue;
     }
-    if (errno != EAGAIN) return;  // the test sees the silence that follows
+    if (n == 0 || errno != EAGAIN) return;  // the test sees the silence that follows
     pollfd wait{fd_, POLLOUT, 0};
     poll(&wait, 1, RemainingMs(deadline));
   }

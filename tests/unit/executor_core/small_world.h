@@ -37,11 +37,11 @@ class Auditor {
       if (trace->kind == Trace::Kind::kAccepted) ++accepted;
       if (trace->kind == Trace::Kind::kStarted) {
         Belongs(trace->instance, trace->user);
-        if (!busy.insert(trace->container).second) Object("two attempts at once in " + trace->container.value);
+        if (!busy_.insert(trace->container).second) Object("two attempts at once in " + trace->container.value);
       }
-      if (trace->kind == Trace::Kind::kEnded) busy.erase(trace->container);
+      if (trace->kind == Trace::Kind::kEnded) busy_.erase(trace->container);
       if (trace->kind == Trace::Kind::kContainerMoved && trace->to == "gone") {
-        if (busy.erase(trace->container) > 0 && trace->reason == "idle") Object("a busy container was idle");
+        if (busy_.erase(trace->container) > 0 && trace->reason == "idle") Object("a busy container was idle");
       }
     } else if (const auto* send = std::get_if<SendToGuest>(&effect)) {
       if (const auto* configure = std::get_if<guest::Configure>(&send->frame.message))
@@ -66,7 +66,7 @@ class Auditor {
     if (found->second != user) Object("instance " + instance.value + " changed its user");
   }
   std::map<InstanceId, UserId> owners_;
-  std::set<ContainerId> busy;
+  std::set<ContainerId> busy_;
 };
 
 class SmallWorld {

@@ -114,7 +114,8 @@ TEST_F(CodeTest, TheSameSourceIsTheSameByteCodeWhereverItLies) {
 
 TEST_F(CodeTest, WithoutAnInterpreterItSaysSo) {
   Write("app.py", "x = 1\n");
-  const std::string path = getenv("PATH");
+  const char* found = getenv("PATH");
+  const std::string path = found == nullptr ? "" : found;
   setenv("PATH", folder_.c_str(), 1);
   const auto compiled = CompilePython(folder_, *ReadCode(folder_));
   setenv("PATH", path.c_str(), 1);
