@@ -175,13 +175,13 @@ Result<void> Container::StartNative() {
   launch_ = static_cast<Launch*>(page);
   auto orders = MakeSocketPair(SOCK_SEQPACKET);
   if (!orders) return std::unexpected(orders.error());
-  *launch_ = Launch();
+  runtime_ = std::move(orders->ours);
+  if (auto made = MakeStandby(); !made) return made;  // it waits in the socket for the launcher
   auto pid = StartLauncher(holder_, cgroup_.procs_fd(), id(), services_.seccomp_program, orders->theirs.get(), launch_);
   if (!pid) return std::unexpected(pid.error());
   launcher_pid_ = *pid;
-  runtime_ = std::move(orders->ours);
   state_ = State::kEmpty;
-  return MakeStandby();
+  return {};
 }
 
 void Container::AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const {
@@ -235,6 +235,7 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   }
   if (auto started = OrderNative(); !started) {
     const std::int64_t now = MonotonicMicros();
+    runtime_.Reset();  // what the launcher waits for now is not known: the container goes
     Finish(Status::kError, "exec", started.error().message, {}, now, now, out);
   }
 }

@@ -185,6 +185,9 @@ int RunProgram(void* argument) {
     program.launch->start_us = MonotonicMicros();
     char* const* const parts = program.order.parts.data();
     char* const arguments[] = {parts[0], nullptr};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
     execve(arguments[0], arguments, parts + 1);
   }
   NoteFailure(program.launch, "execute");
@@ -222,10 +225,8 @@ const char* Enter(const Holder& holder, int cgroup_procs_fd, uid_t id, const std
       !Limit(RLIMIT_FSIZE, static_cast<rlim_t>(kMaxTmpBytes)))
     return "rlimit";
   if (const char* failed = DropRights(id); failed != nullptr) return failed;
+  // All signals stay blocked: a program that ends all that it can still gets its answer.
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
   // Neither traced nor read by user code, which has its uid. A program that is executed is its own again.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return "dumpable";
   prctl(PR_SET_NAME, "launcher");

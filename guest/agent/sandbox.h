@@ -67,7 +67,7 @@ struct Launch {
 // the seccomp program: the launcher of a container of native code, which stays there. `orders_fd` is its end of a
 // SOCK_SEQPACKET pair; when the other closes it ends. It makes a process when PrepareProgram asks for one, waits for
 // the end of what that executes, and sends the wait status back, an int: one program at a time. What goes wrong is in
-// `launch`. User code has the same uid: it can end the launcher, and with it the container, but neither read it nor
+// `launch`. User code has the same uid: it can kill the launcher, and with it the container, but neither read it nor
 // speak for it.
 Result<pid_t> StartLauncher(const Holder& holder, int cgroup_procs_fd, uid_t id, const std::string& seccomp_program,
                             int orders_fd, Launch* launch);
@@ -77,7 +77,7 @@ using Stdio = std::array<int, 3>;  // input, output, error
 // Has the next program's process made, which waits for its order: what is slow is done before anybody asks.
 Result<void> PrepareProgram(const Fd& orders, const Stdio& stdio);
 // Has it execute a program in /code: the path, then the environment, NAME=value each (kExhausted: more than
-// kMaxOrderBytes, and it goes on waiting).
+// kMaxOrderBytes).
 Result<void> SendOrder(const Fd& orders, const std::vector<std::string>& path_and_environment);
 
 }  // namespace hearth::guest

@@ -260,7 +260,6 @@ constexpr int kAllowed[] = {
     SYS_pwritev,
     SYS_rt_tgsigqueueinfo,
     SYS_recvmmsg,
-    SYS_prlimit64,
     SYS_syncfs,
     SYS_sendmmsg,
     SYS_getcpu,
@@ -310,6 +309,8 @@ Result<std::string> BuildSeccompProgram() {
     failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_socket, 1, &same);
     failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_socketpair, 1, &same);
   }
+  const scmp_arg_cmp own_limits = Argument(0, SCMP_CMP_EQ, 0);  // not those of another process of the container
+  failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_prlimit64, 1, &own_limits);
   const scmp_arg_cmp plain_clone = Argument(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0);
   failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SYS_clone, 1, &plain_clone);
   failed |= seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SYS_clone3, 0, nullptr);

@@ -16,8 +16,6 @@
 namespace hearth::guest {
 namespace {
 
-constexpr std::size_t kMaxPathDepth = 64;
-
 // Where the fields of a header lie: offset and size.
 struct Field {
   std::size_t offset, size;
@@ -58,7 +56,7 @@ Result<std::vector<std::string>> SplitPath(std::string_view path) {
     if (part == "..") return Fail(Code::kInvalid, "archive: a path with ..");
     parts.emplace_back(part);
   }
-  if (parts.size() > kMaxPathDepth) return Fail(Code::kInvalid, "archive: a path too deep");
+  if (parts.size() > kMaxCodePathParts) return Fail(Code::kInvalid, "archive: a path too deep");
   return parts;
 }
 
@@ -118,7 +116,7 @@ Result<void> TarUnpacker::Header() {
     sum += in_checksum ? std::uint64_t{' '} : std::uint64_t{static_cast<unsigned char>(block_[i])};
   }
   if (sum != *declared || Text(block_, kMagic) != "ustar") return Fail(Code::kInvalid, "archive: not ustar");
-  if (++entries_ > kMaxArchiveEntries) return Fail(Code::kExhausted, "archive: too many entries");
+  if (++entries_ > kMaxCodeEntries) return Fail(Code::kExhausted, "archive: too many entries");
 
   const auto size = Octal(block_, kSize);
   const auto mode = Octal(block_, kMode);

@@ -12,8 +12,6 @@
 
 namespace hearth::guest {
 
-constexpr std::size_t kMaxArchiveEntries = 20'000;
-
 class TarUnpacker {
  public:
   explicit TarUnpacker(Fd folder) : folder_(std::move(folder)) {}

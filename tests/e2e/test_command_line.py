@@ -71,6 +71,9 @@ def test_python_code_brings_its_byte_code_along(stack, tmp_path):
     (tmp_path / "broken.py").write_text("def (\n")
     done = stack.run(deploy)
     assert done.returncode == 0 and "SyntaxError" in done.stderr and "broken.py" in done.stderr, done.stderr
+    (tmp_path / ("x" * 96 + ".py")).touch()   # with byte code its path is too long
+    done = stack.run(deploy)
+    assert done.returncode == 0 and "the code goes without byte code" in done.stderr, done.stderr
     hearth = shutil.which("hearth", path=stack.env()["PATH"])
     done = stack.run(f"env PATH=/no-such-folder {deploy.replace('hearth', hearth, 1)}")
     assert done.returncode == 0 and "python3.11 is not installed: the code goes without byte code" in done.stderr, done.stderr

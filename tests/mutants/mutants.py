@@ -84,6 +84,8 @@ MUTANTS = (
            ("IsolationTest.DangerousSystemCallsAreRefused", BOUNDARY + "NoOtherDoorIntoTheKernel")),
     Mutant("S10", "any_family_of_sockets", AGENT + "seccomp.cc", "for (const int family : {AF_UNIX, AF_INET, AF_INET6}) {", "for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}) {",
            ("IsolationTest.DangerousSystemCallsAreRefused", BOUNDARY + "NoOtherDoorIntoTheKernel")),
+    Mutant("S10", "limits_of_any_process", AGENT + "seccomp.cc", "Argument(0, SCMP_CMP_EQ, 0);", "Argument(0, SCMP_CMP_GE, 0);",
+           ("IsolationTest.DangerousSystemCallsAreRefused",)),
     Mutant("S10", "new_namespaces_by_clone", AGENT + "seccomp.cc", "CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID", "CLONE_NEWIPC | CLONE_NEWPID",
            ("IsolationTest.DangerousSystemCallsAreRefused", BOUNDARY + "NoOtherDoorIntoTheKernel")),
     Mutant("S10", "no_filter_on_native_code", AGENT + "sandbox.cc", "if (!InstallSeccompProgram(seccomp_program))", "if (seccomp_program.empty())",

@@ -13,7 +13,7 @@ namespace hearth::bench {
 Result<NoopFiles> ReadNoop(const std::string& python, const std::string& native) {
   auto python_files = tool::ReadCode(python);
   if (!python_files) return std::unexpected(python_files.error());
-  auto byte_code = tool::CompilePython(python, *python_files);
+  auto byte_code = tool::CompilePython(*python_files);
   if (!byte_code) return std::unexpected(byte_code.error());
   std::ranges::move(*byte_code, std::back_inserter(*python_files));
   auto native_files = tool::ReadCode(native);

@@ -77,6 +77,8 @@ Result<std::vector<CodeFile>> ReadCode(const std::string& path) {
 }
 
 Result<std::string> PackCode(std::vector<CodeFile> files) {
+  if (files.size() > kMaxCodeEntries)
+    return Fail(Code::kExhausted, "more than " + std::to_string(kMaxCodeEntries) + " files");
   std::ranges::sort(files, {}, &CodeFile::name);
   std::string bytes;
   const Writer writer(archive_write_new());
@@ -84,6 +86,8 @@ Result<std::string> PackCode(std::vector<CodeFile> files) {
   archive_write_open(writer.get(), &bytes, nullptr, Append, nullptr);
   for (const auto& file : files) {
     if (bytes.size() + file.content.size() > kMaxCodeBytes) return TooLarge(file.name);
+    if (static_cast<std::size_t>(std::ranges::count(file.name, '/')) >= kMaxCodePathParts)
+      return Fail(Code::kExhausted, file.name + ": more than " + std::to_string(kMaxCodePathParts) + " folders deep");
     const Entry entry(archive_entry_new());
     archive_entry_set_pathname(entry.get(), file.name.c_str());
     archive_entry_set_filetype(entry.get(), AE_IFREG);

@@ -18,7 +18,7 @@ struct CodeFile {
 // kExhausted above kMaxCodeBytes.
 Result<std::vector<CodeFile>> ReadCode(const std::string& path);
 
-// kExhausted above kMaxCodeBytes.
+// kExhausted above kMaxCodeBytes, kMaxCodeEntries or kMaxCodePathParts; kInvalid: a path too long for ustar.
 Result<std::string> PackCode(std::vector<CodeFile> files);
 
 // Puts the archive into the code store under its hash, whole or not at all. Returns the hash.

@@ -23,7 +23,10 @@ namespace fs = std::filesystem;
 class Scratch {
  public:
   static Result<Scratch> Make() {
-    std::string path = (fs::temp_directory_path() / "hearth-byte-code-XXXXXX").string();
+    std::error_code error;
+    const fs::path parent = fs::temp_directory_path(error);
+    if (error) return Fail(Code::kUnavailable, "a folder for byte code: " + error.message());
+    std::string path = (parent / "hearth-byte-code-XXXXXX").string();
     if (mkdtemp(path.data()) == nullptr) return Fail(Code::kUnavailable, path + ": " + std::strerror(errno));
     return Scratch(path);
   }
@@ -40,7 +43,7 @@ class Scratch {
   fs::path path_;
 };
 
-// Runs kPython to its end, what it prints on our stderr. Its exit status does not matter: it is that of the worst file.
+// Runs kPython to its end, what it prints on our stderr. Its exit code is 1 where a file does not compile.
 Result<void> RunPython(const std::vector<std::string>& arguments) {
   std::vector<char*> words;
   std::string name = kPython;
@@ -57,32 +60,38 @@ Result<void> RunPython(const std::vector<std::string>& arguments) {
   if (error != 0) return Fail(Code::kUnavailable, std::string(kPython) + ": " + std::strerror(error));
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-  return {};
+  if (WIFEXITED(status) && WEXITSTATUS(status) <= 1) return {};
+  return Fail(Code::kUnavailable, std::string(kPython) + " ended with status " + std::to_string(status));
 }
 
 }  // namespace
 
-Result<std::vector<CodeFile>> CompilePython(const std::string& path, const std::vector<CodeFile>& files) {
-  std::error_code error;
-  const fs::path source = fs::canonical(path, error);
-  if (error) return Fail(Code::kNotFound, path + ": " + error.message());
-  const fs::path root = fs::is_directory(source, error) ? source : source.parent_path();
+Result<std::vector<CodeFile>> CompilePython(const std::vector<CodeFile>& files) {
   auto scratch = Scratch::Make();
   if (!scratch) return std::unexpected(scratch.error());
-  auto done = RunPython({"-I", "-X", "pycache_prefix=" + scratch->path().string(), "-m", "compileall", "-q", "-s",
-                         root.string(), "-p", "/code", "--invalidation-mode", "unchecked-hash", source.string()});
+  const fs::path& root = scratch->path();
+  std::error_code error;
+  for (const auto& file : files) {
+    const fs::path path = root / file.name;
+    if (path.extension() != ".py") continue;
+    fs::create_directories(path.parent_path(), error);
+    std::ofstream out(path, std::ios::binary);
+    out << file.content;
+    if (!out.flush()) return Fail(Code::kUnavailable, "cannot write " + path.string());
+  }
+  auto done = RunPython({"-I", "-m", "compileall", "-q", "-s", root.string(), "-p", "/code", "--invalidation-mode",
+                         "unchecked-hash", root.string()});
   if (!done) return std::unexpected(done.error());
   std::vector<CodeFile> compiled;
-  const fs::path written = scratch->path() / root.relative_path();
   for (const auto& file : files) {
-    const fs::path name(file.name);
-    if (name.extension() != ".py") continue;
-    const fs::path byte_code = name.stem().string() + "." + kPythonTag + ".pyc";
-    std::ifstream in(written / name.parent_path() / byte_code, std::ios::binary);
+    const fs::path source(file.name);
+    if (source.extension() != ".py") continue;
+    const fs::path name = source.parent_path() / "__pycache__" / (source.stem().string() + "." + kPythonTag + ".pyc");
+    std::ifstream in(root / name, std::ios::binary);
     if (!in) continue;  // it does not compile
     std::ostringstream content;
     content << in.rdbuf();
-    compiled.push_back({(name.parent_path() / "__pycache__" / byte_code).string(), std::move(content).str(), false});
+    compiled.push_back({name.string(), std::move(content).str(), false});
   }
   return compiled;
 }

@@ -13,9 +13,9 @@ namespace hearth::tool {
 constexpr const char* kPython = "python3.11";
 constexpr const char* kPythonTag = "cpython-311";  // in the names of its byte code
 
-// Compiles the .py files among `files`, which were read from `path`, and returns the files to put beside them, where
-// the interpreter looks for them. It takes them as they are: an archive's files never change. What does not compile is
-// told on stderr and left out. Compiling runs nothing of the code. kUnavailable: kPython is not installed.
-Result<std::vector<CodeFile>> CompilePython(const std::string& path, const std::vector<CodeFile>& files);
+// Compiles the .py files and returns the files to put beside them, where the interpreter looks for them. It takes them
+// as they are: an archive's files never change. What does not compile is told on stderr and left out. Compiling runs
+// nothing of the code. kUnavailable: kPython is not installed, or cannot do it here.
+Result<std::vector<CodeFile>> CompilePython(const std::vector<CodeFile>& files);
 
 }  // namespace hearth::tool

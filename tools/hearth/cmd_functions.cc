@@ -35,7 +35,7 @@ Result<std::string> Pack(const std::string& path, Runtime runtime) {
     fmt::print(stderr, "hearth: {}: the code goes without byte code, and each container compiles it when it starts\n",
                why);
   };
-  auto byte_code = CompilePython(path, *files);
+  auto byte_code = CompilePython(*files);
   if (!byte_code) {
     goes_without(byte_code.error().message);
     return PackCode(std::move(*files));
@@ -43,9 +43,10 @@ Result<std::string> Pack(const std::string& path, Runtime runtime) {
   std::vector<CodeFile> all = *files;
   std::ranges::move(*byte_code, std::back_inserter(all));
   auto archive = PackCode(std::move(all));
-  if (archive || archive.error().code != Code::kExhausted) return archive;
-  goes_without(archive.error().message);
-  return PackCode(std::move(*files));
+  if (archive) return archive;
+  auto without = PackCode(std::move(*files));
+  if (without) goes_without(archive.error().message);
+  return without;
 }
 
 int Deploy(const Context& context, Deployment& deployment) {

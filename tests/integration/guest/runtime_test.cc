@@ -172,6 +172,17 @@ TEST_F(RuntimeTest, Exit137) {
   }
 }
 
+// What starts a native program stays when the program ends all that it can.
+TEST_F(RuntimeTest, NativeMayEndAllThatItCan) {
+  const auto number =
+      Native("sleep 1000000 &\nfor s in TERM HUP INT USR1 CHLD; do kill -$s -1; done\nwait\necho done\n");
+  for (int i = 0; i < 2; ++i) {
+    const Ended ended = RunIn(number);
+    EXPECT_EQ(ended.output, "done\n") << ended.error_message;
+    EXPECT_TRUE(ended.reusable);
+  }
+}
+
 TEST_F(RuntimeTest, NativeKilledBySignalOrNotThere) {
   const Ended killed = RunIn(Native("kill -SEGV $$\n"));
   EXPECT_EQ(killed.error_type, "signal");

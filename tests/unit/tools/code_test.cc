@@ -73,6 +73,19 @@ TEST_F(CodeTest, WhatIsNotThereOrTooLargeIsNamed) {
   EXPECT_EQ(PackCode(*ReadCode(folder_)).error().code, Code::kExhausted) << "with its head it is more";
 }
 
+TEST_F(CodeTest, NoArchiveThatTheGuestWouldRefuse) {
+  std::string deep = "f";
+  for (std::size_t i = 1; i < kMaxCodePathParts; ++i) deep.insert(0, "d/");
+  EXPECT_TRUE(PackCode({{deep, ""}}));
+  EXPECT_EQ(PackCode({{"d/" + deep, ""}}).error().code, Code::kExhausted);
+  EXPECT_EQ(PackCode({{std::string(101, 'n'), ""}}).error().code, Code::kInvalid);
+  std::vector<CodeFile> many(kMaxCodeEntries + 1);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i].name = std::to_string(i);
+  EXPECT_EQ(PackCode(many).error().code, Code::kExhausted);
+  many.pop_back();
+  EXPECT_TRUE(PackCode(many));
+}
+
 TEST_F(CodeTest, PythonIsCompiledAndNotRun) {
   Write("app.py", "import sys\nsys.exit('it ran')\n");
   Write("package/part.py", "values = {'b', 'a'} | {1}\n");
@@ -80,7 +93,7 @@ TEST_F(CodeTest, PythonIsCompiledAndNotRun) {
   Write("readme.txt", "x = 1\n");
   const auto files = ReadCode(folder_);
   testing::internal::CaptureStderr();
-  const auto compiled = CompilePython(folder_, *files);
+  const auto compiled = CompilePython(*files);
   const std::string said = testing::internal::GetCapturedStderr();
   ASSERT_TRUE(compiled) << compiled.error().message;
   EXPECT_THAT(Names(*compiled),
@@ -103,13 +116,15 @@ TEST_F(CodeTest, TheSameSourceIsTheSameByteCodeWhereverItLies) {
   Write("one/app.py", source);
   Write("two/app.py", source);
   const auto compile = [this](const char* path) {
-    auto compiled = CompilePython(folder_ / path, *ReadCode(folder_ / path));
+    auto compiled = CompilePython(*ReadCode(folder_ / path));
     return compiled && compiled->size() == 1 ? compiled->front().content : std::string();
   };
   const std::string one = compile("one");
   EXPECT_FALSE(one.empty());
   EXPECT_EQ(compile("two"), one);
   EXPECT_EQ(compile("two/app.py"), one);
+  fs::create_symlink(folder_ / "two/app.py", folder_ / "app.py");
+  EXPECT_EQ(compile("app.py"), one) << "a file by another name";
 }
 
 TEST_F(CodeTest, WithoutAnInterpreterItSaysSo) {
@@ -117,7 +132,7 @@ TEST_F(CodeTest, WithoutAnInterpreterItSaysSo) {
   const char* found = getenv("PATH");
   const std::string path = found == nullptr ? "" : found;
   setenv("PATH", folder_.c_str(), 1);
-  const auto compiled = CompilePython(folder_, *ReadCode(folder_));
+  const auto compiled = CompilePython(*ReadCode(folder_));
   setenv("PATH", path.c_str(), 1);
   ASSERT_FALSE(compiled);
   EXPECT_EQ(compiled.error().code, Code::kUnavailable);
