@@ -232,6 +232,8 @@ def test_a_full_disk_holds_up_new_machines_only_and_says_so(stack, client, own):
         executor = own("full", place=place, profile={"shells": 0}, concurrent_starts=1).start().ready()
         deploy_for(stack, executor, "full1", "full2")
         warm = ok_once(client, [ask(client, "holds", "full1", {})])
+        until(lambda: " is in use" in executor.text(), executor.text)   # what is tried before gives room back
+        executor.settled()
         filling = place / "run" / "filling"
         filling.mkdir()
         with pytest.raises(OSError, match="No space left on device"):
