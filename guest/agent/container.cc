@@ -235,7 +235,7 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
   }
   if (auto started = OrderNative(); !started) {
     const std::int64_t now = MonotonicMicros();
-    runtime_.Reset();  // what the launcher waits for now is not known: the container goes
+    runtime_.Reset();  // a program may wait for an order that will never come: the container goes
     Finish(Status::kError, "exec", started.error().message, {}, now, now, out);
   }
 }
