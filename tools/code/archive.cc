@@ -20,8 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kByteCodeFolder = "__pycache__";
-
 using Writer = std::unique_ptr<archive, Deleter<archive_write_free>>;
 using Entry = std::unique_ptr<archive_entry, Deleter<archive_entry_free>>;
 

@@ -8,6 +8,8 @@
 
 namespace hearth::tool {
 
+constexpr const char* kByteCodeFolder = "__pycache__";  // where the interpreter looks for it
+
 struct CodeFile {
   std::string name;  // its path in the archive
   std::string content;

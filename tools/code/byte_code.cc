@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -86,7 +85,7 @@ Result<std::vector<CodeFile>> CompilePython(const std::vector<CodeFile>& files) 
   for (const auto& file : files) {
     const fs::path source(file.name);
     if (source.extension() != ".py") continue;
-    const fs::path name = source.parent_path() / "__pycache__" / (source.stem().string() + "." + kPythonTag + ".pyc");
+    const fs::path name = source.parent_path() / kByteCodeFolder / (source.stem().string() + "." + kPythonTag + ".pyc");
     std::ifstream in(root / name, std::ios::binary);
     if (!in) continue;  // it does not compile
     std::ostringstream content;
