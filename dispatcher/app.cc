@@ -61,6 +61,7 @@ Result<void> App::Start() {
     addresses.insert(addresses.end(), config_.executors.begin(), config_.executors.end());
     links_->KeepOnly(addresses);
     for (const auto& address : addresses) links_->Add(address);
+    Handle(ExecutorsExpected{links_->Unheard()});
   };
   callbacks.alarm = [this](const std::string& what) { log_->error("redis={} {}", config_.redis, what); };
   callbacks.shared = [this](UserId user, bool shared) { Handle(UserShared{std::move(user), shared}); };
@@ -96,11 +97,12 @@ StatusPage App::Explain(const std::string& id) {
 
 void App::AddLinks() {
   ExecutorLinks::Callbacks callbacks;
-  callbacks.connected = [this](link::ExecutorHello hello) {
+  callbacks.connected = [this](const std::string& address, link::ExecutorHello hello) {
     log_->info("executor={} incarnation={} accel={} credit={} connected", hello.executor.value, hello.incarnation,
                hello.acceleration, hello.credit);
-    Handle(ExecutorConnected{std::move(hello)});
+    Handle(ExecutorConnected{std::move(hello), address});
   };
+  callbacks.absent = [this](const std::string& address) { Handle(ExecutorAbsent{address}); };
   callbacks.message = [this](const ExecutorId& executor, link::Message message) {
     Handle(ExecutorMessage{executor, std::move(message)});
   };
@@ -114,6 +116,7 @@ void App::AddLinks() {
   };
   links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, std::move(callbacks));
   for (const auto& address : config_.executors) links_->Add(address);
+  Handle(ExecutorsExpected{links_->Unheard()});
 }
 
 Result<void> App::FollowFunctions() {

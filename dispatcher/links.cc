@@ -37,6 +37,9 @@ void ExecutorLinks::Connect(Peer& peer) {
          Peer& dialled_peer = peers_.at(address);
          dialled_peer.dialling = false;
          if (!dialled) {
+           if (dialled.error().code == Code::kNotFound && !std::exchange(dialled_peer.heard, true)) {
+             callbacks_.absent(address);
+           }
            callbacks_.failed(address, dialled.error().message);
            dialled_peer.timer->StartOnce(dialled_peer.backoff_ms);
            dialled_peer.backoff_ms = std::min(2 * dialled_peer.backoff_ms, kRedialMostMs);
@@ -71,7 +74,8 @@ void ExecutorLinks::Take(const std::string& address, RawFrame raw) {
   peer.backoff_ms = kRedialFirstMs;
   peer.timer->Cancel();
   by_executor_[peer.executor] = &peer;
-  callbacks_.connected(std::move(*hello));
+  peer.heard = true;
+  callbacks_.connected(address, std::move(*hello));
 }
 
 void ExecutorLinks::Close(const std::string& address, const std::string& reason) {
@@ -88,6 +92,14 @@ void ExecutorLinks::Close(const std::string& address, const std::string& reason)
   }
   by_executor_.erase(executor);
   callbacks_.disconnected(executor, why);
+}
+
+std::vector<std::string> ExecutorLinks::Unheard() const {
+  std::vector<std::string> unheard;
+  for (const auto& [address, peer] : peers_) {
+    if (peer.wanted && !peer.heard) unheard.push_back(address);
+  }
+  return unheard;
 }
 
 void ExecutorLinks::Send(const ExecutorId& executor, const link::Message& message) {

@@ -22,11 +22,12 @@ constexpr std::int64_t kExecutorHelloMs = 3000;
 class ExecutorLinks {
  public:
   struct Callbacks {
-    std::function<void(link::ExecutorHello)> connected;
+    std::function<void(const std::string& address, link::ExecutorHello)> connected;
     std::function<void(const ExecutorId&, link::Message)> message;
     std::function<void(const ExecutorId&, const std::string& reason)> disconnected;
     std::function<void(const std::string& address, const std::string& reason)>
-        failed;  // could not be dialled or greeted
+        failed;                                              // could not be dialled or greeted
+    std::function<void(const std::string& address)> absent;  // nobody listens there
   };
   ExecutorLinks(Loop& loop, DispatcherId self, Callbacks callbacks);
 
@@ -34,6 +35,8 @@ class ExecutorLinks {
   void Add(const std::string& address);
   // No new dials to addresses that are not among these; what is connected stays.
   void KeepOnly(const std::vector<std::string>& addresses);
+  // Where an executor is thought to be that has not answered yet.
+  [[nodiscard]] std::vector<std::string> Unheard() const;
   void Send(const ExecutorId& executor, const link::Message& message);
   void Flush();
   [[nodiscard]] std::size_t connected() const { return by_executor_.size(); }
@@ -47,6 +50,7 @@ class ExecutorLinks {
     std::int64_t backoff_ms = kRedialFirstMs;
     bool dialling = false;
     bool wanted = true;
+    bool heard = false;  // connected before, or nobody listens
     std::string out;
   };
   void Connect(Peer& peer);

@@ -76,6 +76,7 @@ class App {
   void Do(SendToGuest& effect);
   void Do(LoadCode& effect);
   void Do(Publish& effect);
+  void Do(PurgePublishes& effect);
   void Do(PublishUsage& effect);
   void Do(Trace& effect);
   void Do(DrainFinished& effect);

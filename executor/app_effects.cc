@@ -83,6 +83,8 @@ void App::Do(Publish& effect) {
   outbox_->Publish(effect.token, std::move(effect.record));
 }
 
+void App::Do(PurgePublishes&) {}
+
 void App::Do(PublishUsage& effect) {
   outbox_->PublishUsage(effect.usage);
 }

@@ -23,7 +23,7 @@ using codec::Layout;
 
 template <class A>
 void Describe(A& a, AttemptRef& m) {
-  a("partition", m.partition)("offset", m.offset)("epoch", m.epoch)("attempt", m.attempt);
+  a("partition", m.partition)("offset", m.offset)("epoch", m.epoch)("attempt", m.attempt)("generation", m.generation);
 }
 template <class A>
 void Describe(A& a, Slot& m) {
@@ -55,10 +55,14 @@ void Describe(A& a, Exec& m) {
 }
 template <class A>
 void Describe(A& a, Fence& m) {
-  a("partition", m.partition)("epoch", m.epoch)("committed_offset", m.committed_offset);
+  a("partition", m.partition)("epoch", m.epoch)("committed_offset", m.committed_offset)("generation", m.generation);
 }
 template <class A>
 void Describe(A& a, Cancel& m) {
+  a("ref", m.ref);
+}
+template <class A>
+void Describe(A& a, Drop& m) {
   a("ref", m.ref);
 }
 template <class A>
@@ -75,8 +79,13 @@ void Describe(A& a, Done& m) {
       "error_message", m.error_message)("start_path", m.start_path)("times", m.times)("try_number", m.try_number);
 }
 template <class A>
+void Describe(A& a, Running& m) {
+  a("ref", m.ref)("id", m.id)("enqueued_us", m.enqueued_us);
+}
+template <class A>
 void Describe(A& a, FenceReport& m) {
-  a("partition", m.partition)("epoch", m.epoch)("running", m.running)("finished", m.finished);
+  a("partition", m.partition)("epoch", m.epoch)("running", m.running)("finished", m.finished)("more", m.more)(
+      "refused", m.refused);
 }
 template <class A>
 void Describe(A& a, Heartbeat& m) {

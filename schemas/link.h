@@ -1,6 +1,6 @@
 // Frames between a dispatcher and an executor. The executor listens; dispatchers dial. Stream is always 0.
 //
-//   dispatcher → executor  DispatcherHello, once, first;  Exec, Fence, Cancel, DoneAck, HeartbeatAck, Demand
+//   dispatcher → executor  DispatcherHello, once, first;  Exec, Fence, Cancel, Drop, DoneAck, HeartbeatAck, Demand
 //   executor → dispatcher  ExecutorHello, once, first;    Nack, Done, FenceReport, Heartbeat, SlotReport
 //
 // Leases: the executor sends Heartbeat every kHeartbeatMs with its own send time; the acknowledgement renews the lease
@@ -23,7 +23,8 @@
 
 namespace hearth::link {
 
-constexpr std::uint32_t kProtocolVersion = 2;
+constexpr std::uint32_t kProtocolVersion = 3;
+constexpr std::size_t kMaxListed = 1000;  // entries of one frame of a list that travels in several frames
 constexpr std::int64_t kHeartbeatMs = 200;
 constexpr std::int64_t kSuspectMs = 600;  // no heartbeat for so long: no new work goes there
 constexpr std::int64_t kOrphanGraceMs =
@@ -35,7 +36,8 @@ struct AttemptRef {
   PartitionId partition;
   std::int64_t offset = 0;
   std::int64_t epoch = 0;
-  std::int32_t attempt = 1;  // counts every try, whatever ended the last
+  std::int32_t attempt = 1;     // counts every try, whatever ended the last
+  std::int64_t generation = 0;  // of the ledger: what was said under another one is of other records
   friend auto operator<=>(const AttemptRef&, const AttemptRef&) = default;
 };
 
@@ -76,7 +78,7 @@ struct ExecutorHello {
   std::int32_t credit = 0;   // attempts it will hold at once, over all dispatchers
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
-  std::vector<Slot> slots;  // all that it has
+  std::vector<Slot> slots;  // all that it has; what is above kMaxListed follows in SlotReports
 };
 
 struct Exec {
@@ -100,11 +102,16 @@ struct Fence {
   PartitionId partition;
   std::int64_t epoch = 0;
   std::int64_t committed_offset = 0;  // report nothing below
+  std::int64_t generation = 0;        // what runs and has finished under another one is let go
 };
 struct Cancel {
   AttemptRef ref;
 };
-// The dispatcher has taken note of Done; the executor may forget that it owes it.
+// Nobody waits for the attempt any more: it ends, and nothing is published or reported of it.
+struct Drop {
+  AttemptRef ref;
+};
+// The commit that covers what Done told is durable: the executor no longer owes it.
 struct DoneAck {
   AttemptRef ref;
 };
@@ -134,13 +141,25 @@ struct Done {
   friend bool operator==(const Done&, const Done&) = default;
 };
 
-// The answer to Fence: what this executor runs and has finished for the partition, from the committed offset on.
-// From now on the running ones carry the new epoch.
+// An attempt that an executor holds, with what tells its record from another one at the same offset.
+struct Running {
+  AttemptRef ref;
+  InvocationId id;
+  std::int64_t enqueued_us = 0;  // the record's timestamp, as Exec gave it
+  friend bool operator==(const Running&, const Running&) = default;
+};
+
+// The answer to Fence: what this executor holds for the partition, and what it has finished and still owes, from the
+// committed offset on. Texts stay out of it. From now on the running ones carry the new epoch. It takes as many frames
+// as it needs; `more` is set in all but the last. `refused`: another dispatcher holds this epoch or a higher one, which
+// `epoch` names.
 struct FenceReport {
   PartitionId partition;
   std::int64_t epoch = 0;
-  std::vector<AttemptRef> running;
+  std::vector<Running> running;
   std::vector<Done> finished;
+  bool more = false;
+  bool refused = false;
 };
 
 struct Heartbeat {
@@ -173,7 +192,7 @@ struct Demand {
 };
 
 using Message = std::variant<DispatcherHello, ExecutorHello, Exec, Fence, Cancel, DoneAck, Nack, Done, FenceReport,
-                             Heartbeat, HeartbeatAck, SlotReport, Demand>;
+                             Heartbeat, HeartbeatAck, SlotReport, Demand, Drop>;
 
 // The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order.
 void AppendLinkMessage(std::string& out, const Message& message);

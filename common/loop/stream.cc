@@ -220,7 +220,9 @@ void Dial(Loop& loop, const std::string& text, std::function<void(Result<std::un
     const std::unique_ptr<Attempt> owned(static_cast<Attempt*>(raw->data));
     if (status == 0) return owned->done(std::move(owned->stream));
     owned->stream.reset();
-    owned->done(Fail(Code::kUnavailable, "cannot connect to " + owned->text + ": " + uv_strerror(status)));
+    const bool nobody = status == UV_ECONNREFUSED || status == UV_ENOENT;
+    owned->done(Fail(nobody ? Code::kNotFound : Code::kUnavailable,
+                     "cannot connect to " + owned->text + ": " + uv_strerror(status)));
   };
   if (address->is_unix) {
     uv_pipe_connect(&attempt->raw, &impl->pipe, address->path.c_str(), finished);

@@ -58,6 +58,16 @@ const Decision* Core::Explain(const InvocationId& id) const {
   return state_->decisions.Find(id);
 }
 
+// While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says nothing.
+void Core::State::On(const Tick&) {
+  if (ticked_us != 0 && now.mono_us - ticked_us > kStallMs * kMicrosPerMilli) {
+    lenient_until_us = now.mono_us + kStallGraceMs * kMicrosPerMilli;
+  }
+  ticked_us = now.mono_us;
+  RunTimers();
+  TellDemand();
+}
+
 void Core::State::RunTimers() {
   while (!timers.empty() && timers.begin()->first <= now.mono_us) {
     const std::uint64_t serial = timers.begin()->second;
@@ -70,6 +80,7 @@ void Core::State::RunTimers() {
 
   std::vector<ExecutorId> silent;
   for (const auto& [id, executor] : executors) {
+    if (now.mono_us < lenient_until_us) break;
     if (!executor.lease_over && now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
       silent.push_back(id);
   }

@@ -34,7 +34,7 @@ struct Settings {
   std::int32_t user_queue_limit = 10'000;  // waiting invocations of one user: beyond it, intake pauses
   std::int64_t commit_interval_ms = 200;
   std::int64_t retry_base_ms = 1000;              // back-off of a failed try: base × 4^(n-1), jittered
-  std::int64_t fence_settle_ms = 1000;            // wait that long for FenceReports after an assignment
+  std::int64_t fence_settle_ms = 1000;            // wait that long for an executor to connect after an assignment
   std::int64_t drain_ms = 500;                    // on revoke
   std::int64_t drain_deadline_ms = 30'000;        // on DrainRequested: then the rest is left to the next owner
   std::int64_t unknown_function_grace_ms = 1000;  // wait that long for the registry before refusing
@@ -61,6 +61,23 @@ struct PartitionRevoked {
   PartitionId partition;
   bool lost = false;
 };
+// The log of the partition ended there when its assignment began: records from there on are new, and no former owner
+// has placed them. Told once for an assignment, before its first record.
+struct LogEnd {
+  PartitionId partition;
+  std::int64_t end = 0;
+};
+// All below `next` that is a record was received: what is missing are control records, or records of aborted
+// transactions.
+struct CaughtUp {
+  PartitionId partition;
+  std::int64_t next = 0;
+};
+// Retention removed what lies below `start` before it was read.
+struct LogStartMoved {
+  PartitionId partition;
+  std::int64_t start = 0;
+};
 struct RecordReceived {
   std::shared_ptr<const Record> record;
 };
@@ -77,6 +94,15 @@ struct ProduceFinished {
 };
 struct ExecutorConnected {
   link::ExecutorHello hello;
+  std::string address{};  // as ExecutorsExpected named it
+};
+// All addresses where executors are known and were not heard of yet: they may run what an earlier owner placed.
+struct ExecutorsExpected {
+  std::vector<std::string> addresses;
+};
+// Nobody listens there: whoever did is gone.
+struct ExecutorAbsent {
+  std::string address;
 };
 struct ExecutorDisconnected {
   ExecutorId executor;
@@ -106,9 +132,10 @@ struct SlotClaimed {
 struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
 struct Tick {};            // at least every 10 ms while anything waits
 
-using Event = std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, RecordReceived,
-                           CommitFinished, ProduceFinished, ExecutorConnected, ExecutorDisconnected, ExecutorMessage,
-                           UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
+using Event =
+    std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, LogEnd, CaughtUp, LogStartMoved,
+                 RecordReceived, CommitFinished, ProduceFinished, ExecutorsExpected, ExecutorAbsent, ExecutorConnected,
+                 ExecutorDisconnected, ExecutorMessage, UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToExecutor {
@@ -120,7 +147,8 @@ struct Produce {
   std::uint64_t token = 0;
   OutRecord record;
 };
-// `offset` is the next to read; answered by CommitFinished. `sync`: the shell waits for it before going on.
+// `offset` is the next to read; answered by CommitFinished. `sync`: the partition is given up, so the shell waits for
+// it, for all partitions of one step together and within a bounded time.
 struct Commit {
   PartitionId partition;
   std::int64_t epoch = 0;

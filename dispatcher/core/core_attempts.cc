@@ -12,42 +12,60 @@ bool IsFailure(Status status) {
 
 }  // namespace
 
-// Every Done is acknowledged, after it was noted: also one that is late, unknown or of an old epoch.
+bool Core::State::SameRecord(const Invocation& invocation, const InvocationId& id, std::int64_t enqueued_us) {
+  return invocation.request.id == id && invocation.times.enqueued_us == enqueued_us;
+}
+
+// An end is noted here, and acknowledged when the commit that covers it is durable. What is told of a partition that is
+// not ours, or under an epoch that has passed, stays owed to its owner.
 void Core::State::OnDone(Executor& executor, const link::Done& done, bool from_report) {
   const ExecutorId from = executor.id;
   Partition* partition = Find(done.ref.partition);
-  const bool current_epoch = partition != nullptr && partition->phase != Partition::Phase::kClaiming &&
-                             (from_report || done.ref.epoch == partition->epoch);
-  if (current_epoch) {
-    Invocation* invocation = Find(*partition, done.ref.offset);
-    if (invocation == nullptr) {
-      if (done.ref.offset >= partition->ledger.next()) {
-        const auto early = partition->finished_early.find(done.ref.offset);
-        const bool keep =
-            early != partition->finished_early.end() && (early->second.second.outcome == link::Outcome::kPublished ||
-                                                         early->second.second.ref.attempt >= done.ref.attempt);
-        if (!keep || done.outcome == link::Outcome::kPublished)
-          partition->finished_early[done.ref.offset] = {from, done};
-        const auto running = partition->running_early.find(done.ref.offset);
-        const bool ended = running != partition->running_early.end() &&
-                           (done.outcome == link::Outcome::kPublished || running->second.attempt <= done.ref.attempt);
-        if (ended) partition->running_early.erase(running);
-      }
-    } else if (invocation->stage == Stage::kPlaced && invocation->executor == from &&
-               invocation->attempt == done.ref.attempt) {
-      Settle(*invocation, done);
-    } else if (invocation->stage != Stage::kProducing && invocation->stage != Stage::kProduceBackoff) {
-      // Not the attempt that we wait for. What it published is durable all the same, and readers keep the first.
-      const bool newer = from_report && invocation->stage != Stage::kPlaced && done.ref.attempt > invocation->attempt;
-      if (done.outcome == link::Outcome::kPublished || newer) {
-        if (invocation->stage == Stage::kPlaced) ChangeStage(*invocation, Stage::kQueued);
-        invocation->attempt = std::max(invocation->attempt, done.ref.attempt);
-        invocation->executor = from;
-        Settle(*invocation, done);
-      }
-    }
+  if (partition == nullptr || partition->phase == Partition::Phase::kClaiming) return;
+  if (done.ref.epoch != partition->epoch || done.ref.generation != partition->generation) return;
+  if (done.ref.offset >= partition->ledger.next()) return NoteEarly(*partition, from, done);
+  Invocation* invocation = Find(*partition, done.ref.offset);
+  if (invocation == nullptr || !SameRecord(*invocation, done.id, done.times.enqueued_us)) {
+    partition->covered.push_back({from, done.ref});
+    partition->dirty = true;
+    return;
   }
-  Emit(SendToExecutor{from, link::DoneAck{done.ref}});
+  invocation->owed.push_back({from, done.ref});
+  if (invocation->stage == Stage::kPlaced && invocation->executor == from && invocation->attempt == done.ref.attempt) {
+    Settle(*invocation, done);
+  } else if (invocation->stage != Stage::kProducing && invocation->stage != Stage::kProduceBackoff) {
+    // Not the attempt that we wait for. What it published is durable all the same, and readers keep the first.
+    const bool newer = from_report && invocation->stage != Stage::kPlaced && done.ref.attempt > invocation->attempt;
+    if (done.outcome != link::Outcome::kPublished && !newer) return;
+    if (invocation->stage == Stage::kPlaced) {
+      DropAttempt(invocation->executor, *partition,
+                  {partition->id, invocation->offset, partition->epoch, invocation->attempt, partition->generation});
+      ChangeStage(*invocation, Stage::kQueued);
+    }
+    invocation->attempt = std::max(invocation->attempt, done.ref.attempt);
+    invocation->executor = from;
+    Settle(*invocation, done);
+  }
+}
+
+// Of a record that was not read yet, the end that says most is kept.
+void Core::State::NoteEarly(Partition& partition, const ExecutorId& executor, const link::Done& done) {
+  const auto [early, first] = partition.finished_early.try_emplace(done.ref.offset, EarlyDone{executor, done});
+  if (!first) {
+    link::Done& known = early->second.done;
+    const bool keep = known.outcome == link::Outcome::kPublished || known.ref.attempt >= done.ref.attempt;
+    EarlyDone given{executor, done};
+    if (!keep || done.outcome == link::Outcome::kPublished) std::swap(early->second, given);
+    if (given.done.ref != early->second.done.ref) partition.covered.push_back({given.executor, given.done.ref});
+  }
+  const auto running = partition.running_early.find(done.ref.offset);
+  if (running == partition.running_early.end()) return;
+  const bool same = running->second.run.ref.attempt <= done.ref.attempt;
+  if (!same && done.outcome != link::Outcome::kPublished) return;
+  if (running->second.run.ref.attempt != done.ref.attempt || running->second.executor != executor) {
+    DropAttempt(running->second.executor, partition, running->second.run.ref);
+  }
+  partition.running_early.erase(running);
 }
 
 void Core::State::Settle(Invocation& invocation, const link::Done& done) {
@@ -78,6 +96,12 @@ void Core::State::Settle(Invocation& invocation, const link::Done& done) {
       return;
     case link::Outcome::kFailed: OnFailedTry(invocation, done); return;
     case link::Outcome::kInfrastructure:
+      if (done.times.leased_us == 0 && done.error_type == "orphaned") {  // it never began
+        ++invocation.returned;
+        Note(Trace::Kind::kRetried, invocation, "orphaned");
+        Enqueue(invocation);
+        return;
+      }
       OnInfrastructure(invocation, done.times.leased_us != 0, "infrastructure");
       return;
     case link::Outcome::kExpired:

@@ -18,14 +18,6 @@ std::int64_t CostOf(std::int32_t memory_mib, std::int64_t expected_ms) {
   return memory_mib * expected_ms / 3200;
 }
 
-// One round of splitmix64: enough to spread retries, and the same for the same seed.
-std::uint64_t Mix(std::uint64_t value) {
-  value += 0x9e3779b97f4a7c15ULL;
-  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
-  return value ^ (value >> 31);
-}
-
 }  // namespace
 
 void Core::State::ChangeStage(Invocation& invocation, Stage to) {
@@ -57,7 +49,7 @@ void Core::State::ChangeStage(Invocation& invocation, Stage to) {
 
 bool Core::State::HeadOfKey(const Invocation& invocation) {
   if (invocation.request.order_key.empty()) return true;
-  const auto key = invocation.partition->keys.find(invocation.request.order_key);
+  const auto key = invocation.partition->keys.find({invocation.request.user, invocation.request.order_key});
   return key == invocation.partition->keys.end() || *key->second.begin() == invocation.offset;
 }
 
@@ -246,7 +238,8 @@ std::int64_t Core::State::BackoffMs(std::uint64_t serial, std::int32_t failed_tr
 void Core::State::SendExec(Invocation& invocation, Executor& executor, const Function& function) {
   const Request& request = invocation.request;
   link::Exec exec;
-  exec.ref = {invocation.partition->id, invocation.offset, invocation.partition->epoch, invocation.attempt};
+  exec.ref = {invocation.partition->id, invocation.offset, invocation.partition->epoch, invocation.attempt,
+              invocation.partition->generation};
   exec.id = request.id;
   exec.try_number = invocation.failed_tries + 1;
   exec.expires_ms = DeadlineMs(request, &function, invocation.record->timestamp_ms);

@@ -6,10 +6,20 @@
 
 namespace hearth::dispatcher {
 
+void Core::State::On(const ExecutorsExpected& event) {
+  expected = std::set<std::string>(event.addresses.begin(), event.addresses.end());
+}
+
+void Core::State::On(const ExecutorAbsent& event) {
+  expected.erase(event.address);
+  for (const auto& [id, partition] : partitions) {
+    if (partition->expected.erase(event.address) != 0) ReviewSettling(*partition);
+  }
+}
+
 void Core::State::On(const ExecutorConnected& event) {
   const link::ExecutorHello& hello = event.hello;
   Executor& executor = executors[hello.executor];
-  const bool reborn = !executor.incarnation.empty() && executor.incarnation != hello.incarnation;
   executor.id = hello.executor;
   executor.incarnation = hello.incarnation;
   executor.connected = true;
@@ -20,26 +30,20 @@ void Core::State::On(const ExecutorConnected& event) {
   executor.heard_us = now.mono_us;
   executor.cooling_until_us.clear();
   executor.fences.clear();
+  executor.reporting.clear();
   executor.demand_told.clear();
   executor.profiles.clear();
   for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles[profile.profile] = profile;
   UpdateOpen(executor);
   for (const link::Slot& slot : warm.Replace(hello.executor, hello.slots)) WriteDirectory(hello.executor, slot);
+  FenceAll(executor);
+  On(ExecutorAbsent{event.address});  // from here on it owes its reports by name
+}
 
+// It may run what we are about to place, and have finished what we wait for.
+void Core::State::FenceAll(Executor& executor) {
   for (const auto& [id, partition] : partitions) {
-    if (partition->phase == Partition::Phase::kClaiming) continue;
-    // It may run what we are about to place: ask first, for as long as a settle window lasts.
-    const bool may_hold_ours = partition->phase == Partition::Phase::kOwned && !reborn;
-    SendFence(*partition, executor);
-    if (may_hold_ours) {
-      partition->phase = Partition::Phase::kSettling;
-      partition->settle_until_us = now.mono_us + settings.fence_settle_ms * kMicrosPerMilli;
-      for (auto& [offset, invocation] : partition->invocations) {
-        if (!invocation.in_queue) continue;
-        queue.Remove(partition->request_class, invocation.request.user, invocation.request.function, invocation.serial);
-        invocation.in_queue = false;
-      }
-    }
+    if (partition->phase != Partition::Phase::kClaiming) SendFence(*partition, executor);
   }
 }
 
@@ -49,6 +53,7 @@ void Core::State::On(const ExecutorDisconnected& event) {
   found->second.connected = false;
   UpdateOpen(found->second);
   found->second.fences.clear();
+  found->second.reporting.clear();
   if (found->second.lease_over) EndLease(found->second);
 }
 
@@ -57,7 +62,7 @@ void Core::State::On(const ExecutorMessage& event) {
   if (found == executors.end()) return;
   Executor& executor = found->second;
   executor.heard_us = now.mono_us;
-  executor.lease_over = false;
+  if (std::exchange(executor.lease_over, false)) FenceAll(executor);  // what it ran was placed again
   if (const auto* done = std::get_if<link::Done>(&event.message)) {
     OnDone(executor, *done, false);
   } else if (const auto* heartbeat = std::get_if<link::Heartbeat>(&event.message)) {
@@ -97,22 +102,22 @@ void Core::State::WriteDirectory(const ExecutorId& executor, const link::Slot& s
 
 void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& report) {
   Partition* partition = Find(report.partition);
-  if (partition == nullptr) {
-    for (const link::Done& done : report.finished) Emit(SendToExecutor{executor.id, link::DoneAck{done.ref}});
+  if (partition == nullptr) return;  // what is owed stays owed, to the next owner
+  if (report.refused) {              // somebody has this epoch or a higher one: only a commit shows who the owner is
+    if (partition->phase != Partition::Phase::kClaiming && report.epoch >= partition->epoch) {
+      Reclaim(*partition, report.epoch + 1);
+    }
     return;
   }
-  if (report.epoch > partition->epoch) {  // somebody has a higher epoch: only a commit shows who the owner is
-    if (partition->phase != Partition::Phase::kClaiming) Reclaim(*partition, report.epoch + 1);
-    return;
-  }
-  if (report.epoch < partition->epoch || partition->phase == Partition::Phase::kClaiming) return;
+  if (report.epoch != partition->epoch || partition->phase == Partition::Phase::kClaiming) return;
 
-  std::set<std::pair<std::int64_t, std::int32_t>> running;
-  for (const link::AttemptRef& ref : report.running) {
-    running.insert({ref.offset, ref.attempt});
-    NoteRunning(*partition, executor, ref);
+  auto& running = executor.reporting[partition->id];
+  for (const link::Running& run : report.running) {
+    running.insert({run.ref.offset, run.ref.attempt});
+    NoteRunning(*partition, executor, run);
   }
   for (const link::Done& done : report.finished) OnDone(executor, done, true);
+  if (report.more) return;
 
   if (const auto fence = executor.fences.find(partition->id); fence != executor.fences.end()) {
     const std::uint64_t asked = fence->second;
@@ -136,31 +141,45 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
       }
     }
   }
+  executor.reporting.erase(partition->id);
   partition->owing.erase(executor.id);
-  const bool was_owned = partition->phase == Partition::Phase::kOwned;
   ReviewSettling(*partition);
-  if (was_owned && partition->owing.empty()) QueueHeld(*partition);
 }
 
-void Core::State::NoteRunning(Partition& partition, Executor& executor, const link::AttemptRef& ref) {
-  Invocation* invocation = Find(partition, ref.offset);
-  if (invocation == nullptr) {
-    if (ref.offset < partition.ledger.next()) return;  // complete: its result is durable, this one changes nothing
+// An attempt that runs for nobody ends. It is asked under the epoch that its executor obeys.
+void Core::State::DropAttempt(const ExecutorId& executor, const Partition& partition, link::AttemptRef ref) {
+  ref.epoch = partition.epoch;
+  Emit(SendToExecutor{executor, link::Drop{std::move(ref)}});
+}
+
+// An attempt of an earlier owner, or of ours, is adopted where its record still waits for one, and dropped where it
+// does not.
+void Core::State::NoteRunning(Partition& partition, Executor& executor, const link::Running& run) {
+  const link::AttemptRef& ref = run.ref;
+  if (ref.offset >= partition.ledger.next()) {
     const auto finished = partition.finished_early.find(ref.offset);
-    if (finished != partition.finished_early.end() && (finished->second.second.outcome == link::Outcome::kPublished ||
-                                                       finished->second.second.ref.attempt >= ref.attempt)) {
-      return;
+    if (finished != partition.finished_early.end() && (finished->second.done.outcome == link::Outcome::kPublished ||
+                                                       finished->second.done.ref.attempt >= ref.attempt)) {
+      return DropAttempt(executor.id, partition, ref);
     }
-    Reported& early = partition.running_early[ref.offset];
-    if (ref.attempt > early.attempt) early = {executor.id, ref.attempt};
-    return;
+    const auto [early, first] = partition.running_early.try_emplace(ref.offset, EarlyRun{executor.id, run});
+    if (first || (early->second.executor == executor.id && early->second.run.ref == ref)) return;
+    EarlyRun given{executor.id, run};
+    if (ref.attempt > early->second.run.ref.attempt) std::swap(early->second, given);
+    return DropAttempt(given.executor, partition, given.run.ref);
+  }
+  Invocation* invocation = Find(partition, ref.offset);
+  if (invocation == nullptr || !SameRecord(*invocation, run.id, run.enqueued_us)) {
+    return DropAttempt(executor.id, partition, ref);
   }
   const bool waits = invocation->stage == Stage::kKeyed || invocation->stage == Stage::kNoFunction ||
                      invocation->stage == Stage::kQueued;
   const bool later = invocation->stage == Stage::kBackoff && ref.attempt > invocation->attempt;
-  if (later || (waits && ref.attempt >= invocation->attempt)) {
-    Adopt(*invocation, executor, ref.attempt);
-  }
+  const bool ours =
+      invocation->stage == Stage::kPlaced && invocation->executor == executor.id && invocation->attempt == ref.attempt;
+  if (ours) return;
+  if (later || (waits && ref.attempt >= invocation->attempt)) return Adopt(*invocation, executor, ref.attempt);
+  DropAttempt(executor.id, partition, ref);
 }
 
 void Core::State::Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt) {
@@ -194,7 +213,7 @@ void Core::State::EndLease(Executor& executor) {
   for (const auto& [partition_id, partition] : partitions) {
     partition->owing.erase(id);
     std::erase_if(partition->running_early, [&id](const auto& one) { return one.second.executor == id; });
-    if (partition->phase == Partition::Phase::kOwned && partition->owing.empty()) QueueHeld(*partition);
+    ReviewSettling(*partition);
   }
   warm.Drop(id);
   open.erase(id);

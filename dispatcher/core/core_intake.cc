@@ -33,12 +33,28 @@ void Core::State::On(const RecordReceived& event) {
   const Record& record = *event.record;
   Partition* partition = Find(record.partition);
   if (partition == nullptr) return;
+  if (record.offset == partition->witness_offset && partition->witness_ms != 0 &&
+      partition->witness_ms != record.timestamp_ms) {
+    // Another record stands where the commit left off: what was known is of a topic that is gone.
+    NotePartition(Trace::Kind::kFenced, *partition, "topic_made_anew");
+    BeginGeneration(*partition);
+    if (partition->phase == Partition::Phase::kOwned) Reclaim(*partition, partition->epoch + 1);
+  }
+  const auto claims_early = [&] {
+    if (const auto early = partition->finished_early.find(record.offset); early != partition->finished_early.end()) {
+      partition->covered.push_back({early->second.executor, early->second.done.ref});
+      partition->finished_early.erase(early);
+    }
+    if (const auto early = partition->running_early.find(record.offset); early != partition->running_early.end()) {
+      DropAttempt(early->second.executor, *partition, early->second.run.ref);
+      partition->running_early.erase(early);
+    }
+  };
   switch (partition->ledger.Receive(record.offset)) {
     case Ledger::Reception::kRepeated: return;
     case Ledger::Reception::kClaimed:
       partition->dirty = true;
-      partition->finished_early.erase(record.offset);
-      partition->running_early.erase(record.offset);
+      claims_early();
       return;
     case Ledger::Reception::kNew: break;
   }
@@ -80,25 +96,29 @@ void Core::State::On(const RecordReceived& event) {
     return;
   }
   const std::string& key = invocation.request.order_key;
-  if (!key.empty()) partition->keys[key].insert(record.offset);
-  if (const auto early = partition->finished_early.find(record.offset); early != partition->finished_early.end()) {
-    const auto [executor, done] = early->second;
-    partition->finished_early.erase(early);
-    invocation.executor = executor;
-    invocation.attempt = done.ref.attempt;
-    if (!partition->running_early.contains(record.offset)) {
-      Settle(invocation, done);
-      return;
+  if (!key.empty()) partition->keys[{invocation.request.user, key}].insert(record.offset);
+  if (const auto early = partition->finished_early.extract(record.offset); !early.empty()) {
+    const auto& [executor, done] = early.mapped();
+    if (!SameRecord(invocation, done.id, done.times.enqueued_us)) {
+      partition->covered.push_back({executor, done.ref});
+    } else {
+      invocation.owed.push_back({executor, done.ref});
+      if (!partition->running_early.contains(record.offset)) {
+        invocation.executor = executor;
+        invocation.attempt = done.ref.attempt;
+        Settle(invocation, done);
+        return;
+      }
     }
   }
-  if (const auto early = partition->running_early.find(record.offset); early != partition->running_early.end()) {
-    const Reported reported = early->second;
-    partition->running_early.erase(early);
-    const auto executor = executors.find(reported.executor);
-    if (executor != executors.end()) {
-      Adopt(invocation, executor->second, reported.attempt);
+  if (const auto early = partition->running_early.extract(record.offset); !early.empty()) {
+    const auto& [id, run] = early.mapped();
+    const auto executor = executors.find(id);
+    if (executor != executors.end() && SameRecord(invocation, run.id, run.enqueued_us)) {
+      Adopt(invocation, executor->second, run.ref.attempt);
       return;
     }
+    DropAttempt(id, *partition, run.ref);
   }
   Activate(invocation);
 }

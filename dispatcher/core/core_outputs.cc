@@ -122,8 +122,8 @@ void Core::State::Complete(Invocation& invocation) {
   }
   ChangeStage(invocation, Stage::kProducing);
   --producing;
-  const std::string key = invocation.request.order_key;
-  const UserId user = invocation.request.user;
+  const OrderKey key{invocation.request.user, invocation.request.order_key};
+  partition.covered.insert(partition.covered.end(), invocation.owed.begin(), invocation.owed.end());
   partition.held_bytes -= invocation.bytes;
   by_serial.erase(invocation.serial);
   Check(partition.ledger.Complete(offset), "I1: complete only once", partition);

@@ -21,36 +21,90 @@ void Core::State::On(const PartitionAssigned& event) {
       NotePartition(Trace::Kind::kFenced, partition, "unreadable_map");
     }
   }
-  partition.epoch = map.epoch + 1;
+  std::int64_t& highest = highest_epochs[event.partition];  // whatever is reset, it does not fall
+  highest = std::max(highest, map.epoch) + 1;
+  partition.epoch = highest;
+  partition.generation = map.generation;
+  partition.witness_offset = event.committed;
+  partition.witness_ms = map.witness_ms;
   partition.ledger = Ledger(event.committed, std::move(map));
   partitions[event.partition] = std::move(owned);
+  if (partition.generation == 0) partition.generation = NewGeneration();
+  // The client may remember a pause of an earlier ownership.
   if (draining) {
     partition.paused = true;
     Emit(PauseIntake{partition.id});
+  } else {
+    Emit(ResumeIntake{partition.id});
   }
   StartClaim(partition);
+}
+
+// Within the range that a map can say, and never 0.
+std::int64_t Core::State::NewGeneration() {
+  const std::uint64_t noise = Mix(settings.seed ^ Mix(static_cast<std::uint64_t>(now.wall_us)) ^ ++last_order);
+  return 1 + static_cast<std::int64_t>(noise >> 9);
+}
+
+void Core::State::BeginGeneration(Partition& partition) {
+  partition.generation = NewGeneration();
+  partition.witness_offset = -1;
+  partition.ledger.ForgetInherited();
+  partition.finished_early.clear();
+  partition.running_early.clear();
 }
 
 // Nothing of the partition is placed before this commit has succeeded.
 void Core::State::StartClaim(Partition& partition) {
   partition.phase = Partition::Phase::kClaiming;
   partition.claim_at_us = 0;
-  CommitNow(partition, true);
+  CommitNow(partition, false);
 }
 
 void Core::State::CommitNow(Partition& partition, bool sync) {
-  EncodedLedgerMap map = EncodeLedgerMap(partition.ledger.Map(partition.epoch));
-  if (map.truncated) ++maps_truncated;
+  const std::int64_t next = partition.ledger.next();
+  for (auto early = partition.finished_early.begin(); early != partition.finished_early.end() && early->first < next;
+       early = partition.finished_early.erase(early)) {
+    partition.covered.push_back({early->second.executor, early->second.done.ref});  // of a gap
+  }
+  LedgerMap map = partition.ledger.Map(partition.epoch);
+  map.generation = partition.generation;
+  const std::int64_t lowest = partition.ledger.LowestIncomplete();
+  if (const Invocation* head = Find(partition, lowest); head != nullptr) {
+    map.witness_ms = std::max<std::int64_t>(0, head->record->timestamp_ms);
+  }
+  EncodedLedgerMap encoded = EncodeLedgerMap(map);
+  if (encoded.truncated) ++maps_truncated;
+  // What the map has no room for stays owed.
+  const auto fits = [end = lowest + encoded.span](const Owed& owed) { return owed.ref.offset < end; };
+  const auto rest = std::partition(partition.covered.begin(), partition.covered.end(), fits);
+  partition.being_covered.insert(partition.being_covered.end(), partition.covered.begin(), rest);
+  partition.covered.erase(partition.covered.begin(), rest);
   partition.dirty = false;
   partition.commit_pending = true;
   partition.committed_at_us = now.mono_us;
-  Emit(Commit{partition.id, partition.epoch, partition.ledger.LowestIncomplete(), std::move(map.text), sync});
+  Emit(Commit{partition.id, partition.epoch, lowest, std::move(encoded.text), sync});
+}
+
+void Core::State::Acknowledge(Partition& partition) {
+  for (Owed& owed : partition.being_covered) {
+    owed.ref.epoch = partition.epoch;
+    Emit(SendToExecutor{owed.executor, link::DoneAck{std::move(owed.ref)}});
+  }
+  partition.being_covered.clear();
 }
 
 void Core::State::On(const CommitFinished& event) {
   Partition* partition = Find(event.partition);
   if (partition == nullptr || partition->epoch != event.epoch || !partition->commit_pending) return;
   partition->commit_pending = false;
+  if (event.ok) {
+    Acknowledge(*partition);
+  } else {
+    partition->covered.insert(partition->covered.end(), partition->being_covered.begin(),
+                              partition->being_covered.end());
+    partition->being_covered.clear();
+  }
   if (partition->phase != Partition::Phase::kClaiming) {
     if (!event.ok) partition->dirty = true;
     return;
@@ -63,24 +117,35 @@ void Core::State::On(const CommitFinished& event) {
     return;
   }
   partition->claim_failures = 0;
-  partition->phase = Partition::Phase::kSettling;
+  partition->phase = Partition::Phase::kOwned;
+  partition->settled = false;
   partition->owing.clear();
   partition->settle_until_us = now.mono_us + settings.fence_settle_ms * kMicrosPerMilli;
   for (auto& [id, executor] : executors) {
     if (executor.connected) {
       SendFence(*partition, executor);
     } else if (!executor.lease_over) {
-      // Not reachable, but it may still run what its lease allows: ordered keys wait for that.
+      // Not reachable, but it may still run what its lease allows.
       partition->owing[id] = executor.heard_us + link::kLeaseMs * kMicrosPerMilli;
     }
   }
+  partition->expected.clear();
+  for (const std::string& address : expected) {
+    partition->expected[address] = now.mono_us + link::kLeaseMs * kMicrosPerMilli;
+  }
   ReviewSettling(*partition);
+  QueueHeld(*partition);
 }
 
 void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
   NotePartition(Trace::Kind::kFenced, partition, "reclaim");
   partition.epoch = std::max(partition.epoch + 1, epoch);
-  for (auto& [id, executor] : executors) executor.fences.erase(partition.id);
+  highest_epochs[partition.id] = partition.epoch;
+  partition.former_end = INT64_MAX;  // somebody else was here
+  for (auto& [id, executor] : executors) {
+    executor.fences.erase(partition.id);
+    executor.reporting.erase(partition.id);
+  }
   for (auto& [offset, invocation] : partition.invocations) {
     if (!invocation.in_queue) continue;
     queue.Remove(partition.request_class, invocation.request.user, invocation.request.function, invocation.serial);
@@ -91,36 +156,58 @@ void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
 
 void Core::State::SendFence(Partition& partition, Executor& executor) {
   executor.fences.try_emplace(partition.id, ++last_order);  // the earliest unanswered one counts
-  partition.owing[executor.id] = now.mono_us + link::kLeaseMs * kMicrosPerMilli;
-  Emit(SendToExecutor{executor.id, link::Fence{partition.id, partition.epoch, partition.ledger.LowestIncomplete()}});
+  if (!partition.settled) partition.owing[executor.id] = now.mono_us + link::kLeaseMs * kMicrosPerMilli;
+  Emit(SendToExecutor{executor.id, link::Fence{partition.id, partition.epoch, partition.ledger.LowestIncomplete(),
+                                               partition.generation}});
 }
 
-// Settled is when every executor that we know has reported, or the settle window is over. What has an order key waits
-// for all reports, or for the lease of those that do not answer.
+// A partition is settled when every executor that we know or expect has reported, or its lease is over. Until then what
+// a former owner may have placed waits, and what has an order key.
 void Core::State::ReviewSettling(Partition& partition) {
-  if (partition.phase == Partition::Phase::kClaiming) return;
-  const bool ordered_before = partition.owing.empty();
-  std::erase_if(partition.owing, [this](const auto& one) { return one.second <= now.mono_us; });
+  if (partition.phase == Partition::Phase::kClaiming || partition.settled) return;
+  if (now.mono_us >= lenient_until_us) {
+    std::erase_if(partition.owing, [this](const auto& one) { return one.second <= now.mono_us; });
+    std::erase_if(partition.expected, [this](const auto& one) { return one.second <= now.mono_us; });
+  }
   const bool any_up =
       std::any_of(executors.begin(), executors.end(), [](const auto& one) { return one.second.connected; });
-  const bool was_settling = partition.phase == Partition::Phase::kSettling;
-  if (was_settling && ((partition.owing.empty() && any_up) || now.mono_us >= partition.settle_until_us)) {
-    partition.phase = Partition::Phase::kOwned;
-  }
-  if (partition.phase != Partition::Phase::kOwned) return;
-  if (was_settling || (!ordered_before && partition.owing.empty())) QueueHeld(partition);
+  const bool waited = any_up || now.mono_us >= partition.settle_until_us;
+  if (!waited || !partition.owing.empty() || !partition.expected.empty()) return;
+  partition.settled = true;
+  QueueHeld(partition);
 }
 
 bool Core::State::MayQueue(const Invocation& invocation) const {
   const Partition& partition = *invocation.partition;
   if (partition.phase != Partition::Phase::kOwned) return false;
-  return invocation.request.order_key.empty() || partition.owing.empty();
+  return partition.settled || (invocation.request.order_key.empty() && invocation.offset >= partition.former_end);
 }
 
 void Core::State::QueueHeld(Partition& partition) {
   for (auto& [offset, invocation] : partition.invocations) {
     if (invocation.stage == Stage::kQueued && !invocation.in_queue) Enqueue(invocation);
   }
+}
+
+void Core::State::On(const LogEnd& event) {
+  if (Partition* partition = Find(event.partition); partition != nullptr && partition->former_end == INT64_MAX) {
+    partition->former_end = event.end;
+  }
+}
+
+void Core::State::On(const CaughtUp& event) {
+  Partition* partition = Find(event.partition);
+  if (partition == nullptr || event.next <= partition->ledger.next()) return;
+  partition->ledger.SkipTo(event.next);
+  partition->dirty = true;
+}
+
+void Core::State::On(const LogStartMoved& event) {
+  Partition* partition = Find(event.partition);
+  if (partition == nullptr || event.start <= partition->ledger.next()) return;
+  NotePartition(Trace::Kind::kFenced, *partition, "retention_passed_unread_records");
+  partition->ledger.SkipTo(event.start);
+  partition->dirty = true;
 }
 
 void Core::State::UpdateIntake(Partition& partition) {

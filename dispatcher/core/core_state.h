@@ -39,9 +39,20 @@ constexpr std::int64_t kClaimWaitMs = 50;         // then the answer about a cla
 constexpr std::int64_t kClaimVoidMs = 10'000;     // what was answered is forgotten, as in library.lua
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
+constexpr std::int64_t kStallMs = 1000;  // without a tick for so long we stood still, and what was sent to us is unread
+constexpr std::int64_t kStallGraceMs = 1000;  // so long after a stall nobody's silence is judged
+
 constexpr std::int64_t kDemandIntervalMs = 500;  // executors are told at most so often what waits
 constexpr std::size_t kMaxDemandLines = 4096;    // functions with something queued that are looked at for it
 constexpr std::size_t kMaxDemandProfiles = 64;
+
+// One round of splitmix64: enough to spread retries, and the same for the same seed.
+constexpr std::uint64_t Mix(std::uint64_t value) {
+  value += 0x9e3779b97f4a7c15ULL;
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
+  return value ^ (value >> 31);
+}
 
 enum class Stage : std::uint8_t {
   kKeyed,           // waits for its turn within its order key
@@ -53,6 +64,12 @@ enum class Stage : std::uint8_t {
   kProduceBackoff,  // one of them failed
 };
 
+// An end that an executor owes until the commit that covers it is durable.
+struct Owed {
+  ExecutorId executor;
+  link::AttemptRef ref;
+};
+
 struct Output {
   enum class Kind : std::uint8_t { kReply, kDeadLetter, kUndeliverable };
   Kind kind = Kind::kReply;
@@ -60,6 +77,7 @@ struct Output {
 };
 
 struct Partition;
+using OrderKey = std::pair<UserId, std::string>;  // of a request; keys belong to their user
 
 // A record that is not complete.
 struct Invocation {
@@ -85,6 +103,7 @@ struct Invocation {
   std::string last_error;
   Times times;
   std::int64_t received_mono_us = 0;
+  std::vector<Owed> owed;      // ends that were told of its attempts
   std::deque<Output> outputs;  // still to be delivered, in order
   std::uint64_t token = 0;     // of the produce under way
   std::int32_t output_failures = 0;
@@ -96,25 +115,38 @@ struct Invocation {
   std::string_view held_by;            // why it was not placed when its turn came last; empty: it was not asked yet
 };
 
-struct Reported {  // a FenceReport spoke of an offset that was not read yet
+// An end or a running attempt that was told of an offset that was not read yet.
+struct EarlyDone {
   ExecutorId executor;
-  std::int32_t attempt = 0;
+  link::Done done;
+};
+struct EarlyRun {
+  ExecutorId executor;
+  link::Running run;
 };
 
 // One ownership of a partition. Dies with a revoke, and all its counters with it.
 struct Partition {
-  enum class Phase : std::uint8_t { kClaiming, kSettling, kOwned };
+  enum class Phase : std::uint8_t { kClaiming, kOwned };
   PartitionId id;
   RequestClass request_class = RequestClass::kStandard;
   std::int64_t epoch = 0;
+  std::int64_t generation = 0;
+  std::int64_t witness_offset = -1;  // a record there with another timestamp: the topic was made anew
+  std::int64_t witness_ms = 0;
   Phase phase = Phase::kClaiming;
   Ledger ledger;
-  std::map<std::int64_t, Invocation> invocations;      // by offset
-  std::map<std::string, std::set<std::int64_t>> keys;  // order key → offsets, the first one is active
-  std::map<std::int64_t, std::pair<ExecutorId, link::Done>> finished_early;  // by offset, of reports
-  std::map<std::int64_t, Reported> running_early;
-  std::map<ExecutorId, std::int64_t> owing;  // executors that owe a report; when their lease is over
-  std::int64_t settle_until_us = 0;
+  std::map<std::int64_t, Invocation> invocations;    // by offset
+  std::map<OrderKey, std::set<std::int64_t>> keys;   // → offsets, the first one is active
+  std::map<std::int64_t, EarlyDone> finished_early;  // by offset
+  std::map<std::int64_t, EarlyRun> running_early;
+  std::vector<Owed> covered;                     // complete: to be acknowledged with the next commit
+  std::vector<Owed> being_covered;               // by the commit under way
+  std::int64_t former_end = INT64_MAX;           // what lies below may have been placed by a former owner
+  std::map<ExecutorId, std::int64_t> owing;      // executors that owe a report; when their lease is over
+  std::map<std::string, std::int64_t> expected;  // the same, by address, of executors that were not heard of yet
+  bool settled = false;                          // all have reported, or their lease is over
+  std::int64_t settle_until_us = 0;              // so long an executor is waited for where none is connected
   std::int64_t held_bytes = 0;
   std::set<UserId> flooding;  // users beyond their bound
   bool paused = false;
@@ -145,6 +177,7 @@ struct Executor {
   std::map<PartitionId, std::uint64_t> fences;           // unanswered: placements before this serial are covered
   std::map<std::pair<UserId, std::pair<FunctionName, std::int64_t>>, Promise> promised;
   std::vector<link::ProfileDemand> demand_told;
+  std::map<PartitionId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting;  // running, of reports under way
 };
 
 struct FunctionUse {
@@ -180,6 +213,8 @@ struct Core::State {
   std::map<PartitionId, std::unique_ptr<Partition>> partitions;
   std::map<ExecutorId, Executor> executors;
   std::map<UserId, User> users;
+  std::map<PartitionId, std::int64_t> highest_epochs;  // of all that this process has held
+  std::set<std::string> expected;  // addresses of executors that were not heard of yet
   std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions;
   Warm warm;
   FairQueue queue;
@@ -201,6 +236,8 @@ struct Core::State {
   bool drained = false;
   std::int64_t drain_until_us = 0;
   std::int64_t demand_due_us = 0;
+  std::int64_t ticked_us = 0;
+  std::int64_t lenient_until_us = 0;  // we stood still: silence is not judged before
 
   // core.cc
   void RunTimers();
@@ -221,12 +258,18 @@ struct Core::State {
   // core_partitions.cc
   void On(const PartitionAssigned& event);
   void On(const PartitionRevoked& event);
+  void On(const LogEnd& event);
+  void On(const CaughtUp& event);
+  void On(const LogStartMoved& event);
   void On(const CommitFinished& event);
   void StartClaim(Partition& partition);
   void Reclaim(Partition& partition, std::int64_t epoch);  // raises the epoch of a partition that we hold
   void CommitNow(Partition& partition, bool sync);
   void SendFence(Partition& partition, Executor& executor);
-  void ReviewSettling(Partition& partition);  // lets go what no longer has to wait for reports
+  void ReviewSettling(Partition& partition);   // lets go what no longer has to wait for reports
+  std::int64_t NewGeneration();
+  void BeginGeneration(Partition& partition);  // nothing that was known is of these records
+  void Acknowledge(Partition& partition);      // what the commit that has ended covers
   [[nodiscard]] bool MayQueue(const Invocation& invocation) const;
   void QueueHeld(Partition& partition);
   void UpdateIntake(Partition& partition);
@@ -273,13 +316,17 @@ struct Core::State {
   void ForgetClaim(const ExecutorId& executor, const link::Slot& slot);
 
   // core_executors.cc
+  void On(const ExecutorsExpected& event);
+  void On(const ExecutorAbsent& event);
   void On(const ExecutorConnected& event);
   void On(const ExecutorDisconnected& event);
   void On(const ExecutorMessage& event);
   void OnHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);
   void OnSlots(Executor& executor, const std::vector<link::Slot>& slots);
   void OnFenceReport(Executor& executor, const link::FenceReport& report);
-  void NoteRunning(Partition& partition, Executor& executor, const link::AttemptRef& ref);
+  void NoteRunning(Partition& partition, Executor& executor, const link::Running& run);
+  void DropAttempt(const ExecutorId& executor, const Partition& partition, link::AttemptRef ref);
+  void FenceAll(Executor& executor);
   void Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt);
   void EndLease(Executor& executor);
   void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
@@ -290,6 +337,8 @@ struct Core::State {
 
   // core_attempts.cc
   void OnDone(Executor& executor, const link::Done& done, bool from_report);
+  void NoteEarly(Partition& partition, const ExecutorId& executor, const link::Done& done);
+  [[nodiscard]] static bool SameRecord(const Invocation& invocation, const InvocationId& id, std::int64_t enqueued_us);
   void OnNack(Executor& executor, const link::Nack& nack);
   void Settle(Invocation& invocation, const link::Done& done);  // the attempt ended so
   void OnFailedTry(Invocation& invocation, const link::Done& done);
@@ -306,10 +355,7 @@ struct Core::State {
   void Complete(Invocation& invocation);
 
   void On(const DrainRequested&);
-  void On(const Tick&) {
-    RunTimers();
-    TellDemand();
-  }
+  void On(const Tick&);
 };
 
 }  // namespace hearth::dispatcher

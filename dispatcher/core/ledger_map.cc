@@ -6,7 +6,8 @@
 namespace hearth::dispatcher {
 namespace {
 
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
+constexpr char kVersionWithoutGeneration = 1;
 constexpr char kRangesForm = 0;
 constexpr char kBitmapForm = 1;
 constexpr std::int64_t kMaxSpan = std::int64_t{1} << 56;
@@ -102,6 +103,8 @@ bool FromBase64(std::string_view text, std::string& out) {
 std::string Head(const LedgerMap& map, char form, std::int64_t span) {
   std::string out(1, kVersion);
   AppendVarint(out, map.epoch);
+  AppendVarint(out, map.generation);
+  AppendVarint(out, map.witness_ms);
   out.push_back(form);
   AppendVarint(out, span);
   return out;
@@ -117,7 +120,7 @@ Draft DraftRanges(const LedgerMap& map, std::size_t room) {
   std::int64_t end = 0;
   std::int64_t span = map.span;
   std::int64_t count = 0;
-  constexpr std::size_t kHeadReserve = 1 + 10 + 1 + 10 + 10;  // the longest head and count
+  constexpr std::size_t kHeadReserve = 1 + 10 + 10 + 10 + 1 + 10 + 10;  // the longest head and count
   for (const LedgerRange& range : map.incomplete) {
     std::string one;
     AppendVarint(one, range.start - end);
@@ -137,7 +140,7 @@ Draft DraftRanges(const LedgerMap& map, std::size_t room) {
 }
 
 Draft DraftBitmap(const LedgerMap& map, std::size_t room) {
-  const std::size_t head = 1 + 10 + 1 + 10;
+  const std::size_t head = 1 + 10 + 10 + 10 + 1 + 10;
   const std::int64_t most = room > head ? static_cast<std::int64_t>(room - head) * 8 : 0;
   const std::int64_t span = std::min(map.span, most);
   Draft draft{Head(map, kBitmapForm, span), span};
@@ -177,7 +180,7 @@ EncodedLedgerMap EncodeLedgerMap(const LedgerMap& map, std::size_t limit) {
   const bool prefer_bitmap =
       bitmap.span > ranges.span || (bitmap.span == ranges.span && bitmap.bytes.size() < ranges.bytes.size());
   const Draft& best = prefer_bitmap ? bitmap : ranges;
-  return {ToBase64(best.bytes), best.span < map.span};
+  return {ToBase64(best.bytes), best.span < map.span, best.span};
 }
 
 Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
@@ -187,8 +190,14 @@ Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
   char version = 0;
   char form = 0;
   LedgerMap map;
-  if (!cursor.Byte(version) || version != kVersion) return Broken("unknown version");
+  if (!cursor.Byte(version) || (version != kVersion && version != kVersionWithoutGeneration)) {
+    return Broken("unknown version");
+  }
   if (!cursor.Varint(map.epoch)) return Broken("epoch");
+  if (version == kVersion) {
+    if (!cursor.Varint(map.generation)) return Broken("generation");
+    if (!cursor.Varint(map.witness_ms)) return Broken("witness");
+  }
   if (!cursor.Byte(form)) return Broken("form");
   if (!cursor.Varint(map.span)) return Broken("span");
 

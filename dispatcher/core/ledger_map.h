@@ -1,6 +1,9 @@
 // What a commit's metadata says beside the offset: the owner's epoch, and which records above the committed offset are
 // complete. Format, before base64 (standard alphabet, padded):
-//   u8 version (1) | varint epoch | u8 form | varint span | body
+//   u8 version (2) | varint epoch | varint generation | varint witness | u8 form | varint span | body
+// The generation names the ledger: a new one begins wherever nothing is known of the records below. The witness is the
+// timestamp (ms) of the record at the committed offset, 0 where it is not known: another one there means that the topic
+// was made anew. Version 1 had neither.
 //   form 0, ranges:  varint count, then count × (varint gap since the end of the last range, varint length)
 //   form 1, bitmap:  ceil(span / 8) bytes, least significant bit first, a set bit = incomplete
 // Offsets are relative to the committed one. Within the span what is not incomplete is complete; beyond the span
@@ -27,6 +30,8 @@ struct LedgerRange {
 
 struct LedgerMap {
   std::int64_t epoch = 0;
+  std::int64_t generation = 0;          // 0: of a ledger that had none
+  std::int64_t witness_ms = 0;          // timestamp of the record at the committed offset; 0: not known
   std::int64_t span = 0;                // offsets that the map speaks of
   std::vector<LedgerRange> incomplete;  // ascending, apart from each other, within the span
 
@@ -38,6 +43,7 @@ struct LedgerMap {
 struct EncodedLedgerMap {
   std::string text;
   bool truncated = false;  // not all fitted: the text speaks of a shorter span
+  std::int64_t span = 0;   // that it speaks of
 };
 
 // The smaller of both forms; the longest prefix that fits in `limit` bytes if neither fits. Pure; any thread.

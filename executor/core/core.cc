@@ -10,7 +10,7 @@ constexpr double kSecondsPerHour = 3600;
 }  // namespace
 
 AttemptKey KeyOf(const link::AttemptRef& ref) {
-  return {ref.partition, ref.offset, ref.attempt};
+  return {ref.partition, ref.generation, ref.offset, ref.attempt};
 }
 FunctionVersion VersionOf(const Function& function) {
   return {function.user, function.name, function.version};
@@ -93,10 +93,6 @@ Gauges Core::ReadGauges() const {
       state.expiring.size() + state.publishing.size() + state.publish_again.size() + state.changed.size());
   gauges.done_ring = static_cast<std::int64_t>(state.ring.size());
   return gauges;
-}
-
-link::ExecutorHello Core::MakeHello() const {
-  return state_->Hello();
 }
 
 }  // namespace hearth::executor

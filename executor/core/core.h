@@ -129,6 +129,8 @@ struct PublishFinished {
   std::uint64_t token = 0;
   bool ok = false;
   std::string error;
+  bool purged = false;     // taken back before it was sent, as PurgePublishes asked
+  bool permanent = false;  // it can never be written as it is
 };
 struct FunctionUpdated {
   std::shared_ptr<const Function> function;
@@ -184,6 +186,8 @@ struct Publish {
   std::uint64_t token = 0;
   OutRecord record;
 };
+// What was handed to Kafka's client and not sent yet comes back as PublishFinished with `purged`.
+struct PurgePublishes {};
 struct PublishUsage {
   Usage usage;
 };  // best effort, no answer
@@ -214,7 +218,7 @@ struct Trace {
 struct DrainFinished {};
 
 using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyMachine, MarkOwner, SendToGuest,
-                            LoadCode, Publish, PublishUsage, Trace, DrainFinished>;
+                            LoadCode, Publish, PurgePublishes, PublishUsage, Trace, DrainFinished>;
 
 // One profile's pool as it stands.
 struct Gauges {
@@ -236,7 +240,6 @@ class Core {
 
   void Step(const Event& event, Time now, std::vector<Effect>& effects);
   [[nodiscard]] Gauges ReadGauges() const;
-  [[nodiscard]] link::ExecutorHello MakeHello() const;  // what a dispatcher that connects now is told
 
  private:
   struct State;

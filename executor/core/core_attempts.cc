@@ -118,9 +118,16 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   attempt.done.error_message = result.error_message;
   attempt.record = EncodeReply(result, exec.form, exec.reply_to);
   attempt.phase = Phase::kPublishing;
+  HandOver(key);
+}
+
+// An executor that was cut off publishes nothing: its dispatcher may have been replaced by one that places the work
+// again.
+void Core::State::HandOver(const AttemptKey& key) {
+  if (!LeaseHolds(fencing.Of(std::get<0>(key)).dispatcher)) return Orphan(key);
   const auto token = next_token++;
   publishing.emplace(token, key);
-  Emit(Publish{token, attempt.record});
+  Emit(Publish{token, attempts.at(key).record});
 }
 
 void Core::State::On(const PublishFinished& event) {
@@ -145,6 +152,7 @@ void Core::State::On(const PublishFinished& event) {
                attempt.to_undeliverable ? "undeliverable" : ""});
     return Finish(key, attempt.done);
   }
+  if (event.purged) return HandOver(key);
   if (!attempt.to_undeliverable) {
     attempt.to_undeliverable = true;
     attempt.record.headers.push_back({"hearth-reason", event.error});
@@ -160,9 +168,7 @@ void Core::State::On(const PublishFinished& event) {
 void Core::State::PublishAgain() {
   while (!publish_again.empty() && publish_again.begin()->first <= now.mono_us) {
     const AttemptKey key = publish_again.extract(publish_again.begin()).value().second;
-    const auto token = next_token++;
-    publishing.emplace(token, key);
-    Emit(Publish{token, attempts.at(key).record});
+    HandOver(key);
   }
 }
 
@@ -192,7 +198,7 @@ void Core::State::Unqueue(const AttemptKey& key, const Attempt& attempt) {
 void Core::State::Finish(const AttemptKey& key, link::Done done) {
   const PartitionId partition = std::get<0>(key);
   attempts.erase(key);
-  ring.Add(done);
+  ring.Add(done, now.mono_us);
   Reply(partition, std::move(done));
 }
 
@@ -221,10 +227,12 @@ void Core::State::ExpireWaiting() {
 }
 
 // A dispatcher that acknowledged no heartbeat for the grace may have been replaced by one that places the work again:
-// what runs for it ends, and nothing is published.
+// what runs for it ends, and nothing is published. Whoever owns the partition next is told of it.
 void Core::State::DropOrphans() {
   for (auto& [dispatcher, lease] : leases) {
-    if (lease.over || now.mono_us - lease.renewed_us <= settings.orphan_grace_ms * kMicrosPerMilli) continue;
+    const bool holds = LeaseHolds(dispatcher);
+    if (holds) lease.over = false;
+    if (holds || lease.over) continue;
     lease.over = true;
     DropOrphansOf(dispatcher);
   }
@@ -232,36 +240,61 @@ void Core::State::DropOrphans() {
 
 void Core::State::DropOrphansOf(const DispatcherId& dispatcher) {
   std::vector<AttemptKey> orphans;
+  bool handed_over = false;  // to Kafka's client, which may not have sent it
+  std::set<AttemptKey> in_client;
+  for (const auto& [token, key] : publishing) in_client.insert(key);
   for (const auto& [key, attempt] : attempts) {
-    if (attempt.phase == Phase::kPublishing) continue;  // handed to Kafka already
-    if (fencing.Of(std::get<0>(key)).dispatcher == dispatcher) orphans.push_back(key);
-  }
-  for (const auto& key : orphans) {
-    Attempt& attempt = attempts.at(key);
-    const link::Exec& exec = attempt.exec;
-    Emit(Trace{Trace::Kind::kOrphaned,
-               exec.ref,
-               exec.id,
-               exec.function.user,
-               exec.function.name,
-               {},
-               {},
-               {},
-               {},
-               Status::kCancelled,
-               attempt.path,
-               exec.times,
-               "no dispatcher renewed the lease"});
-    Unqueue(key, attempt);
-    if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
-      Instance& instance = instances.at(attempt.instance);
-      Container& container = instance.containers.at(attempt.container);
-      container.attempt.reset();
-      RemoveContainer(instance, container, "orphaned");
+    if (fencing.Of(std::get<0>(key)).dispatcher != dispatcher) continue;
+    if (in_client.contains(key)) {
+      handed_over = true;
+    } else {
+      orphans.push_back(key);
     }
-    attempts.erase(key);
-    dirty = true;
   }
+  for (const auto& key : orphans) Orphan(key);
+  if (handed_over) Emit(PurgePublishes{});
+}
+
+void Core::State::Orphan(const AttemptKey& key) {
+  const Attempt& attempt = attempts.at(key);
+  const link::Exec& exec = attempt.exec;
+  Emit(Trace{Trace::Kind::kOrphaned,
+             exec.ref,
+             exec.id,
+             exec.function.user,
+             exec.function.name,
+             {},
+             {},
+             {},
+             {},
+             Status::kCancelled,
+             attempt.path,
+             exec.times,
+             "no dispatcher renewed the lease"});
+  link::Done done = DoneOf(attempt);
+  done.outcome = link::Outcome::kInfrastructure;
+  done.status = Status::kError;
+  done.error_type = "orphaned";
+  const PartitionId partition = std::get<0>(key);
+  LetGo(key, "orphaned");
+  ring.Add(done, now.mono_us);
+  Reply(partition, std::move(done));
+}
+
+void Core::State::LetGo(const AttemptKey& key, const char* reason) {
+  const auto found = attempts.find(key);
+  Attempt& attempt = found->second;
+  Unqueue(key, attempt);
+  if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
+    Instance& instance = instances.at(attempt.instance);
+    Container& container = instance.containers.at(attempt.container);
+    container.attempt.reset();
+    RemoveContainer(instance, container, reason);
+  }
+  std::erase_if(publish_again, [&key](const auto& one) { return one.second == key; });
+  std::erase_if(publishing, [&key](const auto& one) { return one.second == key; });
+  attempts.erase(found);
+  dirty = true;
 }
 
 }  // namespace hearth::executor

@@ -4,11 +4,27 @@
 #include "executor/core/core_state.h"
 
 namespace hearth::executor {
+namespace {
+
+// The first `most` of a list, taken out of it.
+template <class T>
+std::vector<T> TakeChunk(std::vector<T>& list, std::size_t most) {
+  const auto end = list.begin() + static_cast<std::ptrdiff_t>(std::min(most, list.size()));
+  std::vector<T> chunk(std::make_move_iterator(list.begin()), std::make_move_iterator(end));
+  list.erase(list.begin(), end);
+  return chunk;
+}
+
+}  // namespace
 
 void Core::State::On(const DispatcherConnected& event) {
   links[event.link] = {event.dispatcher, 0, {}};
-  leases[event.dispatcher] = {now.mono_us, false};
-  Emit(SendToDispatcher{event.link, Hello()});
+  leases[event.dispatcher] = {now.mono_us, false, event.link};
+  link::ExecutorHello hello = Hello();
+  std::vector<link::Slot> rest = std::move(hello.slots);
+  hello.slots = TakeChunk(rest, link::kMaxListed);
+  Emit(SendToDispatcher{event.link, std::move(hello)});
+  while (!rest.empty()) Emit(SendToDispatcher{event.link, link::SlotReport{TakeChunk(rest, link::kMaxListed)}});
   next_heartbeat_us = now.mono_us;
 }
 
@@ -20,17 +36,21 @@ void Core::State::On(const DispatcherDisconnected& event) {
 void Core::State::On(const DispatcherMessage& event) {
   const auto found = links.find(event.link);
   if (found == links.end()) return;
+  const DispatcherId dispatcher = found->second.dispatcher;
+  if (leases.at(dispatcher).link != event.link) return;
   if (const auto* exec = std::get_if<link::Exec>(&event.message)) {
     OnExec(event.link, *exec);
   } else if (const auto* fence = std::get_if<link::Fence>(&event.message)) {
     OnFence(event.link, *fence);
   } else if (const auto* cancel = std::get_if<link::Cancel>(&event.message)) {
     OnCancel(*cancel);
+  } else if (const auto* drop = std::get_if<link::Drop>(&event.message)) {
+    OnDrop(*drop);
   } else if (const auto* done = std::get_if<link::DoneAck>(&event.message)) {
-    ring.Acknowledge(done->ref);
+    OnDoneAck(dispatcher, done->ref);
   } else if (const auto* ack = std::get_if<link::HeartbeatAck>(&event.message)) {
     // An acknowledgement is worth the time at which its heartbeat was sent, and never the future.
-    auto& lease = leases[found->second.dispatcher];
+    Lease& lease = leases.at(dispatcher);
     if (ack->sent_mono_us <= now.mono_us) lease.renewed_us = std::max(lease.renewed_us, ack->sent_mono_us);
   } else if (const auto* demand = std::get_if<link::Demand>(&event.message)) {
     OnDemand(found->second, *demand);
@@ -57,6 +77,8 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   if (attempts.contains(key)) return;
   if (draining) return nack(link::NackReason::kDraining, "draining");
   if (static_cast<std::int32_t>(attempts.size()) >= settings.credit) return nack(link::NackReason::kBusy, "credit");
+  if (ring.full()) return nack(link::NackReason::kBusy, "unacknowledged_ends");
+  if (!LeaseHolds(dispatcher)) return nack(link::NackReason::kBusy, "no_lease");
   const auto index = ProfileOf(exec.function);
   if (index == profiles.size()) return nack(link::NackReason::kUnknownProfile, "unknown_profile");
   const ProfileState& profile = profiles[index];
@@ -74,8 +96,6 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   if (exec.expires_ms != 0) {
     attempt.expires_us = std::max<std::int64_t>(1, now.mono_us + exec.expires_ms * kMicrosPerMilli - now.wall_us);
   }
-  // A dispatcher whose lease is over can still be heard of: what it places lasts until the next look at the leases.
-  leases[dispatcher].over = false;
   Emit(Trace{Trace::Kind::kAccepted,
              exec.ref,
              exec.id,
@@ -104,19 +124,49 @@ void Core::State::OnFence(LinkId link, const link::Fence& fence) {
   const auto& dispatcher = links.at(link).dispatcher;
   if (fencing.Admit(fence.partition, fence.epoch, dispatcher, link) == Admission::kFenced) {
     // Tells a dispatcher that was overtaken how far: it claims the partition anew or lets go of it.
-    Emit(SendToDispatcher{link, link::FenceReport{fence.partition, fencing.Of(fence.partition).epoch, {}, {}}});
+    link::FenceReport refusal{fence.partition, fencing.Of(fence.partition).epoch, {}, {}};
+    refusal.refused = true;
+    Emit(SendToDispatcher{link, std::move(refusal)});
     return;
   }
-  leases[dispatcher].over = false;
-  link::FenceReport report{fence.partition, fence.epoch, {}, {}};
-  for (auto at = attempts.lower_bound({fence.partition, INT64_MIN, INT32_MIN});
+  std::vector<link::Running> running;
+  std::vector<AttemptKey> foreign;
+  for (auto at = attempts.lower_bound({fence.partition, INT64_MIN, INT64_MIN, INT32_MIN});
        at != attempts.end() && std::get<0>(at->first) == fence.partition; ++at) {
-    at->second.exec.ref.epoch = fence.epoch;
-    report.running.push_back(at->second.exec.ref);
+    link::Exec& exec = at->second.exec;
+    if (exec.ref.generation != fence.generation) {
+      foreign.push_back(at->first);
+      continue;
+    }
+    exec.ref.epoch = fence.epoch;
+    running.push_back({exec.ref, exec.id, exec.times.enqueued_us});
   }
-  report.finished = ring.Report(fence.partition, fence.committed_offset, fence.epoch);
-  if (report.finished.size() > kMaxReportedDone) report.finished.resize(kMaxReportedDone);
-  Emit(SendToDispatcher{link, std::move(report)});
+  for (const AttemptKey& key : foreign) LetGo(key, "of another generation");
+  auto finished = ring.Report(fence.partition, fence.generation, fence.committed_offset, fence.epoch);
+  link::FenceReport report{fence.partition, fence.epoch, {}, {}};
+  do {
+    report.running = TakeChunk(running, link::kMaxListed);
+    report.finished = TakeChunk(finished, link::kMaxListed - report.running.size());
+    report.more = !running.empty() || !finished.empty();
+    Emit(SendToDispatcher{link, report});
+  } while (report.more);
+}
+
+void Core::State::OnDrop(const link::Drop& drop) {
+  const auto found = attempts.find(KeyOf(drop.ref));
+  if (found == attempts.end() || found->second.phase == Phase::kPublishing) return;
+  if (fencing.Of(drop.ref.partition).epoch != drop.ref.epoch) return;
+  LetGo(found->first, "dropped");
+}
+
+void Core::State::OnDoneAck(const DispatcherId& dispatcher, const link::AttemptRef& ref) {
+  const Ownership& owner = fencing.Of(ref.partition);
+  if (owner.dispatcher == dispatcher && owner.epoch == ref.epoch) ring.Acknowledge(ref);
+}
+
+bool Core::State::LeaseHolds(const DispatcherId& dispatcher) const {
+  const auto lease = leases.find(dispatcher);
+  return lease != leases.end() && now.mono_us - lease->second.renewed_us <= settings.orphan_grace_ms * kMicrosPerMilli;
 }
 
 void Core::State::OnCancel(const link::Cancel& cancel) {
@@ -197,10 +247,13 @@ link::Slot Core::State::SlotOf(const Instance& instance, const Container* contai
 
 void Core::State::ReportSlots() {
   if (changed.empty()) return;
-  link::SlotReport report;
-  for (auto& [id, slot] : changed) report.slots.push_back(std::move(slot));
+  std::vector<link::Slot> slots;
+  for (auto& [id, slot] : changed) slots.push_back(std::move(slot));
   changed.clear();
-  for (const auto& [id, state] : links) Emit(SendToDispatcher{id, report});
+  while (!slots.empty()) {
+    const link::SlotReport report{TakeChunk(slots, link::kMaxListed)};
+    for (const auto& [id, state] : links) Emit(SendToDispatcher{id, report});
+  }
 }
 
 link::ExecutorHello Core::State::Hello() const {

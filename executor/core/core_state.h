@@ -23,15 +23,14 @@
 namespace hearth::executor {
 
 constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be sent to further instances
-constexpr std::size_t kMaxReportedDone = 6000;          // of one FenceReport, so that it fits into a frame
 constexpr std::int32_t kPingMisses = 3;
 constexpr std::int32_t kMaxUnaskedFrames = 64;  // that an agent may send between two pings for nothing
 constexpr std::int64_t kPublishRetryMs = 1000;
 constexpr std::int64_t kShellWaitMs = 1000;  // so long an attempt waits for a shell before a machine is booted for it
 constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so lately will come again
 
-// An attempt without its epoch: what re-tagging does not change.
-using AttemptKey = std::tuple<PartitionId, std::int64_t, std::int32_t>;
+// An attempt without its epoch: partition, generation of the ledger, offset, attempt. Re-tagging changes none of it.
+using AttemptKey = std::tuple<PartitionId, std::int64_t, std::int64_t, std::int32_t>;
 using FunctionVersion = std::tuple<UserId, FunctionName, std::int64_t>;
 
 enum class Phase : std::uint8_t { kArrived, kWaiting, kPromised, kRunning, kPublishing };
@@ -100,6 +99,7 @@ struct LinkState {
 struct Lease {
   std::int64_t renewed_us = 0;  // send time of the last acknowledged heartbeat
   bool over = false;            // and all of its attempts are dropped
+  LinkId link = 0;              // the newest connection: what an older one still says is not obeyed
 };
 
 struct ProfileState {
@@ -145,6 +145,9 @@ struct Core::State {
   void OnExec(LinkId link, const link::Exec& exec);
   void OnFence(LinkId link, const link::Fence& fence);
   void OnCancel(const link::Cancel& cancel);
+  void OnDrop(const link::Drop& drop);
+  void OnDoneAck(const DispatcherId& dispatcher, const link::AttemptRef& ref);
+  [[nodiscard]] bool LeaseHolds(const DispatcherId& dispatcher) const;
   void Reply(const PartitionId& partition, link::Message message);  // to the owner, where it is connected
   void Heartbeats();
   void ReportSlots();
@@ -158,9 +161,12 @@ struct Core::State {
   void PublishResult(const AttemptKey& key, Attempt& attempt, const InvocationResult& result);
   void Finish(const AttemptKey& key, link::Done done);  // forgets the attempt and tells its owner
   void FailAttempt(const AttemptKey& key, const std::string& reason);
+  void HandOver(const AttemptKey& key);  // its record to Kafka, if the lease still holds
   void PublishAgain();
   void DropOrphans();
   void DropOrphansOf(const DispatcherId& dispatcher);
+  void Orphan(const AttemptKey& key);                     // ends it and owes its owner the news
+  void LetGo(const AttemptKey& key, const char* reason);  // ends it and frees its container
   void ExpireWaiting();
   void Queue(const AttemptKey& key, Attempt& attempt);
   // Takes it out of the lines of those that wait, or that were promised a container.

@@ -1,58 +1,114 @@
-// An ordered index over a queue by age.
+// An index by record over two queues by age: what is owed, and what no longer is.
 #include "executor/core/done_ring.h"
 
-namespace hearth::executor {
+#include <iterator>
+#include <utility>
 
-void DoneRing::Add(link::Done done) {
-  const Key key{done.ref.offset, done.ref.attempt};
+namespace hearth::executor {
+namespace {
+
+std::size_t BytesOf(const link::Done& done) {
+  constexpr std::size_t kIndexBytes = 160;  // of the maps' own nodes
+  return sizeof(done) + kIndexBytes + done.ref.partition.topic.size() + done.id.value.size() + done.error_type.size() +
+         done.error_message.size();
+}
+
+}  // namespace
+
+DoneRing::Entry* DoneRing::FindEntry(const PartitionId& partition, const Key& key) {
+  const auto part = entries_.find(partition);
+  if (part == entries_.end()) return nullptr;
+  const auto at = part->second.find(key);
+  return at == part->second.end() ? nullptr : &at->second;
+}
+
+void DoneRing::Add(link::Done done, std::int64_t now_us) {
+  const PartitionId partition = done.ref.partition;
+  const Key key = KeyOf(done.ref);
+  Erase(partition, key);
   const std::uint64_t sequence = next_++;
-  order_.push_back(Age{done.ref.partition, key, sequence});
-  entries_[order_.back().partition][key] = Entry{std::move(done), sequence, true};
-  while (order_.size() > capacity_) {
-    const Age& oldest = order_.front();
-    if (const auto part = entries_.find(oldest.partition); part != entries_.end()) {
-      const auto at = part->second.find(oldest.key);
-      if (at != part->second.end() && at->second.sequence == oldest.sequence) part->second.erase(at);
-      if (part->second.empty()) entries_.erase(part);
-    }
-    order_.pop_front();
-  }
+  Entry entry{std::move(done), sequence, 0, true};
+  entry.bytes = BytesOf(entry.done);
+  bytes_ += entry.bytes;
+  owed_bytes_ += entry.bytes;
+  ++size_;
+  owed_.emplace(sequence, Age{partition, key, sequence, now_us});
+  entries_[partition].emplace(key, std::move(entry));
+  Shrink(now_us);
+}
+
+void DoneRing::Settle(const Age& age, Entry& entry) {
+  owed_bytes_ -= entry.bytes;
+  bytes_ -= entry.bytes;
+  entry.owed = false;
+  entry.done.error_message = {};
+  entry.bytes = BytesOf(entry.done);
+  bytes_ += entry.bytes;
+  settled_.push_back(age);
+  owed_.erase(entry.sequence);
 }
 
 void DoneRing::Acknowledge(const link::AttemptRef& ref) {
-  const auto part = entries_.find(ref.partition);
+  Entry* entry = FindEntry(ref.partition, KeyOf(ref));
+  if (entry == nullptr || !entry->owed) return;
+  const Age age = owed_.at(entry->sequence);
+  Settle(age, *entry);
+}
+
+void DoneRing::Erase(const PartitionId& partition, const Key& key) {
+  const auto part = entries_.find(partition);
   if (part == entries_.end()) return;
-  const auto at = part->second.find(Key{ref.offset, ref.attempt});
-  if (at != part->second.end()) at->second.owed = false;
+  const auto at = part->second.find(key);
+  if (at == part->second.end()) return;
+  if (at->second.owed) {
+    owed_.erase(at->second.sequence);
+    owed_bytes_ -= at->second.bytes;
+  }
+  bytes_ -= at->second.bytes;
+  --size_;
+  part->second.erase(at);
+  if (part->second.empty()) entries_.erase(part);
+}
+
+void DoneRing::Shrink(std::int64_t now_us) {
+  while (!owed_.empty() && now_us - owed_.begin()->second.added_us > kOwedForUs) {
+    const Age age = owed_.begin()->second;
+    Settle(age, *FindEntry(age.partition, age.key));
+  }
+  while (!settled_.empty() && (size_ > most_entries_ || bytes_ > most_bytes_ || settled_.size() > most_entries_)) {
+    const Age age = std::move(settled_.front());
+    settled_.pop_front();
+    const Entry* entry = FindEntry(age.partition, age.key);
+    if (entry != nullptr && entry->sequence == age.sequence) Erase(age.partition, age.key);
+  }
 }
 
 const link::Done* DoneRing::Find(const link::AttemptRef& ref) const {
   const auto part = entries_.find(ref.partition);
   if (part == entries_.end()) return nullptr;
-  const auto at = part->second.find(Key{ref.offset, ref.attempt});
+  const auto at = part->second.find(KeyOf(ref));
   if (at == part->second.end() || at->second.done.ref.epoch != ref.epoch) return nullptr;
   return &at->second.done;
 }
 
-std::vector<link::Done> DoneRing::Report(const PartitionId& partition, std::int64_t offset, std::int64_t epoch) {
+std::vector<link::Done> DoneRing::Report(const PartitionId& partition, std::int64_t generation, std::int64_t offset,
+                                         std::int64_t epoch) {
   std::vector<link::Done> report;
+  std::vector<Key> foreign;
   const auto part = entries_.find(partition);
   if (part == entries_.end()) return report;
-  for (auto at = part->second.lower_bound(Key{offset, 0}); at != part->second.end(); ++at) {
-    at->second.done.ref.epoch = epoch;
-    report.push_back(at->second.done);
+  for (auto& [key, entry] : part->second) {
+    if (std::get<0>(key) != generation) {
+      foreign.push_back(key);
+    } else if (entry.owed && std::get<1>(key) >= offset) {
+      entry.done.ref.epoch = epoch;
+      link::Done told = entry.done;
+      told.error_message.clear();
+      report.push_back(std::move(told));
+    }
   }
+  for (const Key& key : foreign) Erase(partition, key);
   return report;
-}
-
-std::vector<link::Done> DoneRing::Owed(const PartitionId& partition) const {
-  std::vector<link::Done> owed;
-  const auto part = entries_.find(partition);
-  if (part == entries_.end()) return owed;
-  for (const auto& [key, entry] : part->second) {
-    if (entry.owed) owed.push_back(entry.done);
-  }
-  return owed;
 }
 
 }  // namespace hearth::executor

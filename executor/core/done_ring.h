@@ -1,12 +1,13 @@
-// What this executor has finished lately, by partition and offset: the answer to a Fence, so that a new owner runs
-// nothing twice, and the Done that nobody has acknowledged yet.
+// What this executor has finished lately. An entry is owed until the commit that covers it is durable: a new owner of
+// the partition is told of it, so that nothing runs twice. Owed entries stay; of the others the oldest go when the ring
+// is full. They answer an Exec that comes again.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "schemas/link.h"
@@ -14,37 +15,59 @@
 namespace hearth::executor {
 
 constexpr std::size_t kDoneRingEntries = 100'000;
+constexpr std::size_t kDoneRingBytes = 32U << 20;
+// A partition that nobody has owned for so long: what is owed for it is let go. Records expire in that time too.
+constexpr std::int64_t kOwedForUs = 6LL * 3600 * 1'000'000;
 
 class DoneRing {
  public:
-  explicit DoneRing(std::size_t capacity = kDoneRingEntries) : capacity_(capacity) {}
+  explicit DoneRing(std::size_t entries = kDoneRingEntries, std::size_t bytes = kDoneRingBytes)
+      : most_entries_(entries), most_bytes_(bytes) {}
 
-  // Owed until acknowledged. The oldest entry goes when the ring is full.
-  void Add(link::Done done);
+  // Owed from now on.
+  void Add(link::Done done, std::int64_t now_us);
+  // No longer owed; its texts go.
   void Acknowledge(const link::AttemptRef& ref);
   // The same attempt under the same epoch; nullptr where unknown.
   [[nodiscard]] const link::Done* Find(const link::AttemptRef& ref) const;
-  // All from `offset` on, by offset and attempt, with the epoch set to `epoch`: it is in force from now on.
-  std::vector<link::Done> Report(const PartitionId& partition, std::int64_t offset, std::int64_t epoch);
-  [[nodiscard]] std::vector<link::Done> Owed(const PartitionId& partition) const;
-  [[nodiscard]] std::size_t size() const { return order_.size(); }
+  // What is owed of the generation from `offset` on, by offset and attempt, without texts and with the epoch set to
+  // `epoch`: it is in force from now on. What other generations left is forgotten.
+  std::vector<link::Done> Report(const PartitionId& partition, std::int64_t generation, std::int64_t offset,
+                                 std::int64_t epoch);
+  // Owed entries alone fill it: new work would not find room for its end.
+  [[nodiscard]] bool full() const { return owed_.size() >= most_entries_ || owed_bytes_ >= most_bytes_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t owed() const { return owed_.size(); }
 
  private:
-  using Key = std::pair<std::int64_t, std::int32_t>;  // offset, attempt
+  using Key = std::tuple<std::int64_t, std::int64_t, std::int32_t>;  // generation, offset, attempt
   struct Entry {
     link::Done done;
     std::uint64_t sequence = 0;
+    std::size_t bytes = 0;
     bool owed = true;
   };
   struct Age {
     PartitionId partition;
     Key key;
     std::uint64_t sequence = 0;
+    std::int64_t added_us = 0;
   };
-  std::size_t capacity_;
+  static Key KeyOf(const link::AttemptRef& ref) { return {ref.generation, ref.offset, ref.attempt}; }
+  Entry* FindEntry(const PartitionId& partition, const Key& key);
+  void Settle(const Age& age, Entry& entry);  // from owed to not owed
+  void Erase(const PartitionId& partition, const Key& key);
+  void Shrink(std::int64_t now_us);
+
+  std::size_t most_entries_;
+  std::size_t most_bytes_;
+  std::size_t size_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t owed_bytes_ = 0;
   std::uint64_t next_ = 1;
   std::map<PartitionId, std::map<Key, Entry>> entries_;
-  std::deque<Age> order_;
+  std::map<std::uint64_t, Age> owed_;  // by sequence
+  std::deque<Age> settled_;            // in the order in which they ceased to be owed
 };
 
 }  // namespace hearth::executor

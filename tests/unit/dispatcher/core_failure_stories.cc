@@ -191,6 +191,8 @@ TEST_F(Failures, ADoneThatComesTwiceCountsOnce) {
   Done("e1", ref);
   Done("e1", ref);
   EXPECT_EQ(Numbers().complete, 1);
+  ASSERT_TRUE(CommitNow("std/0").has_value());
+  CommitEnds("std/0");
   EXPECT_EQ(Sent<link::DoneAck>().size(), 2U);
 }
 

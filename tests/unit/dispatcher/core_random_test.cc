@@ -151,9 +151,10 @@ class RandomLife : public CoreStory {
         link::FenceReport report{fence->partition, executor.epoch, {}, {}};
         for (link::Exec& held : executor.running) {
           held.ref.epoch = executor.epoch;
-          report.running.push_back(held.ref);
+          report.running.push_back({held.ref, held.id, held.times.enqueued_us});
         }
-        for (const link::Done& done : executor.finished) {
+        for (link::Done& done : executor.finished) {
+          done.ref.epoch = executor.epoch;
           if (done.ref.offset >= fence->committed_offset) report.finished.push_back(done);
         }
         executor.outbox.push_back(report);

@@ -58,7 +58,13 @@ class CoreStory : public testing::Test {
     ASSERT_EQ(gauges.received, gauges.in_flight + gauges.complete) << "I6";
     ASSERT_GE(gauges.queued, 0);
   }
+  // Time goes by; the core is stepped often enough not to take it for a stall of its own.
   void Pass(std::int64_t ms) {
+    constexpr std::int64_t kStepMs = 500;
+    for (std::int64_t gone = 0; gone < ms; gone += kStepMs) Stall(std::min(kStepMs, ms - gone));
+  }
+  // Time goes by at once.
+  void Stall(std::int64_t ms) {
     now_.mono_us += ms * kMicrosPerMilli;
     now_.wall_us += ms * kMicrosPerMilli;
     Step(Tick{});
@@ -95,6 +101,7 @@ class CoreStory : public testing::Test {
     const auto commit = LastCommit(name);
     ASSERT_TRUE(commit.has_value()) << "nothing to commit for " << name;
     if (ok) kafka_[name] = {commit->offset, commit->metadata};
+    if (auto map = DecodeLedgerMap(commit->metadata)) generations_[commit->partition] = map->generation;
     Step(CommitFinished{commit->partition, commit->epoch, ok, ok ? "" : "illegal generation"});
   }
   // Assigned, claimed, and every connected executor has nothing to say.
@@ -113,6 +120,7 @@ class CoreStory : public testing::Test {
     request.user = UserId(ask.user);
     request.function = FunctionName(ask.function);
     request.id = InvocationId(ask.id.empty() ? "i" + std::to_string(offset) : ask.id);
+    ids_[{Part(name), offset}] = request.id;
     request.order_key = ask.order_key;
     request.reply_to = ask.reply_to;
     request.payload = ask.payload;
@@ -124,11 +132,25 @@ class CoreStory : public testing::Test {
     auto record = std::make_shared<Record>();
     record->partition = Part(name);
     record->offset = offset;
-    record->timestamp_ms = WallMs();
+    record->timestamp_ms = StampMs(record->partition, offset);
     record->key = "key";
     record->value = std::move(value);
     record->headers = std::move(headers);
     Step(RecordReceived{record});
+  }
+
+  // When the record was produced: the first time that anybody speaks of it.
+  std::int64_t StampMs(const PartitionId& partition, std::int64_t offset) {
+    return stamps_.try_emplace({partition, offset}, WallMs()).first->second;
+  }
+  InvocationId IdOf(const link::AttemptRef& ref) const {
+    const auto known = ids_.find({ref.partition, ref.offset});
+    return known != ids_.end() ? known->second : InvocationId("i" + std::to_string(ref.offset));
+  }
+  // References that a story writes by hand are of the generation that is in force.
+  link::AttemptRef InForce(link::AttemptRef ref) {
+    if (ref.generation == 0) ref.generation = generations_[ref.partition];
+    return ref;
   }
 
   // ---- executors ----
@@ -154,13 +176,18 @@ class CoreStory : public testing::Test {
   }
   void Report(const std::string& id, const std::string& name, std::int64_t epoch, std::vector<link::AttemptRef> running,
               std::vector<link::Done> finished = {}) {
-    Step(
-        ExecutorMessage{ExecutorId(id), link::FenceReport{Part(name), epoch, std::move(running), std::move(finished)}});
+    link::FenceReport report{Part(name), epoch, {}, std::move(finished)};
+    for (link::AttemptRef& ref : running) {
+      report.running.push_back({InForce(ref), IdOf(ref), StampMs(ref.partition, ref.offset) * kMicrosPerMilli});
+    }
+    for (link::Done& done : report.finished) done.ref.epoch = epoch;  // as an executor that was fenced says it
+    Step(ExecutorMessage{ExecutorId(id), std::move(report)});
   }
-  static link::Done MakeDone(const link::AttemptRef& ref, link::Outcome outcome, Status status, bool started = true) {
+  link::Done MakeDone(const link::AttemptRef& ref, link::Outcome outcome, Status status, bool started = true) {
     link::Done done;
-    done.ref = ref;
-    done.id = InvocationId("i" + std::to_string(ref.offset));
+    done.ref = InForce(ref);
+    done.times.enqueued_us = StampMs(ref.partition, ref.offset) * kMicrosPerMilli;
+    done.id = IdOf(ref);
     done.outcome = outcome;
     done.status = status;
     if (status != Status::kOk) {
@@ -260,6 +287,9 @@ class CoreStory : public testing::Test {
   std::int32_t user_queue_limit_ = 10'000;
   std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;  // what is committed
   std::map<std::string, std::int32_t> credit_;
+  std::map<std::pair<PartitionId, std::int64_t>, std::int64_t> stamps_;
+  std::map<PartitionId, std::int64_t> generations_;
+  std::map<std::pair<PartitionId, std::int64_t>, InvocationId> ids_;
 };
 
 }  // namespace hearth::dispatcher

@@ -203,7 +203,7 @@ TEST(LedgerMap, WhatDoesNotFitIsCutToAnHonestPrefix) {
 }
 
 TEST(LedgerMap, RefusesWhatIsNoMap) {
-  const std::string good = EncodeLedgerMap({3, 20, {{1, 2}, {9, 4}}}).text;
+  const std::string good = EncodeLedgerMap({.epoch = 3, .span = 20, .incomplete = {{1, 2}, {9, 4}}}).text;
   ASSERT_TRUE(DecodeLedgerMap(good).has_value());
   for (const char* bad : {"", "====", "A", "hello world", "AQ", "AQ==", "AgMAFAI=", "////////", "AQMBFAAA/w=="}) {
     EXPECT_FALSE(DecodeLedgerMap(bad).has_value()) << bad;
@@ -214,7 +214,7 @@ TEST(LedgerMap, RefusesWhatIsNoMap) {
 
 TEST(LedgerMap, RandomBytesNeverPassUnchecked) {
   std::mt19937_64 random(5);
-  const std::string good = EncodeLedgerMap({3, 200, {{1, 2}, {9, 4}, {100, 50}}}).text;
+  const std::string good = EncodeLedgerMap({.epoch = 3, .span = 200, .incomplete = {{1, 2}, {9, 4}, {100, 50}}}).text;
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   int accepted = 0;
   for (int round = 0; round < 20'000; ++round) {

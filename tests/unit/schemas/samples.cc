@@ -102,11 +102,12 @@ std::vector<link::Message> LinkMessages() {
           DoneAck{ref},
           Nack{ref, NackReason::kDraining},
           done,
-          FenceReport{{"hearth.invoke.rt", 3}, 8, {ref}, {done}},
+          FenceReport{{"hearth.invoke.rt", 3}, 8, {{ref, InvocationId("inv-1"), 5}}, {done}, true, true},
           Heartbeat{9, -5, 64, 3, true, {capacity}},
           HeartbeatAck{9, -5},
           SlotReport{{slot, slot}},
-          Demand{{{"default", 7}, {"large", 1}}}};
+          Demand{{{"default", 7}, {"large", 1}}},
+          Drop{ref}};
 }
 
 std::vector<guest::Message> GuestMessages() {
