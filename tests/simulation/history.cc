@@ -1,19 +1,80 @@
 #include "tests/simulation/history.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 #include <tuple>
 
 namespace hearth::simulation {
 namespace {
 
-using ByOffset = std::map<std::pair<std::int32_t, std::int64_t>, std::string>;  // the id of a record
+using ByOffset = std::map<std::pair<std::int32_t, std::int64_t>, const Sent*>;
+
+std::map<std::string, const Sent*> ById(const History& history) {
+  std::map<std::string, const Sent*> ids;
+  for (const auto& sent : history.sent) ids[sent.id] = &sent;
+  return ids;
+}
+
+bool Touches(const SetBack& back, const Sent& sent) {
+  return back.partition == sent.partition && sent.offset >= back.offset;
+}
+
+// How often the record was ordered to run again before that time.
+int EraAt(const History& history, const Sent& sent, std::int64_t at_us) {
+  return static_cast<int>(std::count_if(history.set_backs.begin(), history.set_backs.end(), [&](const SetBack& back) {
+    return Touches(back, sent) && back.at_us <= at_us;
+  }));
+}
+
+int EraOfOutcome(const History& history, const Sent& sent, std::size_t index) {
+  return static_cast<int>(std::count_if(history.set_backs.begin(), history.set_backs.end(), [&](const SetBack& back) {
+    return Touches(back, sent) && back.outcomes_before <= index;
+  }));
+}
+
+bool Died(const History& history, const std::string& executor, std::int64_t from_us, std::int64_t to_us) {
+  return std::any_of(history.deaths.begin(), history.deaths.end(), [&](const Death& death) {
+    return death.executor == executor && death.at_us >= from_us && death.at_us <= to_us;
+  });
+}
+
+bool WasCutOff(const History& history, const std::string& executor, std::int64_t from_us, std::int64_t to_us) {
+  return std::any_of(history.cut_offs.begin(), history.cut_offs.end(), [&](const CutOff& cut) {
+    return cut.executor == executor && cut.from_us <= to_us && cut.to_us >= from_us;
+  });
+}
+
+// What the executor did with it may be unknown to everybody at that time, and rightly.
+bool MayBeUnknown(const History& history, const Execution& run, std::int64_t at_us) {
+  return run.killed || Died(history, run.executor, run.begin_us, at_us) ||
+         WasCutOff(history, run.executor, run.begin_us, at_us);
+}
+
+// The executions of each record within one era, in the order in which they began.
+using Era = std::pair<std::string, int>;
+std::map<Era, std::vector<const Execution*>> ByEra(const History& history) {
+  const auto ids = ById(history);
+  std::map<Era, std::vector<const Execution*>> eras;
+  for (const auto& run : history.executions) {
+    const auto sent = ids.find(run.id);
+    if (sent != ids.end()) eras[{run.id, EraAt(history, *sent->second, run.begin_us)}].push_back(&run);
+  }
+  for (auto& [era, runs] : eras) {
+    std::stable_sort(runs.begin(), runs.end(), [](const auto* a, const auto* b) { return a->begin_us < b->begin_us; });
+  }
+  return eras;
+}
 
 std::string NoLoss(const History& history) {
-  std::set<std::string> ended;
-  for (const auto& outcome : history.outcomes) ended.insert(outcome.id);
+  std::map<std::string, std::size_t> last;
+  for (std::size_t i = 0; i < history.outcomes.size(); ++i) last[history.outcomes[i].id] = i;
   for (const auto& sent : history.sent) {
-    if (!ended.contains(sent.id)) return "request " + sent.id + " has neither reply nor dead letter";
+    if (history.deleted.contains(sent.partition)) continue;
+    const auto found = last.find(sent.id);
+    if (found == last.end()) return "request " + sent.id + " has neither reply nor dead letter";
+    if (EraOfOutcome(history, sent, found->second) != EraAt(history, sent, INT64_MAX))
+      return "request " + sent.id + " did not end again after its offset was set back";
   }
   return "";
 }
@@ -30,21 +91,26 @@ std::string NothingFromNowhere(const History& history) {
   return "";
 }
 
-// A result whose Done died with its executor, and three more deaths after it, end as poison: nobody can know better,
-// and readers keep the first result. So poison after a result is no contradiction.
-std::set<std::string> Poisoned(const History& history) {
+// A result whose Done died with its executor is known to nobody: what the dispatcher says of the record later (poison,
+// attempt_lost, expired) is no contradiction, and readers keep the first result.
+std::set<std::string> Forgotten(const History& history) {
   std::set<std::string> ids;
-  for (const auto& outcome : history.outcomes) {
-    if (outcome.status == "poison") ids.insert(outcome.id);
+  for (const auto& run : history.executions) {
+    if (MayBeUnknown(history, run, INT64_MAX)) ids.insert(run.id);
   }
   return ids;
 }
 
 std::string OneVisibleResult(const History& history) {
-  std::map<std::string, const Outcome*> first;
-  for (const auto& outcome : history.outcomes) {
-    if (outcome.dead_letter || outcome.status == "poison") continue;
-    const auto [found, fresh] = first.emplace(outcome.id, &outcome);
+  const auto sent = ById(history);
+  const auto forgotten = Forgotten(history);
+  std::map<Era, const Outcome*> first;
+  for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
+    const Outcome& outcome = history.outcomes[i];
+    if (outcome.dead_letter || (outcome.given_up && forgotten.contains(outcome.id))) continue;
+    const auto record = sent.find(outcome.id);
+    if (record == sent.end()) continue;
+    const auto [found, fresh] = first.emplace(Era{outcome.id, EraOfOutcome(history, *record->second, i)}, &outcome);
     if (!fresh && (found->second->status != outcome.status || found->second->output != outcome.output)) {
       return "request " + outcome.id + " has two results that differ: " + found->second->status + " '" +
              found->second->output + "' and " + outcome.status + " '" + outcome.output + "'";
@@ -58,7 +124,7 @@ std::string NotBoth(const History& history) {
   for (const auto& outcome : history.outcomes) {
     if (!outcome.dead_letter && outcome.status == "ok") fine.insert(outcome.id);
   }
-  for (const auto& id : Poisoned(history)) fine.erase(id);
+  for (const auto& id : Forgotten(history)) fine.erase(id);
   for (const auto& outcome : history.outcomes) {
     if (outcome.dead_letter && fine.contains(outcome.id))
       return "request " + outcome.id + " succeeded and is a dead letter";
@@ -93,19 +159,33 @@ std::string OneUser(const History& history) {
 }
 
 std::string CommitSafety(const History& history) {
-  ByOffset ids;
-  for (const auto& sent : history.sent) ids[{sent.partition, sent.offset}] = sent.id;
-  std::map<std::string, std::size_t> durable_at;  // index of the first outcome of the id
-  for (std::size_t i = 0; i < history.outcomes.size(); ++i) durable_at.emplace(history.outcomes[i].id, i);
+  ByOffset records;
+  for (const auto& sent : history.sent) records[{sent.partition, sent.offset}] = &sent;
+  std::map<Era, std::size_t> durable_at;  // index of the first outcome
+  const auto ids = ById(history);
+  for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
+    const auto sent = ids.find(history.outcomes[i].id);
+    if (sent != ids.end()) durable_at.emplace(Era{sent->first, EraOfOutcome(history, *sent->second, i)}, i);
+  }
+  std::map<std::int32_t, std::int64_t> checked;  // below it all was found durable
+  std::size_t index = 0;
+  const auto era_of = [&](const Sent& sent) {
+    return static_cast<int>(std::count_if(history.set_backs.begin(), history.set_backs.end(), [&](const SetBack& back) {
+      return Touches(back, sent) && back.commits_before <= index;
+    }));
+  };
   const auto durable = [&](std::int32_t partition, std::int64_t offset, std::size_t before) {
-    const auto id = ids.find({partition, offset});
-    if (id == ids.end()) return true;  // a gap
-    const auto at = durable_at.find(id->second);
+    const auto record = records.find({partition, offset});
+    if (record == records.end()) return true;  // a gap
+    const auto at = durable_at.find({record->second->id, era_of(*record->second)});
     return at != durable_at.end() && at->second < before;
   };
-  std::map<std::int32_t, std::int64_t> checked;  // below it all was found durable
-  for (const auto& commit : history.commits) {
+  for (; index < history.commits.size(); ++index) {
+    const auto& commit = history.commits[index];
     auto& from = checked[commit.partition];
+    for (const auto& back : history.set_backs) {
+      if (back.partition == commit.partition && back.commits_before == index) from = std::min(from, back.offset);
+    }
     for (; from < commit.offset; ++from) {
       if (!durable(commit.partition, from, commit.outcomes_before)) {
         return "commit " + std::to_string(commit.partition) + "@" + std::to_string(commit.offset) + " passes offset " +
@@ -116,6 +196,86 @@ std::string CommitSafety(const History& history) {
       if (!durable(commit.partition, offset, commit.outcomes_before)) {
         return "the map of commit " + std::to_string(commit.partition) + "@" + std::to_string(commit.offset) +
                " claims offset " + std::to_string(offset) + ", whose outcome is not durable";
+      }
+    }
+  }
+  return "";
+}
+
+std::string Seconds(std::int64_t at_us) {
+  return std::to_string(at_us / 1'000'000) + "." + std::to_string(at_us / 1000 % 1000 + 1000).substr(1) + " s";
+}
+
+std::string Describe(const Execution& run) {
+  return run.instance + " from " + Seconds(run.begin_us) + " to " + Seconds(run.end_us);
+}
+
+// A record runs again only where a try failed and more are owed, or where what became of the last run may be unknown.
+std::string NoNeedlessRepeat(const History& history) {
+  const auto ids = ById(history);
+  for (const auto& [era, runs] : ByEra(history)) {
+    int failures = 0;
+    for (std::size_t i = 1; i < runs.size(); ++i) {
+      const Execution& last = *runs[i - 1];
+      const Execution& next = *runs[i];
+      const bool retry = last.failed && next.begin_us >= last.end_us;
+      if (MayBeUnknown(history, last, next.begin_us)) continue;
+      if (retry && ++failures < ids.at(era.first)->max_attempts) continue;
+      return "request " + era.first + " ran again in " + Describe(next) + ", and nothing had become of " +
+             Describe(last) + " that allows it";
+    }
+  }
+  return "";
+}
+
+// Where its executor is gone and the one dispatcher that knew of the attempt too, nobody can know that it ran.
+std::string AtMostOnce(const History& history) {
+  const auto ids = ById(history);
+  const auto taken_over = [&](std::int32_t partition, std::int64_t from_us, std::int64_t to_us) {
+    return std::any_of(history.takeovers.begin(), history.takeovers.end(), [&](const Takeover& each) {
+      return each.partition == partition && each.at_us >= from_us && each.at_us <= to_us;
+    });
+  };
+  for (const auto& [era, runs] : ByEra(history)) {
+    const Sent& sent = *ids.at(era.first);
+    if (sent.max_attempts != 1) continue;
+    for (std::size_t i = 1; i < runs.size(); ++i) {
+      const Execution& last = *runs[i - 1];
+      const auto until_us = runs[i]->begin_us;
+      const bool gone = Died(history, last.executor, last.begin_us, until_us) ||
+                        WasCutOff(history, last.executor, last.begin_us, until_us);
+      if (gone && taken_over(sent.partition, last.begin_us, until_us)) continue;
+      return "request " + era.first + " may run once and ran in " + Describe(last) + " and in " + Describe(*runs[i]);
+    }
+  }
+  return "";
+}
+
+// Of a user's records with the same order key only one runs at a time, and none before an earlier one is done with.
+std::string Order(const History& history) {
+  struct Line {
+    const Sent* sent = nullptr;
+    const std::vector<const Execution*>* runs = nullptr;
+  };
+  const auto ids = ById(history);
+  const auto eras = ByEra(history);
+  std::map<std::tuple<std::int32_t, std::string, std::string, int>, std::vector<Line>> keys;
+  for (const auto& [era, runs] : eras) {
+    const Sent& sent = *ids.at(era.first);
+    if (!sent.order_key.empty())
+      keys[{sent.partition, sent.user, sent.order_key, era.second}].push_back({&sent, &runs});
+  }
+  for (auto& [key, lines] : keys) {
+    std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.sent->offset < b.sent->offset; });
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+      const Execution& later = *lines[i].runs->front();
+      const auto& earlier = *lines[i - 1].runs;
+      for (std::size_t k = 0; k < earlier.size(); ++k) {
+        const bool before = earlier[k]->begin_us < later.begin_us && earlier[k]->end_us <= later.begin_us;
+        if (before || MayBeUnknown(history, *earlier[k], later.begin_us)) continue;
+        if (k > 0 && MayBeUnknown(history, *earlier[k - 1], earlier[k]->begin_us)) continue;
+        return "request " + lines[i].sent->id + " ran in " + Describe(later) + " before " + lines[i - 1].sent->id +
+               " of the same key was done with: " + Describe(*earlier[k]);
       }
     }
   }
@@ -152,7 +312,11 @@ std::vector<Verdict> Check(const History& history) {
           {"one_at_a_time", OneAtATime(history)},
           {"one_user", OneUser(history)},
           {"commit_safety", CommitSafety(history)},
+          {"no_needless_repeat", NoNeedlessRepeat(history)},
+          {"at_most_once", AtMostOnce(history)},
+          {"order", Order(history)},
           {"fencing", Fencing(history)},
+          {"readable_frames", history.unreadable_frame},
           {"conservation", Conservation(history)},
           {"liveness", history.quiescent ? "" : "the run was not over at its time-limit"}};
 }

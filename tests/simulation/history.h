@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,10 @@ namespace hearth::simulation {
 struct Sent {
   std::string id;
   std::string user;
-  std::int32_t partition = 0;
+  std::int32_t partition = 0;  // number of the log: a topic that is made anew has others
   std::int64_t offset = 0;
+  std::string order_key{};
+  int max_attempts = 3;
 };
 // A record that is durable on a topic that ends an invocation.
 struct Outcome {
@@ -25,6 +28,7 @@ struct Outcome {
   std::int64_t offset = -1;
   std::string path{};      // of a reply: how its attempt got its place
   std::int64_t at_us = 0;  // when it became durable
+  bool given_up = false;   // the dispatcher's word, without a run's end: poison, attempt_lost, expired
 };
 // User code ran in a container, from the guest's own witness.
 struct Execution {
@@ -34,6 +38,33 @@ struct Execution {
   std::string user;
   std::int64_t begin_us = 0;
   std::int64_t end_us = 0;
+  std::string executor{};
+  bool failed = false;  // user code ended badly
+  bool killed = false;  // machine, container or executor died under it, or before its end was heard of
+};
+// An executor's process died, with all that it knew.
+struct Death {
+  std::string executor;
+  std::int64_t at_us = 0;
+};
+// So long the executor heard no acknowledgement of some dispatcher; only what is longer than the grace is told.
+struct CutOff {
+  std::string executor;
+  std::int64_t from_us = 0;
+  std::int64_t to_us = 0;
+};
+// The partition went to another owner, or to the same one again.
+struct Takeover {
+  std::int32_t partition = 0;
+  std::int64_t at_us = 0;
+};
+// The committed offset was set back and its metadata emptied: what lies above must run again.
+struct SetBack {
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+  std::int64_t at_us = 0;
+  std::size_t outcomes_before = 0;
+  std::size_t commits_before = 0;
 };
 // A commit that the broker accepted. `complete_above` are the offsets that its map claims.
 struct Committed {
@@ -55,6 +86,12 @@ struct Balance {
 };
 
 struct History {
+  std::vector<Death> deaths;
+  std::vector<CutOff> cut_offs;
+  std::vector<Takeover> takeovers;
+  std::vector<SetBack> set_backs;
+  std::set<std::int32_t> deleted;  // logs whose topic was made anew
+  std::string unreadable_frame;    // of a link; why, where one was met
   std::vector<Sent> sent;
   std::vector<Outcome> outcomes;  // in the order in which they became durable
   std::vector<Execution> executions;

@@ -9,7 +9,7 @@
 namespace hearth::simulation {
 namespace {
 
-constexpr const char* kTopic = "hearth.invoke.std";
+constexpr const char* kTopics[] = {"hearth.invoke.std", "hearth.invoke.rt", "hearth.invoke.batch"};
 constexpr int kGapsInThousand = 50;
 constexpr std::int64_t kStepUs = 100'000;  // between two rolls of the dice
 
@@ -23,7 +23,13 @@ const std::string* FindHeader(const OutRecord& record, const std::string& name) 
 }  // namespace
 
 World::World(Options options) : options_(options), random_(options.seed) {
-  partitions_.resize(static_cast<std::size_t>(options_.partitions));
+  for (int topic = 0; topic < options_.topics; ++topic) {
+    for (int i = 0; i < options_.partitions; ++i) {
+      auto& partition = partitions_.emplace_back();
+      partition.id = {kTopics[topic], i};
+      partition.number = next_log_++;
+    }
+  }
   for (int i = 0; i < options_.dispatchers; ++i) dispatchers_.push_back(std::make_unique<Dispatcher>());
   for (int i = 0; i < options_.executors; ++i) executors_.push_back(std::make_unique<Executor>());
 }
@@ -38,8 +44,20 @@ std::int64_t World::Between(std::int64_t least, std::int64_t most) {
   return least + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(most - least + 1));
 }
 
-bool World::Chance(int in_thousand) {
-  return Between(0, 999) < in_thousand;
+bool World::Chance(double in_thousand) {
+  return in_thousand > 0 && Between(0, 999'999) < static_cast<std::int64_t>(in_thousand * 1000);
+}
+
+bool World::Happens(Fault fault) {
+  const bool happens = Faulty() && Chance(options_.faults[fault]);
+  if (happens) Count(fault);
+  return happens;
+}
+
+// Ids as long as they may be.
+std::string World::Padded(std::string id) const {
+  if (id.size() < options_.id_bytes) id += "-" + std::string(options_.id_bytes - id.size() - 1, 'x');
+  return id;
 }
 
 void World::Note(const std::string& what) {
@@ -48,69 +66,130 @@ void World::Note(const std::string& what) {
   }
 }
 
+int World::IndexOf(const PartitionId& id) const {
+  for (std::size_t i = 0; i < partitions_.size(); ++i) {
+    if (partitions_[i].id == id) return static_cast<int>(i);
+  }
+  return -1;
+}
+
 void World::Produce(int number) {
   std::int64_t there = options_.users;
   if (options_.arrive_us > 0) there = std::min(there, 1 + now_us_ * options_.users / options_.arrive_us);
-  const auto user = "user" + std::to_string(Between(0, there - 1));
-  const auto index = static_cast<std::int32_t>(std::hash<std::string>{}(user) % partitions_.size());
+  const auto user = Padded("user" + std::to_string(Between(0, there - 1)));
+  const auto topic = static_cast<int>(Between(0, options_.topics - 1));
+  const auto in_topic =
+      static_cast<int>(std::hash<std::string>{}(user) % static_cast<std::size_t>(options_.partitions));
+  const int index = topic * options_.partitions + in_topic;
   Partition& partition = partitions_[static_cast<std::size_t>(index)];
+  const auto function = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
   auto record = std::make_shared<Record>();
-  record->partition = {kTopic, index};
+  record->partition = partition.id;
   record->offset = partition.log.empty() ? 0 : partition.log.back()->offset + 1;
   if (Chance(kGapsInThousand)) record->offset += Between(1, 3);
   record->timestamp_ms = Now().wall_us / 1000;
   record->key = user;
-  const auto id = "inv" + std::to_string(number);
-  record->headers = {{"hearth-fn", "f"}, {"hearth-user", user}, {"hearth-id", id}};
+  const auto id = Padded("inv" + std::to_string(number));
+  record->headers = {{"hearth-fn", "f" + std::to_string(function)}, {"hearth-user", user}, {"hearth-id", id}};
   record->value = "in-" + id;
-  history_.sent.push_back({id, user, index, record->offset});
+  if (Happens(Fault::kLargePayload)) record->value.resize(kMaxPayloadBytes, 'p');
+  std::string key;
+  if (options_.order_keys > 0 && Happens(Fault::kOrderKey)) {
+    key = "key" + std::to_string(Between(0, options_.order_keys - 1));
+    if (options_.mutant != Mutant::kForgetOrder) record->headers.push_back({"hearth-order-key", key});
+  }
+  if (Happens(Fault::kExpiry)) {
+    record->headers.push_back({"hearth-expires", std::to_string(record->timestamp_ms + Between(50, 5'000))});
+  }
+  history_.sent.push_back({id, user, partition.number, record->offset, key, options_.functions[function].max_attempts});
   sent_to_[id] = index;
+  open_.insert(id);
   partition.log.push_back(record);
   ++produced_;
-  Pump(index);
+  PumpAll(index);
 }
 
-void World::Pump(int index) {
-  Partition& partition = partitions_[static_cast<std::size_t>(index)];
-  if (partition.pumping || partition.owner < 0 || partition.paused) return;
-  if (partition.position >= static_cast<std::int64_t>(partition.log.size())) return;
-  partition.pumping = true;
-  At(Between(100, 2000), [this, index, generation = generation_] {
-    Partition& from = partitions_[static_cast<std::size_t>(index)];
-    if (generation != generation_) return;  // the rebalance has started a new one
-    from.pumping = false;
-    if (from.owner < 0 || from.paused || dispatchers_[static_cast<std::size_t>(from.owner)]->core == nullptr) return;
-    const auto record = from.log[static_cast<std::size_t>(from.position++)];
-    StepDispatcher(from.owner, dispatcher::RecordReceived{record});
-    Pump(index);
+// The topic is deleted and made again: whoever read it loses it and gets it anew.
+void World::MakeAnew(int topic) {
+  Count(Fault::kTopicMadeAnew);
+  Note("topic made anew");
+  for (int i = 0; i < options_.dispatchers; ++i) {
+    auto& node = *dispatchers_[static_cast<std::size_t>(i)];
+    for (int k = topic * options_.partitions; k < (topic + 1) * options_.partitions; ++k) {
+      if (node.readers.erase(k) == 0) continue;
+      Count(Fault::kLostPartition);
+      StepDispatcher(i, dispatcher::PartitionRevoked{partitions_[static_cast<std::size_t>(k)].id, true});
+    }
+  }
+  for (int k = topic * options_.partitions; k < (topic + 1) * options_.partitions; ++k) {
+    Partition& partition = partitions_[static_cast<std::size_t>(k)];
+    history_.deleted.insert(partition.number);
+    for (const auto& sent : history_.sent) {
+      if (sent.partition == partition.number) open_.erase(sent.id);
+    }
+    partition.number = next_log_++;
+    partition.log.clear();
+    partition.committed = 0;
+    partition.metadata.clear();
+  }
+  Rebalance();
+}
+
+// An operator stops all dispatchers and sets the group back.
+void World::SetBack() {
+  if (std::exchange(set_back_, true)) return;
+  Count(Fault::kOffsetsSetBack);
+  Note("offsets set back");
+  for (int i = 0; i < options_.dispatchers; ++i) {
+    if (dispatchers_[static_cast<std::size_t>(i)]->core != nullptr) StopDispatcher(i, false);
+  }
+  ++generation_;
+  constexpr std::int64_t kOnItsWayUs = 100'000;
+  constexpr std::int64_t kOperatorUs = 3'000'000;  // what executors were publishing is answered by then
+  down_until_us_ = now_us_ + kOperatorUs + kOnItsWayUs;
+  At(kOperatorUs, [this] {
+    for (auto& partition : partitions_) {
+      partition.owner = -1;
+      partition.committed = std::max<std::int64_t>(0, partition.committed - Between(0, 10));
+      partition.metadata.clear();
+      history_.set_backs.push_back(
+          {partition.number, partition.committed, now_us_, history_.outcomes.size(), history_.commits.size()});
+      for (const auto& sent : history_.sent) {
+        if (sent.partition == partition.number && sent.offset >= partition.committed) open_.insert(sent.id);
+      }
+    }
   });
 }
 
-void World::Rebalance() {
-  for (int i = 0; i < options_.partitions; ++i) {
-    Partition& partition = partitions_[static_cast<std::size_t>(i)];
-    const int owner = partition.owner;
-    if (owner >= 0 && dispatchers_[static_cast<std::size_t>(owner)]->core != nullptr) {
-      StepDispatcher(owner, dispatcher::PartitionRevoked{{kTopic, i}, false});
-    }
-  }
-  ++generation_;
-  std::vector<int> alive;
+std::shared_ptr<const Function> World::MakeFunction(int user, std::size_t number) const {
+  const auto& plan = options_.functions[number];
+  auto function = std::make_shared<Function>();
+  function->user = UserId(Padded("user" + std::to_string(user)));
+  function->name = FunctionName("f" + std::to_string(number));
+  const auto version = versions_.find({function->user.value, function->name.value});
+  function->version = version == versions_.end() ? 1 : version->second;
+  function->code = CodeHash(std::string(64, static_cast<char>('a' + function->version % 20)));
+  function->code_bytes = 4;
+  function->handler = "m.f";
+  function->memory_mib = plan.memory_mib;
+  function->timeout_ms = plan.timeout_ms;
+  function->max_attempts = options_.mutant == Mutant::kTryAgain ? 3 : plan.max_attempts;
+  function->profile = plan.profile;
+  return function;
+}
+
+void World::DeployNewVersion() {
+  Count(Fault::kNewVersion);
+  const auto user = static_cast<int>(Between(0, options_.users - 1));
+  const auto number = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
+  auto& version = versions_[{Padded("user" + std::to_string(user)), "f" + std::to_string(number)}];
+  version = std::max(version, 1) + 1;
+  const auto function = MakeFunction(user, number);
   for (int i = 0; i < options_.dispatchers; ++i) {
-    if (dispatchers_[static_cast<std::size_t>(i)]->core != nullptr) alive.push_back(i);
+    At(Between(0, 500'000), [this, i, function] { StepDispatcher(i, dispatcher::FunctionUpdated{function}); });
   }
-  for (int i = 0; i < options_.partitions; ++i) {
-    Partition& partition = partitions_[static_cast<std::size_t>(i)];
-    partition.owner = alive.empty() ? -1 : alive[static_cast<std::size_t>(i) % alive.size()];
-    partition.paused = false;
-    partition.pumping = false;
-    if (partition.owner < 0) continue;
-    const auto at = std::lower_bound(partition.log.begin(), partition.log.end(), partition.committed,
-                                     [](const auto& record, std::int64_t offset) { return record->offset < offset; });
-    partition.position = at - partition.log.begin();
-    StepDispatcher(partition.owner,
-                   dispatcher::PartitionAssigned{{kTopic, i}, partition.committed, partition.metadata});
-    Pump(i);
+  for (int i = 0; i < options_.executors; ++i) {
+    At(Between(0, 500'000), [this, i, function] { StepExecutor(i, executor::FunctionUpdated{function}); });
   }
 }
 
@@ -123,11 +202,14 @@ void World::Append(const OutRecord& record) {
   outcome.dead_letter = record.topic == "hearth.dead-letter";
   if (const auto* status = FindHeader(record, "hearth-status")) outcome.status = *status;
   if (const auto* path = FindHeader(record, "hearth-start-path")) outcome.path = *path;
+  const auto* error = FindHeader(record, "hearth-error-type");
+  outcome.given_up =
+      outcome.status == "poison" || outcome.status == "expired" || (error != nullptr && *error == "attempt_lost");
   outcome.at_us = now_us_;
   outcome.output = outcome.dead_letter ? "" : record.value;
   if (options_.mutant == Mutant::kDropReply && Chance(50)) return;
   history_.outcomes.push_back(outcome);
-  ended_.insert(outcome.id);
+  open_.erase(outcome.id);
   if (options_.mutant == Mutant::kDifferentTwin && !outcome.dead_letter && Chance(50)) {
     outcome.output += "?";
     history_.outcomes.push_back(outcome);
@@ -135,25 +217,46 @@ void World::Append(const OutRecord& record) {
 }
 
 void World::Misfortune() {
-  if (now_us_ >= options_.load_us) return;
-  const auto rolls = [&](double rate) { return Chance(static_cast<int>(rate * 100)); };  // per tenth of a second
+  if (!Faulty()) return;
+  constexpr double kThousandthsPerStep = 1000.0 * static_cast<double>(kStepUs) / 1'000'000.0;
+  const auto rolls = [&](Fault fault) { return Chance(options_.faults[fault] * kThousandthsPerStep); };
   for (int i = 0; i < options_.dispatchers; ++i) {
-    if (dispatchers_[static_cast<std::size_t>(i)]->core != nullptr && rolls(options_.faults.dispatcher_crash))
-      StopDispatcher(i);
+    auto& node = *dispatchers_[static_cast<std::size_t>(i)];
+    if (node.core == nullptr || node.frozen) continue;
+    if (rolls(Fault::kDispatcherCrash)) {
+      Count(Fault::kDispatcherCrash);
+      StopDispatcher(i, false);
+    } else if (rolls(Fault::kDrain)) {
+      Count(Fault::kDrain);
+      node.draining = true;
+      StepDispatcher(i, dispatcher::DrainRequested{});
+    } else if (rolls(Fault::kFrozenDispatcher)) {
+      FreezeDispatcher(i);
+    } else if (rolls(Fault::kDeposedOwner)) {
+      Depose(i);
+      At(Between(1'000'000, 8'000'000), [this, i] { Rejoin(i); });
+    } else if (rolls(Fault::kSessionLost) && !node.deposed) {
+      Count(Fault::kSessionLost);
+      LosePartitions(i);
+      Rebalance();
+    }
   }
   for (int i = 0; i < options_.executors; ++i) {
     auto& executor = *executors_[static_cast<std::size_t>(i)];
     if (executor.core == nullptr) continue;
-    if (rolls(options_.faults.executor_crash)) {
+    if (rolls(Fault::kBlackout)) BlackOut(i);
+    if (rolls(Fault::kDeafExecutor)) Deafen(i);
+    if (rolls(Fault::kFrozenExecutor) && !executor.frozen) FreezeExecutor(i);
+    if (rolls(Fault::kExecutorCrash)) {
+      Count(Fault::kExecutorCrash);
       StopExecutor(i);
       continue;
     }
-    if (!executor.machines.empty() && rolls(options_.faults.machine_death)) {
+    if (!executor.machines.empty() && rolls(Fault::kMachineDeath)) {
+      Count(Fault::kMachineDeath);
       auto victim = executor.machines.begin();
       std::advance(victim, Between(0, static_cast<std::int64_t>(executor.machines.size()) - 1));
-      for (auto& [number, box] : victim->second.boxes) {
-        if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
-      }
+      KillRuns(victim->second);
       const InstanceId id = victim->first;
       executor.machines.erase(victim);
       StepExecutor(i, executor::MachineLost{id, "simulated death"});
@@ -162,14 +265,24 @@ void World::Misfortune() {
   std::vector<std::uint64_t> open;
   for (const auto& [id, connection] : connections_) open.push_back(id);
   for (const auto id : open) {
-    if (connections_.contains(id) && rolls(options_.faults.link_break)) Disconnect(id);
+    if (connections_.contains(id) && rolls(Fault::kLinkBreak)) {
+      Count(Fault::kLinkBreak);
+      Disconnect(id);
+    }
+    if (connections_.contains(id) && !stale_.contains(id) && rolls(Fault::kStalledLink)) Stall(id);
   }
+  if (rolls(Fault::kRebalance)) {
+    Count(Fault::kRebalance);
+    Rebalance();
+  }
+  if (rolls(Fault::kTopicMadeAnew)) MakeAnew(static_cast<int>(Between(0, options_.topics - 1)));
+  if (rolls(Fault::kOffsetsSetBack)) SetBack();
+  if (rolls(Fault::kNewVersion)) DeployNewVersion();
   At(kStepUs, [this] { Misfortune(); });
 }
 
 bool World::Over() const {
-  if (produced_ < options_.invocations) return false;
-  if (ended_.size() < history_.sent.size()) return false;
+  if (produced_ < options_.invocations || !open_.empty() || Faulty()) return false;
   return std::all_of(partitions_.begin(), partitions_.end(), [](const Partition& partition) {
     return partition.log.empty() || partition.committed > partition.log.back()->offset;
   });
@@ -189,6 +302,7 @@ History World::Run() {
     due.work();
   }
   history_.quiescent = Over();
+  for (const auto& [pair, last_us] : acknowledged_) NoteAcknowledgement(pair.first, pair.second, last_us);
   for (const auto& each : dispatchers_) {
     if (each->core == nullptr) continue;
     const auto gauges = each->core->ReadGauges(Now());

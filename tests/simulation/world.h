@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <random>
 #include <set>
@@ -15,51 +16,9 @@
 #include "dispatcher/core/core.h"
 #include "executor/core/core.h"
 #include "tests/simulation/history.h"
+#include "tests/simulation/options.h"
 
 namespace hearth::simulation {
-
-// What can go wrong. Rates are per virtual second and node while faults last; probabilities are of one in a thousand.
-struct Faults {
-  double dispatcher_crash = 0.02;
-  double executor_crash = 0.02;
-  double link_break = 0.05;
-  double machine_death = 0.03;
-  int produce_failure = 10;
-  int start_failure = 50;
-  int container_death = 10;
-  int shell_death = 20;     // for each that is made, instead of becoming ready
-  int template_death = 10;  // for each that is made: all that wait are gone with it
-};
-
-// Guards that can be taken away, to see that the checker notices.
-enum class Mutant : std::uint8_t {
-  kNone,
-  kDropReply,
-  kDifferentTwin,
-  kCommitEarly,
-  kMixUpMachines,
-  kAckBeforeDurable,
-  kRunTwice,
-  kForgetEpoch,
-};
-
-struct Options {
-  std::uint64_t seed = 1;
-  int invocations = 60;
-  int users = 4;
-  int partitions = 3;
-  int dispatchers = 2;
-  int executors = 2;
-  std::int64_t load_us = 15'000'000;    // requests and faults come within it
-  std::int64_t limit_us = 400'000'000;  // then the run counts as stuck
-  std::int32_t memory_mib = 2048;       // of each executor
-  std::int32_t pool_min = 1, pool_max = 3, shells = 2;
-  std::int32_t credit = 16;
-  std::int64_t arrive_us = 0;  // users appear one by one within it; 0: all are there at once
-  bool code_fails = true;      // user code ends badly at times
-  Faults faults;
-  Mutant mutant = Mutant::kNone;
-};
 
 class World {
  public:
@@ -68,6 +27,8 @@ class World {
   History Run();
   // Of everything that happened; equal for equal seeds.
   [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+  // How often each kind was injected, or met.
+  [[nodiscard]] const PerFault<int>& injected() const { return injected_; }
 
  private:
   struct Dispatcher;
@@ -78,16 +39,40 @@ class World {
   void At(std::int64_t delay_us, std::function<void()> work);
   [[nodiscard]] Time Now() const { return {now_us_, kEpochUs + now_us_}; }
   std::int64_t Between(std::int64_t least, std::int64_t most);
-  bool Chance(int in_thousand);
+  bool Chance(double in_thousand);
+  bool Happens(Fault fault);  // on this occasion; never once faults are over. Counts it
+  void Count(Fault fault) { ++injected_[fault]; }
   void Note(const std::string& what);
+  [[nodiscard]] bool Faulty() const { return now_us_ < options_.load_us; }
+  [[nodiscard]] std::string Padded(std::string id) const;
+  [[nodiscard]] std::shared_ptr<const Function> MakeFunction(int user, std::size_t number) const;
 
   void Produce(int number);
+  [[nodiscard]] int IndexOf(const PartitionId& id) const;
+  void MakeAnew(int topic);
+  void SetBack();
+  void DeployNewVersion();
+
+  // world_group.cc: who owns which partition, and who believes so
   void Rebalance();
-  void Pump(int partition);
+  void Assign(int dispatcher, int partition);
+  void Pump(int dispatcher, int partition);
+  void PumpAll(int partition);
+  void Depose(int dispatcher);
+  void LosePartitions(int dispatcher);
+  void Rejoin(int dispatcher);
+  void SendCommit(int dispatcher, const dispatcher::Commit& commit);
+  struct PendingCommit;
+  void Apply(PendingCommit& commit);
+
+  void FreezeDispatcher(int index);
+  void RunDispatcher(int index);
+  void FreezeExecutor(int index);
+  void RunExecutor(int index);
   void StepDispatcher(int index, const dispatcher::Event& event);
   void Do(int index, dispatcher::Effect& effect);
   void StartDispatcher(int index);
-  void StopDispatcher(int index);
+  void StopDispatcher(int index, bool drained);
   void TickDispatcher(int index, std::uint64_t life);
 
   void StepExecutor(int index, const executor::Event& event);
@@ -95,12 +80,22 @@ class World {
   void StartExecutor(int index);
   void StopExecutor(int index);
   void TickExecutor(int index, std::uint64_t life);
-  void MakeShells(int index);
+  void KillRuns(Machine& machine);
+  void MakeShells(int index, const std::string& profile);
   void Guest(int index, const InstanceId& instance, const guest::Frame& frame);
   void FromGuest(int index, const InstanceId& instance, guest::Frame frame, std::int64_t delay_us);
 
   void Connect(int dispatcher, int executor);
   void Disconnect(std::uint64_t connection);
+  void Stall(std::uint64_t connection);
+  void BlackOut(int executor);
+  void Deafen(int executor);
+  void NoteAcknowledgement(int dispatcher, int executor, std::int64_t sent_us);
+  std::optional<link::Message> Carry(const link::Message& message);  // over the wire
+  void ToExecutor(int dispatcher, const ExecutorId& executor, const link::Message& message);
+  void ToDispatcher(std::uint64_t link, const link::Message& message);
+  void ReceiveAtExecutor(std::uint64_t link, const link::Message& message);
+  void ReceiveAtDispatcher(std::uint64_t link, const link::Message& message);
   void Append(const OutRecord& record);
   void Misfortune();
   [[nodiscard]] bool Over() const;
@@ -119,22 +114,29 @@ class World {
   std::priority_queue<Due, std::vector<Due>, std::greater<>> heap_;
 
   struct Partition {
+    PartitionId id;
+    std::int32_t number = 0;  // of the log, in the history
     std::vector<std::shared_ptr<const Record>> log;
     std::int64_t committed = 0;
     std::string metadata;
     int owner = -1;
-    std::int64_t position = 0;
-    bool paused = false;
-    bool pumping = false;
   };
   std::vector<Partition> partitions_;
+  std::int32_t next_log_ = 0;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
   std::vector<std::unique_ptr<Executor>> executors_;
   std::map<std::uint64_t, Connection> connections_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t generation_ = 0;
-  std::set<std::string> ended_;
-  std::map<std::string, std::int32_t> sent_to_;                 // id → partition
+  std::set<std::string> open_;                                   // ids that must still end
+  std::map<std::string, int> sent_to_;                           // id → partition
+  std::map<std::pair<int, int>, std::int64_t> blocked_until_;    // dispatcher and executor
+  std::map<std::pair<int, int>, std::int64_t> acknowledged_;     // send time of the last heartbeat that was
+  std::map<std::uint64_t, int> stale_;                           // links that the dispatcher gave up → executor
+  std::map<std::pair<std::string, std::string>, int> versions_;  // user and function
+  bool set_back_ = false;
+  std::int64_t down_until_us_ = 0;  // no dispatcher starts before
+  PerFault<int> injected_{};
   std::map<std::string, std::pair<std::int64_t, int>> claims_;  // container → idle since, dispatcher
   int produced_ = 0;
   std::uint64_t fingerprint_ = 1469598103934665603ULL;

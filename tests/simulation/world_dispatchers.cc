@@ -1,58 +1,86 @@
 // Simulated dispatchers and their connections.
 #include <algorithm>
 
-#include "dispatcher/core/ledger_map.h"
 #include "tests/simulation/world_nodes.h"
 
 namespace hearth::simulation {
 namespace {
 
-constexpr const char* kTopic = "hearth.invoke.std";
 constexpr std::int64_t kDispatcherTickUs = 25'000;
+constexpr std::int64_t kSessionUs = 6'000'000;  // the group's time-out
 
 }  // namespace
 
 void World::StartDispatcher(int index) {
+  if (now_us_ < down_until_us_) return At(down_until_us_ - now_us_, [this, index] { StartDispatcher(index); });
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   dispatcher::Settings settings;
   settings.id = DispatcherId("dispatcher-" + std::to_string(index));
-  settings.request_topics = {{kTopic, dispatcher::RequestClass::kStandard}};
+  settings.request_topics = {{"hearth.invoke.rt", dispatcher::RequestClass::kRealtime},
+                             {"hearth.invoke.std", dispatcher::RequestClass::kStandard},
+                             {"hearth.invoke.batch", dispatcher::RequestClass::kBatch}};
+  settings.user_queue_limit = options_.user_queue_limit;
   settings.reply_topics_allowed = {"hearth.reply"};
   settings.retry_base_ms = 200;
   settings.seed = options_.seed;
   node.core = std::make_unique<dispatcher::Core>(settings);
   ++node.life;
   for (int user = 0; user < options_.users; ++user) {
-    auto function = std::make_shared<Function>();
-    function->user = UserId("user" + std::to_string(user));
-    function->name = FunctionName("f");
-    function->version = 1;
-    function->code = CodeHash(std::string(64, 'a'));
-    function->code_bytes = 4;
-    function->handler = "m.f";
-    function->memory_mib = 128;
-    StepDispatcher(index, dispatcher::FunctionUpdated{function});
+    for (std::size_t i = 0; i < options_.functions.size(); ++i) {
+      StepDispatcher(index, dispatcher::FunctionUpdated{MakeFunction(user, i)});
+    }
   }
   for (int executor = 0; executor < options_.executors; ++executor) Connect(index, executor);
   TickDispatcher(index, node.life);
   Rebalance();
 }
 
-void World::StopDispatcher(int index) {
+// One that drained leaves the group; of one that crashed the group learns when its session is over.
+void World::StopDispatcher(int index, bool drained) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   Note("stop dispatcher " + std::to_string(index));
-  node.core.reset();
-  node.events.clear();
-  ++node.life;
-  for (auto& partition : partitions_) {
-    if (partition.owner == index) partition.owner = -1;
-  }
+  const auto life = node.life + 1;
+  node = Dispatcher{};
+  node.life = life;
   std::vector<std::uint64_t> mine;
   for (const auto& [id, connection] : connections_) {
     if (connection.dispatcher == index) mine.push_back(id);
   }
   for (const auto id : mine) Disconnect(id);
-  At(Between(500'000, 5'000'000), [this, index] { StartDispatcher(index); });
+  At(drained ? 10'000 : Between(1'000'000, kSessionUs), [this, index] {
+    const bool owns = std::any_of(partitions_.begin(), partitions_.end(),
+                                  [index](const Partition& partition) { return partition.owner == index; });
+    if (owns && dispatchers_[static_cast<std::size_t>(index)]->core == nullptr) Rebalance();
+  });
+  At(Between(500'000, 8'000'000), [this, index] { StartDispatcher(index); });
+}
+
+void World::FreezeDispatcher(int index) {
+  auto& node = *dispatchers_[static_cast<std::size_t>(index)];
+  Count(Fault::kFrozenDispatcher);
+  Note("freeze dispatcher " + std::to_string(index));
+  node.frozen = true;
+  const auto for_us = Chance(500) ? Between(500'000, 5'000'000) : Between(5'000'000, 30'000'000);
+  if (for_us > kSessionUs) {
+    At(kSessionUs, [this, index, life = node.life] {
+      const auto& frozen = *dispatchers_[static_cast<std::size_t>(index)];
+      if (frozen.life == life && frozen.frozen) Depose(index);
+    });
+  }
+  At(for_us, [this, index, life = node.life] {
+    auto& frozen = *dispatchers_[static_cast<std::size_t>(index)];
+    if (frozen.life != life) return;
+    frozen.frozen = false;
+    RunDispatcher(index);
+    if (frozen.core == nullptr) return;
+    const auto readers = frozen.readers;
+    for (const auto& [number, reader] : readers) Pump(index, number);
+    if (frozen.deposed) {
+      At(Between(0, 1'000'000), [this, index] { Rejoin(index); });
+    } else if (frozen.readers.empty()) {  // it was left out
+      Rebalance();
+    }
+  });
 }
 
 void World::TickDispatcher(int index, std::uint64_t life) {
@@ -68,7 +96,12 @@ void World::StepDispatcher(int index, const dispatcher::Event& event) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   if (node.core == nullptr) return;
   node.events.push_back(event);
-  if (node.stepping) return;
+  if (!node.frozen) RunDispatcher(index);
+}
+
+void World::RunDispatcher(int index) {
+  auto& node = *dispatchers_[static_cast<std::size_t>(index)];
+  if (node.core == nullptr || node.stepping) return;
   node.stepping = true;
   std::vector<dispatcher::Effect> effects;
   while (!node.events.empty()) {
@@ -84,61 +117,26 @@ void World::StepDispatcher(int index, const dispatcher::Event& event) {
 void World::Do(int index, dispatcher::Effect& effect) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   if (auto* send = std::get_if<dispatcher::SendToExecutor>(&effect)) {
-    for (auto& [id, connection] : connections_) {
-      if (connection.dispatcher != index || "executor-" + std::to_string(connection.executor) != send->executor.value)
-        continue;
-      connection.to_executor_us = std::max(now_us_ + Between(20, 3000), connection.to_executor_us + 1);
-      At(connection.to_executor_us - now_us_, [this, link = id, message = std::move(send->message)] {
-        const auto found = connections_.find(link);
-        if (found == connections_.end()) return;
-        auto& executor = *executors_[static_cast<std::size_t>(found->second.executor)];
-        if (const auto* fence = std::get_if<link::Fence>(&message)) {
-          auto& seen = executor.seen_epoch[fence->partition.partition];
-          seen = std::max(seen, fence->epoch);
-          if (options_.mutant == Mutant::kForgetEpoch) return;
-        }
-        StepExecutor(found->second.executor, executor::DispatcherMessage{link, message});
-      });
-      return;
-    }
+    ToExecutor(index, send->executor, send->message);
   } else if (auto* produce = std::get_if<dispatcher::Produce>(&effect)) {
-    At(Between(500, 20'000),
-       [this, index, life = node.life, token = produce->token, record = std::move(produce->record)] {
-         const bool fails = now_us_ < options_.load_us && Chance(options_.faults.produce_failure);
-         if (!fails) Append(record);
+    const bool lost = Happens(Fault::kProduceLost);
+    const bool late = !lost && Happens(Fault::kProduceLate);
+    const auto applied_us = Between(500, 20'000) + (Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0);
+    At(applied_us, [this, lost, record = std::move(produce->record)] {
+      if (!lost) Append(record);
+    });
+    At(applied_us + (late ? Between(0, 300'000) : 0),
+       [this, index, life = node.life, token = produce->token, ok = !lost && !late] {
          if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-         StepDispatcher(index, dispatcher::ProduceFinished{token, !fails, fails ? "simulated" : ""});
+         StepDispatcher(index, dispatcher::ProduceFinished{token, ok, ok ? "" : "simulated"});
        });
   } else if (auto* commit = std::get_if<dispatcher::Commit>(&effect)) {
-    const auto apply = [this, index, commit = *commit, life = node.life, generation = generation_] {
-      if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-      Partition& partition = partitions_[static_cast<std::size_t>(commit.partition.partition)];
-      const bool ok = partition.owner == index && generation == generation_;
-      if (ok) {
-        partition.committed = commit.offset;
-        if (options_.mutant == Mutant::kCommitEarly && Chance(100)) partition.committed += 2;
-        partition.metadata = commit.metadata;
-        Committed committed{commit.partition.partition, partition.committed, {}, history_.outcomes.size()};
-        if (auto map = dispatcher::DecodeLedgerMap(commit.metadata)) {
-          for (std::int64_t i = 0; i < map->span; ++i) {
-            if (map->Claims(i)) committed.complete_above.push_back(commit.offset + i);
-          }
-        }
-        history_.commits.push_back(std::move(committed));
-      }
-      StepDispatcher(index,
-                     dispatcher::CommitFinished{commit.partition, commit.epoch, ok, ok ? "" : "illegal generation"});
-    };
-    if (commit->sync) {
-      apply();
-    } else {
-      At(Between(500, 10'000), apply);
-    }
+    SendCommit(index, *commit);
   } else if (auto* pause = std::get_if<dispatcher::PauseIntake>(&effect)) {
-    partitions_[static_cast<std::size_t>(pause->partition.partition)].paused = true;
+    node.paused.insert(IndexOf(pause->partition));
   } else if (auto* resume = std::get_if<dispatcher::ResumeIntake>(&effect)) {
-    partitions_[static_cast<std::size_t>(resume->partition.partition)].paused = false;
-    Pump(resume->partition.partition);
+    node.paused.erase(IndexOf(resume->partition));
+    Pump(index, IndexOf(resume->partition));
   } else if (auto* load = std::get_if<dispatcher::LoadUser>(&effect)) {
     At(Between(100, 1000), [this, index, life = node.life, user = load->user] {
       if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
@@ -155,31 +153,11 @@ void World::Do(int index, dispatcher::Effect& effect) {
       StepDispatcher(index,
                      dispatcher::SlotClaimed{claim.user, claim.executor, claim.container, claim.since_ms, granted});
     });
+  } else if (std::holds_alternative<dispatcher::DrainFinished>(effect)) {
+    At(0, [this, index, life = node.life] {
+      if (dispatchers_[static_cast<std::size_t>(index)]->life == life) StopDispatcher(index, true);
+    });
   }
-}
-
-void World::Connect(int dispatcher, int executor) {
-  if (dispatchers_[static_cast<std::size_t>(dispatcher)]->core == nullptr) return;
-  if (executors_[static_cast<std::size_t>(executor)]->core == nullptr) return;
-  for (const auto& [id, connection] : connections_) {
-    if (connection.dispatcher == dispatcher && connection.executor == executor) return;
-  }
-  const auto link = next_connection_++;
-  connections_.emplace(link, Connection{dispatcher, executor, false, 0, 0});
-  StepExecutor(executor, executor::DispatcherConnected{link, DispatcherId("dispatcher-" + std::to_string(dispatcher))});
-}
-
-void World::Disconnect(std::uint64_t link) {
-  const auto node = connections_.extract(link);
-  if (node.empty()) return;
-  const Connection connection = node.mapped();
-  Note("disconnect " + std::to_string(link));
-  if (connection.greeted) {
-    StepDispatcher(connection.dispatcher,
-                   dispatcher::ExecutorDisconnected{ExecutorId("executor-" + std::to_string(connection.executor))});
-  }
-  StepExecutor(connection.executor, executor::DispatcherDisconnected{link});
-  At(Between(100'000, 2'000'000), [this, connection] { Connect(connection.dispatcher, connection.executor); });
 }
 
 }  // namespace hearth::simulation

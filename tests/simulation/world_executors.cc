@@ -8,13 +8,14 @@ namespace {
 
 constexpr std::int64_t kExecutorTickUs = 50'000;
 constexpr const char* kProfile = "default";
+constexpr const char* kLargeProfile = "large";
 
 // What user code does is decided by the request and the try alone, so that a repetition gives the same result.
-Status StatusOf(const std::string& id, int attempt) {
-  const auto roll = std::hash<std::string>{}(id + "#" + std::to_string(attempt)) % 100;
-  if (roll < 80) return Status::kOk;
-  if (roll < 92) return Status::kError;
-  return roll < 97 ? Status::kTimeout : Status::kOom;
+Status StatusOf(const std::string& id, int attempt, int failing_percent) {
+  const auto roll = static_cast<int>(std::hash<std::string>{}(id + "#" + std::to_string(attempt)) % 100);
+  if (roll >= failing_percent) return Status::kOk;
+  if (roll * 5 < failing_percent * 3) return Status::kError;
+  return roll * 5 < failing_percent * 4 ? Status::kTimeout : Status::kOom;
 }
 
 }  // namespace
@@ -27,6 +28,7 @@ void World::StartExecutor(int index) {
   settings.incarnation = "life" + std::to_string(node.life) + "xxxx";
   settings.acceleration = "simulated";
   settings.profiles = {executor::Profile{kProfile, 512, 160, 1, options_.pool_min, options_.pool_max, options_.shells}};
+  if (options_.large_profile) settings.profiles.push_back({kLargeProfile, 1024, 160, 1, 0, 1, 1});
   settings.memory_mib = options_.memory_mib;
   settings.credit = options_.credit;
   settings.seed = options_.seed;
@@ -37,27 +39,46 @@ void World::StartExecutor(int index) {
   TickExecutor(index, node.life);
 }
 
+void World::KillRuns(Machine& machine) {
+  for (auto& [number, box] : machine.boxes) {
+    if (box.run.serial == 0 || (!box.busy && box.run.heard)) continue;
+    auto& run = history_.executions[box.run.execution];
+    run.killed = true;
+    if (!box.busy) continue;
+    run.end_us = now_us_;
+    if (box.only_attempt) Count(Fault::kOnlyAttemptLost);
+  }
+}
+
 void World::StopExecutor(int index) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
   Note("stop executor " + std::to_string(index));
-  node.core.reset();
-  node.events.clear();
-  ++node.life;
-  for (auto& [id, machine] : node.machines) {
-    for (auto& [number, box] : machine.boxes) {
-      if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
-    }
-  }
-  node.machines.clear();
-  node.shells = 0;
-  node.shells_wanted = 0;
-  node.making_shell = false;
+  history_.deaths.push_back({"executor-" + std::to_string(index), now_us_});
+  for (auto& [id, machine] : node.machines) KillRuns(machine);
+  const auto life = node.life + 1;
+  node = Executor{};
+  node.life = life;
   std::vector<std::uint64_t> mine;
   for (const auto& [id, connection] : connections_) {
     if (connection.executor == index) mine.push_back(id);
   }
+  std::erase_if(stale_, [index](const auto& one) { return one.second == index; });
   for (const auto id : mine) Disconnect(id);
   At(Between(500'000, 5'000'000), [this, index] { StartExecutor(index); });
+}
+
+// The machines run on.
+void World::FreezeExecutor(int index) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  Count(Fault::kFrozenExecutor);
+  Note("freeze executor " + std::to_string(index));
+  node.frozen = true;
+  At(Chance(500) ? Between(300'000, 5'000'000) : Between(5'000'000, 35'000'000), [this, index, life = node.life] {
+    auto& frozen = *executors_[static_cast<std::size_t>(index)];
+    if (frozen.life != life) return;
+    frozen.frozen = false;
+    RunExecutor(index);
+  });
 }
 
 void World::TickExecutor(int index, std::uint64_t life) {
@@ -73,13 +94,32 @@ void World::StepExecutor(int index, const executor::Event& event) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
   if (node.core == nullptr) return;
   node.events.push_back(event);
-  if (node.stepping) return;
+  if (!node.frozen) RunExecutor(index);
+}
+
+void World::RunExecutor(int index) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  if (node.core == nullptr || node.stepping) return;
   node.stepping = true;
   std::vector<executor::Effect> effects;
   while (!node.events.empty()) {
     const auto next = std::move(node.events.front());
     node.events.pop_front();
     effects.clear();
+    if (const auto* message = std::get_if<executor::DispatcherMessage>(&next)) {
+      if (const auto* fence = std::get_if<link::Fence>(&message->message)) {
+        auto& seen = node.seen_epoch[IndexOf(fence->partition)];
+        const bool of_live_link = connections_.contains(message->link) || stale_.contains(message->link);
+        if (of_live_link) seen = std::max(seen, fence->epoch);
+        if (options_.mutant == Mutant::kForgetEpoch) continue;
+      }
+    } else if (const auto* said = std::get_if<executor::GuestMessage>(&next)) {
+      const auto machine = node.machines.find(said->instance);
+      if (std::holds_alternative<guest::Ended>(said->frame.message) && machine != node.machines.end()) {
+        if (const auto box = machine->second.boxes.find(said->frame.stream); box != machine->second.boxes.end())
+          box->second.run.heard = true;
+      }
+    }
     node.core->Step(next, Now(), effects);
     for (auto& effect : effects) Do(index, effect);
   }
@@ -94,25 +134,13 @@ void World::Do(int index, executor::Effect& effect) {
     });
   };
   if (auto* send = std::get_if<executor::SendToDispatcher>(&effect)) {
-    const auto found = connections_.find(send->link);
-    if (found == connections_.end()) return;
-    auto& connection = found->second;
-    connection.to_dispatcher_us = std::max(now_us_ + Between(20, 3000), connection.to_dispatcher_us + 1);
-    At(connection.to_dispatcher_us - now_us_, [this, link = send->link, message = std::move(send->message)]() mutable {
-      const auto at = connections_.find(link);
-      if (at == connections_.end()) return;
-      if (auto* hello = std::get_if<link::ExecutorHello>(&message)) {
-        at->second.greeted = true;
-        return StepDispatcher(at->second.dispatcher, dispatcher::ExecutorConnected{std::move(*hello)});
-      }
-      const ExecutorId from("executor-" + std::to_string(at->second.executor));
-      StepDispatcher(at->second.dispatcher, dispatcher::ExecutorMessage{from, std::move(message)});
-    });
+    ToDispatcher(send->link, send->message);
   } else if (auto* start = std::get_if<executor::StartMachine>(&effect)) {
-    const bool shell = node.shells > 0;
+    auto& shells = node.shells[start->profile];
+    const bool shell = shells.ready > 0;
     if (shell) {
-      later(0, executor::ShellsChanged{kProfile, --node.shells});
-      MakeShells(index);
+      later(0, executor::ShellsChanged{start->profile, --shells.ready});
+      MakeShells(index, start->profile);
     }
     const auto path = shell ? StartPath::kRestore : StartPath::kBoot;
     const auto took_us = shell ? Between(30'000, 120'000) : Between(200'000, 2'500'000);
@@ -120,7 +148,7 @@ void World::Do(int index, executor::Effect& effect) {
     At(took_us + warm_up_us, [this, index, life = node.life, id = start->instance, path] {
       auto& host = *executors_[static_cast<std::size_t>(index)];
       if (host.life != life) return;
-      if (now_us_ < options_.load_us && Chance(options_.faults.start_failure)) {
+      if (Happens(Fault::kStartFailure)) {
         return StepExecutor(index, executor::MachineFailed{id, "simulated"});
       }
       host.machines[id];
@@ -129,12 +157,13 @@ void World::Do(int index, executor::Effect& effect) {
       StepExecutor(index, executor::MachineReady{id, path, hello});
     });
   } else if (auto* keep = std::get_if<executor::KeepShells>(&effect)) {
-    node.shells_wanted = keep->count;
-    if (node.shells > node.shells_wanted) {
-      node.shells = node.shells_wanted;
-      later(0, executor::ShellsChanged{kProfile, node.shells});
+    auto& shells = node.shells[keep->profile];
+    shells.wanted = keep->count;
+    if (shells.ready > shells.wanted) {
+      shells.ready = shells.wanted;
+      later(0, executor::ShellsChanged{keep->profile, shells.ready});
     }
-    MakeShells(index);
+    MakeShells(index, keep->profile);
   } else if (auto* destroy = std::get_if<executor::DestroyMachine>(&effect)) {
     if (const auto found = node.machines.find(destroy->instance); found != node.machines.end()) {
       for (auto& [number, box] : found->second.boxes) {
@@ -158,32 +187,38 @@ void World::Do(int index, executor::Effect& effect) {
     if (sent != sent_to_.end() && publish->record.topic == "hearth.reply") {
       history_.published.push_back({id, epoch, node.seen_epoch[sent->second]});
     }
-    const bool fails = now_us_ < options_.load_us && Chance(options_.faults.produce_failure);
+    const bool lost = Happens(Fault::kProduceLost);
+    const bool late = !lost && Happens(Fault::kProduceLate);
     const bool early = options_.mutant == Mutant::kAckBeforeDurable;
-    At(early ? 2'000'000 : Between(500, 20'000), [this, fails, record = publish->record] {
-      if (!fails) Append(record);
+    const auto slow_us = Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0;
+    const auto applied_us = early ? 2'000'000 : Between(500, 20'000) + slow_us;
+    At(applied_us, [this, lost, record = publish->record] {
+      if (!lost) Append(record);
     });
-    later(early ? 0 : 20'000, executor::PublishFinished{publish->token, !fails, fails ? "simulated" : ""});
+    const bool ok = !lost && !late;
+    later(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0),
+          executor::PublishFinished{publish->token, ok, ok ? "" : "simulated"});
   }
 }
 
-// One shell at a time, in the background.
-void World::MakeShells(int index) {
+// One shell of a profile at a time, in the background.
+void World::MakeShells(int index, const std::string& profile) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
-  if (node.making_shell || node.shells >= node.shells_wanted) return;
-  node.making_shell = true;
-  At(Between(150'000, 400'000), [this, index, life = node.life] {
+  auto& shells = node.shells[profile];
+  if (shells.making || shells.ready >= shells.wanted) return;
+  shells.making = true;
+  At(Between(150'000, 400'000), [this, index, profile, life = node.life] {
     auto& host = *executors_[static_cast<std::size_t>(index)];
     if (host.life != life) return;
-    host.making_shell = false;
-    const bool faulty = now_us_ < options_.load_us;
-    if (faulty && Chance(options_.faults.template_death)) {
-      host.shells = 0;
-    } else if (!faulty || !Chance(options_.faults.shell_death)) {
-      ++host.shells;
+    auto& made = host.shells[profile];
+    made.making = false;
+    if (Happens(Fault::kTemplateDeath)) {
+      made.ready = 0;
+    } else if (!Happens(Fault::kShellDeath)) {
+      ++made.ready;
     }
-    StepExecutor(index, executor::ShellsChanged{kProfile, host.shells});
-    MakeShells(index);
+    StepExecutor(index, executor::ShellsChanged{profile, made.ready});
+    MakeShells(index, profile);
   });
 }
 
@@ -206,7 +241,6 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
   const auto reply = [&](guest::Message message, std::int64_t delay_us) {
     FromGuest(index, instance, {frame.stream, std::move(message)}, delay_us);
   };
-  const bool faulty = now_us_ < options_.load_us;
   if (const auto* configure = std::get_if<guest::Configure>(&frame.message)) {
     machine.user = configure->user.value;
     reply(guest::Configured{"nonce"}, Between(500, 5000));
@@ -217,19 +251,29 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     reply(guest::CodeStored{CodeHash(machine.offered), ""}, Between(500, 5000));
   } else if (const auto* create = std::get_if<guest::Create>(&frame.message)) {
     if (!machine.codes.contains(create->code.value)) return reply(guest::Created{"no such code"}, 500);
-    if (faulty && Chance(options_.faults.container_death)) return reply(guest::ContainerGone{"died while made"}, 500);
-    machine.boxes[frame.stream].user = create->function.substr(0, create->function.find('/'));
+    if (Happens(Fault::kContainerDeath)) return reply(guest::ContainerGone{"died while made"}, 500);
+    const auto slash = create->function.find('/');
+    machine.boxes[frame.stream].user = create->function.substr(0, slash);
+    machine.boxes[frame.stream].function = create->function.substr(slash + 1);
     reply(guest::Created{}, Between(2000, 50'000));
   } else if (const auto* run = std::get_if<guest::Run>(&frame.message)) {
     auto& box = machine.boxes[frame.stream];
-    const auto status = options_.code_fails ? StatusOf(run->id.value, run->attempt) : Status::kOk;
+    const auto& plan = options_.functions[std::stoul(box.function.substr(1))];
+    const auto status = options_.code_fails ? StatusOf(run->id.value, run->attempt, plan.failing_percent) : Status::kOk;
     const auto start_us = Between(100, 5000);
-    const auto run_us = status == Status::kTimeout ? run->timeout_ms * 1000LL : Between(500, 300'000);
+    auto run_us = Between(500, options_.longest_run_us);
+    if (plan.slow && Happens(Fault::kSlowCode)) {
+      run_us = Between(5'000'000, 45'000'000);
+    } else if (status == Status::kTimeout) {
+      run_us = run->timeout_ms * 1000LL;
+    }
     const auto shown = options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : instance.value;
     Note("run " + run->id.value);
     box.busy = true;
-    box.run = {history_.executions.size(), ++sequence_};
-    history_.executions.push_back({run->id.value, shown, frame.stream, box.user, now_us_, now_us_ + start_us + run_us});
+    box.run = {history_.executions.size(), ++sequence_, false};
+    box.only_attempt = plan.max_attempts == 1;
+    history_.executions.push_back({run->id.value, shown, frame.stream, box.user, now_us_, now_us_ + start_us + run_us,
+                                   "executor-" + std::to_string(index), status != Status::kOk, false});
     if (options_.mutant == Mutant::kRunTwice && Chance(50)) {
       auto twin = history_.executions.back();
       twin.begin_us += 1;
@@ -241,6 +285,7 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     ended.status = status;
     ended.output = status == Status::kOk ? "out-" + run->id.value : "";
     ended.error_type = status == Status::kOk ? "" : "simulated";
+    if (status != Status::kOk && Happens(Fault::kLargeText)) ended.error_message.assign(kMaxErrorMessageBytes, 'e');
     ended.start_us = start_us;
     ended.run_us = run_us;
     ended.total_us = start_us + run_us;
@@ -254,9 +299,7 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
          if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
          at->second.busy = false;
          FromGuest(index, instance, {stream, ended}, Between(50, 500));
-         if (ended.reusable) return;
-         boxes.erase(at);
-         FromGuest(index, instance, {stream, guest::ContainerGone{"check failed"}}, Between(50, 500));
+         if (!ended.reusable) FromGuest(index, instance, {stream, guest::ContainerGone{"check failed"}}, 500);
        });
   } else if (std::holds_alternative<guest::Remove>(frame.message)) {
     if (const auto box = machine.boxes.find(frame.stream); box != machine.boxes.end()) {

@@ -7,21 +7,49 @@
 
 namespace hearth::simulation {
 
+// Carried out in the order in which they were sent; answered when the broker pleases.
+struct World::PendingCommit {
+  int dispatcher = 0;
+  dispatcher::Commit commit;
+  std::uint64_t generation = 0;
+  std::int32_t log = 0;
+  bool lost = false;
+  bool late = false;
+  bool applied = false;
+  bool ok = false;
+};
+
 struct World::Dispatcher {
+  struct Reader {
+    std::size_t position = 0;  // in the log
+    std::uint64_t serial = 0;
+    bool pumping = false;
+  };
   std::unique_ptr<dispatcher::Core> core;  // null: the process is down
   std::uint64_t life = 0;
   std::deque<dispatcher::Event> events;
   bool stepping = false;
+  bool frozen = false;
+  bool deposed = false;  // the group has moved its partitions, and it does not know yet
+  bool draining = false;
+  std::uint64_t generation = 0;
+  std::map<int, Reader> readers;  // of what it believes to own
+  std::set<int> paused;           // kept by the client until ResumeIntake, whoever owns the partition meanwhile
+  std::deque<std::shared_ptr<PendingCommit>> commits;
+  std::int64_t commit_at_us = 0;
 };
 
 struct World::Machine {
   struct Run {
     std::size_t execution = 0;  // index in the history
-    std::uint64_t serial = 0;
+    std::uint64_t serial = 0;   // 0: none yet
+    bool heard = false;         // the executor has read of its end
   };
   struct Box {
     std::string user;
+    std::string function;
     bool busy = false;
+    bool only_attempt = false;
     Run run;
   };
   std::string user;
@@ -37,10 +65,15 @@ struct World::Executor {
   std::deque<executor::Event> events;
   bool stepping = false;
   std::map<InstanceId, Machine> machines;
-  std::map<std::int32_t, std::int64_t> seen_epoch;
-  int shells = 0;  // that wait
-  int shells_wanted = 0;
-  bool making_shell = false;
+  bool frozen = false;
+  std::map<int, std::int64_t> seen_epoch;
+  std::int64_t deaf_until_us = 0;
+  struct Shells {
+    int ready = 0;
+    int wanted = 0;
+    bool making = false;
+  };
+  std::map<std::string, Shells> shells;  // by profile
 };
 
 struct World::Connection {
