@@ -30,6 +30,11 @@ void World::StartDispatcher(int index) {
       StepDispatcher(index, dispatcher::FunctionUpdated{MakeFunction(user, i)});
     }
   }
+  std::vector<std::string> addresses;
+  for (int executor = 0; executor < options_.executors; ++executor) {
+    addresses.push_back("executor-" + std::to_string(executor));
+  }
+  StepDispatcher(index, dispatcher::ExecutorsExpected{addresses});
   for (int executor = 0; executor < options_.executors; ++executor) Connect(index, executor);
   TickDispatcher(index, node.life);
   Rebalance();

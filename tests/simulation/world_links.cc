@@ -19,7 +19,10 @@ std::string ExecutorName(int index) {
 
 void World::Connect(int dispatcher, int executor) {
   const auto& dialer = *dispatchers_[static_cast<std::size_t>(dispatcher)];
-  if (dialer.core == nullptr || executors_[static_cast<std::size_t>(executor)]->core == nullptr) return;
+  if (dialer.core == nullptr) return;
+  if (executors_[static_cast<std::size_t>(executor)]->core == nullptr) {
+    return StepDispatcher(dispatcher, dispatcher::ExecutorAbsent{ExecutorName(executor)});
+  }
   const auto again = [&](std::int64_t delay_us) {
     At(delay_us, [this, dispatcher, executor] { Connect(dispatcher, executor); });
   };
@@ -166,7 +169,7 @@ void World::ReceiveAtDispatcher(std::uint64_t link, const link::Message& message
   const int index = found->second.dispatcher;
   if (const auto* hello = std::get_if<link::ExecutorHello>(&message)) {
     found->second.greeted = true;
-    return StepDispatcher(index, dispatcher::ExecutorConnected{*hello});
+    return StepDispatcher(index, dispatcher::ExecutorConnected{*hello, ExecutorName(found->second.executor)});
   }
   StepDispatcher(index, dispatcher::ExecutorMessage{ExecutorId(ExecutorName(found->second.executor)), message});
 }
