@@ -103,6 +103,10 @@ void Core::State::FireTimer(Invocation& invocation) {
   switch (invocation.stage) {
     case Stage::kKeyed:
     case Stage::kQueued:
+      if (!MayQueue(invocation)) {  // it may have ended under a former owner
+        SetTimer(invocation, now.mono_us + kSettleLookMs * kMicrosPerMilli);
+        return;
+      }
       Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
       return;
     case Stage::kNoFunction: {

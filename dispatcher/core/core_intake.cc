@@ -124,8 +124,10 @@ void Core::State::On(const RecordReceived& event) {
 }
 
 void Core::State::Activate(Invocation& invocation) {
-  if (!HeadOfKey(invocation)) {
-    Enqueue(invocation);  // waits behind the head; admitted when its turn comes
+  // Behind the head of its key, or while a former owner's attempt of it may be reported, it waits; it is admitted when
+  // its turn comes. A refusal would contradict a result that is there already.
+  if (!HeadOfKey(invocation) || !MayQueue(invocation)) {
+    Enqueue(invocation);
     return;
   }
   const Function* function = FunctionOf(invocation.request);

@@ -184,9 +184,11 @@ bool Core::State::MayQueue(const Invocation& invocation) const {
 }
 
 void Core::State::QueueHeld(Partition& partition) {
+  std::vector<Invocation*> held;  // one that is refused may complete at once
   for (auto& [offset, invocation] : partition.invocations) {
-    if (invocation.stage == Stage::kQueued && !invocation.in_queue) Enqueue(invocation);
+    if (invocation.stage == Stage::kQueued && !invocation.in_queue) held.push_back(&invocation);
   }
+  for (Invocation* invocation : held) Activate(*invocation);
 }
 
 void Core::State::On(const LogEnd& event) {

@@ -39,6 +39,7 @@ constexpr std::int64_t kClaimWaitMs = 50;         // then the answer about a cla
 constexpr std::int64_t kClaimVoidMs = 10'000;     // what was answered is forgotten, as in library.lua
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
+constexpr std::int64_t kSettleLookMs = 100;  // what expired while its partition settles is looked at again
 constexpr std::int64_t kStallMs = 1000;  // without a tick for so long we stood still, and what was sent to us is unread
 constexpr std::int64_t kStallGraceMs = 1000;  // so long after a stall nobody's silence is judged
 
@@ -214,7 +215,7 @@ struct Core::State {
   std::map<ExecutorId, Executor> executors;
   std::map<UserId, User> users;
   std::map<PartitionId, std::int64_t> highest_epochs;  // of all that this process has held
-  std::set<std::string> expected;  // addresses of executors that were not heard of yet
+  std::set<std::string> expected;                      // addresses of executors that were not heard of yet
   std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions;
   Warm warm;
   FairQueue queue;
@@ -266,7 +267,7 @@ struct Core::State {
   void Reclaim(Partition& partition, std::int64_t epoch);  // raises the epoch of a partition that we hold
   void CommitNow(Partition& partition, bool sync);
   void SendFence(Partition& partition, Executor& executor);
-  void ReviewSettling(Partition& partition);   // lets go what no longer has to wait for reports
+  void ReviewSettling(Partition& partition);  // lets go what no longer has to wait for reports
   std::int64_t NewGeneration();
   void BeginGeneration(Partition& partition);  // nothing that was known is of these records
   void Acknowledge(Partition& partition);      // what the commit that has ended covers

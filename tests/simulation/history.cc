@@ -107,7 +107,7 @@ std::string OneVisibleResult(const History& history) {
   std::map<Era, const Outcome*> first;
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
     const Outcome& outcome = history.outcomes[i];
-    if (outcome.dead_letter || (outcome.given_up && forgotten.contains(outcome.id))) continue;
+    if (outcome.dead_letter || outcome.deposed || (outcome.given_up && forgotten.contains(outcome.id))) continue;
     const auto record = sent.find(outcome.id);
     if (record == sent.end()) continue;
     const auto [found, fresh] = first.emplace(Era{outcome.id, EraOfOutcome(history, *record->second, i)}, &outcome);
@@ -120,13 +120,21 @@ std::string OneVisibleResult(const History& history) {
 }
 
 std::string NotBoth(const History& history) {
-  std::set<std::string> fine;
-  for (const auto& outcome : history.outcomes) {
-    if (!outcome.dead_letter && outcome.status == "ok") fine.insert(outcome.id);
+  const auto sent = ById(history);
+  const auto forgotten = Forgotten(history);
+  std::set<Era> fine;
+  const auto era = [&](std::size_t index) {
+    const std::string& id = history.outcomes[index].id;
+    const auto record = sent.find(id);
+    return Era{id, record == sent.end() ? 0 : EraOfOutcome(history, *record->second, index)};
+  };
+  for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
+    const Outcome& outcome = history.outcomes[i];
+    if (!outcome.dead_letter && outcome.status == "ok" && !forgotten.contains(outcome.id)) fine.insert(era(i));
   }
-  for (const auto& id : Forgotten(history)) fine.erase(id);
-  for (const auto& outcome : history.outcomes) {
-    if (outcome.dead_letter && fine.contains(outcome.id))
+  for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
+    const Outcome& outcome = history.outcomes[i];
+    if (outcome.dead_letter && !outcome.deposed && fine.contains(era(i)))
       return "request " + outcome.id + " succeeded and is a dead letter";
   }
   return "";
@@ -219,7 +227,10 @@ std::string NoNeedlessRepeat(const History& history) {
       const Execution& last = *runs[i - 1];
       const Execution& next = *runs[i];
       const bool retry = last.failed && next.begin_us >= last.end_us;
-      if (MayBeUnknown(history, last, next.begin_us)) continue;
+      if (MayBeUnknown(history, last, next.begin_us)) {
+        failures = 0;  // nobody need know of them
+        continue;
+      }
       if (retry && ++failures < ids.at(era.first)->max_attempts) continue;
       return "request " + era.first + " ran again in " + Describe(next) + ", and nothing had become of " +
              Describe(last) + " that allows it";

@@ -29,6 +29,7 @@ struct Outcome {
   std::string path{};      // of a reply: how its attempt got its place
   std::int64_t at_us = 0;  // when it became durable
   bool given_up = false;   // the dispatcher's word, without a run's end: poison, attempt_lost, expired
+  bool deposed = false;    // the word of a dispatcher that did not know that the partition was another's
 };
 // User code ran in a container, from the guest's own witness.
 struct Execution {

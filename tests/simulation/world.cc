@@ -2,6 +2,8 @@
 #include "tests/simulation/world.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "dispatcher/core/ledger_map.h"
 #include "tests/simulation/world_nodes.h"
@@ -22,7 +24,8 @@ const std::string* FindHeader(const OutRecord& record, const std::string& name) 
 
 }  // namespace
 
-World::World(Options options) : options_(options), random_(options.seed) {
+World::World(Options options)
+    : options_(options), trace_(std::getenv("HEARTH_SIMULATION_TRACE") != nullptr), random_(options.seed) {
   for (int topic = 0; topic < options_.topics; ++topic) {
     for (int i = 0; i < options_.partitions; ++i) {
       auto& partition = partitions_.emplace_back();
@@ -61,6 +64,7 @@ std::string World::Padded(std::string id) const {
 }
 
 void World::Note(const std::string& what) {
+  if (trace_) std::printf("%10lld %s\n", static_cast<long long>(now_us_), what.c_str());
   for (const char c : what + std::to_string(now_us_)) {
     fingerprint_ = (fingerprint_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   }
@@ -193,7 +197,7 @@ void World::DeployNewVersion() {
   }
 }
 
-void World::Append(const OutRecord& record) {
+void World::Append(const OutRecord& record, bool deposed) {
   const auto* id = FindHeader(record, "hearth-id");
   if (id == nullptr) return;  // usage
   Note(record.topic + *id);
@@ -205,6 +209,7 @@ void World::Append(const OutRecord& record) {
   const auto* error = FindHeader(record, "hearth-error-type");
   outcome.given_up =
       outcome.status == "poison" || outcome.status == "expired" || (error != nullptr && *error == "attempt_lost");
+  outcome.deposed = deposed;
   outcome.at_us = now_us_;
   outcome.output = outcome.dead_letter ? "" : record.value;
   if (options_.mutant == Mutant::kDropReply && Chance(50)) return;

@@ -96,12 +96,13 @@ class World {
   void ToDispatcher(std::uint64_t link, const link::Message& message);
   void ReceiveAtExecutor(std::uint64_t link, const link::Message& message);
   void ReceiveAtDispatcher(std::uint64_t link, const link::Message& message);
-  void Append(const OutRecord& record);
+  void Append(const OutRecord& record, bool deposed = false);
   void Misfortune();
   [[nodiscard]] bool Over() const;
 
   static constexpr std::int64_t kEpochUs = 1'700'000'000'000'000;
   const Options options_;
+  const bool trace_;  // prints what happens; HEARTH_SIMULATION_TRACE
   std::mt19937_64 random_;
   std::int64_t now_us_ = 0;
   std::uint64_t sequence_ = 0;

@@ -127,8 +127,8 @@ void World::Do(int index, dispatcher::Effect& effect) {
     const bool lost = Happens(Fault::kProduceLost);
     const bool late = !lost && Happens(Fault::kProduceLate);
     const auto applied_us = Between(500, 20'000) + (Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0);
-    At(applied_us, [this, lost, record = std::move(produce->record)] {
-      if (!lost) Append(record);
+    At(applied_us, [this, lost, deposed = node.deposed, record = std::move(produce->record)] {
+      if (!lost) Append(record, deposed);
     });
     At(applied_us + (late ? Between(0, 300'000) : 0),
        [this, index, life = node.life, token = produce->token, ok = !lost && !late] {
@@ -158,6 +158,12 @@ void World::Do(int index, dispatcher::Effect& effect) {
       StepDispatcher(index,
                      dispatcher::SlotClaimed{claim.user, claim.executor, claim.container, claim.since_ms, granted});
     });
+  } else if (auto* trace = std::get_if<dispatcher::Trace>(&effect); trace != nullptr && trace_) {
+    Note("dispatcher-" + std::to_string(index) + " " + trace->partition.topic + "/" +
+         std::to_string(trace->partition.partition) + "@" + std::to_string(trace->offset) + " epoch " +
+         std::to_string(trace->epoch) + " " + trace->id.value + " step " +
+         std::to_string(static_cast<int>(trace->kind)) + " on " + trace->executor.value + " attempt " +
+         std::to_string(trace->attempt) + " " + trace->constraint);
   } else if (std::holds_alternative<dispatcher::DrainFinished>(effect)) {
     At(0, [this, index, life = node.life] {
       if (dispatchers_[static_cast<std::size_t>(index)]->life == life) StopDispatcher(index, true);

@@ -135,6 +135,11 @@ void World::Do(int index, executor::Effect& effect) {
   };
   if (auto* send = std::get_if<executor::SendToDispatcher>(&effect)) {
     ToDispatcher(send->link, send->message);
+  } else if (const auto* trace = std::get_if<executor::Trace>(&effect)) {
+    if (trace->kind == executor::Trace::Kind::kOrphaned) {  // nobody renewed its lease
+      history_.cut_offs.push_back(
+          {"executor-" + std::to_string(index), now_us_ - link::kOrphanGraceMs * 1000, now_us_});
+    }
   } else if (auto* start = std::get_if<executor::StartMachine>(&effect)) {
     auto& shells = node.shells[start->profile];
     const bool shell = shells.ready > 0;
