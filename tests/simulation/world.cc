@@ -2,6 +2,8 @@
 #include "tests/simulation/world.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "dispatcher/core/ledger_map.h"
 #include "tests/simulation/world_nodes.h"
@@ -22,7 +24,8 @@ const std::string* FindHeader(const OutRecord& record, const std::string& name) 
 
 }  // namespace
 
-World::World(Options options) : options_(options), random_(options.seed) {
+World::World(Options options)
+    : options_(options), trace_(std::getenv("HEARTH_SIMULATION_TRACE") != nullptr), random_(options.seed) {
   for (int topic = 0; topic < options_.topics; ++topic) {
     for (int i = 0; i < options_.partitions; ++i) {
       auto& partition = partitions_.emplace_back();
@@ -61,6 +64,7 @@ std::string World::Padded(std::string id) const {
 }
 
 void World::Note(const std::string& what) {
+  if (trace_) std::printf("%10lld %s\n", static_cast<long long>(now_us_), what.c_str());
   for (const char c : what + std::to_string(now_us_)) {
     fingerprint_ = (fingerprint_ ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   }

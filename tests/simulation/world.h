@@ -102,6 +102,7 @@ class World {
 
   static constexpr std::int64_t kEpochUs = 1'700'000'000'000'000;
   const Options options_;
+  const bool trace_;  // prints what happens; HEARTH_SIMULATION_TRACE
   std::mt19937_64 random_;
   std::int64_t now_us_ = 0;
   std::uint64_t sequence_ = 0;

@@ -153,6 +153,12 @@ void World::Do(int index, dispatcher::Effect& effect) {
       StepDispatcher(index,
                      dispatcher::SlotClaimed{claim.user, claim.executor, claim.container, claim.since_ms, granted});
     });
+  } else if (auto* trace = std::get_if<dispatcher::Trace>(&effect); trace != nullptr && trace_) {
+    Note("dispatcher-" + std::to_string(index) + " " + trace->partition.topic + "/" +
+         std::to_string(trace->partition.partition) + "@" + std::to_string(trace->offset) + " epoch " +
+         std::to_string(trace->epoch) + " " + trace->id.value + " step " +
+         std::to_string(static_cast<int>(trace->kind)) + " on " + trace->executor.value + " attempt " +
+         std::to_string(trace->attempt) + " " + trace->constraint);
   } else if (std::holds_alternative<dispatcher::DrainFinished>(effect)) {
     At(0, [this, index, life = node.life] {
       if (dispatchers_[static_cast<std::size_t>(index)]->life == life) StopDispatcher(index, true);
