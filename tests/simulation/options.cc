@@ -89,7 +89,9 @@ FunctionPlan DrawFunction(Dice& dice, bool large_profile) {
 }
 
 void MakeStorm(Options& options) {
-  options.invocations = 300;
+  options.invocations = 1'000;
+  options.load_us = 25'000'000;
+  options.longest_run_us = 20'000;
   options.users = 1;
   options.topics = 1;
   options.partitions = 1;
@@ -100,7 +102,10 @@ void MakeStorm(Options& options) {
   options.credit = 64;
   options.user_queue_limit = 10'000;
   options.faults[Fault::kLargeText] = 1000;
+  options.faults[Fault::kSlowCode] = 10;
   options.faults[Fault::kExecutorCrash] = 0;
+  options.faults[Fault::kTopicMadeAnew] = 0;
+  options.faults[Fault::kOffsetsSetBack] = 0;
   options.faults[Fault::kLinkBreak] = 0.2;
 }
 

@@ -215,5 +215,90 @@ TEST(Checker, ObjectsToEachWrongByItsName) {
   EXPECT_EQ(Objections(history), "liveness ");
 }
 
+// What may happen to a run, and what may then run again.
+History Repeated() {
+  auto history = Good();
+  history.executions = {
+      {"a", "m1", 1, "u", 0, 10, "e1"}, {"b", "m1", 1, "u", 10, 20, "e1"}, {"b", "m2", 1, "u", 30, 40, "e2"}};
+  return history;
+}
+
+TEST(Checker, ObjectsToWhatRanTwiceAlthoughNothingDied) {
+  EXPECT_EQ(Objections(Repeated()), "no_needless_repeat ");
+  auto history = Repeated();
+  history.deaths = {{"e1", 25}};
+  EXPECT_EQ(Objections(history), "");
+  history.deaths = {{"e1", 35}};  // after it ran again
+  EXPECT_EQ(Objections(history), "no_needless_repeat ");
+  history.deaths = {{"e2", 25}};  // another one
+  EXPECT_EQ(Objections(history), "no_needless_repeat ");
+  history.deaths.clear();
+  history.cut_offs = {{"e1", 5, 35}};
+  EXPECT_EQ(Objections(history), "");
+  history = Repeated();
+  history.executions[1].killed = true;
+  EXPECT_EQ(Objections(history), "");
+}
+
+TEST(Checker, LetsATryThatFailedBeFollowedByAsManyAsAreOwed) {
+  auto history = Repeated();
+  history.executions[1].failed = true;
+  EXPECT_EQ(Objections(history), "");
+  history.executions.push_back({"b", "m2", 1, "u", 50, 60, "e2", true});
+  history.executions[2].failed = true;
+  EXPECT_EQ(Objections(history), "");
+  history.executions.push_back({"b", "m2", 1, "u", 70, 80, "e2"});
+  EXPECT_EQ(Objections(history), "no_needless_repeat ");
+}
+
+TEST(Checker, ObjectsToASecondRunWhereOneWasAskedFor) {
+  auto history = Repeated();
+  history.sent[1].max_attempts = 1;
+  history.executions[1].killed = true;
+  EXPECT_EQ(Objections(history), "at_most_once ");
+  history.deaths = {{"e1", 15}};
+  EXPECT_EQ(Objections(history), "at_most_once ");
+  history.takeovers = {{0, 16}};  // and nobody is left who knows
+  EXPECT_EQ(Objections(history), "");
+}
+
+TEST(Checker, ObjectsToRecordsOfOneKeyThatRunTogetherOrInTheWrongOrder) {
+  auto history = Good();
+  history.sent[0].order_key = history.sent[1].order_key = "k";
+  EXPECT_EQ(Objections(history), "");
+  history.executions[1] = {"b", "m2", 1, "u", 5, 15};
+  EXPECT_EQ(Objections(history), "order ");
+  history.executions[0] = {"a", "m1", 1, "u", 20, 30};
+  EXPECT_EQ(Objections(history), "order ");
+  history.sent[1].user = "v";
+  EXPECT_EQ(Objections(history), "");
+}
+
+TEST(Checker, WantsWhatLiesAboveAnOffsetThatWasSetBackOnceMore) {
+  auto history = Good();
+  history.set_backs = {{0, 1, 25, 2, 1}};
+  EXPECT_EQ(Objections(history), "no_loss ");
+  history.commits.push_back({0, 2, {}, 2});
+  EXPECT_EQ(Objections(history), "no_loss commit_safety ");
+  history.outcomes.push_back({"b", "ok", "2"});
+  history.executions.push_back({"b", "m1", 1, "u", 30, 40});
+  history.commits.back().outcomes_before = 3;
+  EXPECT_EQ(Objections(history), "");
+}
+
+TEST(Checker, AsksForNothingOfATopicThatWasMadeAnew) {
+  auto history = Good();
+  history.outcomes.pop_back();
+  history.commits.clear();
+  history.deleted = {0};
+  EXPECT_EQ(Objections(history), "");
+}
+
+TEST(Checker, ObjectsToAFrameThatCannotBeRead) {
+  auto history = Good();
+  history.unreadable_frame = "a string is too long";
+  EXPECT_EQ(Objections(history), "readable_frames ");
+}
+
 }  // namespace
 }  // namespace hearth::simulation
