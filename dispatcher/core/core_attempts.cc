@@ -30,8 +30,13 @@ void Core::State::OnDone(Executor& executor, const link::Done& done, bool from_r
     partition->dirty = true;
     return;
   }
+  const bool awaited =
+      invocation->stage == Stage::kPlaced && invocation->executor == from && invocation->attempt == done.ref.attempt;
+  if (!awaited && done.outcome != link::Outcome::kPublished && !partition->settled) {
+    return NoteEarly(*partition, from, done);  // another executor may still tell of a later attempt
+  }
   invocation->owed.push_back({from, done.ref});
-  if (invocation->stage == Stage::kPlaced && invocation->executor == from && invocation->attempt == done.ref.attempt) {
+  if (awaited) {
     Settle(*invocation, done);
   } else if (invocation->stage != Stage::kProducing && invocation->stage != Stage::kProduceBackoff) {
     // Not the attempt that we wait for. What it published is durable all the same, and readers keep the first.
@@ -66,6 +71,28 @@ void Core::State::NoteEarly(Partition& partition, const ExecutorId& executor, co
     DropAttempt(running->second.executor, partition, running->second.run.ref);
   }
   partition.running_early.erase(running);
+}
+
+// All have reported: what was kept is the last word on its records.
+void Core::State::SettleEarly(Partition& partition) {
+  const auto end = partition.finished_early.lower_bound(partition.ledger.next());
+  std::vector<EarlyDone> kept;
+  for (auto early = partition.finished_early.begin(); early != end; ++early) kept.push_back(std::move(early->second));
+  partition.finished_early.erase(partition.finished_early.begin(), end);
+  for (EarlyDone& early : kept) {
+    Invocation* invocation = Find(partition, early.done.ref.offset);
+    if (invocation == nullptr) {
+      partition.covered.push_back({early.executor, early.done.ref});
+      continue;
+    }
+    invocation->owed.push_back({early.executor, early.done.ref});
+    const bool waits = invocation->stage == Stage::kKeyed || invocation->stage == Stage::kNoFunction ||
+                       invocation->stage == Stage::kQueued;
+    if (!waits || early.done.ref.attempt <= invocation->attempt) continue;
+    invocation->attempt = early.done.ref.attempt;
+    invocation->executor = early.executor;
+    Settle(*invocation, early.done);
+  }
 }
 
 void Core::State::Settle(Invocation& invocation, const link::Done& done) {

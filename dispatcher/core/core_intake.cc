@@ -97,17 +97,22 @@ void Core::State::On(const RecordReceived& event) {
   }
   const std::string& key = invocation.request.order_key;
   if (!key.empty()) partition->keys[{invocation.request.user, key}].insert(record.offset);
-  if (const auto early = partition->finished_early.extract(record.offset); !early.empty()) {
-    const auto& [executor, done] = early.mapped();
-    if (!SameRecord(invocation, done.id, done.times.enqueued_us)) {
-      partition->covered.push_back({executor, done.ref});
-    } else {
-      invocation.owed.push_back({executor, done.ref});
-      if (!partition->running_early.contains(record.offset)) {
-        invocation.executor = executor;
-        invocation.attempt = done.ref.attempt;
-        Settle(invocation, done);
-        return;
+  if (const auto early = partition->finished_early.find(record.offset); early != partition->finished_early.end()) {
+    const bool same = SameRecord(invocation, early->second.done.id, early->second.done.times.enqueued_us);
+    const bool last_word = early->second.done.outcome == link::Outcome::kPublished || partition->settled;
+    if (!same || last_word) {
+      const auto node = partition->finished_early.extract(early);
+      const auto& [executor, done] = node.mapped();
+      if (!same) {
+        partition->covered.push_back({executor, done.ref});
+      } else {
+        invocation.owed.push_back({executor, done.ref});
+        if (!partition->running_early.contains(record.offset)) {
+          invocation.executor = executor;
+          invocation.attempt = done.ref.attempt;
+          Settle(invocation, done);
+          return;
+        }
       }
     }
   }

@@ -63,9 +63,13 @@ void Core::State::StartClaim(Partition& partition) {
 
 void Core::State::CommitNow(Partition& partition, bool sync) {
   const std::int64_t next = partition.ledger.next();
-  for (auto early = partition.finished_early.begin(); early != partition.finished_early.end() && early->first < next;
-       early = partition.finished_early.erase(early)) {
-    partition.covered.push_back({early->second.executor, early->second.done.ref});  // of a gap
+  for (auto early = partition.finished_early.begin(); early != partition.finished_early.end() && early->first < next;) {
+    if (Find(partition, early->first) != nullptr) {
+      ++early;
+      continue;
+    }
+    partition.covered.push_back({early->second.executor, early->second.done.ref});  // complete, or a gap
+    early = partition.finished_early.erase(early);
   }
   LedgerMap map = partition.ledger.Map(partition.epoch);
   map.generation = partition.generation;
@@ -174,6 +178,7 @@ void Core::State::ReviewSettling(Partition& partition) {
   const bool waited = any_up || now.mono_us >= partition.settle_until_us;
   if (!waited || !partition.owing.empty() || !partition.expected.empty()) return;
   partition.settled = true;
+  SettleEarly(partition);
   QueueHeld(partition);
 }
 

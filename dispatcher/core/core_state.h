@@ -338,6 +338,7 @@ struct Core::State {
 
   // core_attempts.cc
   void OnDone(Executor& executor, const link::Done& done, bool from_report);
+  void SettleEarly(Partition& partition);
   void NoteEarly(Partition& partition, const ExecutorId& executor, const link::Done& done);
   [[nodiscard]] static bool SameRecord(const Invocation& invocation, const InvocationId& id, std::int64_t enqueued_us);
   void OnNack(Executor& executor, const link::Nack& nack);

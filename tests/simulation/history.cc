@@ -47,7 +47,7 @@ bool WasCutOff(const History& history, const std::string& executor, std::int64_t
 
 // What the executor did with it may be unknown to everybody at that time, and rightly.
 bool MayBeUnknown(const History& history, const Execution& run, std::int64_t at_us) {
-  return run.killed || Died(history, run.executor, run.begin_us, at_us) ||
+  return run.killed || (run.unheard && run.end_us <= at_us) || Died(history, run.executor, run.begin_us, at_us) ||
          WasCutOff(history, run.executor, run.begin_us, at_us);
 }
 
@@ -256,6 +256,8 @@ std::string AtMostOnce(const History& history) {
       const bool gone = Died(history, last.executor, last.begin_us, until_us) ||
                         WasCutOff(history, last.executor, last.begin_us, until_us);
       if (gone && taken_over(sent.partition, last.begin_us, until_us)) continue;
+      // It was sent before the offset was set back, read after it, and ended because of it.
+      if (last.unheard && last.end_us <= until_us && era.second > 0) continue;
       return "request " + era.first + " may run once and ran in " + Describe(last) + " and in " + Describe(*runs[i]);
     }
   }

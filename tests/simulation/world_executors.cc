@@ -41,7 +41,7 @@ void World::StartExecutor(int index) {
 
 void World::KillRuns(Machine& machine) {
   for (auto& [number, box] : machine.boxes) {
-    if (box.run.serial == 0 || (!box.busy && box.run.heard)) continue;
+    if (box.run.serial == 0 || (!box.busy && !history_.executions[box.run.execution].unheard)) continue;
     auto& run = history_.executions[box.run.execution];
     run.killed = true;
     if (!box.busy) continue;
@@ -113,12 +113,6 @@ void World::RunExecutor(int index) {
         if (of_live_link) seen = std::max(seen, fence->epoch);
         if (options_.mutant == Mutant::kForgetEpoch) continue;
       }
-    } else if (const auto* said = std::get_if<executor::GuestMessage>(&next)) {
-      const auto machine = node.machines.find(said->instance);
-      if (std::holds_alternative<guest::Ended>(said->frame.message) && machine != node.machines.end()) {
-        if (const auto box = machine->second.boxes.find(said->frame.stream); box != machine->second.boxes.end())
-          box->second.run.heard = true;
-      }
     }
     node.core->Step(next, Now(), effects);
     for (auto& effect : effects) Do(index, effect);
@@ -136,6 +130,15 @@ void World::Do(int index, executor::Effect& effect) {
   if (auto* send = std::get_if<executor::SendToDispatcher>(&effect)) {
     ToDispatcher(send->link, send->message);
   } else if (const auto* trace = std::get_if<executor::Trace>(&effect)) {
+    if (trace->kind == executor::Trace::Kind::kEnded) {
+      const auto machine = node.machines.find(trace->instance);
+      const std::string& name = trace->container.value;
+      const auto number = static_cast<std::uint32_t>(std::stoul(name.substr(name.rfind('/') + 1)));
+      if (machine != node.machines.end()) {
+        const auto run = machine->second.runs.find(number);
+        if (run != machine->second.runs.end()) history_.executions[run->second].unheard = false;
+      }
+    }
     if (trace->kind == executor::Trace::Kind::kOrphaned) {  // nobody renewed its lease
       history_.cut_offs.push_back(
           {"executor-" + std::to_string(index), now_us_ - link::kOrphanGraceMs * 1000, now_us_});
@@ -277,10 +280,12 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     const auto shown = options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : instance.value;
     Note("run " + run->id.value);
     box.busy = true;
-    box.run = {history_.executions.size(), ++sequence_, false};
+    machine.runs[frame.stream] = history_.executions.size();
+    box.run = {history_.executions.size(), ++sequence_};
     box.only_attempt = plan.max_attempts == 1;
     history_.executions.push_back({run->id.value, shown, frame.stream, box.user, now_us_, now_us_ + start_us + run_us,
                                    "executor-" + std::to_string(index), status != Status::kOk, false});
+    history_.executions.back().unheard = true;
     if (options_.mutant == Mutant::kRunTwice && Chance(50)) {
       auto twin = history_.executions.back();
       twin.begin_us += 1;
@@ -310,7 +315,9 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
        });
   } else if (std::holds_alternative<guest::Remove>(frame.message)) {
     if (const auto box = machine.boxes.find(frame.stream); box != machine.boxes.end()) {
-      if (box->second.busy) history_.executions[box->second.run.execution].end_us = now_us_;
+      if (const auto& last = box->second.run; last.serial != 0) {
+        if (box->second.busy) history_.executions[last.execution].end_us = now_us_;
+      }
       machine.boxes.erase(box);
     }
     reply(guest::ContainerGone{"removed"}, Between(500, 5000));

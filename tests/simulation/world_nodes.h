@@ -43,7 +43,6 @@ struct World::Machine {
   struct Run {
     std::size_t execution = 0;  // index in the history
     std::uint64_t serial = 0;   // 0: none yet
-    bool heard = false;         // the executor has read of its end
   };
   struct Box {
     std::string user;
@@ -56,7 +55,8 @@ struct World::Machine {
   std::set<std::string> codes;
   std::string offered;
   std::map<std::uint32_t, Box> boxes;
-  std::int64_t last_us = 0;  // frames of one machine keep their order
+  std::map<std::uint32_t, std::size_t> runs;  // the last execution of each, also of one that is gone
+  std::int64_t last_us = 0;                   // frames of one machine keep their order
 };
 
 struct World::Executor {
