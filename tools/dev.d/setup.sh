@@ -69,6 +69,7 @@ KAFKA_LOCK=$ROOT/tools/kafka/jars.lock
 # jars_agree FOLDER LOCK: the folder has the jars of the lock, with their hashes, and no other. Prints what differs.
 jars_agree() {
   local differs
+  [ -s "$2" ] || return 1
   differs=$(diff <(cd "$1" && sha256sum -- *.jar) "$2" || true)
   [ -n "$differs" ] || return 0
   sed -n 's/^< [0-9a-f]*  /   not as locked: /p; s/^> [0-9a-f]*  /   in the lock: /p' <<< "$differs"
