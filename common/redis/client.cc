@@ -90,9 +90,15 @@ void Client::Connect() {
     on_state_(false, "redis at " + address_ + ": " + reason);
     return;
   }
-  context_ = context;
   context->data = this;
-  redisLibuvAttach(context, loop_.raw());
+  if (redisLibuvAttach(context, loop_.raw()) != REDIS_OK) {
+    redisAsyncFree(context);
+    on_state_(false, "redis at " + address_ + ": the loop does not take its socket");
+    return;
+  }
+  context_ = context;
+  connecting_ = true;
+  oldest_wait_us_ = ReadClocks().mono_us;
   redisAsyncSetDisconnectCallback(context, [](const redisAsyncContext* raw, int) {
     auto* self = static_cast<Client*>(raw->data);
     if (self->closing_ || self->context_ != raw) return;
@@ -106,6 +112,7 @@ void Client::Connect() {
       self->context_ = nullptr;  // hiredis frees it after this callback
       return self->Lost(raw->errstr);
     }
+    self->connecting_ = false;
     self->oldest_wait_us_ = 0;
     const Credentials& own = self->credentials_;
     if (!own.user.empty()) {
@@ -123,10 +130,17 @@ void Client::Connect() {
 }
 
 void Client::Lost(const std::string& reason) {
+  const std::string why = "redis at " + address_ + ": " + reason;  // the reason may live in what is freed here
   up_ = false;
+  overdue_ = false;
   oldest_wait_us_ = 0;
   if (auto* context = std::exchange(context_, nullptr)) redisAsyncFree(context);  // fails what is pending
-  on_state_(false, "redis at " + address_ + ": " + reason);
+  on_state_(false, why);
+}
+
+bool Client::Overdue(std::int64_t now_us) const {
+  const std::int64_t limit_ms = connecting_ ? kRedisConnectMs : kRedisTimeoutMs;
+  return oldest_wait_us_ != 0 && now_us - oldest_wait_us_ > limit_ms * kMicrosPerMilli;
 }
 
 void Client::Check() {
@@ -135,8 +149,10 @@ void Client::Check() {
     if (now_us >= next_connect_us_) Connect();
     return;
   }
-  if (oldest_wait_us_ != 0 && now_us - oldest_wait_us_ > kRedisTimeoutMs * kMicrosPerMilli) {
-    return Lost("no answer for " + std::to_string(kRedisTimeoutMs) + " ms");
+  // Two looks in a row: between them the socket was read. A loop that was itself held up finds what came meanwhile.
+  if (std::exchange(overdue_, Overdue(now_us)) && overdue_) {
+    return Lost(connecting_ ? "no connection in " + std::to_string(kRedisConnectMs) + " ms"
+                            : "no answer for " + std::to_string(kRedisTimeoutMs) + " ms");
   }
   if (up_ && pending_ == 0 && now_us >= next_connect_us_ + kPingPeriodUs) {
     next_connect_us_ = now_us;

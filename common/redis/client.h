@@ -18,6 +18,7 @@ struct redisReply;
 namespace hearth::redis {
 
 constexpr std::int64_t kRedisTimeoutMs = 250;
+constexpr std::int64_t kRedisConnectMs = 2'000;  // for a connection to come about
 constexpr std::int64_t kRedisReconnectMs = 500;
 constexpr std::size_t kMaxPendingCommands = 50'000;
 
@@ -53,6 +54,7 @@ class Client {
   void Connect();
   void Lost(const std::string& reason);
   void Check();
+  [[nodiscard]] bool Overdue(std::int64_t now_us) const;
 
   Loop& loop_;
   std::string address_;
@@ -61,10 +63,12 @@ class Client {
   redisAsyncContext* context_ = nullptr;  // owned by hiredis once attached; freed by redisAsyncFree
   Timer check_;
   bool up_ = false;
+  bool connecting_ = false;
+  bool overdue_ = false;  // at the last look
   bool closing_ = false;
   std::size_t pending_ = 0;
   std::int64_t commands_sent_ = 0;
-  std::int64_t oldest_wait_us_ = 0;  // since when the connection owes an answer; 0: it owes none
+  std::int64_t oldest_wait_us_ = 0;  // since when the connection, or its coming about, is waited for; 0: nothing is
   std::int64_t next_connect_us_ = 0;
 };
 

@@ -46,6 +46,13 @@ void AddMark(pugi::xml_node parent, const Mark& mark) {
   node.append_attribute("profile") = mark.profile.c_str();
 }
 
+// No machine of ours runs machines: what a nested hypervisor needs of the host's KVM is code that no guest reaches.
+void MaskNesting(pugi::xml_node cpu) {
+  for (const char* name : {"vmx", "svm"}) {
+    AddWith(cpu, "feature", "policy", "disable").append_attribute("name") = name;
+  }
+}
+
 void AddProcessor(pugi::xml_node domain, Acceleration acceleration) {
   auto features = domain.append_child("features");
   features.append_child("acpi");
@@ -54,6 +61,7 @@ void AddProcessor(pugi::xml_node domain, Acceleration acceleration) {
     auto cpu = AddWith(domain, "cpu", "mode", "host-passthrough");
     cpu.append_attribute("check") = "none";
     cpu.append_attribute("migratable") = "on";  // else the machine cannot be saved
+    MaskNesting(cpu);
     return;
   }
   auto cache = features.append_child("tcg").append_child("tb-cache");
@@ -65,6 +73,7 @@ void AddProcessor(pugi::xml_node domain, Acceleration acceleration) {
   AddText(cpu, "model", "qemu64").append_attribute("fallback") = "allow";
   auto feature = AddWith(cpu, "feature", "policy", "require");
   feature.append_attribute("name") = "rdrand";  // else the guest's random generator never becomes ready
+  MaskNesting(cpu);
 }
 
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {

@@ -3,11 +3,17 @@
 # and a manifest. Everything comes from Debian packages, unpacked and never installed. No root rights are needed.
 # The same inputs give the same bytes.
 #
-#   guest/image/build.sh --agent FILE --out DIR [--cache DIR]
+#   guest/image/build.sh --agent FILE --out DIR [--cache DIR] [--lock FILE] [--renew-lock]
 #
 #   --agent  the static hearth-agent
 #   --out    gets vmlinux, initramfs.cpio, root.squashfs and manifest.json
 #   --cache  keeps downloaded packages between builds (default: DIR/cache of --out)
+#   --lock   names, versions and hashes of the packages (default: packages.lock beside this script)
+#   --renew-lock  writes the lock anew from what Debian has now
+#
+# What the lock names is used, from the cache too only with its hash. Debian's mirrors forget old versions: where one
+# cannot be had any more, the build goes on with what Debian's signed index gives, and says so; with HEARTH_LOCKED=1 it
+# fails instead.
 #
 # Needs: apt (with package lists), dpkg-deb, lz4, cpio, mksquashfs, objcopy and strip (binutils).
 set -euo pipefail
@@ -15,7 +21,7 @@ export LC_ALL=C TZ=UTC
 umask 022
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-agent='' out='' cache=''
+agent='' out='' cache='' lock=$here/packages.lock renew=0
 
 say() { printf 'image: %s\n' "$*"; }
 die() { printf 'image: error: %s\n' "$*" >&2; exit 1; }
@@ -25,6 +31,8 @@ while (($#)); do
     --agent) agent=${2:?--agent needs a file}; shift 2 ;;
     --out) out=${2:?--out needs a folder}; shift 2 ;;
     --cache) cache=${2:?--cache needs a folder}; shift 2 ;;
+    --lock) lock=${2:?--lock needs a file}; shift 2 ;;
+    --renew-lock) renew=1; shift ;;
     -h | --help) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown argument '$1' (see --help)" ;;
   esac
@@ -52,27 +60,103 @@ modules=(virtio_pci virtio_console virtio_blk squashfs)
 work=$(mktemp -d "$out/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-say 'resolving packages'
-kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n1)
-[[ -n $kernel ]] || die 'apt knows no linux-image-cloud-amd64: run apt-get update'
-: >"$work/status"
-# Against an empty package status apt names the whole closure: URL, file name, size, hash.
-closure() {
-  apt-get -o Dir::State::status="$work/status" -o Debug::NoLocking=1 --print-uris -y --no-install-recommends install "$@" |
-    sed -n "s/^'[^']*' \([^ ]*\.deb\) .*/\1/p" | sort
+# ---- packages: what is wanted, by name, version and hash ------------------------------------------------------------
+kernel_package=linux-image-cloud-amd64
+lock_head="# NAME VERSION SHA256 of: $kernel_package ${root_packages[*]}"
+names=()                       # the kernel first
+declare -A versions hashes
+
+want() { names+=("$1"); versions[$1]=$2; hashes[$1]=$3; }
+file_of() { printf '%s_%s_*.deb' "$1" "${versions[$1]//:/%3a}"; }
+hash_of() { sha256sum <"$1" | cut -c1-64; }
+index_hash() { apt-cache show --no-all-versions "$1=$2" 2>/dev/null | sed -n 's/^SHA256: //p' | head -n1; }
+
+# The file in the cache that has the hash, or nothing.
+cached() {
+  local file
+  # shellcheck disable=SC2046
+  for file in "$cache"/$(file_of "$1"); do
+    if [[ -f $file && $(hash_of "$file") == "${hashes[$1]}" ]]; then printf '%s' "$file"; return; fi
+  done
 }
-root_files=()
-while read -r file; do
-  [[ $unneeded == *" ${file%%_*} "* ]] || root_files+=("$file")
-done < <(closure "${root_packages[@]}")
-((${#root_files[@]})) || die 'apt could not resolve the packages of the root image'
-kernel_version=$(apt-cache show "$kernel" | sed -n 's/^Version: //p' | head -n1)
-kernel_file=${kernel}_${kernel_version//:/%3a}_amd64.deb
+
+read_lock() {
+  local name version hash
+  names=()
+  while read -r name version hash; do
+    [[ $name != '#'* ]] || continue
+    [[ $hash =~ ^[0-9a-f]{64}$ ]] || die "$lock: not a line of a lock: $name $version $hash"
+    want "$name" "$version" "$hash"
+  done <"$lock"
+}
+
+# What the lock names and nobody has any more. Another hash for the same version is never an update.
+lock_misses() {
+  local name known
+  for name in "${names[@]}"; do
+    [[ -z $(cached "$name") ]] || continue
+    known=$(index_hash "$name" "${versions[$name]}")
+    if [[ -z $known ]]; then
+      printf '%s %s\n' "$name" "${versions[$name]}"
+    elif [[ $known != "${hashes[$name]}" ]]; then
+      die "$name ${versions[$name]}: the index gives the hash $known, the lock ${hashes[$name]}"
+    fi
+  done
+}
+
+# Against an empty package status apt names the whole closure; its index has the hashes.
+read_index() {
+  local kernel name version hash
+  names=()
+  kernel=$(apt-cache depends $kernel_package 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n1)
+  [[ -n $kernel ]] || die "apt knows no $kernel_package: run apt-get update"
+  : >"$work/status"
+  apt-get -o Dir::State::status="$work/status" -o Debug::NoLocking=1 --print-uris -y --no-install-recommends install "${root_packages[@]}" |
+    sed -n "s/^'[^']*' \([^ ]*\.deb\) .*/\1/p" | sort >"$work/closure"
+  [[ -s $work/closure ]] || die 'apt could not resolve the packages of the root image'
+  while read -r name version; do
+    [[ $unneeded != *" $name "* ]] || continue
+    hash=$(index_hash "$name" "$version")
+    [[ -n $hash ]] || die "the index has no SHA256 of $name $version"
+    want "$name" "$version" "$hash"
+  done < <(
+    printf '%s %s\n' "$kernel" "$(apt-cache show --no-all-versions "$kernel" | sed -n 's/^Version: //p' | head -n1)"
+    sed 's/^\([^_]*\)_\(.*\)_[^_]*$/\1 \2/; s/%3a/:/g' "$work/closure"
+  )
+}
+
+write_lock() {
+  local name
+  {
+    printf '%s\n' "$lock_head"
+    for name in "${names[@]}"; do printf '%s %s %s\n' "$name" "${versions[$name]}" "${hashes[$name]}"; done
+  } >"$lock"
+}
+
+say 'resolving packages'
+if ((renew)); then
+  read_index
+  write_lock
+  say "lock renewed: $lock"
+else
+  [[ -f $lock && $(head -n1 "$lock") == "$lock_head" ]] || die "$lock does not fit the packages wanted: tools/dev image --renew-lock"
+  read_lock
+  misses=$(lock_misses)
+  if [[ -n $misses ]]; then
+    say 'WARNING: the lock names what this host'"'"'s package index does not have:' >&2
+    while read -r miss; do say "WARNING:   $miss" >&2; done <<<"$misses"
+    say 'WARNING: apt-get update helps where the index is old; else tools/dev image --renew-lock, and commit the lock' >&2
+    [[ ${HEARTH_LOCKED:-0} != 1 ]] || die 'HEARTH_LOCKED=1, and the lock cannot be kept'
+    say 'WARNING: this image is made from the index, not from the lock' >&2
+    read_index
+  fi
+fi
 
 inputs=$({
   sha256sum <"$agent"
-  (cd "$here/.." && find image runtime -type f -not -name '*.pyc' -print0 | sort -z | xargs -0 sha256sum)
-  printf '%s\n' "$kernel_file" "${root_files[@]}" "$SOURCE_DATE_EPOCH"
+  (cd "$here/.." && find image runtime -type f -not -name '*.pyc' -not -name packages.lock -print0 | sort -z | xargs -0 sha256sum)
+  for name in "${names[@]}"; do printf '%s %s %s\n' "$name" "${versions[$name]}" "${hashes[$name]}"; done
+  printf '%s\n' "$SOURCE_DATE_EPOCH"
 } | sha256sum | cut -c1-64)
 if [[ -f $out/manifest.json ]] && grep -q "\"inputs\": \"$inputs\"" "$out/manifest.json" &&
   (cd "$out" && sed -n 's/^ *"\([a-z.]*\)": {"sha256": "\([0-9a-f]*\)".*/\2  \1/p' manifest.json | sha256sum --check --status); then
@@ -80,19 +164,22 @@ if [[ -f $out/manifest.json ]] && grep -q "\"inputs\": \"$inputs\"" "$out/manife
   exit 0
 fi
 
-say "downloading $((${#root_files[@]} + 1)) packages (those not in the cache)"
-download() {  # FILE.deb: apt verifies the hash against the signed lists
-  [[ -s $cache/$1 ]] && return
-  local name=${1%%_*} version
-  version=${1#*_}; version=${version%_*}; version=${version//%3a/:}
-  (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$name=$version") || die "cannot download $name=$version"
-  mv "$work/$1" "$cache/$1"
-}
-for file in "$kernel_file" "${root_files[@]}"; do download "$file"; done
+say "fetching ${#names[@]} packages (those not in the cache)"
+declare -A files
+for name in "${names[@]}"; do
+  files[$name]=$(cached "$name")
+  [[ -z ${files[$name]} ]] || continue
+  (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$name=${versions[$name]}") || die "cannot download $name=${versions[$name]}"
+  # shellcheck disable=SC2046
+  mv -f "$work"/$(file_of "$name") "$cache/"
+  files[$name]=$(cached "$name")
+  [[ -n ${files[$name]} ]] || die "$name ${versions[$name]}: what was downloaded has not the hash ${hashes[$name]}"
+done
+kernel=${names[0]}
 
 say 'unpacking the kernel'
 mkdir "$work/kernel" "$work/initramfs" "$work/root"
-dpkg-deb -x "$cache/$kernel_file" "$work/kernel"
+dpkg-deb -x "${files[$kernel]}" "$work/kernel"
 vmlinuz=$(echo "$work"/kernel/boot/vmlinuz-*)
 u32() { od -An -tu4 -j "$1" -N 4 "$vmlinuz" | tr -d ' '; }
 # The boot protocol's header says where the compressed kernel lies; its last 4 bytes are the unpacked length.
@@ -132,7 +219,7 @@ find "$work/initramfs" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 say 'making the root image'
 root=$work/root
-for file in "${root_files[@]}"; do dpkg-deb --fsys-tarfile "$cache/$file" | tar -x -C "$root" --no-same-owner --keep-directory-symlink; done
+for name in "${names[@]:1}"; do dpkg-deb --fsys-tarfile "${files[$name]}" | tar -x -C "$root" --no-same-owner --keep-directory-symlink; done
 # Debian's merged /usr, as every Debian 12 system has it.
 for folder in bin sbin lib lib64; do
   if [[ -d $root/$folder && ! -L $root/$folder ]]; then
@@ -192,9 +279,8 @@ describe() { printf '"%s": {"sha256": "%s", "bytes": %s}' "$1" "$(sha256sum <"$w
   printf '  "runtimes": ["python3", "native"],\n  "files": {\n'
   printf '    %s,\n    %s,\n    %s\n  },\n  "packages": {\n' "$(describe vmlinux)" "$(describe initramfs.cpio)" "$(describe root.squashfs)"
   separator=''
-  for file in "$kernel_file" "${root_files[@]}"; do
-    version=${file#*_}; version=${version%_*}
-    printf '%s    "%s": "%s"' "$separator" "${file%%_*}" "${version//%3a/:}"
+  for name in "${names[@]}"; do
+    printf '%s    "%s": "%s"' "$separator" "$name" "${versions[$name]}"
     separator=$',\n'
   done
   printf '\n  }\n}\n'

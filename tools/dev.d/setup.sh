@@ -34,16 +34,24 @@ setup_packages() {
   if [ ${#missing[@]} -eq 0 ]; then say "   packages: all ${#PACKAGES[@]} are installed"; return; fi
   say "   packages: installing ${#missing[@]}: ${missing[*]}"
   as_root apt-get update -qq
-  # policy-rc.d keeps the packages from starting servers of their own.
-  local policy=/usr/sbin/policy-rc.d
-  if is_root && [ ! -e $policy ]; then
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-    printf '#!/bin/sh\nexit 101\n' > $policy
-    chmod 755 $policy
-  fi
+  forbid_services
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
     > "$STATE/logs/apt.log" 2>&1 || { tail -n 20 "$STATE/logs/apt.log" >&2; fail "apt-get failed; its output: $STATE/logs/apt.log"; }
-  if [ -n "$(trap -p EXIT)" ]; then rm -f $policy; trap - EXIT; fi
+  allow_services
+}
+
+# policy-rc.d keeps the packages from starting servers of their own. One that is there already is the host's, and stays.
+POLICY=${HEARTH_POLICY:-/usr/sbin/policy-rc.d}
+forbid_services() {
+  [ ! -e "$POLICY" ] || return 0
+  trap allow_services EXIT
+  # shellcheck disable=SC2016
+  as_root sh -c 'printf "#!/bin/sh\nexit 101\n" > "$1" && chmod 755 "$1"' sh "$POLICY"
+}
+allow_services() {
+  [ -n "$(trap -p EXIT)" ] || return 0
+  trap - EXIT
+  as_root rm -f "$POLICY"
 }
 
 setup_users() {
@@ -56,18 +64,47 @@ setup_users() {
   }
 }
 
+KAFKA_LOCK=$ROOT/tools/kafka/jars.lock
+
+# jars_agree FOLDER LOCK: the folder has the jars of the lock, with their hashes, and no other. Prints what differs.
+jars_agree() {
+  local differs
+  [ -s "$2" ] || return 1
+  differs=$(diff <(cd "$1" && sha256sum -- *.jar) "$2" || true)
+  [ -n "$differs" ] || return 0
+  sed -n 's/^< [0-9a-f]*  /   not as locked: /p; s/^> [0-9a-f]*  /   in the lock: /p' <<< "$differs"
+  return 1
+}
+
 setup_kafka() {
-  local libs
+  local libs fresh=0
   libs=$(kafka_libs)
-  if [ -f "$libs/.complete" ]; then say "   kafka: in $libs"; return; fi
-  say "   kafka: copying org.apache.kafka:kafka_2.13 and what it needs from Maven"
-  mkdir -p "$libs"
-  mvn -B -q -f "$ROOT/tools/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$libs" \
-    -DincludeScope=runtime > "$STATE/logs/maven.log" 2>&1 || { tail -n 20 "$STATE/logs/maven.log" >&2; fail "Maven failed"; }
+  if [ ! -f "$libs/.complete" ]; then
+    say "   kafka: copying org.apache.kafka:kafka_2.13 and what it needs from Maven"
+    rm -rf "$libs"
+    mkdir -p "$libs"
+    mvn -B -q --strict-checksums -f "$ROOT/tools/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$libs" \
+      -DincludeScope=runtime > "$STATE/logs/maven.log" 2>&1 || { tail -n 20 "$STATE/logs/maven.log" >&2; fail "Maven failed"; }
+    fresh=1
+  fi
+  if [ "$RENEW_LOCK" = 1 ]; then (cd "$libs" && sha256sum -- *.jar) > "$KAFKA_LOCK"; say "   kafka: lock renewed: $KAFKA_LOCK"; fi
+  # Each time: what lies in a cache may have changed since.
+  if ! jars_agree "$libs" "$KAFKA_LOCK" >&2; then
+    rm -f "$libs/.complete"
+    fail "Kafka's jars in $libs are not those of tools/kafka/jars.lock; tools/dev setup fetches them again.
+   After a change of tools/kafka/pom.xml: tools/dev setup --renew-lock"
+  fi
   touch "$libs/.complete"
+  [ $fresh = 1 ] || say "   kafka: in $libs"
 }
 
 cmd_setup() {
+  RENEW_LOCK=0
+  case ${1:-} in
+    "") ;;
+    --renew-lock) RENEW_LOCK=1 ;;
+    *) usage_error "setup: unknown option $1" ;;
+  esac
   step "setup"
   mkdir -p "$STATE/logs" "$CACHE"
   setup_packages

@@ -106,7 +106,7 @@ up_libvirtd() {
 # sockets lie in the run folder, because their paths are long.
 up_session_libvirtd() {
   mkdir -p "$RUN/config/libvirt" "$STATE/libvirt/cache" "$STATE/libvirt/data"
-  printf 'log_outputs = "2:stderr"\n' > "$RUN/config/libvirt/libvirtd.conf"
+  printf 'log_outputs = "2:stderr"\nunix_sock_ro_perms = "0700"\n' > "$RUN/config/libvirt/libvirtd.conf"
   printf 'stdio_handler = "file"\n' > "$RUN/config/libvirt/qemu.conf"
   launch libvirtd env XDG_RUNTIME_DIR="$RUN" XDG_CONFIG_HOME="$RUN/config" XDG_CACHE_HOME="$STATE/libvirt/cache" \
     XDG_DATA_HOME="$STATE/libvirt/data" "$BIN/hearth-subreaper" /usr/sbin/libvirtd
@@ -119,6 +119,7 @@ up_system_libvirtd() {
   chmod 755 "$CACHE/libvirt"
   cat > "$STATE/libvirt/etc/libvirtd.conf" <<CONF
 unix_sock_group = "root"
+unix_sock_ro_perms = "0700"
 unix_sock_rw_perms = "0700"
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -137,9 +138,11 @@ stdio_handler = "file"
 namespaces = []
 CONF
   # A mount namespace of its own gives the daemon private folders; without the second cgroup hierarchy, libvirt takes a
-  # hybrid host for what it is; under a subreaper it hears at once when QEMU ends.
+  # hybrid host for what it is; under a subreaper it hears at once when QEMU ends. In a network namespace without
+  # interfaces neither it nor a QEMU that somebody broke out into reaches a network, not even the host's loopback, nor
+  # an abstract Unix socket; libvirt's own sockets are files.
   # shellcheck disable=SC2016
-  launch libvirtd unshare -m --propagation private bash -c '
+  launch libvirtd unshare -m -n --propagation private bash -c '
     set -e
     mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /run/libvirt /var/cache/libvirt
     mount --bind "$1/etc" /etc/libvirt

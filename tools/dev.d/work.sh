@@ -16,9 +16,15 @@ cmd_build() {
 }
 
 cmd_image() {
+  local more=()
+  case ${1:-} in
+    "") ;;
+    --renew-lock) more=(--renew-lock) ;;
+    *) usage_error "image: unknown option $1" ;;
+  esac
   step "image"
   [ -x "$BIN/hearth-agent" ] || cmd_build
-  "$ROOT/guest/image/build.sh" --agent "$BIN/hearth-agent" --out "$IMAGE" --cache "$CACHE/packages" >&2
+  "$ROOT/guest/image/build.sh" --agent "$BIN/hearth-agent" --out "$IMAGE" --cache "$CACHE/packages" "${more[@]}" >&2
 }
 
 provide() {   # what demo and the end-to-end tests need

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -18,6 +19,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/base/fd.h"
 #include "executor/machines/fleet.h"
 #include "tests/integration/executor/low_descriptors.h"
 #include "tests/integration/executor/run_until.h"
@@ -57,11 +59,11 @@ std::map<std::string, std::vector<std::string>> StatusOf(const fs::path& file) {
   return status;
 }
 
-// Inodes of all sockets on this host that a remote peer could reach: TCP and UDP, and raw and packet sockets.
-std::set<std::string> InternetSockets() {
+// Inodes of all sockets in the process's network that a peer could reach: TCP and UDP, and raw and packet sockets.
+std::set<std::string> InternetSockets(pid_t pid) {
   std::set<std::string> inodes;
   for (const char* table : {"tcp", "tcp6", "udp", "udp6", "raw", "raw6", "packet"}) {
-    std::istringstream text(ReadText(std::string("/proc/net/") + table));
+    std::istringstream text(ReadText(fmt::format("/proc/{}/net/{}", pid, table)));
     std::string line;
     std::getline(text, line);
     const std::size_t column = std::string_view(table) == "packet" ? 8 : 9;
@@ -99,6 +101,41 @@ std::set<std::string> WritableFiles(pid_t pid) {
   }
   return files;
 }
+
+// Interfaces that the process sees; without any of its own there is the loopback alone.
+std::vector<std::string> Interfaces(pid_t pid) {
+  std::vector<std::string> names;
+  std::istringstream table(ReadText(fmt::format("/proc/{}/net/dev", pid)));
+  for (std::string line; std::getline(table, line);) {
+    std::istringstream fields(line);
+    std::string name;
+    fields >> name;
+    if (name.ends_with(':') && name != "lo:") names.push_back(name);
+  }
+  return names;
+}
+
+fs::path NetworkOf(const fs::path& process) {
+  std::error_code hidden;
+  return fs::read_symlink(process / "ns/net", hidden);
+}
+
+// That of the host, where these tests begin.
+const fs::path kHostNetwork = NetworkOf("/proc/self");
+
+// What this thread starts while this lives has a network namespace without interfaces: also what libvirt embeds here.
+class NoNetwork {
+ public:
+  NoNetwork() : before_(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+    EXPECT_EQ(unshare(CLONE_NEWNET), 0) << "a namespace takes root";
+  }
+  ~NoNetwork() { EXPECT_EQ(setns(before_.get(), CLONE_NEWNET), 0); }
+  NoNetwork(const NoNetwork&) = delete;
+  NoNetwork& operator=(const NoNetwork&) = delete;
+
+ private:
+  Fd before_;
+};
 
 // Each fault by a word that begins it. `own` are folders in which the process may write.
 std::vector<std::string> Audit(pid_t pid, const std::vector<std::string>& own) {
@@ -144,7 +181,10 @@ std::vector<std::string> Audit(pid_t pid, const std::vector<std::string>& own) {
       faults.push_back("door: " + argument);
   }
 
-  const auto internet = InternetSockets();
+  if (NetworkOf(process) == kHostNetwork) faults.emplace_back("namespace: the network of the host");
+  for (const auto& name : Interfaces(pid)) faults.push_back("interface: " + name);
+
+  const auto internet = InternetSockets(pid);
   for (const auto& entry : fs::directory_iterator(process / "fd")) {
     std::error_code gone;
     const std::string target = fs::read_symlink(entry.path(), gone).string();
@@ -219,6 +259,8 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
   std::ofstream(host_.folder / "libvirt/etc/qemu.conf")
       << "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\n"
          "security_driver = \"none\"\nstdio_handler = \"file\"\nnamespaces = []\n";
+  std::optional<NoNetwork> apart;
+  if (uri == nullptr) apart.emplace();
   bool up = false;
   std::string reason;
   Hypervisor hypervisor(
@@ -327,7 +369,7 @@ TEST_F(QemuAuditTest, AMachineStartedByHandIsFoundOutOnEveryCount) {
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
   for (const char* expected : {"uid", "gid", "capabilities", "no-new-privileges", "seccomp", "sandbox", "defaults",
-                               "network", "door", "listener", "writable"}) {
+                               "network", "door", "namespace", "interface", "listener", "writable"}) {
     EXPECT_THAT(faults, testing::Contains(testing::StartsWith(expected)));
   }
 }

@@ -146,6 +146,17 @@ TEST(DomainXml, AcceleratedMachineHasTheHostsProcessor) {
   EXPECT_FALSE(domain.child("features").child("tcg"));
 }
 
+TEST(DomainXml, NoMachineMayRunMachines) {
+  for (const auto acceleration : {Acceleration::kTcg, Acceleration::kKvm}) {
+    const auto document = Parse(BuildDomainXml(Example(acceleration)));
+    const auto cpu = document.child("domain").child("cpu");
+    for (const char* name : {"vmx", "svm"}) {
+      const auto feature = cpu.find_child_by_attribute("feature", "name", name);
+      EXPECT_STREQ(feature.attribute("policy").value(), "disable") << name;
+    }
+  }
+}
+
 TEST(DomainXml, HasTheAgentChannelTheReadOnlyDiskAndNothingElseToTheOutside) {
   const auto document = Parse(BuildDomainXml(Example(Acceleration::kTcg)));
   const auto devices = document.child("domain").child("devices");
