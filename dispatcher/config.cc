@@ -25,8 +25,9 @@ Result<Config> Read(ConfigReader reader) {
   core.dead_letter_topic = reader.String("topics.dead_letter", core.dead_letter_topic);
   core.undeliverable_topic = reader.String("topics.undeliverable", core.undeliverable_topic);
   config.functions_topic = reader.String("topics.functions", config.functions_topic);
-  reader.String("topics.settings", "");
-  reader.String("topics.usage", "");  // the executors' alone; the table is the same for both daemons
+  // The executors' alone; the table is the same for both daemons, and replies must not go there.
+  const std::string settings_topic = reader.String("topics.settings", "hearth.settings");
+  const std::string usage_topic = reader.String("topics.usage", "hearth.usage");
   config.redis = reader.RequiredString("redis.address");
   config.redis_account = redis::ReadCredentials(reader);
   config.executors = reader.Strings("link.executors", {});
@@ -36,9 +37,13 @@ Result<Config> Read(ConfigReader reader) {
   core.user_queue_limit =
       static_cast<std::int32_t>(reader.Integer("admission.user_queue", core.user_queue_limit, 1, 10'000'000));
   if (core.request_topics.size() != 3) reader.Reject("topics", "must name three different request topics");
+  // A reply there could feed a function itself, register code or forge a history.
+  core.own_topics = {config.functions_topic, core.dead_letter_topic, core.undeliverable_topic, settings_topic,
+                     usage_topic};
+  for (const auto& [topic, priority] : core.request_topics) core.own_topics.insert(topic);
+  if (core.own_topics.contains(core.reply_topic)) reader.Reject("topics.reply", "must be a topic of its own");
   for (const auto& topic : core.reply_topics_allowed) {
-    // A function could feed itself, or forge its own history.
-    if (core.request_topics.contains(topic) || topic == config.functions_topic || topic == core.dead_letter_topic) {
+    if (core.own_topics.contains(topic)) {
       reader.Reject("admission.reply_topics", "must not name hearth's own topic " + topic);
     }
   }

@@ -291,7 +291,7 @@ Result<void> App::FollowFunctions() {
   kafka::TopicFollower::Callbacks callbacks;
   callbacks.record = [this](const Record& record) {
     if (!record.value.empty()) {
-      auto function = DecodeFunction(record.value);
+      auto function = DecodeFunctionRecord(record.key, record.value);
       if (!function) {
         return log_->warn("fn={} has a record that cannot be read: {}", record.key, function.error().message);
       }

@@ -55,6 +55,14 @@ Result<Function> DecodeFunction(std::string_view bytes) {
   return std::move(decoded->function);
 }
 
+Result<Function> DecodeFunctionRecord(std::string_view key, std::string_view value) {
+  auto function = DecodeFunction(value);
+  if (function && FunctionKey(function->user, function->name) != key) {
+    return Fail(Code::kInvalid, "function: the record's key names another one");
+  }
+  return function;
+}
+
 Result<void> ValidateFunction(const Function& function) {
   const auto wrong = [](const std::string& what) { return Fail(Code::kInvalid, "function: " + what); };
   const auto outside = [](std::int64_t value, std::int64_t least, std::int64_t most) {

@@ -40,6 +40,9 @@ Result<Runtime> ParseRuntime(std::string_view name);
 std::string FunctionKey(const UserId& user, const FunctionName& name);  // "<user>/<name>"
 std::string EncodeFunction(const Function& function);                   // msgpack map, "v" = 1
 Result<Function> DecodeFunction(std::string_view bytes);                // decodes and validates every field
+// A record of the registry: its key has to name the function that its value holds. Else whoever may write one key could
+// replace every user's functions.
+Result<Function> DecodeFunctionRecord(std::string_view key, std::string_view value);
 Result<void> ValidateFunction(const Function& function);
 
 }  // namespace hearth

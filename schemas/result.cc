@@ -33,4 +33,8 @@ Result<StartPath> ParseStartPath(std::string_view name) {
   return Fail(Code::kInvalid, "start path '" + std::string(name) + "' is not known");
 }
 
+bool Answers(const InvocationResult& result, const Request& request) {
+  return result.id == request.id && result.user == request.user && result.function == request.function;
+}
+
 }  // namespace hearth

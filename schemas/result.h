@@ -81,5 +81,7 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
 
 // Reads a reply in any form (the command line, tests).
 Result<InvocationResult> DecodeReply(const Record& record);
+// Whether it is the reply to this request: an id may be another user's too, and a reply topic is shared.
+bool Answers(const InvocationResult& result, const Request& request);
 
 }  // namespace hearth

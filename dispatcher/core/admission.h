@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +30,8 @@ struct Answer {
 
 struct ReplyPolicy {
   std::string default_topic;
-  std::vector<std::string> allowed;  // exact names, or a prefix followed by '*'
+  std::vector<std::string> allowed;          // exact names, or a prefix followed by '*'
+  std::set<std::string, std::less<>> own{};  // hearth's own topics: no name and no prefix reaches them
 };
 
 // An empty topic stands for the default one, which is always allowed.

@@ -10,7 +10,8 @@
 namespace hearth::dispatcher {
 
 Core::State::State(Settings given)
-    : settings(std::move(given)), reply_policy{settings.reply_topic, settings.reply_topics_allowed} {}
+    : settings(std::move(given)),
+      reply_policy{settings.reply_topic, settings.reply_topics_allowed, settings.own_topics} {}
 
 Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
 Core::~Core() = default;

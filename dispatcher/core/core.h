@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -28,6 +30,7 @@ struct Settings {
   std::map<std::string, RequestClass> request_topics;  // which topics it reads, and their class
   std::string reply_topic = "hearth.reply";            // where a request names none
   std::vector<std::string> reply_topics_allowed;       // exact names, or a prefix followed by '*'
+  std::set<std::string, std::less<>> own_topics;       // no reply goes there, whatever is allowed
   std::string dead_letter_topic = "hearth.dead-letter";
   std::string undeliverable_topic = "hearth.undeliverable";  // where a reply goes whose topic refused it
   std::int32_t user_concurrency = 64;                        // attempts of one user at once

@@ -96,7 +96,8 @@ Result<std::map<std::string, Function>> ReadFunctions(const Context& context) {
   callbacks.record = [&](const Record& record) {
     functions.erase(record.key);
     if (record.value.empty()) return;
-    if (auto function = DecodeFunction(record.value)) functions.emplace(record.key, std::move(*function));
+    if (auto function = DecodeFunctionRecord(record.key, record.value))
+      functions.emplace(record.key, std::move(*function));
   };
   callbacks.caught_up = [&] {
     done = true;

@@ -143,7 +143,7 @@ int Invoke(const Context& context, const Options& options) {
     }
     if (!*reply || (*reply)->key != request.id.str()) continue;
     auto result = DecodeReply(**reply);
-    if (!result) return Report(result.error());
+    if (!result || !Answers(*result, request)) continue;  // another's, under the same id
     PrintResult(context, *result);
     return result->status == Status::kOk ? kFine : kFailed;
   }

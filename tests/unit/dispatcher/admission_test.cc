@@ -19,6 +19,14 @@ struct Case {
   const char* reason;
 };
 
+TEST(Admission, NoPatternOfReplyTopicsReachesHearthsOwn) {
+  const ReplyPolicy policy{"hearth.reply", {"hearth.*", "*", "hearth.usage"}, {"hearth.functions", "hearth.usage"}};
+  EXPECT_TRUE(ReplyTopicAllowed(policy, "hearth.reply"));
+  EXPECT_TRUE(ReplyTopicAllowed(policy, "hearth.mine"));
+  EXPECT_FALSE(ReplyTopicAllowed(policy, "hearth.functions"));
+  EXPECT_FALSE(ReplyTopicAllowed(policy, "hearth.usage"));
+}
+
 TEST(Admission, Table) {
   Function function;
   function.max_age_ms = 1000;

@@ -160,6 +160,17 @@ TEST(Function, EveryFieldIsChecked) {
   refused([](Function& f) { f.environment["A"] = std::string(kMaxEnvironmentBytes, 'x'); }, "environment");
 }
 
+TEST(Function, ARecordIsBelievedOnlyUnderItsOwnKey) {
+  const Function function = samples::SampleFunction();
+  const std::string value = EncodeFunction(function);
+  const auto own = DecodeFunctionRecord(FunctionKey(function.user, function.name), value);
+  ASSERT_TRUE(own) << own.error().message;
+  EXPECT_EQ(*own, function);
+  EXPECT_FALSE(DecodeFunctionRecord(FunctionKey(UserId("another"), function.name), value));
+  EXPECT_FALSE(DecodeFunctionRecord(FunctionKey(function.user, FunctionName("another")), value));
+  EXPECT_FALSE(DecodeFunctionRecord("", value));
+}
+
 TEST(Function, RepeatedFieldsAndNewerVersionsAreRefused) {
   EXPECT_FALSE(DecodeFunction(std::string("\x82\xa1v\x01\xa1v\x01", 7)));
   const auto newer = DecodeFunction(std::string("\x81\xa1v\x02", 4));

@@ -97,5 +97,38 @@ TEST(Reply, NamesOfStatusAndPathAreInverse) {
   EXPECT_FALSE(ParseStartPath(""));
 }
 
+TEST(Reply, IsTakenOnlyByTheRequestThatItAnswers) {
+  Request request;
+  request.id = InvocationId("1");
+  request.user = UserId("ann");
+  request.function = FunctionName("f");
+  InvocationResult result;
+  result.id = request.id;
+  result.user = request.user;
+  result.function = request.function;
+  for (const auto form : {RequestForm::kHeaders, RequestForm::kMsgpack, RequestForm::kJson,
+                          RequestForm::kCloudEventBinary, RequestForm::kCloudEventStructured}) {
+    const auto answers = [&](const InvocationResult& sent) {
+      auto out = EncodeReply(sent, form, "t");
+      Record record;
+      record.key = out.key;
+      record.value = out.value;
+      record.headers = out.headers;
+      const auto decoded = DecodeReply(record);
+      return decoded && Answers(*decoded, request);
+    };
+    EXPECT_TRUE(answers(result));
+    InvocationResult foreign = result;
+    foreign.user = UserId("bob");
+    EXPECT_FALSE(answers(foreign));
+    foreign = result;
+    foreign.function = FunctionName("g");
+    EXPECT_FALSE(answers(foreign));
+    foreign = result;
+    foreign.id = InvocationId("2");
+    EXPECT_FALSE(answers(foreign));
+  }
+}
+
 }  // namespace
 }  // namespace hearth
