@@ -15,6 +15,7 @@ enum class Code {
   kExhausted,    // a named limit was passed
   kUnavailable,  // a peer or resource is away; trying again may help
   kDeadline,     // the time allowed has passed
+  kCancelled,    // given up because we asked for it
   kInternal,     // a fault of ours or of a library
 };
 
@@ -25,6 +26,7 @@ constexpr std::string_view CodeName(Code code) {
     case Code::kExhausted: return "exhausted";
     case Code::kUnavailable: return "unavailable";
     case Code::kDeadline: return "deadline";
+    case Code::kCancelled: return "cancelled";
     case Code::kInternal: return "internal";
   }
   return "unknown";

@@ -192,7 +192,14 @@ void GroupConsumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
     Rejoin();
     return;
   }
+  ResumeAll(*partitions);
   rd_kafka_assign(client_.get(), partitions);
+}
+
+// The library keeps a pause from one assignment to the next.
+void GroupConsumer::ResumeAll(const rd_kafka_topic_partition_list_t& partitions) {
+  const PartitionList copy(rd_kafka_topic_partition_list_copy(&partitions));  // gets an error for what is not known yet
+  rd_kafka_resume_partitions(client_.get(), copy.get());
 }
 
 void GroupConsumer::Commit(const PartitionId& partition, std::int64_t offset, const std::string& metadata,

@@ -43,6 +43,7 @@ class GroupConsumer {
   void Commit(const PartitionId& partition, std::int64_t offset, const std::string& metadata,
               std::function<void(Result<void>)> done);
   Result<void> CommitNow(const PartitionId& partition, std::int64_t offset, const std::string& metadata);
+  // A pause ends with the assignment: what is assigned again is read.
   void Pause(const PartitionId& partition);
   void Resume(const PartitionId& partition);
   // Leaves the group (revocation included). Blocks.
@@ -53,6 +54,7 @@ class GroupConsumer {
   void Drain();
   void Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions);
   void Assign(rd_kafka_topic_partition_list_t* partitions);
+  void ResumeAll(const rd_kafka_topic_partition_list_t& partitions);
   void TakeError(const rd_kafka_message_t& message);
   Result<void> ReadFromStart(const PartitionId& partition);
   void Rejoin();

@@ -4,6 +4,37 @@
 #include <utility>
 
 namespace hearth::kafka {
+namespace {
+
+Code CodeOf(rd_kafka_resp_err_t error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return Code::kNotFound;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE: return Code::kExhausted;
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+    case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: return Code::kInvalid;
+    case RD_KAFKA_RESP_ERR__PURGE_QUEUE: return Code::kCancelled;
+    default: return Code::kUnavailable;
+  }
+}
+
+}  // namespace
+
+bool IsPermanent(const Error& error) {
+  return error.code == Code::kNotFound || error.code == Code::kExhausted || error.code == Code::kInvalid;
+}
+
+bool IsPurged(const Error& error) {
+  return error.code == Code::kCancelled;
+}
 
 Result<std::unique_ptr<Producer>> Producer::Create(Loop& loop, const std::string& bootstrap,
                                                    const std::string& client_id, int linger_ms) {
@@ -97,8 +128,8 @@ void Producer::Submit(std::unique_ptr<Pending> pending) {
 
 void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error) {
   if (closing_) return;
-  const bool again = error == RD_KAFKA_RESP_ERR__FATAL || error == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-                     error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+  const bool purged = error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+  const bool again = error == RD_KAFKA_RESP_ERR__FATAL || (purged && reopening_);
   if (again) {
     overflow_.push_back(std::move(pending));
     return;
@@ -106,13 +137,7 @@ void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t erro
   --outstanding_;
   if (!pending->done) return;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return pending->done({});
-  const bool wrong_topic = error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-                           error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
-  const Code code = wrong_topic                                     ? Code::kNotFound
-                    : error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? Code::kExhausted
-                                                                    : Code::kUnavailable;
-  pending->done(Fail(code, "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
+  pending->done(Fail(CodeOf(error), "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
 }
 
 void Producer::Drain() {
@@ -129,12 +154,23 @@ void Producer::Drain() {
 // An idempotent producer never recovers from a fatal error (librdkafka issue 4438): what was not acknowledged is sent
 // again by a new one. Readers keep the first result of an id.
 void Producer::Reopen() {
+  reopening_ = true;
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   while (rd_kafka_poll(client_.get(), 10) > 0) {}
+  reopening_ = false;
   topics_.clear();
   doorbell_.reset();
   client_.reset();
   (void)Open();  // the same settings were accepted before
+}
+
+void Producer::PurgeUnsent() {
+  for (auto given_up = std::exchange(overflow_, {}); !given_up.empty(); given_up.pop_front()) {
+    Finish(std::move(given_up.front()), RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+  }
+  // The idempotent client counts what is in flight: only the queue may go.
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE);
+  while (rd_kafka_poll(client_.get(), 0) > 0) {}
 }
 
 bool Producer::Flush(std::int64_t timeout_ms) {

@@ -19,6 +19,11 @@ namespace hearth::kafka {
 constexpr std::int64_t kUnknownTopicMs = 2000;
 constexpr std::size_t kMaxCachedTopics = 1000;
 
+// Does the error of a record say that it will never be written as it is, whenever it is sent again?
+bool IsPermanent(const Error& error);
+// Was the record given up by PurgeUnsent?
+bool IsPurged(const Error& error);
+
 class Producer {
  public:
   using Delivered = std::function<void(Result<void>)>;
@@ -33,6 +38,9 @@ class Producer {
   void Send(OutRecord record, Delivered done);
   // An empty value with a key (a tombstone of a compacted topic).
   void SendTombstone(const std::string& topic, const std::string& key, Delivered done);
+  // What the client still holds and no request carries fails at once with kCancelled: it will not be written. What is
+  // on its way may be, and is answered as ever.
+  void PurgeUnsent();
   // Waits for all that was sent; blocks. False: the time was not enough.
   bool Flush(std::int64_t timeout_ms);
   [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
@@ -61,6 +69,7 @@ class Producer {
   std::deque<std::unique_ptr<Pending>> overflow_;  // did not fit into librdkafka's queue, or outlived a fatal error
   std::size_t outstanding_ = 0;
   bool closing_ = false;
+  bool reopening_ = false;
 };
 
 }  // namespace hearth::kafka

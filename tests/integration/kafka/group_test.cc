@@ -205,6 +205,19 @@ TEST_F(GroupTest, APausedPartitionGivesNothingAndGoesOnWhereItStopped) {
   }
 }
 
+TEST_F(GroupTest, APausedPartitionThatComesBackAfterARebalanceIsRead) {
+  const std::string topic = MakeTopic(1);
+  const std::string group = Unique("group");
+  Member first(loop_, bootstrap_, "first", group, topic);
+  ASSERT_TRUE(Until([&] { return first.assigned.size() == 1; }));
+  first.consumer->Pause({topic, 0});
+  // Whoever joins makes all give back what they have; members' order gives the one partition to the first again.
+  Member second(loop_, bootstrap_, "second", group, topic);
+  ASSERT_TRUE(Until([&] { return first.assignments == 2 && first.assigned.size() == 1; }));
+  Fill(topic, 1);
+  EXPECT_TRUE(Until([&] { return first.offsets[PartitionId{topic, 0}].size() >= kRecords; }));
+}
+
 TEST_F(GroupTest, AnOffsetOutOfRangeIsToldAndAnsweredByTheStartAndDisturbsNoOtherPartition) {
   const std::string topic = MakeTopic(3);
   const std::string group = Unique("group");

@@ -71,6 +71,25 @@ TEST_F(RecordsTest, ARecordArrivesWithItsKeyHeadersAndBytes) {
   EXPECT_EQ(producer_->outstanding(), 0U);
 }
 
+TEST_F(RecordsTest, WhatLiesUnsentIsPurgedAtOnceAndToldSo) {
+  auto cut_off = Producer::Create(loop_, kNowhere, "it-cut-off");
+  ASSERT_TRUE(cut_off);
+  std::vector<Error> told;
+  for (int i = 0; i < 3; ++i) {
+    (*cut_off)->Send({"topic", "key", "value", {}}, [&told](const Result<void>& result) {
+      ASSERT_FALSE(result);
+      told.push_back(result.error());
+    });
+  }
+  (*cut_off)->PurgeUnsent();
+  ASSERT_TRUE(Until([&told] { return told.size() == 3; }));
+  EXPECT_EQ((*cut_off)->outstanding(), 0U);
+  for (const auto& error : told) {
+    EXPECT_TRUE(IsPurged(error)) << error.message;
+    EXPECT_FALSE(IsPermanent(error));
+  }
+}
+
 TEST_F(RecordsTest, EachOfManyIsToldOnceAndInOrder) {
   constexpr int kMany = 5000;
   const std::string topic = MakeTopic(1);
