@@ -122,8 +122,9 @@ void MakeFlood(Options& options) {
   options.user_queue_limit = 10'000;
   options.longest_run_us = 30'000;
   options.faults = {};
-  options.faults[Fault::kSlowCode] = 1;
-  options.faults[Fault::kLinkBreak] = 0.3;
+  options.load_us = 20'000'000;
+  options.faults[Fault::kSlowCode] = 10;
+  options.faults[Fault::kLinkBreak] = 0.5;
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ enum class Fault : std::uint8_t {
   kNobodyConnected,   // an executor had no link for longer than the grace
   kHealedBetween,     // after the executor's grace and before the dispatcher's lease was over
   kOnlyAttemptLost,   // a run of a function with one attempt was killed
-  kManyReportedDone,  // a FenceReport of more than a thousand entries
+  kManyReportedDone,  // a FenceReport with dozens of entries
   kCount,
 };
 constexpr auto kFaults = static_cast<std::size_t>(Fault::kCount);

@@ -141,7 +141,9 @@ void World::MakeAnew(int topic) {
 
 // An operator stops all dispatchers and sets the group back.
 void World::SetBack() {
-  if (std::exchange(set_back_, true)) return;
+  // What is on its way to an executor is not to be taken for what runs again: nothing may be stuck.
+  const bool frozen = std::any_of(executors_.begin(), executors_.end(), [](const auto& each) { return each->frozen; });
+  if (frozen || !stale_.empty() || std::exchange(set_back_, true)) return;
   Count(Fault::kOffsetsSetBack);
   Note("offsets set back");
   for (int i = 0; i < options_.dispatchers; ++i) {
@@ -251,7 +253,7 @@ void World::Misfortune() {
     if (executor.core == nullptr) continue;
     if (rolls(Fault::kBlackout)) BlackOut(i);
     if (rolls(Fault::kDeafExecutor)) Deafen(i);
-    if (rolls(Fault::kFrozenExecutor) && !executor.frozen) FreezeExecutor(i);
+    if (rolls(Fault::kFrozenExecutor) && !executor.frozen && now_us_ >= down_until_us_) FreezeExecutor(i);
     if (rolls(Fault::kExecutorCrash)) {
       Count(Fault::kExecutorCrash);
       StopExecutor(i);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kGraceUs = link::kOrphanGraceMs * 1000;
 constexpr std::int64_t kLeaseUs = link::kLeaseMs * 1000;
-constexpr std::size_t kManyDone = 1000;
+constexpr std::size_t kManyDone = 20;
 
 std::string ExecutorName(int index) {
   return "executor-" + std::to_string(index);
