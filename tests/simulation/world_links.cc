@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::int64_t kGraceUs = link::kOrphanGraceMs * 1000;
 constexpr std::int64_t kLeaseUs = link::kLeaseMs * 1000;
-constexpr std::size_t kManyDone = 20;
 
 std::string ExecutorName(int index) {
   return "executor-" + std::to_string(index);
@@ -149,7 +148,7 @@ void World::ToDispatcher(std::uint64_t link, const link::Message& message) {
   auto carried = Carry(message);
   if (!carried) return At(0, [this, link] { Disconnect(link); });
   if (auto* report = std::get_if<link::FenceReport>(&*carried)) {
-    if (report->finished.size() > kManyDone) Count(Fault::kManyReportedDone);
+    if (report->more) Count(Fault::kManyReportedDone);
     if (options_.mutant == Mutant::kEmptyReports) {
       report->running.clear();
       report->finished.clear();
