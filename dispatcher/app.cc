@@ -200,7 +200,8 @@ void App::Do(SendToExecutor& effect) {
 
 void App::Do(Produce& effect) {
   producer_->Send(std::move(effect.record), [this, token = effect.token](Result<void> sent) {
-    Handle(ProduceFinished{token, sent.has_value(), sent ? "" : sent.error().message});
+    Handle(ProduceFinished{token, sent.has_value(), sent ? "" : sent.error().message,
+                           !sent && kafka::IsPermanent(sent.error())});
   });
 }
 

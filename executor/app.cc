@@ -83,10 +83,12 @@ Result<void> App::Start() {
   auto status = StatusServer::Start(config_.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
-  auto outbox = Outbox::Create(
-      loop_, config_.kafka, config_.id.value, config_.topics.usage, [this](std::uint64_t token, Result<void> result) {
-        Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message});
-      });
+  auto outbox = Outbox::Create(loop_, config_.kafka, config_.id.value, config_.topics.usage,
+                               [this](std::uint64_t token, Result<void> result) {
+                                 Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message,
+                                                        !result && kafka::IsPurged(result.error()),
+                                                        !result && kafka::IsPermanent(result.error())});
+                               });
   if (!outbox) return std::unexpected(outbox.error());
   outbox_ = std::move(*outbox);
   const auto post = [this](std::function<void()> work) { loop_.Post(std::move(work)); };

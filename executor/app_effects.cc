@@ -83,7 +83,9 @@ void App::Do(Publish& effect) {
   outbox_->Publish(effect.token, std::move(effect.record));
 }
 
-void App::Do(PurgePublishes&) {}
+void App::Do(PurgePublishes&) {
+  outbox_->PurgeUnsent();
+}
 
 void App::Do(PublishUsage& effect) {
   outbox_->PublishUsage(effect.usage);

@@ -26,6 +26,8 @@ class Outbox {
 
   // Answered once through `published`, after the broker's acknowledgement or when the record will never be written.
   void Publish(std::uint64_t token, OutRecord record);
+  // Results that were not sent yet are answered at once, as purged.
+  void PurgeUnsent() { producer_->PurgeUnsent(); }
   void PublishUsage(const Usage& usage);
   // Waits for what was sent; blocks.
   bool Flush(std::int64_t timeout_ms) {

@@ -12,22 +12,56 @@
 
 namespace hearth::fields {
 
+// Looks at the shape of a JSON text before anything is built of it: how deep it is, and whether a key of the outermost
+// object comes twice. The library's parser with a callback does this too, in a time that is quadratic in the number of
+// objects.
+class JsonShape : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit JsonShape(std::size_t most_depth) : most_depth_(most_depth) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return Enter(); }
+  bool start_array(std::size_t) override { return Enter(); }
+  bool end_object() override { return Leave(); }
+  bool end_array() override { return Leave(); }
+  bool key(string_t& name) override {
+    if (depth_ != 1 || keys_.insert(name).second) return true;
+    fault_ = "field '" + name + "' is there twice";
+    return false;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+
+  [[nodiscard]] const std::string& fault() const { return fault_; }
+
+ private:
+  bool Enter() {
+    if (++depth_ <= most_depth_) return true;
+    fault_ = "JSON nested deeper than " + std::to_string(most_depth_);
+    return false;
+  }
+  bool Leave() {
+    --depth_;
+    return true;
+  }
+
+  const std::size_t most_depth_;
+  std::size_t depth_ = 0;
+  std::set<std::string> keys_;
+  std::string fault_;
+};
+
 inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
-  std::set<std::string> keys;
-  std::string fault;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    if (depth > static_cast<int>(kMaxMsgpackDepth) && fault.empty()) {
-      fault = "JSON nested deeper than " + std::to_string(kMaxMsgpackDepth);
-    }
-    if (event == nlohmann::json::parse_event_t::key && depth == 1 && !keys.insert(parsed.get<std::string>()).second &&
-        fault.empty()) {
-      fault = "field '" + parsed.get<std::string>() + "' is there twice";
-    }
-    return fault.empty();
-  };
-  auto object = nlohmann::json::parse(text, watch, false);
-  if (!fault.empty()) return Fail(Code::kInvalid, fault);
-  if (object.is_discarded()) return Fail(Code::kInvalid, "the value is not JSON");
+  JsonShape shape(kMaxMsgpackDepth);
+  const bool sound = nlohmann::json::sax_parse(text, &shape);
+  if (!shape.fault().empty()) return Fail(Code::kInvalid, shape.fault());
+  if (!sound) return Fail(Code::kInvalid, "the value is not JSON");
+  auto object = nlohmann::json::parse(text, nullptr, false);
   if (!object.is_object()) return Fail(Code::kInvalid, "the value must be a JSON object");
   if (object.size() > kMaxMapKeys)
     return Fail(Code::kExhausted, "more than " + std::to_string(kMaxMapKeys) + " fields");
@@ -37,15 +71,15 @@ inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
 // A JSON value to stand inside one of our objects, or nothing where `text` is no JSON or nested so deep that a reader
 // would refuse it (and that writing it, which recurses, could exhaust the stack).
 inline std::optional<nlohmann::json> ParseJsonValue(std::string_view text) {
-  constexpr int kDepth = static_cast<int>(kMaxMsgpackDepth) - 2;
-  bool deep = false;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-    deep = deep || depth > kDepth;
-    return !deep;
+  constexpr std::size_t kDepth = kMaxMsgpackDepth - 2;
+  class AnyKeys : public JsonShape {
+   public:
+    using JsonShape::JsonShape;
+    bool key(string_t&) override { return true; }
   };
-  auto value = nlohmann::json::parse(text, watch, false);
-  if (deep || value.is_discarded()) return std::nullopt;
-  return value;
+  AnyKeys shape(kDepth);
+  if (!nlohmann::json::sax_parse(text, &shape)) return std::nullopt;
+  return nlohmann::json::parse(text, nullptr, false);
 }
 
 // Takes a field of the wanted type out of an object; false (and a fault naming the field) where it has another.

@@ -8,6 +8,7 @@ namespace hearth {
 
 constexpr std::size_t kMaxPayloadBytes = 1U << 20;                 // input of an invocation
 constexpr std::size_t kMaxOutputBytes = 1U << 20;                  // output of an invocation
+constexpr std::size_t kMaxReplyBytes = 3U << 20;                   // of a reply's value; topics take 4 MiB
 constexpr std::size_t kMaxHeaderBytes = 8U << 10;                  // one header of a record, name and value
 constexpr std::size_t kMaxHeaders = 64;                            // headers of a record
 constexpr std::size_t kMaxIdentifierBytes = 128;                   // [A-Za-z0-9._-]

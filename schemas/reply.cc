@@ -157,6 +157,12 @@ void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
     object["out_b64"] = fields::Base64Encode(result.output);
   }
   record.value = fields::DumpJson(object);
+  if (record.value.size() <= kMaxReplyBytes) return;
+  // Escapes make six bytes of one: base64 is never longer than four of three.
+  object.erase("out");
+  object.erase("out_text");
+  object["out_b64"] = fields::Base64Encode(result.output);
+  record.value = fields::DumpJson(object);
 }
 
 Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result) {
@@ -200,6 +206,10 @@ void EncodeStructured(const InvocationResult& result, OutRecord& record) {
   } else {
     object["data_base64"] = fields::Base64Encode(result.output);
   }
+  record.value = fields::DumpJson(object);
+  if (record.value.size() <= kMaxReplyBytes) return;
+  object.erase("data");
+  object["data_base64"] = fields::Base64Encode(result.output);
   record.value = fields::DumpJson(object);
 }
 

@@ -29,7 +29,7 @@ Code CodeOf(rd_kafka_resp_err_t error) {
 }  // namespace
 
 bool IsPermanent(const Error& error) {
-  return error.code == Code::kNotFound || error.code == Code::kExhausted || error.code == Code::kInvalid;
+  return error.code == Code::kExhausted;
 }
 
 bool IsPurged(const Error& error) {

@@ -19,7 +19,8 @@ namespace hearth::kafka {
 constexpr std::int64_t kUnknownTopicMs = 2000;
 constexpr std::size_t kMaxCachedTopics = 1000;
 
-// Does the error of a record say that it will never be written as it is, whenever it is sent again?
+// Is the record too large for its topic? Then it is never written as it is. What an operator can mend (a topic that is
+// not there, rights) is not permanent.
 bool IsPermanent(const Error& error);
 // Was the record given up by PurgeUnsent?
 bool IsPurged(const Error& error);

@@ -94,6 +94,7 @@ struct ProduceFinished {
   std::uint64_t token = 0;
   bool ok = false;
   std::string error;
+  bool permanent = false;  // it can never be written as it is
 };
 struct ExecutorConnected {
   link::ExecutorHello hello;

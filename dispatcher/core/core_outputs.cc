@@ -1,6 +1,7 @@
 // The last records of an invocation, and its completion: only when they are durable.
 #include <algorithm>
 
+#include "common/base/sha256.h"
 #include "dispatcher/core/core_state.h"
 
 namespace hearth::dispatcher {
@@ -8,6 +9,19 @@ namespace {
 
 constexpr std::string_view kDeadPrefix = "hearth-dead-";
 constexpr std::size_t kMaxDeadMessageBytes = 1024;
+constexpr std::size_t kMaxCutHeaderBytes = 256;
+
+// The value goes, and its length and hash stay; headers are cut. What is left fits into any topic.
+void CutToFit(OutRecord& record) {
+  record.headers.push_back({"hearth-cut-value-bytes", std::to_string(record.value.size())});
+  record.headers.push_back({"hearth-cut-value-sha256", Sha256Hex(record.value)});
+  record.value.clear();
+  record.value.shrink_to_fit();
+  if (record.key.size() > kMaxCutHeaderBytes) record.key.resize(kMaxCutHeaderBytes);
+  for (Header& header : record.headers) {
+    if (header.value.size() > kMaxCutHeaderBytes) header.value.resize(kMaxCutHeaderBytes);
+  }
+}
 
 }  // namespace
 
@@ -98,6 +112,18 @@ void Core::State::On(const ProduceFinished& event) {
     output.record.headers.push_back({"hearth-undeliverable-topic", output.record.topic});
     output.record.headers.push_back({"hearth-undeliverable-error", event.error.substr(0, kMaxDeadMessageBytes)});
     output.record.topic = settings.undeliverable_topic;
+    ProduceNext(invocation);
+    return;
+  }
+  if (event.permanent) {
+    // No record stops its partition: what its topic cannot take is cut, and what is refused even so is let go.
+    if (!std::exchange(output.cut, true)) {
+      CutToFit(output.record);
+    } else {
+      Note(Trace::Kind::kDeadLettered, invocation, "given_up: its topic takes no record of it");
+      invocation.outputs.pop_front();
+      invocation.output_failures = 0;
+    }
     ProduceNext(invocation);
     return;
   }

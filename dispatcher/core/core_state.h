@@ -75,6 +75,7 @@ struct Output {
   enum class Kind : std::uint8_t { kReply, kDeadLetter, kUndeliverable };
   Kind kind = Kind::kReply;
   OutRecord record;
+  bool cut = false;  // its value was left out, because its topic does not take it
 };
 
 struct Partition;

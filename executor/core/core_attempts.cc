@@ -153,6 +153,7 @@ void Core::State::On(const PublishFinished& event) {
     return Finish(key, attempt.done);
   }
   if (event.purged) return HandOver(key);
+  if (event.permanent && attempt.to_undeliverable) return GiveUpPublishing(key);
   if (!attempt.to_undeliverable) {
     attempt.to_undeliverable = true;
     attempt.record.headers.push_back({"hearth-reason", event.error});
@@ -163,6 +164,34 @@ void Core::State::On(const PublishFinished& event) {
     publish_again.insert({now.mono_us + kPublishRetryMs * kMicrosPerMilli, key});
   }
   PublishAgain();
+}
+
+// No topic takes the record: what can be left out of it is, once, and then the attempt ends. Nothing is tried for ever.
+void Core::State::GiveUpPublishing(const AttemptKey& key) {
+  Attempt& attempt = attempts.at(key);
+  if (!std::exchange(attempt.shrunk, true)) {
+    attempt.to_undeliverable = false;
+    InvocationResult result;
+    result.status = Status::kError;
+    result.error_type = "result_too_large";
+    result.error_message = "the result cannot be written to any topic";
+    return PublishResult(key, attempt, result);
+  }
+  Emit(Trace{Trace::Kind::kPublished,
+             attempt.exec.ref,
+             attempt.exec.id,
+             attempt.exec.function.user,
+             attempt.exec.function.name,
+             {},
+             {},
+             {},
+             {},
+             attempt.done.status,
+             attempt.path,
+             attempt.exec.times,
+             "given_up: no topic takes the result"});
+  attempt.done.ref.epoch = attempt.exec.ref.epoch;
+  Finish(key, attempt.done);
 }
 
 void Core::State::PublishAgain() {

@@ -49,6 +49,7 @@ struct Attempt {
   link::Done done;   // kPublishing: what is reported once the record is durable
   OutRecord record;  // kPublishing: kept for another try
   bool to_undeliverable = false;
+  bool shrunk = false;  // its output was left out, because no topic takes it
 };
 
 struct Container {
@@ -162,6 +163,7 @@ struct Core::State {
   void Finish(const AttemptKey& key, link::Done done);  // forgets the attempt and tells its owner
   void FailAttempt(const AttemptKey& key, const std::string& reason);
   void HandOver(const AttemptKey& key);  // its record to Kafka, if the lease still holds
+  void GiveUpPublishing(const AttemptKey& key);
   void PublishAgain();
   void DropOrphans();
   void DropOrphansOf(const DispatcherId& dispatcher);

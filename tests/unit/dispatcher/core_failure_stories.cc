@@ -82,6 +82,18 @@ TEST_F(Failures, AFailedDeadLetterIsNeverComplete) {
   EXPECT_EQ(Numbers().output_failures, 5);
 }
 
+TEST_F(Failures, ADeadLetterThatIsTooLargeIsCutAndNeverStopsItsPartition) {
+  ReceiveRaw("std/0", 0, std::string(1U << 22, 'a'));
+  auto dead = ExpectProduce("hearth.dead-letter");
+  Step(ProduceFinished{dead.token, false, "too large", true});
+  const auto cut = ExpectProduce("hearth.dead-letter");
+  EXPECT_LT(cut.record.value.size(), 1024U);
+  EXPECT_EQ(HeaderOf(cut.record, "hearth-cut-value-bytes"), std::to_string(1U << 22));
+  EXPECT_EQ(HeaderOf(cut.record, "hearth-cut-value-sha256").size(), 64U);
+  Step(ProduceFinished{cut.token, false, "too large", true});
+  EXPECT_EQ(Numbers().complete, 1) << "and even where nothing of it can be written";
+}
+
 TEST_F(Failures, AReplyThatIsRefusedGoesToUndeliverable) {
   Receive("std/0", 0, {.function = "nope"});
   PassAlive(1100);

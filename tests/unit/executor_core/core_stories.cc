@@ -273,6 +273,25 @@ TEST_F(Story, ADroppedAttemptEndsAndNothingIsSaidOfIt) {
   EXPECT_EQ(core.ReadGauges().held, 0);
 }
 
+TEST_F(Story, AResultThatNoTopicTakesEndsAllTheSame) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  End(UntilRun());
+  auto publish = Take<Publish>();
+  Step(PublishFinished{publish->token, false, "too large", false, true});
+  publish = Take<Publish>();
+  EXPECT_EQ(publish->record.topic, "hearth.undeliverable");
+  Step(PublishFinished{publish->token, false, "too large", false, true});
+  publish = Take<Publish>();
+  EXPECT_EQ(publish->record.topic, "hearth.reply") << "once more, without its output";
+  Step(PublishFinished{publish->token, false, "too large", false, true});
+  publish = Take<Publish>();
+  Step(PublishFinished{publish->token, false, "too large", false, true});
+  EXPECT_EQ(core.ReadGauges().held, 0);
+  EXPECT_TRUE(TakeMessage<link::Done>());
+}
+
 TEST_F(Story, TheSameAttemptTwiceRunsOnce) {
   Boot();
   Connect();

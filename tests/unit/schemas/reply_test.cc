@@ -1,9 +1,11 @@
 // Replies mirror the form of their request and can be read back in every one.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <set>
 
 #include "samples.h"
+#include "schemas/json_text.h"
 #include "schemas/limits.h"
 
 namespace hearth {
@@ -128,6 +130,32 @@ TEST(Reply, IsTakenOnlyByTheRequestThatItAnswers) {
     foreign.id = InvocationId("2");
     EXPECT_FALSE(answers(foreign));
   }
+}
+
+// A function that answers with control characters: escaped, each takes six bytes.
+TEST(Reply, OutputsWhoseEscapesWouldFitNoTopicTravelAsBase64) {
+  for (const RequestForm form : {RequestForm::kJson, RequestForm::kCloudEventStructured}) {
+    InvocationResult result;
+    result.id = InvocationId("one");
+    result.output = std::string(900'000, '\x01');
+    const OutRecord record = EncodeReply(result, form, "hearth.reply");
+    EXPECT_LT(record.value.size(), kMaxReplyBytes);
+  }
+}
+
+// Objects in an array: a parser that looks back at its parent with each of them takes minutes.
+TEST(Json, AnyShapeIsReadInATimeThatGrowsWithItsSize) {
+  const auto read_us = [](std::size_t objects) {
+    std::string text = "{\"in\":[{}";
+    for (std::size_t i = 1; i < objects; ++i) text += ",{}";
+    text += "]}";
+    const auto began = std::chrono::steady_clock::now();
+    EXPECT_TRUE(fields::ParseJsonObject(text));
+    EXPECT_TRUE(fields::ParseJsonValue(text));
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - began).count();
+  };
+  read_us(1'000);
+  EXPECT_LT(read_us(300'000), 60 * std::max(1000.0, read_us(30'000)));
 }
 
 }  // namespace
