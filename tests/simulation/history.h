@@ -40,9 +40,9 @@ struct Execution {
   std::int64_t begin_us = 0;
   std::int64_t end_us = 0;
   std::string executor{};
-  bool failed = false;  // user code ended badly
+  bool failed = false;   // user code ended badly
   bool unheard = false;  // its executor took no note of its end
-  bool killed = false;  // machine, container or executor died under it, or before its end was heard of
+  bool killed = false;   // machine, container or executor died under it, or before its end was heard of
 };
 // An executor's process died, with all that it knew.
 struct Death {

@@ -15,6 +15,7 @@ cmd_build() {
   (cd "$ROOT" && cmake --build "build/$preset" -j "$JOBS" ${1:+--target "$@"}) >&2 || fail "the build failed"
 }
 
+# shellcheck disable=SC2120  # called with options from tools/dev alone
 cmd_image() {
   local more=()
   case ${1:-} in
@@ -30,6 +31,7 @@ cmd_image() {
 provide() {   # what demo and the end-to-end tests need
   cmd_setup
   cmd_build
+  # shellcheck disable=SC2119
   cmd_image
 }
 

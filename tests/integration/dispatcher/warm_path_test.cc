@@ -119,6 +119,7 @@ class Joined {
       done.ref = exec->ref;
       done.id = exec->id;
       done.start_path = StartPath::kContainer;
+      done.times = exec->times;
       done.times.leased_us = 1;
       auto slot = MakeSlot("i-1/1", link::SlotState::kBusy);
       slot.since_ms = ++since_ms_;
