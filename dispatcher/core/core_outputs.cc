@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/base/sha256.h"
+#include "common/base/text.h"
 #include "dispatcher/core/core_state.h"
 
 namespace hearth::dispatcher {
@@ -36,7 +37,7 @@ Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std
   result.version = function != nullptr ? function->version : 0;
   result.status = status;
   result.error_type = std::string(error_type);
-  result.error_message = std::string(message.substr(0, kMaxErrorMessageBytes));
+  result.error_message = CutText(message, kMaxErrorMessageBytes);
   result.attempt = std::max(1, invocation.failed_tries + invocation.infrastructure_failures);
   result.start_path = invocation.final_path;
   result.times = invocation.times;
@@ -62,7 +63,7 @@ Output Core::State::DeadLetterOutput(const Invocation& invocation, std::string_v
   add("reason", std::string(reason));
   add("attempts", std::to_string(invocation.failed_tries + invocation.infrastructure_failures));
   add("first-seen", std::to_string(invocation.times.received_us / kMicrosPerMilli));
-  add("error", std::string(message.substr(0, kMaxDeadMessageBytes)));
+  add("error", CutText(message, kMaxDeadMessageBytes));
   add("topic", record.partition.topic);
   add("partition", std::to_string(record.partition.partition));
   add("offset", std::to_string(record.offset));
@@ -110,7 +111,7 @@ void Core::State::On(const ProduceFinished& event) {
   if (output.kind == Output::Kind::kReply) {
     output.kind = Output::Kind::kUndeliverable;
     output.record.headers.push_back({"hearth-undeliverable-topic", output.record.topic});
-    output.record.headers.push_back({"hearth-undeliverable-error", event.error.substr(0, kMaxDeadMessageBytes)});
+    output.record.headers.push_back({"hearth-undeliverable-error", CutText(event.error, kMaxDeadMessageBytes)});
     output.record.topic = settings.undeliverable_topic;
     ProduceNext(invocation);
     return;

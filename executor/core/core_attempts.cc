@@ -1,6 +1,7 @@
 // The end of attempts: results, publishing, failures, orphans.
 #include <algorithm>
 
+#include "common/base/text.h"
 #include "executor/core/core_state.h"
 
 namespace hearth::executor {
@@ -40,8 +41,8 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
 
   InvocationResult result;
   result.status = ended.status;
-  result.error_type = ended.error_type;
-  result.error_message = ended.error_message;
+  result.error_type = CutText(ended.error_type, kMaxIdentifierBytes);
+  result.error_message = CutText(ended.error_message, kMaxErrorMessageBytes);
   result.output = ended.output;
   result.log_tail = ended.log_tail;
   result.log_truncated = ended.log_bytes > static_cast<std::int64_t>(ended.log_tail.size());
@@ -77,8 +78,8 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
     link::Done done = DoneOf(attempt);
     done.outcome = link::Outcome::kFailed;
     done.status = ended.status;
-    done.error_type = ended.error_type;
-    done.error_message = ended.error_message;
+    done.error_type = result.error_type;
+    done.error_message = result.error_message;
     Finish(key, std::move(done));
   }
   if (ended.reusable) {
@@ -239,7 +240,7 @@ void Core::State::FailAttempt(const AttemptKey& key, const std::string& reason) 
   done.outcome = link::Outcome::kInfrastructure;
   done.status = Status::kError;
   done.error_type = "infrastructure";
-  done.error_message = reason;
+  done.error_message = CutText(reason, kMaxErrorMessageBytes);
   Finish(key, std::move(done));
 }
 

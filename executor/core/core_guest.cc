@@ -1,5 +1,6 @@
 // What agents say. Nothing of it is believed that does not fit what was asked; who lies, or talks for nothing, loses
 // the machine.
+#include "common/base/text.h"
 #include "executor/core/core_state.h"
 
 namespace hearth::executor {
@@ -38,7 +39,7 @@ void Core::State::OnGuest(Instance& instance, std::uint32_t stream, const guest:
   }
   if (const auto* gone = std::get_if<guest::ContainerGone>(&message)) {
     if (container == nullptr) return Unasked(instance);
-    return OnGone(instance, *container, gone->reason);
+    return OnGone(instance, *container, CutText(gone->reason, kMaxErrorMessageBytes));
   }
   Condemn(instance, "the agent sent what only an executor sends");
 }
@@ -49,7 +50,7 @@ void Core::State::OnCreated(Instance& instance, Container& container, const gues
   SetDue(instance, container, 0);
   const auto promised = std::exchange(container.attempt, std::nullopt);
   if (!created.error.empty()) {
-    Move(instance, container, ContainerState::kGone, created.error);
+    Move(instance, container, ContainerState::kGone, CutText(created.error, kMaxErrorMessageBytes));
     instance.freeing_mib += container.memory_mib;
     FreeContainer(instance, container.number);
     if (promised) FailAttempt(*promised, "container: " + created.error);

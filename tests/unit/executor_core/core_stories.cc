@@ -292,6 +292,28 @@ TEST_F(Story, AResultThatNoTopicTakesEndsAllTheSame) {
   EXPECT_TRUE(TakeMessage<link::Done>());
 }
 
+// Two 64 KiB texts in a Done would make it undecodable, and the link would break again and again.
+TEST_F(Story, WhatAGuestSaysIsCutWhereItEnters) {
+  Boot();
+  Connect();
+  auto exec = MakeExec(0);
+  exec.final_try = false;
+  Exec(exec);
+  const auto run = UntilRun();
+  guest::Ended ended;
+  ended.id = run.second.id;
+  ended.attempt = run.second.attempt;
+  ended.status = Status::kError;
+  ended.error_type = std::string(60'000, 't');
+  for (int i = 0; i < 30'000; ++i) ended.error_message += "\xc3\xa9";
+  ended.error_message.insert(0, "x");  // so that the limit falls into a letter
+  Step(GuestMessage{run.first.instance, {run.first.frame.stream, ended}});
+  const auto done = TakeMessage<link::Done>();
+  ASSERT_TRUE(done);
+  EXPECT_LE(done->error_type.size(), kMaxIdentifierBytes);
+  EXPECT_EQ(done->error_message.size(), kMaxErrorMessageBytes - 1);
+}
+
 TEST_F(Story, TheSameAttemptTwiceRunsOnce) {
   Boot();
   Connect();
