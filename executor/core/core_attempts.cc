@@ -6,6 +6,23 @@
 
 namespace hearth::executor {
 
+void Core::State::Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string reason) {
+  const link::Exec& exec = attempt.exec;
+  Emit(Trace{kind,
+             exec.ref,
+             exec.id,
+             exec.function.user,
+             exec.function.name,
+             {},
+             {},
+             {},
+             {},
+             status,
+             attempt.path,
+             exec.times,
+             std::move(reason)});
+}
+
 link::Done Core::State::DoneOf(const Attempt& attempt) const {
   link::Done done;
   done.ref = attempt.exec.ref;
@@ -138,19 +155,7 @@ void Core::State::On(const PublishFinished& event) {
   Attempt& attempt = attempts.at(key);
   if (event.ok) {
     attempt.done.ref.epoch = attempt.exec.ref.epoch;  // may have been adopted meanwhile
-    Emit(Trace{Trace::Kind::kPublished,
-               attempt.exec.ref,
-               attempt.exec.id,
-               attempt.exec.function.user,
-               attempt.exec.function.name,
-               {},
-               {},
-               {},
-               {},
-               attempt.done.status,
-               attempt.path,
-               attempt.exec.times,
-               attempt.to_undeliverable ? "undeliverable" : ""});
+    Note(Trace::Kind::kPublished, attempt, attempt.done.status, attempt.to_undeliverable ? "undeliverable" : "");
     return Finish(key, attempt.done);
   }
   if (event.purged) return HandOver(key);
@@ -178,19 +183,7 @@ void Core::State::GiveUpPublishing(const AttemptKey& key) {
     result.error_message = "the result cannot be written to any topic";
     return PublishResult(key, attempt, result);
   }
-  Emit(Trace{Trace::Kind::kPublished,
-             attempt.exec.ref,
-             attempt.exec.id,
-             attempt.exec.function.user,
-             attempt.exec.function.name,
-             {},
-             {},
-             {},
-             {},
-             attempt.done.status,
-             attempt.path,
-             attempt.exec.times,
-             "given_up: no topic takes the result"});
+  Note(Trace::Kind::kPublished, attempt, attempt.done.status, "given_up: no topic takes the result");
   attempt.done.ref.epoch = attempt.exec.ref.epoch;
   Finish(key, attempt.done);
 }
@@ -287,20 +280,7 @@ void Core::State::DropOrphansOf(const DispatcherId& dispatcher) {
 
 void Core::State::Orphan(const AttemptKey& key) {
   const Attempt& attempt = attempts.at(key);
-  const link::Exec& exec = attempt.exec;
-  Emit(Trace{Trace::Kind::kOrphaned,
-             exec.ref,
-             exec.id,
-             exec.function.user,
-             exec.function.name,
-             {},
-             {},
-             {},
-             {},
-             Status::kCancelled,
-             attempt.path,
-             exec.times,
-             "no dispatcher renewed the lease"});
+  Note(Trace::Kind::kOrphaned, attempt, Status::kCancelled, "no dispatcher renewed the lease");
   link::Done done = DoneOf(attempt);
   done.outcome = link::Outcome::kInfrastructure;
   done.status = Status::kError;

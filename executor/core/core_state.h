@@ -174,6 +174,7 @@ struct Core::State {
   // Takes it out of the lines of those that wait, or that were promised a container.
   void Unqueue(const AttemptKey& key, const Attempt& attempt);
   [[nodiscard]] link::Done DoneOf(const Attempt& attempt) const;
+  void Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string reason);  // of no machine
 
   // core_schedule.cc
   void Schedule();
