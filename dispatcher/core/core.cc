@@ -81,8 +81,8 @@ void Core::State::RunTimers() {
 
   std::vector<ExecutorId> silent;
   for (const auto& [id, executor] : executors) {
-    if (now.mono_us < lenient_until_us) break;
-    if (!executor.lease_over && now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
+    if (now.mono_us >= lenient_until_us && !executor.lease_over &&
+        now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
       silent.push_back(id);
   }
   for (const ExecutorId& id : silent) EndLease(executors.at(id));

@@ -152,7 +152,7 @@ struct Produce {
   OutRecord record;
 };
 // `offset` is the next to read; answered by CommitFinished. `sync`: the partition is given up, so the shell waits for
-// it, for all partitions of one step together and within a bounded time.
+// it.
 struct Commit {
   PartitionId partition;
   std::int64_t epoch = 0;

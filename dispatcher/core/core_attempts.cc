@@ -53,7 +53,7 @@ void Core::State::OnDone(Executor& executor, const link::Done& done, bool from_r
   }
 }
 
-// Of a record that was not read yet, the end that says most is kept.
+// Of a record that was not read yet, or whose other executors have not reported, the end that says most is kept.
 void Core::State::NoteEarly(Partition& partition, const ExecutorId& executor, const link::Done& done) {
   const auto [early, first] = partition.finished_early.try_emplace(done.ref.offset, EarlyDone{executor, done});
   if (!first) {
