@@ -230,7 +230,7 @@ void App::Do(LoadUser& effect) {
   directory_->Load(effect.user);
 }
 void App::Do(DirectoryWrite& effect) {
-  directory_->Write(effect.executor, effect.slot, effect.fence);
+  directory_->Write(effect.executor, effect.slot);
 }
 void App::Do(ClaimSlot& effect) {
   directory_->Claim(effect.user, effect.executor, effect.container, effect.since_ms);

@@ -49,8 +49,23 @@ std::string UserKey(const UserId& user, const char* what) {
   return "u:{" + user.value + "}:" + what;
 }
 
+// The slots in an answer of hearth_read.
+std::vector<std::pair<ExecutorId, link::Slot>> SlotsIn(const UserId& user, const Result<redis::Value>& answer) {
+  std::vector<std::pair<ExecutorId, link::Slot>> slots;
+  for (std::size_t i = 1; answer && i < answer->elements.size(); i += 2) {
+    auto stored = codec::Decode<codec::Layout::kMap, StoredSlot>(answer->elements[i].text);
+    if (!stored) continue;  // a stranger's value is no hint
+    stored->slot.user = user;
+    for (const auto state : {SlotState::kCreating, SlotState::kIdle, SlotState::kBusy}) {
+      if (stored->state == StateName(state)) stored->slot.state = state;
+    }
+    slots.emplace_back(stored->executor, stored->slot);
+  }
+  return slots;
+}
+
 // What goes before the slots of a write.
-std::vector<std::string> WriteCommand(const UserId& user, const DispatcherId& writer, std::int64_t fence) {
+std::vector<std::string> WriteCommand(const UserId& user, const DispatcherId& writer) {
   return {"FCALL",
           "hearth_write",
           "6",
@@ -60,8 +75,7 @@ std::vector<std::string> WriteCommand(const UserId& user, const DispatcherId& wr
           UserKey(user, "fences"),
           UserKey(user, "claims"),
           UserKey(user, "owners"),
-          writer.value,
-          std::to_string(fence)};
+          writer.value};
 }
 
 }  // namespace
@@ -107,9 +121,9 @@ void Directory::Mark(const Key& key) {
   dirty_.insert(key);
 }
 
-void Directory::Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence) {
+void Directory::Write(const ExecutorId& executor, const link::Slot& slot) {
   Key key{slot.user, SlotId(slot)};
-  known_.insert_or_assign(key, Entry{executor, slot, fence, ++revisions_});
+  known_.insert_or_assign(key, Entry{executor, slot, ++revisions_});
   Mark(key);
 }
 
@@ -142,39 +156,30 @@ void Directory::Flush() {
 }
 
 void Directory::FlushUser(const UserId& user, const std::vector<std::string>& slots) {
-  // One call carries one fence: slots of the same fence go together.
-  struct Call {
-    std::vector<std::string> words;
-    Sent sent;
-  };
-  std::map<std::int64_t, Call> calls;
+  std::vector<std::string> command = WriteCommand(user, self_.id);
+  Sent sent;
   bool holds = false;
   for (const auto& id : slots) {
     const auto found = known_.find({user, id});
     if (found == known_.end()) continue;
     const Entry& entry = found->second;
-    auto& call = calls[entry.fence];
     const bool gone = entry.slot.state == SlotState::kGone;
     std::string value;
     if (!gone) {
       codec::Encode<codec::Layout::kMap>(value, StoredSlot{entry.executor, StateName(entry.slot.state), entry.slot});
       holds = true;
     }
-    call.words.insert(call.words.end(), {id, entry.slot.container.empty() ? "instance" : "container",
-                                         StateName(entry.slot.state), std::to_string(entry.slot.since_ms), value});
-    call.sent.emplace_back(id, entry.revision);
+    command.insert(command.end(), {id, entry.slot.container.empty() ? "instance" : "container",
+                                   StateName(entry.slot.state), std::to_string(entry.slot.since_ms), value});
+    sent.emplace_back(id, entry.revision);
   }
   if (holds) {
     const std::int64_t now_ms = ReadClocks().wall_us / kMicrosPerMilli;
     client_.Command({"ZADD", "u:idx", "NX", std::to_string(now_ms), user.value}, nullptr);
   }
-  for (auto& [fence, call] : calls) {
-    std::vector<std::string> command = WriteCommand(user, self_.id, fence);
-    command.insert(command.end(), call.words.begin(), call.words.end());
-    client_.Command(command, [this, user, sent = std::move(call.sent)](Result<redis::Value> answer) {
-      Written(user, sent, answer);
-    });
-  }
+  if (sent.empty()) return;
+  client_.Command(command,
+                  [this, user, sent = std::move(sent)](Result<redis::Value> answer) { Written(user, sent, answer); });
 }
 
 void Directory::Written(const UserId& user, const Sent& sent, const Result<redis::Value>& answer) {
@@ -212,22 +217,11 @@ void Directory::TakeOwners(const UserId& user, std::int64_t owners) {
 void Directory::Load(const UserId& user) {
   shared_.erase(user);
   // A write of nothing: the others hear of us, and we of them.
-  client_.Command(WriteCommand(user, self_.id, 0), [this, user](Result<redis::Value> answer) {
+  client_.Command(WriteCommand(user, self_.id), [this, user](Result<redis::Value> answer) {
     if (answer && answer->elements.size() >= 2) TakeOwners(user, answer->elements[1].integer);
   });
-  client_.Command({"FCALL_RO", "hearth_read", "1", UserKey(user, "slots")}, [this, user](Result<redis::Value> answer) {
-    std::vector<std::pair<ExecutorId, link::Slot>> slots;
-    for (std::size_t i = 1; answer && i < answer->elements.size(); i += 2) {
-      auto stored = codec::Decode<codec::Layout::kMap, StoredSlot>(answer->elements[i].text);
-      if (!stored) continue;  // a stranger's value is no hint
-      stored->slot.user = user;
-      for (const auto state : {SlotState::kCreating, SlotState::kIdle, SlotState::kBusy}) {
-        if (stored->state == StateName(state)) stored->slot.state = state;
-      }
-      slots.emplace_back(stored->executor, stored->slot);
-    }
-    callbacks_.loaded(user, std::move(slots));
-  });
+  client_.Command({"FCALL_RO", "hearth_read", "1", UserKey(user, "slots")},
+                  [this, user](Result<redis::Value> answer) { callbacks_.loaded(user, SlotsIn(user, answer)); });
 }
 
 void Directory::Claim(const UserId& user, const ExecutorId& executor, const ContainerId& container,
@@ -330,6 +324,7 @@ void Directory::SweepUser(const std::string& user) {
   const UserId id(user);
   client_.Command({"FCALL_RO", "hearth_read", "1", UserKey(id, "slots")}, [this, id](Result<redis::Value> answer) {
     if (!answer || answer->kind != redis::Value::Kind::kArray) return;
+    callbacks_.loaded(id, SlotsIn(id, answer));  // a connected executor may not have them any more
     // As of the last look at who is there: a loop that was held up makes nobody gone.
     const std::int64_t now_us = watched_us_;
     std::map<std::string, std::vector<std::string>> dead;  // slots by executor; "": values that cannot be read

@@ -33,6 +33,7 @@ class Directory {
  public:
   struct Callbacks {
     std::function<void(bool up, const std::string& reason)> state;
+    // What Redis has of the user: in answer to Load, and whenever the reaper has looked.
     std::function<void(UserId, std::vector<std::pair<ExecutorId, link::Slot>>)> loaded;
     std::function<void(std::vector<std::string>)> executors;  // addresses that Redis names now
     std::function<void(const std::string&)> alarm;
@@ -46,7 +47,7 @@ class Directory {
     std::int64_t waiting = 0;  // slots that Redis has not confirmed
     std::int64_t lag_ms = 0;   // age of the oldest of them
     std::int64_t commands = 0;
-    std::int64_t refused = 0;  // writes that a newer epoch had overtaken
+    std::int64_t refused = 0;  // writes about a slot of which something newer was known
     std::int64_t reaped = 0;   // slots of executors that were gone
   };
   // What the dispatcher says of itself: the hash di:<id>, which expires unless it is renewed, and its place in di:idx.
@@ -62,7 +63,7 @@ class Directory {
   };
   Directory(Loop& loop, const std::string& redis, Self self, Callbacks callbacks, Options options);
 
-  void Write(const ExecutorId& executor, const link::Slot& slot, std::int64_t fence);
+  void Write(const ExecutorId& executor, const link::Slot& slot);
   void DropExecutor(const ExecutorId& executor);
   void Load(const UserId& user);
   // That this dispatcher will use the container, idle since then: of several dispatchers one is granted it.
@@ -75,7 +76,6 @@ class Directory {
   struct Entry {
     ExecutorId executor;
     link::Slot slot;
-    std::int64_t fence = 0;
     std::int64_t revision = 0;  // of this copy: tells whether an answer is about what is known now
   };
   using Sent = std::vector<std::pair<std::string, std::int64_t>>;  // slot id and revision

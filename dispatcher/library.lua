@@ -16,17 +16,17 @@ local function note_owner(key, writer)
   return redis.call('ZCARD', key)
 end
 
--- Writes slots of one user, in order, and refuses what a writer of an older epoch says about a slot.
+-- Writes slots of one user, in order. What an executor said of a slot earlier does not replace what it said later: the
+-- fence of a write is the time of the change, which the executor gives and which never falls.
 -- keys: u:{user}:slots, u:{user}:idle, u:{user}:instances, u:{user}:fences, u:{user}:claims, u:{user}:owners
--- args: writer, fence, then for each slot: id, "container" or "instance", state, since_ms, value (empty: remove)
+-- args: writer, then for each slot: id, "container" or "instance", state, since_ms, value (empty: remove)
 -- returns the number of slots and of owners that the user has now, then the ids of those that were refused
 local function write(keys, args)
-  local fence = tonumber(args[2])
   local refused = {}
-  for i = 3, #args, 5 do
+  for i = 2, #args, 5 do
     local slot, kind, state, since, value = args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4]
     local known = tonumber(redis.call('HGET', keys[4], slot) or '0')
-    if fence < known then
+    if tonumber(since) < known then
       table.insert(refused, slot)
     else
       local index = keys[2]
@@ -35,10 +35,10 @@ local function write(keys, args)
         redis.call('HDEL', keys[1], slot)
         redis.call('ZREM', index, slot)
         redis.call('HDEL', keys[5], slot)
-        redis.call('HSET', keys[4], slot, args[2])  -- else a late write of an older owner would bring it back
+        redis.call('HSET', keys[4], slot, since)  -- else a late write would bring it back
       else
         redis.call('HSET', keys[1], slot, value)
-        redis.call('HSET', keys[4], slot, args[2])
+        redis.call('HSET', keys[4], slot, since)
         if kind == 'instance' or state == 'idle' then
           redis.call('ZADD', index, since, slot)
         else

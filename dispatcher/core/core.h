@@ -115,7 +115,9 @@ struct ExecutorMessage {
   ExecutorId executor;
   link::Message message;
 };
-// What Redis knows of a user, in answer to LoadUser; a hint that executors' own reports overrule.
+// So old is a slot in Redis before it counts as gone where its executor does not tell of it.
+constexpr std::int64_t kGhostMs = 5'000;
+// What Redis knows of a user; a hint that executors' own reports overrule.
 struct UserLoaded {
   UserId user;
   std::vector<std::pair<ExecutorId, link::Slot>> slots;
@@ -169,11 +171,10 @@ struct ResumeIntake {
 struct LoadUser {
   UserId user;
 };
-// One line of the directory to write behind, in order. `fence` is the writer's epoch.
+// One line of the directory to write behind, in order.
 struct DirectoryWrite {
   ExecutorId executor;
   link::Slot slot;
-  std::int64_t fence = 0;
 };
 // Of a user whose records several dispatchers hold: may this one count on the container, idle since then?
 struct ClaimSlot {

@@ -94,10 +94,10 @@ void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slo
   }
 }
 
-// The owner of a user's partition is the one writer of the user's lines.
+// Who has seen a user writes its lines. That a slot is gone is written by whoever is told: nobody may have the user
+// when a machine is reclaimed, and what the directory then kept would stay.
 void Core::State::WriteDirectory(const ExecutorId& executor, const link::Slot& slot) {
-  const auto user = users.find(slot.user);
-  if (user != users.end()) Emit(DirectoryWrite{executor, slot, user->second.fence});
+  if (slot.state == link::SlotState::kGone || users.contains(slot.user)) Emit(DirectoryWrite{executor, slot});
 }
 
 void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& report) {

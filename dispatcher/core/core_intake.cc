@@ -84,7 +84,7 @@ void Core::State::On(const RecordReceived& event) {
     invocation.bytes += static_cast<std::int64_t>(invocation.request.payload.size());
   }
   partition->held_bytes += invocation.bytes;
-  User& user = SeeUser(invocation.request.user, partition->epoch);
+  User& user = SeeUser(invocation.request.user);
   ++user.waiting;
   Check(partition->ledger.incomplete() == static_cast<std::int64_t>(partition->invocations.size()), "I6", *partition);
   Note(Trace::Kind::kReceived, invocation, "");
@@ -168,10 +168,9 @@ void Core::State::Refuse(Invocation& invocation, const Answer& answer) {
   }
 }
 
-User& Core::State::SeeUser(const UserId& id, std::int64_t epoch) {
+User& Core::State::SeeUser(const UserId& id) {
   const auto [found, first] = users.try_emplace(id);
   User& user = found->second;
-  user.fence = std::max(user.fence, epoch);
   if (first && !id.empty()) {
     Emit(LoadUser{id});
     for (const auto& [executor, slot] : warm.SlotsOf(id)) WriteDirectory(executor, slot);
@@ -183,11 +182,13 @@ void Core::State::PruneUsers() {
   std::erase_if(users, [](const auto& one) { return one.second.waiting == 0 && one.second.placed == 0; });
 }
 
-// Executors overrule the directory: what Redis tells of a connected one that does not have it is removed there.
+// Executors overrule the directory: what Redis tells of a connected one that does not have it is removed there. What
+// another dispatcher wrote just now may not have reached us yet.
 void Core::State::On(const UserLoaded& event) {
   for (const auto& [id, slot] : event.slots) {
     const auto executor = executors.find(id);
     if (executor == executors.end() || !executor->second.connected || warm.Has(id, slot)) continue;
+    if (now.wall_us / kMicrosPerMilli - slot.since_ms < kGhostMs) continue;
     link::Slot gone = slot;
     gone.user = event.user;
     gone.state = link::SlotState::kGone;

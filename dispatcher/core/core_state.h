@@ -35,8 +35,8 @@ constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
 constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
 constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
-constexpr std::int64_t kClaimWaitMs = 50;         // then the answer about a claim is not waited for any longer
-constexpr std::int64_t kClaimVoidMs = 10'000;     // what was answered is forgotten, as in library.lua
+constexpr std::int64_t kClaimWaitMs = 50;      // then the answer about a claim is not waited for any longer
+constexpr std::int64_t kClaimVoidMs = 10'000;  // what was answered is forgotten, as in library.lua
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
 constexpr std::int64_t kSettleLookMs = 100;  // what expired while its partition settles is looked at again
@@ -198,7 +198,6 @@ struct Claim {
 struct User {
   std::int64_t waiting = 0;  // received, not placed, not in its last records
   std::int32_t placed = 0;
-  std::int64_t fence = 0;  // highest epoch under which the user was seen
   std::map<FunctionName, FunctionUse> functions;
   bool shared = false;                                         // other dispatchers place for it too
   std::map<std::pair<ExecutorId, ContainerId>, Claim> claims;  // only while shared
@@ -284,7 +283,7 @@ struct Core::State {
   void On(const UserLoaded& event);
   void Activate(Invocation& invocation);  // its turn has come: admit, then queue
   void Refuse(Invocation& invocation, const Answer& answer);
-  User& SeeUser(const UserId& user, std::int64_t epoch);
+  User& SeeUser(const UserId& user);
   void PruneUsers();
 
   // core_dispatch.cc

@@ -76,7 +76,7 @@ void Core::State::Move(Instance& instance, InstanceState to, const std::string& 
   Index(instance, +1);
   Emit(std::move(trace));
   UpdateQuiet(instance);
-  if (!instance.user.empty()) changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
+  if (!instance.user.empty()) NoteChange(instance);
 }
 
 void Core::State::MeanFor(Instance& instance, const UserId& user) {
@@ -109,7 +109,7 @@ void Core::State::Move(Instance& instance, Container& container, ContainerState 
   trace.reason = reason;
   container.state = to;
   UpdateQuiet(instance);
-  changed.insert_or_assign(trace.container.value, SlotOf(instance, &container));
+  NoteChange(instance, container);
   Emit(std::move(trace));
 }
 
@@ -128,7 +128,7 @@ void Core::State::FreeContainer(Instance& instance, std::uint32_t number) {
       const auto own_ms = LimitsOf(instance.user).instance_idle_ms;
       SetDue(instance, now.mono_us + (own_ms > 0 ? own_ms : settings.instance_idle_ms) * kMicrosPerMilli);
     }
-    changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
+    NoteChange(instance);
   }
   dirty = true;
 }

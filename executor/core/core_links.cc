@@ -224,13 +224,14 @@ link::Slot Core::State::SlotOf(const Instance& instance, const Container* contai
   link::Slot slot;
   slot.user = instance.user;
   slot.instance = instance.id;
-  slot.since_ms = now.wall_us / kMicrosPerMilli;
+  slot.since_ms = instance.changed_ms;
   const bool gone = instance.state != InstanceState::kAssigned;
   if (container == nullptr) {
     slot.state = gone ? link::SlotState::kGone : link::SlotState::kIdle;
     slot.memory_mib = instance.free_mib;
     return slot;
   }
+  slot.since_ms = container->changed_ms;
   slot.container = ContainerId(instance.id.value + "/" + std::to_string(container->number));
   slot.function = std::get<1>(container->function);
   slot.version = std::get<2>(container->function);
@@ -243,6 +244,22 @@ link::Slot Core::State::SlotOf(const Instance& instance, const Container* contai
   }
   if (gone) slot.state = link::SlotState::kGone;
   return slot;
+}
+
+std::int64_t Core::State::ChangeMs() {
+  last_change_ms = std::max(last_change_ms, now.wall_us / kMicrosPerMilli);
+  return last_change_ms;
+}
+
+void Core::State::NoteChange(Instance& instance) {
+  instance.changed_ms = ChangeMs();
+  changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
+}
+
+void Core::State::NoteChange(Instance& instance, Container& container) {
+  container.changed_ms = ChangeMs();
+  link::Slot slot = SlotOf(instance, &container);
+  changed.insert_or_assign(slot.container.value, std::move(slot));
 }
 
 void Core::State::ReportSlots() {

@@ -216,8 +216,8 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
   attempt.path = path;
   auto& placed = instance.containers.emplace(container.number, std::move(container)).first->second;
   UpdateQuiet(instance);
-  changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
-  changed.insert_or_assign(instance.id.value + "/" + std::to_string(placed.number), SlotOf(instance, &placed));
+  NoteChange(instance);
+  NoteChange(instance, placed);
   SendCode(instance, function.code);
   if (instance.codes.contains(function.code)) return SendCreate(instance, placed);
   awaiting_code[function.code].insert(key);

@@ -63,6 +63,7 @@ struct Container {
   std::uint64_t idle_order = 0;  // idle: its place in the line
   std::int64_t due_us = 0;       // its line in `due`. Idle: then it goes; else: then the agent counts as hung
   bool create_sent = false;
+  std::int64_t changed_ms = 0;  // see ChangeMs
 };
 
 struct Instance {
@@ -88,7 +89,8 @@ struct Instance {
   std::uint32_t next_container = 1;
   std::uint64_t ping_sequence = 0;
   std::int32_t pings_missed = 0;
-  std::int32_t unasked = 0;  // frames since the last ping
+  std::int32_t unasked = 0;     // frames since the last ping
+  std::int64_t changed_ms = 0;  // of its own line: see ChangeMs
 };
 
 struct LinkState {
@@ -154,6 +156,11 @@ struct Core::State {
   void ReportSlots();
   [[nodiscard]] std::vector<link::ProfileCapacity> Capacities() const;
   [[nodiscard]] link::Slot SlotOf(const Instance& instance, const Container* container) const;
+  // The time of a change that is reported. It never falls while the process lives, whatever becomes of the clock:
+  // what is known of a slot is ordered by it.
+  [[nodiscard]] std::int64_t ChangeMs();
+  void NoteChange(Instance& instance);
+  void NoteChange(Instance& instance, Container& container);
   [[nodiscard]] link::ExecutorHello Hello() const;
 
   // core_attempts.cc
@@ -286,6 +293,7 @@ struct Core::State {
   std::map<std::pair<UserId, FunctionName>, std::int64_t> latest;  // version; removed: the largest
   std::map<CodeHash, CachedCode> codes;
   std::map<std::string, link::Slot> changed;  // by slot id, to be reported
+  std::int64_t last_change_ms = 0;
   std::uint64_t next_order = 1;
   std::uint64_t next_token = 1;
   std::uint64_t next_instance = 1;

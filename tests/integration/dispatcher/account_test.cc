@@ -121,19 +121,19 @@ TEST_F(Account, BothDaemonsWorkUnderIt) {
       loop_, server_.Address(), ExecutorId("ex-1"),
       [] { return executor::DirectoryRecord{"unix:/x", "i", "tcg", "ready", 1, 0, 0, 1, {}}; },
       [&executor_up](bool up, const std::string&) { executor_up = up; }, kAccount);
-  writer.Write(MakeSlot("c-1"), 3);
-  writer.directory.Write(ExecutorId("gone"), MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-1"));
+  writer.directory.Write(ExecutorId("gone"), MakeSlot("c-2"));
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return writer.Settled() && executor_up; })) << writer.reason;
   EXPECT_EQ(writer.Claim(loop_, "c-1", 1000), true);
   EXPECT_EQ(server_.Ask({"HGET", "u:{alice}:claims", "c-1"}).text.ends_with("d-1"), true);
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return writer.executors == std::vector<std::string>{"unix:/x"}; }));
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"HLEN", kSlots}).integer == 1; })) << "reaped";
-  writer.Write(MakeSlot("c-1", link::SlotState::kGone), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kGone));
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"EXISTS", kSlots}).integer == 0; }));
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !server_.Ask({"HGET", "di:d-1", "http"}).text.empty(); }));
   server_.Ask({"FLUSHALL"});
   server_.Ask({"FUNCTION", "FLUSH"});
-  writer.Write(MakeSlot("c-3"), 3);
+  writer.Write(MakeSlot("c-3"));
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"HLEN", kSlots}).integer == 1; })) << "healed";
   bool left = false;
   executor.Leave([&left] { left = true; });

@@ -57,11 +57,11 @@ TEST_F(Recovery, ADispatcherSaysWhereItIsAndStopsWhenItLeaves) {
 
 TEST_F(Recovery, ASlowRedisIsCaughtUpWith) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
+  writer.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(writer));
   server_.Ask({"CLIENT", "PAUSE", "1500", "ALL"});
-  writer.Write(MakeSlot("c-1", link::SlotState::kIdle, 2), 3);
-  writer.Write(MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kIdle, 2));
+  writer.Write(MakeSlot("c-2"));
   EXPECT_EQ(writer.directory.Read().waiting, 2);
   EXPECT_TRUE(Until([this] { return SlotsInRedis() == std::vector<std::string>{"c-1", "c-2"}; }));
   EXPECT_TRUE(Settles(writer));
@@ -71,7 +71,7 @@ TEST_F(Recovery, AnotherContentUnderTheSameConnectionIsFilledAndKeepsOldWritersO
   Writer owner(loop_, server_.Address());
   Writer former(loop_, server_.Address(), {}, "d-0");
   ASSERT_TRUE(Settles(former));
-  owner.Write(MakeSlot("c-1", link::SlotState::kIdle, 2), 5);
+  owner.Write(MakeSlot("c-1", link::SlotState::kIdle, 2, 5000));
   ASSERT_TRUE(Settles(owner));
   ASSERT_TRUE(Until([this] { return !server_.Ask({"GET", "sys:epoch"}).text.empty(); }));
   // As a replica that lagged would look after it took over: an older epoch, older slots, no fences.
@@ -79,7 +79,7 @@ TEST_F(Recovery, AnotherContentUnderTheSameConnectionIsFilledAndKeepsOldWritersO
   server_.Ask({"DEL", kSlots, "u:{alice}:fences", "u:{alice}:idle", "u:idx"});
   EXPECT_TRUE(Until([this] { return SlotsInRedis() == std::vector<std::string>{"c-1"}; }));
   EXPECT_EQ(server_.Ask({"ZCARD", "u:idx"}).integer, 1);
-  former.Write(MakeSlot("c-1", link::SlotState::kIdle, 1), 4);
+  former.Write(MakeSlot("c-1", link::SlotState::kIdle, 1, 4000));
   ASSERT_TRUE(Settles(former));
   EXPECT_EQ(former.directory.Read().refused, 1);
 }
@@ -92,10 +92,10 @@ TEST_F(Recovery, SlotsOfAnExecutorThatVanishedUnwatchedAreRemoved) {
     for (int i = 0; i < 100; ++i) {  // more than one batch of users
       auto slot = MakeSlot("c-" + std::to_string(i));
       slot.user = UserId("user-" + std::to_string(i));
-      former.directory.Write(ExecutorId("gone"), slot, 3);
+      former.directory.Write(ExecutorId("gone"), slot);
     }
-    former.Write(MakeSlot("c-alive"), 3);
-    former.directory.Write(ExecutorId("gone"), MakeSlot("c-gone"), 3);
+    former.Write(MakeSlot("c-alive"));
+    former.directory.Write(ExecutorId("gone"), MakeSlot("c-gone"));
     ASSERT_TRUE(Settles(former));
   }
   ASSERT_EQ(server_.Ask({"ZCARD", "u:idx"}).integer, 101);
@@ -111,8 +111,8 @@ TEST_F(Recovery, SlotsOfAnExecutorThatVanishedUnwatchedAreRemoved) {
 
 TEST_F(Recovery, SlotsOfALivingExecutorStay) {
   Writer writer(loop_, server_.Address(), "d-1", Reaping());
-  writer.Write(MakeSlot("c-1"), 3);
-  writer.directory.Write(ExecutorId("gone"), MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-1"));
+  writer.directory.Write(ExecutorId("gone"), MakeSlot("c-2"));
   ASSERT_TRUE(Settles(writer));
   Timer beats(loop_, [this] { Beat("ex-1"); });
   beats.StartEvery(200);
@@ -142,7 +142,7 @@ TEST_F(Recovery, TheIndexForgetsExecutorsAndDispatchersThatAreGone) {
 // A slot that moved to a living executor between the look and the removal stays.
 TEST_F(Recovery, TheReaperRemovesOnlyWhatTheGoneExecutorStillHas) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
+  writer.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(writer));
   const std::vector<std::string> keys = {kSlots, "u:{alice}:idle", "u:{alice}:instances", "u:{alice}:claims"};
   const auto reap = [&](const std::string& executor) {
@@ -160,13 +160,13 @@ TEST_F(Recovery, TheReaperRemovesOnlyWhatTheGoneExecutorStillHas) {
 TEST_F(Recovery, TwoWritersLearnOfEachOther) {
   Writer one(loop_, server_.Address(), {}, "d-1");
   Writer two(loop_, server_.Address(), {}, "d-2");
-  one.Write(MakeSlot("c-1"), 3);
+  one.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(one));
   ASSERT_TRUE(Settles(two));
   EXPECT_FALSE(one.shared.value_or(false));
   two.directory.Load(kAlice);
   EXPECT_TRUE(Until([&two] { return two.shared.value_or(false); }));
-  one.Write(MakeSlot("c-1", link::SlotState::kBusy), 3);
+  one.Write(MakeSlot("c-1", link::SlotState::kBusy));
   EXPECT_TRUE(Until([&one] { return one.shared.value_or(false); }));
 }
 
@@ -200,11 +200,11 @@ TEST_F(Recovery, MutantWithoutTheComparisonIsCaught) {
 
 TEST_F(Recovery, AClaimGoesWithItsContainer) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
+  writer.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(writer));
   ASSERT_EQ(writer.Claim(loop_, "c-1", 1000), true);
   EXPECT_EQ(server_.Ask({"HLEN", "u:{alice}:claims"}).integer, 1);
-  writer.Write(MakeSlot("c-1", link::SlotState::kGone), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kGone));
   EXPECT_TRUE(Until([this] { return server_.Ask({"HLEN", "u:{alice}:claims"}).integer == 0; }));
 }
 

@@ -54,7 +54,7 @@ class DirectoryTest : public testing::Test {
 TEST_F(DirectoryTest, AnotherDispatcherReadsWhatWasWritten) {
   Writer writer(loop_, server_.Address());
   const auto slot = MakeSlot("c-1", link::SlotState::kBusy, 7);
-  writer.Write(slot, 3);
+  writer.Write(slot);
   ASSERT_TRUE(Settles(writer));
   Writer reader(loop_, server_.Address());
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&reader] { return reader.up; }));
@@ -67,9 +67,9 @@ TEST_F(DirectoryTest, AnotherDispatcherReadsWhatWasWritten) {
 
 TEST_F(DirectoryTest, IdleContainersAndInstancesAreIndexed) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
-  writer.Write(MakeSlot("c-2", link::SlotState::kBusy), 3);
-  writer.Write(MakeSlot(""), 3);
+  writer.Write(MakeSlot("c-1"));
+  writer.Write(MakeSlot("c-2", link::SlotState::kBusy));
+  writer.Write(MakeSlot(""));
   ASSERT_TRUE(Settles(writer));
   EXPECT_EQ(server_.Ask({"ZCARD", "u:{alice}:idle"}).integer, 1);
   EXPECT_EQ(server_.Ask({"ZSCORE", "u:{alice}:instances", "i-1"}).text, "1000");
@@ -79,7 +79,7 @@ TEST_F(DirectoryTest, ManyChangesOfATickTravelTogether) {
   Writer writer(loop_, server_.Address());
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&writer] { return writer.up; }));
   const std::int64_t before = writer.directory.Read().commands;
-  for (int i = 0; i < 1000; ++i) writer.Write(MakeSlot("c-1", link::SlotState::kIdle, i), 3);
+  for (int i = 0; i < 1000; ++i) writer.Write(MakeSlot("c-1", link::SlotState::kIdle, i));
   ASSERT_TRUE(Settles(writer));
   EXPECT_LE(writer.directory.Read().commands - before, 10);
   EXPECT_EQ(VersionReadBack(), 999);
@@ -87,15 +87,15 @@ TEST_F(DirectoryTest, ManyChangesOfATickTravelTogether) {
 
 TEST_F(DirectoryTest, AUserWithoutSlotsLeavesTheIndex) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
+  writer.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(writer));
   EXPECT_EQ(server_.Ask({"ZCARD", "u:idx"}).integer, 1);
-  writer.Write(MakeSlot("c-1", link::SlotState::kGone), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kGone));
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return server_.Ask({"ZCARD", "u:idx"}).integer == 0; }));
   EXPECT_TRUE(SlotsInRedis().empty());
 }
 
-// The guard and its mutant: `library` decides whether a writer of an older epoch is refused.
+// The guard and its mutant: `library` decides whether what is older than what is written is refused.
 struct Fenced {
   std::int64_t version_after_late_write = 0;
   std::size_t slots_after_late_return = 0;
@@ -110,25 +110,25 @@ Fenced WriteLate(Loop& loop, const RedisServer& server, const std::string& libra
   };
   settle(owner);
   settle(former);
-  owner.Write(MakeSlot("c-1", link::SlotState::kIdle, 2), 5);
+  owner.Write(MakeSlot("c-1", link::SlotState::kIdle, 2, 5000));
   settle(owner);
-  former.Write(MakeSlot("c-1", link::SlotState::kIdle, 1), 4);
+  former.Write(MakeSlot("c-1", link::SlotState::kIdle, 1, 4000));
   settle(former);
   Writer reader(loop, server.Address(), library);
   settle(reader);
   reader.directory.Load(kAlice);
   EXPECT_TRUE(RunUntil(loop, kPatienceMs, [&reader] { return reader.loaded.has_value(); }));
   if (!reader.loaded->empty()) seen.version_after_late_write = reader.loaded->front().second.version;
-  owner.Write(MakeSlot("c-1", link::SlotState::kGone), 5);
+  owner.Write(MakeSlot("c-1", link::SlotState::kGone, 2, 5000));
   settle(owner);
-  former.Write(MakeSlot("c-1", link::SlotState::kIdle, 1), 4);
+  former.Write(MakeSlot("c-1", link::SlotState::kIdle, 1, 4000));
   settle(former);
   seen.slots_after_late_return = server.Ask({"HKEYS", kSlots}).elements.size();
   seen.refused = former.directory.Read().refused;
   return seen;
 }
 
-TEST_F(DirectoryTest, AFormerOwnerIsRefusedAlsoAfterTheRemoval) {
+TEST_F(DirectoryTest, WhatIsOlderIsRefusedAlsoAfterTheRemoval) {
   const auto seen = WriteLate(loop_, server_, {});
   EXPECT_EQ(seen.version_after_late_write, 2);
   EXPECT_EQ(seen.slots_after_late_return, 0U);
@@ -137,7 +137,7 @@ TEST_F(DirectoryTest, AFormerOwnerIsRefusedAlsoAfterTheRemoval) {
 
 TEST_F(DirectoryTest, MutantWithoutTheFenceIsCaught) {
   std::string library = ReadLibrary();
-  const std::string guard = "fence < known";
+  const std::string guard = "tonumber(since) < known";
   ASSERT_NE(library.find(guard), std::string::npos);
   library.replace(library.find(guard), guard.size(), "false");
   const auto seen = WriteLate(loop_, server_, library);
@@ -147,16 +147,32 @@ TEST_F(DirectoryTest, MutantWithoutTheFenceIsCaught) {
 
 TEST_F(DirectoryTest, MutantThatForgetsTheFenceOfARemovedSlotIsCaught) {
   std::string library = ReadLibrary();
-  const std::string guard = "redis.call('HSET', keys[4], slot, args[2])  --";
+  const std::string guard = "redis.call('HSET', keys[4], slot, since)  --";
   ASSERT_NE(library.find(guard), std::string::npos);
   library.replace(library.find(guard), guard.size(), "redis.call('HDEL', keys[4], slot)  --");
   EXPECT_EQ(WriteLate(loop_, server_, library).slots_after_late_return, 1U);
 }
 
+// What is known of a slot is ordered by its own changes, whoever writes them: the next dispatcher of a user may hold
+// partitions with lower epochs than the former one had.
+TEST_F(DirectoryTest, WhoeverTakesAUserOverIsNotRefused) {
+  Writer former(loop_, server_.Address());
+  former.Write(MakeSlot("c-1", link::SlotState::kBusy, 1, 1000));
+  ASSERT_TRUE(Settles(former));
+  Writer next(loop_, server_.Address(), {}, "d-2");
+  next.Write(MakeSlot("c-1", link::SlotState::kIdle, 1, 1000));
+  next.Write(MakeSlot("c-2", link::SlotState::kIdle, 1, 1001));
+  ASSERT_TRUE(Settles(next));
+  next.Write(MakeSlot("c-1", link::SlotState::kGone, 1, 1002));
+  ASSERT_TRUE(Settles(next));
+  EXPECT_EQ(SlotsInRedis(), (std::vector<std::string>{"c-2"}));
+  EXPECT_EQ(next.directory.Read().refused, 0);
+}
+
 TEST_F(DirectoryTest, AFlushedRedisIsFilledAgain) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
-  writer.Write(MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-1"));
+  writer.Write(MakeSlot("c-2"));
   ASSERT_TRUE(Settles(writer));
   server_.Ask({"FLUSHALL"});
   EXPECT_TRUE(SlotsInRedis().empty());
@@ -166,10 +182,10 @@ TEST_F(DirectoryTest, AFlushedRedisIsFilledAgain) {
 TEST_F(DirectoryTest, FlushedFunctionsAreLoadedAgainAndTheWriteIsRepeated) {
   Writer writer(loop_, server_.Address());
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&writer] { return writer.up; }));
-  writer.Write(MakeSlot("c-1"), 3);
+  writer.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(writer));
   server_.Ask({"FUNCTION", "FLUSH"});
-  writer.Write(MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-2"));
   EXPECT_TRUE(Settles(writer));
   EXPECT_FALSE(writer.alarm.empty());
   EXPECT_EQ(SlotsInRedis(), (std::vector<std::string>{"c-1", "c-2"}));
@@ -177,22 +193,22 @@ TEST_F(DirectoryTest, FlushedFunctionsAreLoadedAgainAndTheWriteIsRepeated) {
 
 TEST_F(DirectoryTest, ARedisThatComesBackEmptyIsFilledAgain) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
+  writer.Write(MakeSlot("c-1"));
   ASSERT_TRUE(Settles(writer));
   server_.Kill();
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&writer] { return !writer.up; }));
   EXPECT_FALSE(writer.reason.empty());
-  writer.Write(MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-2"));
   server_.Start();
   EXPECT_TRUE(RedisComesToHold({"c-1", "c-2"}));
 }
 
 TEST_F(DirectoryTest, ARedisThatComesBackWithAnOldStateIsCorrected) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1", link::SlotState::kIdle, 1), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kIdle, 1));
   ASSERT_TRUE(Settles(writer));
   server_.Ask({"SAVE"});
-  writer.Write(MakeSlot("c-1", link::SlotState::kIdle, 2), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kIdle, 2));
   ASSERT_TRUE(Settles(writer));
   server_.Kill();
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&writer] { return !writer.up; }));
@@ -204,8 +220,8 @@ TEST_F(DirectoryTest, ARedisThatComesBackWithAnOldStateIsCorrected) {
 
 TEST_F(DirectoryTest, AFrozenRedisNeverHoldsTheLoopAndLosesNoRemoval) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
-  writer.Write(MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-1"));
+  writer.Write(MakeSlot("c-2"));
   ASSERT_TRUE(Settles(writer));
   server_.Freeze();
   std::int64_t last_us = ReadClocks().mono_us;
@@ -215,7 +231,7 @@ TEST_F(DirectoryTest, AFrozenRedisNeverHoldsTheLoopAndLosesNoRemoval) {
     longest_us = std::max(longest_us, now_us - std::exchange(last_us, now_us));
   });
   pulse.StartEvery(5);
-  writer.Write(MakeSlot("c-1", link::SlotState::kGone), 3);
+  writer.Write(MakeSlot("c-1", link::SlotState::kGone));
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&writer] { return !writer.up; }));
   EXPECT_GT(writer.directory.Read().lag_ms, 0);
   pulse.Cancel();
@@ -227,8 +243,8 @@ TEST_F(DirectoryTest, AFrozenRedisNeverHoldsTheLoopAndLosesNoRemoval) {
 
 TEST_F(DirectoryTest, AnExecutorThatLeftTakesItsSlotsAlong) {
   Writer writer(loop_, server_.Address());
-  writer.Write(MakeSlot("c-1"), 3);
-  writer.directory.Write(ExecutorId("ex-2"), MakeSlot("c-2"), 3);
+  writer.Write(MakeSlot("c-1"));
+  writer.directory.Write(ExecutorId("ex-2"), MakeSlot("c-2"));
   ASSERT_TRUE(Settles(writer));
   writer.directory.DropExecutor(ExecutorId("ex-1"));
   EXPECT_TRUE(RedisComesToHold({"c-2"}));
@@ -259,7 +275,7 @@ TEST(HalfOpenRedis, IsNoticed) {
   {
     Loop loop;
     Writer writer(loop, "unix:" + path);
-    writer.Write(MakeSlot("c-1"), 3);
+    writer.Write(MakeSlot("c-1"));
     EXPECT_TRUE(
         RunUntil(loop, kPatienceMs, [&writer] { return writer.reason.find("no answer") != std::string::npos; }));
     EXPECT_FALSE(writer.up);

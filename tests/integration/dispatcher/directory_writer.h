@@ -18,7 +18,7 @@ inline const UserId kAlice("alice");
 inline const std::string kSlots = "u:{alice}:slots";
 
 inline link::Slot MakeSlot(const std::string& container, link::SlotState state = link::SlotState::kIdle,
-                           std::int64_t version = 1) {
+                           std::int64_t version = 1, std::int64_t since_ms = 1000) {
   link::Slot slot;
   slot.user = kAlice;
   slot.instance = InstanceId("i-1");
@@ -27,7 +27,7 @@ inline link::Slot MakeSlot(const std::string& container, link::SlotState state =
   slot.version = version;
   slot.state = state;
   slot.memory_mib = 64;
-  slot.since_ms = 1000;
+  slot.since_ms = since_ms;
   return slot;
 }
 
@@ -56,7 +56,7 @@ struct Writer {
                    }},
                   std::move(options)) {}
 
-  void Write(const link::Slot& slot, std::int64_t fence) { directory.Write(ExecutorId("ex-1"), slot, fence); }
+  void Write(const link::Slot& slot) { directory.Write(ExecutorId("ex-1"), slot); }
   [[nodiscard]] bool Settled() const { return up && directory.Read().waiting == 0; }
   // Whether the container was granted; nothing where no answer came.
   std::optional<bool> Claim(Loop& loop, const std::string& container, std::int64_t since_ms) {

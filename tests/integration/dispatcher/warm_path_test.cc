@@ -101,7 +101,7 @@ class Joined {
     } else if (const auto* load = std::get_if<LoadUser>(&effect)) {
       directory_.Load(load->user);
     } else if (const auto* write = std::get_if<DirectoryWrite>(&effect)) {
-      directory_.Write(write->executor, write->slot, write->fence);
+      directory_.Write(write->executor, write->slot);
     } else if (const auto* claim = std::get_if<ClaimSlot>(&effect)) {
       ++claims_;
       directory_.Claim(claim->user, claim->executor, claim->container, claim->since_ms);

@@ -265,7 +265,7 @@ TEST_F(Executors, AnIdleContainerIsPromisedOnce) {
   EXPECT_EQ(paths, (std::vector<StartPath>{StartPath::kContainer, StartPath::kPool}));
 }
 
-TEST_F(Executors, TheDirectoryIsWrittenForOurUsersWithTheEpochAsFence) {
+TEST_F(Executors, TheDirectoryIsWrittenForOurUsers) {
   Connect("e1", 8, "first", {Container("ada", "m1"), Container("bob", "m2")});
   Own("std/0");
   Forget();
@@ -273,7 +273,6 @@ TEST_F(Executors, TheDirectoryIsWrittenForOurUsersWithTheEpochAsFence) {
   ASSERT_EQ(All<LoadUser>().size(), 1U);
   EXPECT_EQ(All<LoadUser>()[0].user, UserId("ada"));
   ASSERT_EQ(All<DirectoryWrite>().size(), 1U) << "what was known before the user was seen";
-  EXPECT_EQ(All<DirectoryWrite>()[0].fence, 1);
   Forget();
   Step(ExecutorMessage{ExecutorId("e1"),
                        link::SlotReport{{Container("ada", "m1", link::SlotState::kBusy), Container("bob", "m2")}}});
@@ -282,6 +281,33 @@ TEST_F(Executors, TheDirectoryIsWrittenForOurUsersWithTheEpochAsFence) {
   Forget();
   Receive("std/0", 1);
   EXPECT_TRUE(All<LoadUser>().empty()) << "once";
+}
+
+// A dispatcher that was started anew has seen no user when a machine is reclaimed, and nobody else may be there.
+TEST_F(Executors, WhatIsGoneIsWrittenForEveryUser) {
+  Connect("e1", 8, "first", {Container("ada", "m1")});
+  Own("std/0");
+  Forget();
+  Step(ExecutorMessage{ExecutorId("e1"), link::SlotReport{{Container("ada", "m1", link::SlotState::kGone)}}});
+  ASSERT_EQ(All<DirectoryWrite>().size(), 1U);
+  EXPECT_EQ(All<DirectoryWrite>()[0].slot.state, link::SlotState::kGone);
+}
+
+TEST_F(Executors, WhatTheDirectoryHasOfAUserThatWasNotSeenIsCorrectedToo) {
+  Connect("e1", 8, "first", {Container("ada", "m1")});
+  PassAlive(kGhostMs);
+  Step(UserLoaded{UserId("ada"), {{ExecutorId("e1"), Container("ada", "m9")}}});
+  ASSERT_EQ(All<DirectoryWrite>().size(), 1U);
+  EXPECT_EQ(All<DirectoryWrite>()[0].slot.state, link::SlotState::kGone);
+}
+
+// Another dispatcher may have been told of it a moment before we are.
+TEST_F(Executors, WhatTheDirectoryHasSinceAMomentIsLeft) {
+  Connect("e1", 8, "first", {Container("ada", "m1")});
+  link::Slot fresh = Container("ada", "m9");
+  fresh.since_ms = now_.wall_us / kMicrosPerMilli - kGhostMs + 1;
+  Step(UserLoaded{UserId("ada"), {{ExecutorId("e1"), fresh}}});
+  EXPECT_TRUE(All<DirectoryWrite>().empty());
 }
 
 TEST_F(Executors, WhatRedisRemembersWronglyIsRemovedThere) {

@@ -46,6 +46,40 @@ TEST_F(Story, TheHostsClockDecidesWhateverTheGuestClaims) {
   EXPECT_LE(done.times.ended_us, now.wall_us);
 }
 
+// What dispatchers write of a slot is ordered by the time of its change, whoever connects and whatever the clock does.
+TEST_F(Story, TheTimeOfASlotsChangeNeverFallsAndIsTheSameForAll) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  const auto run = UntilRun();
+  Step(Tick{});
+  End(run);
+  Step(Tick{});
+  now.wall_us -= 3600LL * kMicrosPerSecond;
+  Exec(MakeExec(1));
+  Step(Tick{});
+  std::int64_t last_ms = 0;
+  std::int64_t busy_ms = 0;
+  while (const auto report = TakeMessage<link::SlotReport>()) {
+    for (const link::Slot& slot : report->slots) {
+      if (slot.container.empty()) continue;
+      EXPECT_GE(slot.since_ms, last_ms);
+      last_ms = slot.since_ms;
+      if (slot.state == link::SlotState::kBusy) busy_ms = slot.since_ms;
+    }
+  }
+  ASSERT_GT(busy_ms, 0);
+  now.wall_us += 2 * 3600LL * kMicrosPerSecond;
+  Step(DispatcherConnected{kLink + 1, DispatcherId("d2")});
+  const auto hello = TakeMessage<link::ExecutorHello>();
+  ASSERT_TRUE(hello);
+  ASSERT_FALSE(hello->slots.empty());
+  for (const link::Slot& slot : hello->slots) {
+    if (slot.container.empty()) continue;
+    EXPECT_EQ(slot.since_ms, busy_ms) << "a hello is no change";
+  }
+}
+
 TEST_F(Story, AnInstanceNeverServesAnotherUser) {
   const auto adas = Boot();
   Connect();
