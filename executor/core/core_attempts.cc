@@ -135,6 +135,7 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   attempt.done.error_type = result.error_type;
   attempt.done.error_message = result.error_message;
   attempt.record = EncodeReply(result, exec.form, exec.reply_to);
+  if (attempt.phase != Phase::kPublishing) attempt.publishing_since_us = now.mono_us;
   attempt.phase = Phase::kPublishing;
   HandOver(key);
 }

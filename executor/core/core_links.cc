@@ -76,7 +76,7 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   const auto key = KeyOf(exec.ref);
   if (attempts.contains(key)) return;
   if (draining) return nack(link::NackReason::kDraining, "draining");
-  if (static_cast<std::int32_t>(attempts.size()) >= settings.credit) return nack(link::NackReason::kBusy, "credit");
+  if (static_cast<std::int32_t>(attempts.size()) >= Credit()) return nack(link::NackReason::kBusy, "credit");
   if (ring.full()) return nack(link::NackReason::kBusy, "unacknowledged_ends");
   if (!LeaseHolds(dispatcher)) return nack(link::NackReason::kBusy, "no_lease");
   const auto index = ProfileOf(exec.function);
@@ -209,13 +209,23 @@ std::vector<link::ProfileCapacity> Core::State::Capacities() const {
   return capacities;
 }
 
+std::int32_t Core::State::SlowlyPublishing() const {
+  const auto slow = [this](const auto& one) {
+    const Attempt& attempt = one.second;
+    return attempt.phase == Phase::kPublishing &&
+           now.mono_us - attempt.publishing_since_us > kSlowPublishMs * kMicrosPerMilli;
+  };
+  return std::min(kMaxLentCredit, static_cast<std::int32_t>(std::ranges::count_if(attempts, slow)));
+}
+
 void Core::State::Heartbeats() {
   if (now.mono_us < next_heartbeat_us) return;
   next_heartbeat_us = now.mono_us + link::kHeartbeatMs * kMicrosPerMilli;
+  lent_credit = SlowlyPublishing();
   if (links.empty()) return;
   const auto capacities = Capacities();
   for (auto& [id, state] : links) {
-    Emit(SendToDispatcher{id, link::Heartbeat{++state.heartbeat, now.mono_us, settings.credit,
+    Emit(SendToDispatcher{id, link::Heartbeat{++state.heartbeat, now.mono_us, Credit(),
                                               static_cast<std::int32_t>(attempts.size()), draining, capacities}});
   }
 }
@@ -278,7 +288,7 @@ link::ExecutorHello Core::State::Hello() const {
   hello.executor = settings.id;
   hello.incarnation = settings.incarnation;
   hello.acceleration = settings.acceleration;
-  hello.credit = settings.credit;
+  hello.credit = Credit();
   hello.draining = draining;
   hello.profiles = Capacities();
   for (const auto& [number, instance] : instances) {

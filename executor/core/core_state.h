@@ -26,7 +26,9 @@ constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be s
 constexpr std::int32_t kPingMisses = 3;
 constexpr std::int32_t kMaxUnaskedFrames = 64;  // that an agent may send between two pings for nothing
 constexpr std::int64_t kPublishRetryMs = 1000;
-constexpr std::int64_t kShellWaitMs = 1000;  // so long an attempt waits for a shell before a machine is booted for it
+constexpr std::int64_t kSlowPublishMs = 250;  // a result that waits for its topic for longer holds no credit
+constexpr std::int32_t kMaxLentCredit = 256;  // but so many such attempts at most are held beside the credit
+constexpr std::int64_t kShellWaitMs = 1000;   // so long an attempt waits for a shell before a machine is booted for it
 constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so lately will come again
 
 // An attempt without its epoch: partition, generation of the ledger, offset, attempt. Re-tagging changes none of it.
@@ -46,8 +48,9 @@ struct Attempt {
   StartPath path = StartPath::kNone;
   Why why;
   Time run_sent;
-  link::Done done;   // kPublishing: what is reported once the record is durable
-  OutRecord record;  // kPublishing: kept for another try
+  link::Done done;                       // kPublishing: what is reported once the record is durable
+  OutRecord record;                      // kPublishing: kept for another try
+  std::int64_t publishing_since_us = 0;  // kPublishing
   bool to_undeliverable = false;
   bool shrunk = false;  // its output was left out, because no topic takes it
 };
@@ -153,6 +156,9 @@ struct Core::State {
   [[nodiscard]] bool LeaseHolds(const DispatcherId& dispatcher) const;
   void Reply(const PartitionId& partition, link::Message message);  // to the owner, where it is connected
   void Heartbeats();
+  // Attempts that may be held now. A result whose topic is not there occupies nobody's place.
+  [[nodiscard]] std::int32_t Credit() const { return settings.credit + lent_credit; }
+  [[nodiscard]] std::int32_t SlowlyPublishing() const;
   void ReportSlots();
   [[nodiscard]] std::vector<link::ProfileCapacity> Capacities() const;
   [[nodiscard]] link::Slot SlotOf(const Instance& instance, const Container* container) const;
@@ -294,6 +300,7 @@ struct Core::State {
   std::map<CodeHash, CachedCode> codes;
   std::map<std::string, link::Slot> changed;  // by slot id, to be reported
   std::int64_t last_change_ms = 0;
+  std::int32_t lent_credit = 0;  // as of the last heartbeat: for results that wait for their topic
   std::uint64_t next_order = 1;
   std::uint64_t next_token = 1;
   std::uint64_t next_instance = 1;

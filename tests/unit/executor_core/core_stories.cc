@@ -326,6 +326,26 @@ TEST_F(Story, AResultThatNoTopicTakesEndsAllTheSame) {
   EXPECT_TRUE(TakeMessage<link::Done>());
 }
 
+// A user whose reply topic does not exist, or a broker that takes nothing, must not occupy the places of others.
+TEST_F(Story, ResultsThatWaitForTheirTopicHoldNobodysCredit) {
+  Connect();
+  Boot();
+  const auto credit = static_cast<std::int32_t>(core.ReadGauges().credit);
+  for (std::int32_t i = 0; i < credit; ++i) {
+    Exec(MakeExec(i));
+    End(i == 0 ? UntilRun() : *TakeFrame<guest::Run>());
+  }
+  ASSERT_EQ(Count<Publish>(), credit);
+  Exec(MakeExec(credit, "bob"));
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kBusy) << "they may be written at any moment";
+  After(1000);
+  std::int32_t told = 0;
+  while (const auto beat = TakeMessage<link::Heartbeat>()) told = beat->credit;
+  EXPECT_EQ(told, 2 * credit);
+  Exec(MakeExec(credit, "bob"));
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+}
+
 // Two 64 KiB texts in a Done would make it undecodable, and the link would break again and again.
 TEST_F(Story, WhatAGuestSaysIsCutWhereItEnters) {
   Boot();
