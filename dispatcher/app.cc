@@ -165,7 +165,8 @@ Result<void> App::JoinGroup() {
   };
   callbacks.revoked = [this](std::vector<PartitionId> partitions, bool lost) {
     log_->info("group={} partitions={} {}", config_.group, partitions.size(), lost ? "lost" : "revoked");
-    for (auto& partition : partitions) Handle(PartitionRevoked{std::move(partition), lost});
+    for (auto& partition : partitions) events_.emplace_back(PartitionRevoked{std::move(partition), lost});
+    HandleQueued();
   };
   callbacks.record = [this](std::shared_ptr<const Record> record) { Handle(RecordReceived{std::move(record)}); };
   callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
@@ -180,6 +181,10 @@ Result<void> App::JoinGroup() {
 
 void App::Handle(Event event) {
   events_.push_back(std::move(event));
+  HandleQueued();
+}
+
+void App::HandleQueued() {
   if (stepping_) return;  // an effect answered at once: its event waits for the step to end
   stepping_ = true;
   std::vector<Effect> effects;
@@ -189,6 +194,7 @@ void App::Handle(Event event) {
     effects.clear();
     core_.Step(next, ReadClocks(), effects);
     for (auto& effect : effects) std::visit([this](auto& what) { Do(what); }, effect);
+    if (events_.empty()) CommitGivenUp();
   }
   stepping_ = false;
   links_->Flush();
@@ -206,14 +212,32 @@ void App::Do(Produce& effect) {
 }
 
 void App::Do(Commit& effect) {
-  const auto finished = [this, partition = effect.partition, epoch = effect.epoch](Result<void> done) {
-    if (!done)
-      log_->warn("partition={}/{} epoch={} {}", partition.topic, partition.partition, epoch, done.error().message);
-    Handle(CommitFinished{partition, epoch, done.has_value(), done ? "" : done.error().message});
-  };
-  if (consumer_ == nullptr) return finished(Fail(Code::kUnavailable, "commit: the group is left"));
-  if (effect.sync) return finished(consumer_->CommitNow(effect.partition, effect.offset, effect.metadata));
-  consumer_->Commit(effect.partition, effect.offset, effect.metadata, finished);
+  if (effect.sync) return given_up_.push_back(std::move(effect));
+  if (consumer_ == nullptr) return Tell(effect, Fail(Code::kUnavailable, "commit: the group is left"));
+  kafka::OffsetCommit commit{effect.partition, effect.offset, std::move(effect.metadata)};
+  consumer_->Commit(commit, [this, told = std::move(effect)](const Result<void>& outcome) { Tell(told, outcome); });
+}
+
+// One request for all partitions that are given up at once: the loop stands still for one answer and no longer.
+void App::CommitGivenUp() {
+  if (given_up_.empty()) return;
+  const auto commits = std::exchange(given_up_, {});
+  std::vector<kafka::OffsetCommit> request;
+  request.reserve(commits.size());
+  for (const Commit& each : commits) request.push_back({each.partition, each.offset, each.metadata});
+  const auto outcomes =
+      consumer_ != nullptr
+          ? consumer_->CommitNow(request)
+          : std::vector<Result<void>>(commits.size(), Fail(Code::kUnavailable, "commit: the group is left"));
+  for (std::size_t i = 0; i < commits.size(); ++i) Tell(commits[i], outcomes[i]);
+}
+
+void App::Tell(const Commit& commit, const Result<void>& outcome) {
+  if (!outcome) {
+    log_->warn("partition={}/{} epoch={} {}{}", commit.partition.topic, commit.partition.partition, commit.epoch,
+               outcome.error().message, commit.sync ? ": its next owner asks the executors for what was complete" : "");
+  }
+  Handle(CommitFinished{commit.partition, commit.epoch, outcome.has_value(), outcome ? "" : outcome.error().message});
 }
 
 void App::Do(PauseIntake& effect) {

@@ -46,6 +46,9 @@ class App {
   StatusPage Explain(const std::string& id);  // any thread: asks the loop
 
   void Handle(Event event);
+  void HandleQueued();
+  void CommitGivenUp();
+  void Tell(const Commit& commit, const Result<void>& outcome);
   void Do(SendToExecutor& effect);
   void Do(Produce& effect);
   void Do(Commit& effect);
@@ -76,6 +79,7 @@ class App {
   Timer tick_;
   Timer show_;
   std::deque<Event> events_;
+  std::vector<Commit> given_up_;  // of partitions that are given up together: committed together
   bool stepping_ = false;
   bool draining_ = false;
   bool redis_was_up_ = false;

@@ -8,18 +8,30 @@ namespace hearth::kafka {
 namespace {
 
 constexpr int kBrokerTimeoutMs = 5000;
+constexpr int kCommitTimeoutMs = 2000;    // that a commit is waited for
 constexpr int kMaxRecordsPerTurn = 2000;  // then the loop serves others before it goes on
 
-PartitionList OneOffset(const PartitionId& partition, std::int64_t offset, const std::string& metadata) {
+PartitionList OnePartition(const PartitionId& partition) {
   PartitionList list(rd_kafka_topic_partition_list_new(1));
-  auto* entry = rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
-  entry->offset = offset;
-  if (!metadata.empty()) {
+  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+  return list;
+}
+
+PartitionList Offsets(const std::vector<OffsetCommit>& commits) {
+  PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(commits.size())));
+  for (const auto& [partition, offset, metadata] : commits) {
+    auto* entry = rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
+    entry->offset = offset;
+    if (metadata.empty()) continue;
     entry->metadata = malloc(metadata.size() + 1);  // freed with the list, which uses free
     std::memcpy(entry->metadata, metadata.c_str(), metadata.size() + 1);
     entry->metadata_size = metadata.size();
   }
   return list;
+}
+
+std::unexpected<Error> CommitFailed(rd_kafka_resp_err_t error) {
+  return Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(error));
 }
 
 }  // namespace
@@ -146,7 +158,7 @@ Result<void> GroupConsumer::ReadFromStart(const PartitionId& partition) {
   }
   error = rd_kafka_assign(client_.get(), list.get());
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Fail(Code::kUnavailable, rd_kafka_err2str(error));
-  paused_.erase(partition);
+  Resume(partition);
   for (const auto& each : paused_) Pause(each);
   newly_assigned_.push_back({partition, low, ""});
   return {};
@@ -202,10 +214,9 @@ void GroupConsumer::ResumeAll(const rd_kafka_topic_partition_list_t& partitions)
   rd_kafka_resume_partitions(client_.get(), copy.get());
 }
 
-void GroupConsumer::Commit(const PartitionId& partition, std::int64_t offset, const std::string& metadata,
-                           std::function<void(Result<void>)> done) {
+void GroupConsumer::Commit(const OffsetCommit& commit, std::function<void(Result<void>)> done) {
   if (closed_) return;
-  const auto list = OneOffset(partition, offset, metadata);
+  const auto list = Offsets({commit});
   const Queue queue(rd_kafka_queue_get_consumer(client_.get()));
   auto opaque = std::make_unique<std::function<void(Result<void>)>>(std::move(done));
   const auto error = rd_kafka_commit_queue(
@@ -215,35 +226,51 @@ void GroupConsumer::Commit(const PartitionId& partition, std::int64_t offset, co
             static_cast<std::function<void(Result<void>)>*>(raw));
         if (!*report) return;
         if (outcome == RD_KAFKA_RESP_ERR_NO_ERROR) return (*report)({});
-        (*report)(Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(outcome)));
+        (*report)(CommitFailed(outcome));
       },
       opaque.get());
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     (void)opaque.release();  // comes back in the callback
   } else if (*opaque) {
-    (*opaque)(Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(error)));
+    (*opaque)(CommitFailed(error));
   }
 }
 
-Result<void> GroupConsumer::CommitNow(const PartitionId& partition, std::int64_t offset, const std::string& metadata) {
-  if (!client_) return Fail(Code::kUnavailable, "commit: the consumer is closed");
-  const auto list = OneOffset(partition, offset, metadata);
-  auto error = rd_kafka_commit(client_.get(), list.get(), 0);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = list->elems[0].err;
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return Fail(Code::kUnavailable, std::string("commit: ") + rd_kafka_err2str(error));
+std::vector<Result<void>> GroupConsumer::CommitNow(const std::vector<OffsetCommit>& commits) {
+  const auto all = [&commits](Result<void> outcome) { return std::vector<Result<void>>(commits.size(), outcome); };
+  if (commits.empty()) return {};
+  if (!client_) return all(Fail(Code::kUnavailable, "commit: the consumer is closed"));
+  const auto list = Offsets(commits);
+  const Queue answers(rd_kafka_queue_new(client_.get()));
+  const auto error = rd_kafka_commit_queue(client_.get(), list.get(), answers.get(), nullptr, nullptr);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return all(CommitFailed(error));
+  const Event event(rd_kafka_queue_poll(answers.get(), kCommitTimeoutMs));
+  if (!event) {
+    return all(Fail(Code::kDeadline, "commit: no answer within " + std::to_string(kCommitTimeoutMs) + " ms"));
+  }
+  const auto whole = rd_kafka_event_error(event.get());
+  auto* answered = rd_kafka_event_topic_partition_list(event.get());
+  std::vector<Result<void>> outcomes;
+  for (const auto& [partition, offset, metadata] : commits) {
+    const auto* entry = answered == nullptr ? nullptr
+                                            : rd_kafka_topic_partition_list_find(answered, partition.topic.c_str(),
+                                                                                 partition.partition);
+    const auto outcome = entry == nullptr || entry->err == RD_KAFKA_RESP_ERR_NO_ERROR ? whole : entry->err;
+    outcomes.push_back(outcome == RD_KAFKA_RESP_ERR_NO_ERROR ? Result<void>() : CommitFailed(outcome));
+  }
+  return outcomes;
 }
 
 void GroupConsumer::Pause(const PartitionId& partition) {
   if (closed_) return;
-  const auto list = OneOffset(partition, RD_KAFKA_OFFSET_INVALID, "");
+  const auto list = OnePartition(partition);
   paused_.insert(partition);
   rd_kafka_pause_partitions(client_.get(), list.get());
 }
 
 void GroupConsumer::Resume(const PartitionId& partition) {
   if (closed_) return;
-  const auto list = OneOffset(partition, RD_KAFKA_OFFSET_INVALID, "");
+  const auto list = OnePartition(partition);
   paused_.erase(partition);
   rd_kafka_resume_partitions(client_.get(), list.get());
 }

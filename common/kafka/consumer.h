@@ -24,6 +24,13 @@ struct Assigned {
   std::string metadata;          // of the commit
 };
 
+// `offset` is the next to read.
+struct OffsetCommit {
+  PartitionId partition;
+  std::int64_t offset = 0;
+  std::string metadata;
+};
+
 class GroupConsumer {
  public:
   struct Callbacks {
@@ -39,10 +46,10 @@ class GroupConsumer {
   GroupConsumer(const GroupConsumer&) = delete;
   GroupConsumer& operator=(const GroupConsumer&) = delete;
 
-  // `offset` is the next to read. `done` may be empty. CommitNow blocks for one round trip.
-  void Commit(const PartitionId& partition, std::int64_t offset, const std::string& metadata,
-              std::function<void(Result<void>)> done);
-  Result<void> CommitNow(const PartitionId& partition, std::int64_t offset, const std::string& metadata);
+  void Commit(const OffsetCommit& commit, std::function<void(Result<void>)> done);  // `done` may be empty
+  // One request for all. Blocks until it is answered, for 2 s at most. What became of each, in the same order:
+  // kDeadline where nobody answered, kUnavailable where it was refused.
+  std::vector<Result<void>> CommitNow(const std::vector<OffsetCommit>& commits);
   // A pause ends with the assignment: what is assigned again is read.
   void Pause(const PartitionId& partition);
   void Resume(const PartitionId& partition);

@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
   Say("assigned");
   std::array<char, 16> line{};
   while (std::fgets(line.data(), line.size(), stdin) != nullptr) {
-    Say(member.consumer->CommitNow({topic, 0}, 1, "frozen") ? "accepted" : "refused");
+    Say(member.CommitNow({topic, 0}, 1, "frozen") ? "accepted" : "refused");
   }
   _exit(0);  // without a farewell to the group
 }

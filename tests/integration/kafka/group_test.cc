@@ -55,11 +55,11 @@ TEST_F(GroupTest, TheLedgerMapOfACommitReachesTheNextOwnerThroughARebalance) {
   for (const auto& [partition, given] : first.assigned) {
     EXPECT_EQ(given.next_offset, 0);
     EXPECT_EQ(given.metadata, "");
-    ASSERT_TRUE(first.consumer->CommitNow(partition, 2, MapText(1)));
+    ASSERT_TRUE(first.CommitNow(partition, 2, MapText(1)));
   }
   // The last commit counts: made from inside the revocation, as a dispatcher does it.
   first.on_revoked = [&first](const std::vector<PartitionId>& taken) {
-    for (const auto& partition : taken) EXPECT_TRUE(first.consumer->CommitNow(partition, 3, MapText(7)));
+    for (const auto& partition : taken) EXPECT_TRUE(first.CommitNow(partition, 3, MapText(7)));
   };
   Member second(loop_, bootstrap_, "second", group, topic);
   ASSERT_TRUE(Until([&] { return first.assigned.size() == 2 && second.assigned.size() == 2; }));
@@ -98,7 +98,7 @@ TEST_F(GroupTest, TheLargestMapTravelsWhole) {
     Member writer(loop_, bootstrap_, "writer", group, topic);
     ASSERT_TRUE(Until([&] { return writer.assigned.size() == 1; }));
     bool done = false;
-    writer.consumer->Commit({topic, 0}, 0, encoded.text, [&done](const Result<void>& result) {
+    writer.consumer->Commit({{topic, 0}, 0, encoded.text}, [&done](const Result<void>& result) {
       EXPECT_TRUE(result) << result.error().message;
       done = true;
     });
@@ -169,7 +169,7 @@ TEST_F(GroupTest, AMemberThatWasFrozenPastItsSessionCannotCommitAnyMore) {
   Member owner(loop_, bootstrap_, "owner", group, topic);
   ASSERT_TRUE(Until([&] { return owner.assigned.size() == 1; }));
   EXPECT_EQ(owner.assigned.begin()->second.metadata, "frozen");
-  ASSERT_TRUE(owner.consumer->CommitNow({topic, 0}, 5, "owner"));
+  ASSERT_TRUE(owner.CommitNow({topic, 0}, 5, "owner"));
   former.Order();  // waits in its pipe: the first thing that it does when it wakes
   former.GoOn();
   EXPECT_EQ(former.Answer(), "refused");
@@ -228,9 +228,9 @@ TEST_F(GroupTest, AnOffsetOutOfRangeIsToldAndAnsweredByTheStartAndDisturbsNoOthe
   {
     Member first(loop_, bootstrap_, "first", group, topic);
     ASSERT_TRUE(Until([&] { return first.assigned.size() == 3; }));
-    ASSERT_TRUE(first.consumer->CommitNow(lost, 1'000'000, MapText(4)));
-    ASSERT_TRUE(first.consumer->CommitNow(read, 4, ""));
-    ASSERT_TRUE(first.consumer->CommitNow(paused, 4, ""));
+    ASSERT_TRUE(first.CommitNow(lost, 1'000'000, MapText(4)));
+    ASSERT_TRUE(first.CommitNow(read, 4, ""));
+    ASSERT_TRUE(first.CommitNow(paused, 4, ""));
     first.consumer->Close();
   }
   Member second(loop_, bootstrap_, "second", group, topic);

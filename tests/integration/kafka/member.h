@@ -42,6 +42,10 @@ struct Member {
     consumer = std::move(*created);
   }
 
+  [[nodiscard]] Result<void> CommitNow(const PartitionId& partition, std::int64_t offset, const std::string& metadata) {
+    return consumer->CommitNow({{partition, offset, metadata}}).front();
+  }
+
   std::map<PartitionId, Assigned> assigned;
   std::map<PartitionId, std::vector<std::int64_t>> offsets;
   std::vector<std::string> alarms;
