@@ -88,6 +88,8 @@ read_lock() {
     [[ $hash =~ ^[0-9a-f]{64}$ ]] || die "$lock: not a line of a lock: $name $version $hash"
     want "$name" "$version" "$hash"
   done <"$lock"
+  [[ ${names[0]-} == linux-image-* ]] || die "$lock: the first package is not a kernel"
+  for name in "${root_packages[@]}"; do [[ -n ${versions[$name]-} ]] || die "$lock: $name is not in it"; done
 }
 
 # What the lock names and nobody has any more. Another hash for the same version is never an update.
