@@ -6,6 +6,7 @@
 #include <future>
 #include <utility>
 
+#include "common/base/text.h"
 #include "common/base/time.h"
 #include "dispatcher/decisions_json.h"
 #include "schemas/function.h"
@@ -125,14 +126,14 @@ Result<void> App::FollowFunctions() {
     if (!record.value.empty()) {
       auto function = DecodeFunctionRecord(record.key, record.value);
       if (!function) {
-        return log_->warn("fn={} has a record that cannot be read: {}", record.key, function.error().message);
+        return log_->warn("fn={} has a record that cannot be read: {}", Quoted(record.key), function.error().message);
       }
       log_->info("user={} fn={} version={} known", function->user.value, function->name.value, function->version);
       return Handle(FunctionUpdated{std::make_shared<const Function>(std::move(*function))});
     }
     const auto slash = record.key.find('/');
     if (slash == std::string::npos) return;
-    log_->info("fn={} removed", record.key);
+    log_->info("fn={} removed", Quoted(record.key));
     Handle(FunctionRemoved{UserId(record.key.substr(0, slash)), FunctionName(record.key.substr(slash + 1))});
   };
   callbacks.caught_up = [this] {
@@ -266,15 +267,16 @@ void App::Do(DirectoryDropExecutor& effect) {
 void App::Do(Trace& effect) {
   metrics_.Count(effect);
   const auto line = [&](spdlog::level::level_enum level, const char* what) {
-    log_->log(level, "inv={} user={} fn={} executor={} record={}/{}/{} epoch={} attempt={} {} reason=\"{}\"",
-              effect.id.value, effect.user.value, effect.function.value, effect.executor.value, effect.partition.topic,
-              effect.partition.partition, effect.offset, effect.epoch, effect.attempt, what, effect.constraint);
+    log_->log(level, "inv={} user={} fn={} executor={} record={}/{}/{} epoch={} attempt={} {} reason={}",
+              Quoted(effect.id.value), effect.user.value, effect.function.value, effect.executor.value,
+              effect.partition.topic, effect.partition.partition, effect.offset, effect.epoch, effect.attempt, what,
+              Quoted(effect.constraint));
   };
   switch (effect.kind) {
     case Trace::Kind::kReceived: return;  // counted; a line for each would be the log
     case Trace::Kind::kPlaced: return line(spdlog::level::debug, "placed");
     case Trace::Kind::kCompleted:
-      return log_->debug("inv={} user={} fn={} complete status={} path={}", effect.id.value, effect.user.value,
+      return log_->debug("inv={} user={} fn={} complete status={} path={}", Quoted(effect.id.value), effect.user.value,
                          effect.function.value, StatusName(effect.status), StartPathName(effect.path));
     case Trace::Kind::kRefused: return line(spdlog::level::info, "refused");
     case Trace::Kind::kRetried: return line(spdlog::level::info, "retried");

@@ -1,4 +1,5 @@
 #include "dispatcher/decisions_json.h"
+#include "schemas/times_json.h"
 
 #include <fmt/format.h>
 
@@ -42,7 +43,6 @@ Json StepJson(const DecisionStep& step) {
 }  // namespace
 
 std::string DecisionJson(const Decision& decision, const DispatcherId& self) {
-  const Times& times = decision.times;
   Json json = {
       {"id", decision.id.value},       {"dispatcher", self.value},          {"user", decision.user.value},
       {"fn", decision.function.value}, {"topic", decision.partition.topic}, {"partition", decision.partition.partition},
@@ -52,8 +52,7 @@ std::string DecisionJson(const Decision& decision, const DispatcherId& self) {
     json["start_path"] = StartPathName(decision.path);
     json["reason"] = decision.reason;
   }
-  json["times_us"] = {{"enqueued", times.enqueued_us}, {"received", times.received_us}, {"placed", times.placed_us},
-                      {"leased", times.leased_us},     {"started", times.started_us},   {"ended", times.ended_us}};
+  json["times_us"] = TimesJson(decision.times);
   json["steps"] = Json::array();
   for (const auto& step : decision.steps) json["steps"].push_back(StepJson(step));
   if (decision.steps_dropped > 0) json["steps_dropped"] = decision.steps_dropped;

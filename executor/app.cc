@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "common/base/text.h"
 #include "common/base/time.h"
 #include "executor/core/pool.h"
 #include "executor/folders.h"
@@ -204,14 +205,14 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   callbacks.failed = [this](const InstanceId& instance, std::string reason) {
     metrics_.Start(false);
     started_us_.erase(instance);
-    log_->error("instance={} could not be started: {}", instance.value, reason);
+    log_->error("instance={} could not be started: {}", instance.value, Quoted(reason));
     if (++failed_starts_ >= kStartFailuresGiveUp) {
       readiness_->Set("machines", fmt::format("the last {} could not be started: {}", failed_starts_, reason));
     }
     Handle(MachineFailed{instance, std::move(reason)});
   };
   callbacks.lost = [this](const InstanceId& instance, std::string reason) {
-    log_->warn("instance={} lost: {}", instance.value, reason);
+    log_->warn("instance={} lost: {}", instance.value, Quoted(reason));
     Handle(MachineLost{instance, std::move(reason)});
   };
   callbacks.frame = [this](const InstanceId& instance, guest::Frame frame) {
@@ -295,7 +296,7 @@ Result<void> App::FollowFunctions() {
     if (!record.value.empty()) {
       auto function = DecodeFunctionRecord(record.key, record.value);
       if (!function) {
-        return log_->warn("fn={} has a record that cannot be read: {}", record.key, function.error().message);
+        return log_->warn("fn={} has a record that cannot be read: {}", Quoted(record.key), function.error().message);
       }
       return Handle(FunctionUpdated{std::make_shared<const Function>(std::move(*function))});
     }
@@ -326,7 +327,7 @@ Result<void> App::FollowSettings() {
   kafka::TopicFollower::Callbacks callbacks;
   callbacks.record = [this](const Record& record) {
     auto changed = pool_overrides_.Apply(record.key, record.value);
-    if (!changed) return log_->warn("setting={} cannot be read: {}", record.key, changed.error().message);
+    if (!changed) return log_->warn("setting={} cannot be read: {}", Quoted(record.key), changed.error().message);
     if (!*changed) return;
     const PoolChanged& pool = **changed;
     log_->info("profile={} pool_min={} pool_max={} shells={} set", pool.profile, pool.min, pool.max, pool.shells);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/base/text.h"
 #include "common/base/time.h"
 #include "executor/app.h"
 
@@ -59,7 +60,7 @@ void App::Do(KeepShells& effect) {
 }
 
 void App::Do(DestroyMachine& effect) {
-  log_->info("instance={} is destroyed: {}", effect.instance.value, effect.reason);
+  log_->info("instance={} is destroyed: {}", effect.instance.value, Quoted(effect.reason));
   fleet_->Destroy(effect.instance);
 }
 
@@ -95,22 +96,22 @@ void App::Do(Trace& effect) {
   metrics_.Count(effect);
   switch (effect.kind) {
     case Trace::Kind::kInstanceMoved:
-      log_->info("user={} instance={} from={} to={} reason=\"{}\"", effect.user.value, effect.instance.value,
-                 effect.from, effect.to, effect.reason);
+      log_->info("user={} instance={} from={} to={} reason={}", effect.user.value, effect.instance.value, effect.from,
+                 effect.to, Quoted(effect.reason));
       break;
     case Trace::Kind::kContainerMoved:
-      log_->debug("user={} fn={} instance={} container={} from={} to={} reason=\"{}\"", effect.user.value,
+      log_->debug("user={} fn={} instance={} container={} from={} to={} reason={}", effect.user.value,
                   effect.function.value, effect.instance.value, effect.container.value, effect.from, effect.to,
-                  effect.reason);
+                  Quoted(effect.reason));
       break;
     case Trace::Kind::kOrphaned:
     case Trace::Kind::kNacked:
-      log_->warn("inv={} user={} fn={} instance={} {} reason=\"{}\"", effect.id.value, effect.user.value,
+      log_->warn("inv={} user={} fn={} instance={} {} reason={}", Quoted(effect.id.value), effect.user.value,
                  effect.function.value, effect.instance.value,
-                 effect.kind == Trace::Kind::kNacked ? "nacked" : "orphaned", effect.reason);
+                 effect.kind == Trace::Kind::kNacked ? "nacked" : "orphaned", Quoted(effect.reason));
       break;
     case Trace::Kind::kEnded:
-      log_->debug("inv={} user={} fn={} instance={} container={} ended status={} path={}", effect.id.value,
+      log_->debug("inv={} user={} fn={} instance={} container={} ended status={} path={}", Quoted(effect.id.value),
                   effect.user.value, effect.function.value, effect.instance.value, effect.container.value,
                   StatusName(effect.status), StartPathName(effect.path));
       break;

@@ -142,6 +142,9 @@ class Reader {
     const auto outer_index = index_;
     if (object.type != (kLayout == Layout::kMap ? msgpack::type::MAP : msgpack::type::ARRAY)) {
       Fault(kLayout == Layout::kMap ? "a map" : "an array");
+    } else if (kLayout == Layout::kMap && object.via.map.size > kMaxMapKeys) {  // each field looks through all of them
+      exhausted_ = true;
+      if (fault_.empty()) fault_ = "more than " + std::to_string(kMaxMapKeys) + " fields";
     } else {
       here_ = &object;
       index_ = 0;
@@ -183,20 +186,14 @@ class Reader {
       fault_ = "field '" + std::string(name) + "' is absent";
       return nullptr;
     } else {
-      const msgpack::object* found = nullptr;
-      for (std::uint32_t i = 0; i < here_->via.map.size; ++i) {
-        const auto& pair = here_->via.map.ptr[i];
-        if (pair.key.type != msgpack::type::STR ||
-            name != std::string_view(pair.key.via.str.ptr, pair.key.via.str.size)) {
-          continue;
-        }
-        if (found != nullptr) {
-          fault_ = "field '" + std::string(name) + "' is there twice";
-          return nullptr;
-        }
-        found = &pair.val;
+      // Of equal keys the last one counts, and nil is absent: the default stands, validation decides.
+      for (std::uint32_t i = here_->via.map.size; i > 0; --i) {
+        const auto& pair = here_->via.map.ptr[i - 1];
+        if (pair.key.type == msgpack::type::STR &&
+            name == std::string_view(pair.key.via.str.ptr, pair.key.via.str.size))
+          return pair.val.type == msgpack::type::NIL ? nullptr : &pair.val;
       }
-      return found;  // absent: the default stands, validation decides
+      return nullptr;
     }
   }
   void Fault(std::string_view expected) {

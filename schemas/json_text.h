@@ -1,9 +1,8 @@
-// JSON that strangers sent: parsed with limits, an object at the top, no key twice there.
+// JSON that strangers sent: parsed with limits, an object at the top.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -12,12 +11,11 @@
 
 namespace hearth::fields {
 
-// Looks at the shape of a JSON text before anything is built of it: how deep it is, and whether a key of the outermost
-// object comes twice. The library's parser with a callback does this too, in a time that is quadratic in the number of
-// objects.
-class JsonShape : public nlohmann::json_sax<nlohmann::json> {
+// Looks at how deep a JSON text is before anything is built of it. The library's parser with a callback can do this
+// too, in a time that is quadratic in the number of objects.
+class JsonDepth : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit JsonShape(std::size_t most_depth) : most_depth_(most_depth) {}
+  explicit JsonDepth(std::size_t most) : most_(most) {}
 
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
@@ -30,36 +28,27 @@ class JsonShape : public nlohmann::json_sax<nlohmann::json> {
   bool start_array(std::size_t) override { return Enter(); }
   bool end_object() override { return Leave(); }
   bool end_array() override { return Leave(); }
-  bool key(string_t& name) override {
-    if (depth_ != 1 || keys_.insert(name).second) return true;
-    fault_ = "field '" + name + "' is there twice";
-    return false;
-  }
+  bool key(string_t&) override { return true; }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
 
-  [[nodiscard]] const std::string& fault() const { return fault_; }
+  [[nodiscard]] bool too_deep() const { return depth_ > most_; }
 
  private:
-  bool Enter() {
-    if (++depth_ <= most_depth_) return true;
-    fault_ = "JSON nested deeper than " + std::to_string(most_depth_);
-    return false;
-  }
+  bool Enter() { return ++depth_ <= most_; }
   bool Leave() {
     --depth_;
     return true;
   }
 
-  const std::size_t most_depth_;
+  const std::size_t most_;
   std::size_t depth_ = 0;
-  std::set<std::string> keys_;
-  std::string fault_;
 };
 
+// Of equal keys the last one counts.
 inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
-  JsonShape shape(kMaxMsgpackDepth);
-  const bool sound = nlohmann::json::sax_parse(text, &shape);
-  if (!shape.fault().empty()) return Fail(Code::kInvalid, shape.fault());
+  JsonDepth depth(kMaxMsgpackDepth);
+  const bool sound = nlohmann::json::sax_parse(text, &depth);
+  if (depth.too_deep()) return Fail(Code::kExhausted, "JSON nested deeper than " + std::to_string(kMaxMsgpackDepth));
   if (!sound) return Fail(Code::kInvalid, "the value is not JSON");
   auto object = nlohmann::json::parse(text, nullptr, false);
   if (!object.is_object()) return Fail(Code::kInvalid, "the value must be a JSON object");
@@ -71,14 +60,8 @@ inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
 // A JSON value to stand inside one of our objects, or nothing where `text` is no JSON or nested so deep that a reader
 // would refuse it (and that writing it, which recurses, could exhaust the stack).
 inline std::optional<nlohmann::json> ParseJsonValue(std::string_view text) {
-  constexpr std::size_t kDepth = kMaxMsgpackDepth - 2;
-  class AnyKeys : public JsonShape {
-   public:
-    using JsonShape::JsonShape;
-    bool key(string_t&) override { return true; }
-  };
-  AnyKeys shape(kDepth);
-  if (!nlohmann::json::sax_parse(text, &shape)) return std::nullopt;
+  JsonDepth depth(kMaxMsgpackDepth - 2);
+  if (!nlohmann::json::sax_parse(text, &depth)) return std::nullopt;
   return nlohmann::json::parse(text, nullptr, false);
 }
 
@@ -106,9 +89,10 @@ class JsonFields {
     }
     out = value->get<T>();
   }
+  // Null is absent.
   const nlohmann::json* Find(const char* name) {
     const auto found = object_.find(name);
-    return found == object_.end() ? nullptr : &*found;
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
   }
   void Fault(const char* name, const char* expected) {
     if (fault_.empty()) fault_ = std::string("field '") + name + "' must be " + expected;

@@ -6,12 +6,16 @@
 
 namespace hearth {
 
-constexpr std::size_t kMaxPayloadBytes = 1U << 20;                 // input of an invocation
-constexpr std::size_t kMaxOutputBytes = 1U << 20;                  // output of an invocation
-constexpr std::size_t kMaxReplyBytes = 3U << 20;                   // of a reply's value; topics take 4 MiB
-constexpr std::size_t kMaxHeaderBytes = 8U << 10;                  // one header of a record, name and value
-constexpr std::size_t kMaxHeaders = 64;                            // headers of a record
-constexpr std::size_t kMaxIdentifierBytes = 128;                   // [A-Za-z0-9._-]
+constexpr std::size_t kMaxPayloadBytes = 1U << 20;      // input of an invocation
+constexpr std::size_t kMaxOutputBytes = 1U << 20;       // output of an invocation
+constexpr std::size_t kMaxTopicRecordBytes = 4U << 20;  // a record that hearth's topics take, all included
+constexpr std::size_t kMaxReplyBytes = 3U << 20;        // of a reply's value; see kMaxTopicRecordBytes
+constexpr std::size_t kMaxHeaderBytes = 8U << 10;       // one header of a record, name and value
+constexpr std::size_t kMaxHeaders = 64;                 // headers of a record
+constexpr std::size_t kMaxIdentifierBytes = 128;        // [A-Za-z0-9._-]
+constexpr std::size_t kMaxEventIdBytes = 1024;          // the id of a CloudEvent
+constexpr std::size_t kMaxScannedBytes = 8U << 20;  // of a record that is refused: looked through for whom to answer
+constexpr std::size_t kMaxContentTypeBytes = 256;
 constexpr std::size_t kMaxRecordBytes = (1U << 20) + (96U << 10);  // value of a request record in any form
 constexpr std::uint32_t kMaxMsgpackDepth = 32;
 constexpr std::size_t kMaxMapKeys = 64;

@@ -10,6 +10,7 @@ namespace hearth {
 struct Header {
   std::string name;
   std::string value;
+  bool null = false;  // no value at all, which is not the same as an empty one
   friend bool operator==(const Header&, const Header&) = default;
 };
 
@@ -19,14 +20,23 @@ struct PartitionId {
   friend auto operator<=>(const PartitionId&, const PartitionId&) = default;
 };
 
-// What a consumer received. Offsets count within the partition; the timestamp is Kafka's, ms since the epoch.
+// A time in ms since the epoch as Kafka has it, or 0 where it is not known: absent (-1), or beyond the year 9999, which
+// is what microseconds taken for milliseconds look like.
+constexpr std::int64_t kMaxTimeMs = 253'402'300'799'999;
+constexpr std::int64_t KnownTimeMs(std::int64_t ms) {
+  return ms > 0 && ms <= kMaxTimeMs ? ms : 0;
+}
+
+// What a consumer received. Offsets count within the partition.
 struct Record {
   PartitionId partition;
   std::int64_t offset = 0;
-  std::int64_t timestamp_ms = 0;
+  std::int64_t timestamp_ms = 0;  // see KnownTimeMs
   std::string key;
   std::string value;
   std::vector<Header> headers;
+  bool null_key = false;
+  bool null_value = false;
 };
 
 // What a producer sends.
@@ -35,6 +45,8 @@ struct OutRecord {
   std::string key;
   std::string value;
   std::vector<Header> headers;
+  bool null_key = false;
+  bool null_value = false;  // a tombstone in a compacted topic
   friend bool operator==(const OutRecord&, const OutRecord&) = default;
 };
 

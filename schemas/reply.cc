@@ -2,6 +2,7 @@
 // map it holds all of them, in the headers form the detail comes as further headers.
 #include <functional>
 
+#include "common/base/text.h"
 #include "schemas/codec.h"
 #include "schemas/json_text.h"
 #include "schemas/request_fields.h"
@@ -120,8 +121,7 @@ std::string ExtensionName(const char* name) {
 
 void AddHeaders(const InvocationResult& result, std::size_t count, OutRecord& record) {
   for (std::size_t i = 0; i < count; ++i) {
-    auto text = TextFields()[i].get(result);
-    if (text.size() > kMaxMessageHeaderBytes) text.resize(kMaxMessageHeaderBytes);
+    auto text = CutText(TextFields()[i].get(result), kMaxMessageHeaderBytes);
     if (!text.empty()) record.headers.push_back({std::string("hearth-") + TextFields()[i].name, std::move(text)});
   }
   if (!result.traceparent.empty()) record.headers.push_back({"traceparent", result.traceparent});
@@ -172,7 +172,7 @@ Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result)
     std::string name = field.name;
     std::replace(name.begin(), name.end(), '-', '_');
     const auto found = object->find(name);
-    if (found == object->end()) continue;
+    if (found == object->end() || found->is_null()) continue;
     if (!field.set(result, found->is_string() ? found->get<std::string>() : fields::DumpJson(*found))) {
       return Fail(Code::kInvalid, "reply: field '" + name + "' is wrong");
     }
@@ -183,7 +183,7 @@ Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result)
   reader.Text("log", result.log_tail);
   reader.Text("out_text", result.output);
   result.log_truncated = object->value("log_truncated", false);
-  if (const auto* out = reader.Find("out")) result.output = fields::DumpJson(*out);
+  if (const auto out = object->find("out"); out != object->end()) result.output = fields::DumpJson(*out);
   if (const auto* out = reader.Find("out_b64"); out != nullptr && out->is_string()) {
     result.output = fields::Base64Decode(out->get<std::string>()).value_or("");
   }
@@ -226,7 +226,7 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
   reader.Text("traceparent", result.traceparent);
   reader.Text("datacontenttype", result.content_type);
   reader.Text("hearthlog", result.log_tail);
-  if (const auto* data = reader.Find("data")) result.output = fields::DumpJson(*data);
+  if (const auto data = object->find("data"); data != object->end()) result.output = fields::DumpJson(*data);
   if (const auto* data = reader.Find("data_base64"); data != nullptr && data->is_string()) {
     result.output = fields::Base64Decode(data->get<std::string>()).value_or("");
   }
@@ -234,10 +234,7 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
 }
 
 std::string LogHeader(const InvocationResult& result) {
-  const std::string& log = result.log_tail;
-  return fields::Base64Encode(log.size() > kMaxLogHeaderBytes
-                                  ? std::string_view(log).substr(log.size() - kMaxLogHeaderBytes)
-                                  : std::string_view(log));
+  return fields::Base64Encode(CutTextFront(result.log_tail, kMaxLogHeaderBytes));
 }
 
 }  // namespace
@@ -271,8 +268,7 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
       record.headers.push_back({"ce_source", "/hearth/" + result.executor.value});
       record.headers.push_back({"ce_type", "hearth.result"});
       for (const auto& field : TextFields()) {
-        auto text = field.get(result);
-        if (text.size() > kMaxMessageHeaderBytes) text.resize(kMaxMessageHeaderBytes);
+        auto text = CutText(field.get(result), kMaxMessageHeaderBytes);
         if (!text.empty()) record.headers.push_back({"ce_" + ExtensionName(field.name), text});
       }
       AddContentType(result, record);
@@ -286,6 +282,11 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
       break;
   }
   return record;
+}
+
+void MarkUndeliverable(OutRecord& record, std::string_view error) {
+  record.headers.push_back({"hearth-undeliverable-topic", record.topic});
+  record.headers.push_back({"hearth-undeliverable-error", CutText(error, kMaxMessageHeaderBytes)});
 }
 
 Result<InvocationResult> DecodeReply(const Record& record) {
@@ -307,9 +308,9 @@ Result<InvocationResult> DecodeReply(const Record& record) {
     if (const auto* log = fields::FindHeader(record, "hearth-log-b64"))
       result.log_tail = fields::Base64Decode(*log).value_or("");
     result.output = record.value;
-  } else if (type->starts_with("application/cloudevents+json")) {
+  } else if (fields::MediaType(*type) == fields::kStructuredEvent) {
     decoded = DecodeStructured(record.value, result);
-  } else if (type->starts_with("application/msgpack")) {
+  } else if (fields::IsMsgpack(fields::MediaType(*type))) {
     auto handle = codec::Parse(record.value);
     if (!handle) return std::unexpected(handle.error());
     ReplyMap map{1, "", "", &result};

@@ -9,21 +9,23 @@ namespace {
 
 using fields::FindHeader;
 
+constexpr std::size_t kMaxOwnHeaders = 32;  // of a record that hearth gave up; it adds about ten
+
 Result<RequestForm> FormOf(const Record& record) {
   if (FindHeader(record, "hearth-fn") != nullptr) return RequestForm::kHeaders;
   if (FindHeader(record, "ce_specversion") != nullptr || FindHeader(record, "ce_type") != nullptr) {
     return RequestForm::kCloudEventBinary;
   }
-  const auto* type = FindHeader(record, "content-type");
-  if (type != nullptr) {
-    if (type->starts_with("application/cloudevents+json")) return RequestForm::kCloudEventStructured;
-    if (type->starts_with("application/msgpack") || type->starts_with("application/x-msgpack"))
-      return RequestForm::kMsgpack;
-    if (type->starts_with("application/json")) return RequestForm::kJson;
+  if (const auto* content_type = FindHeader(record, "content-type")) {
+    const std::string type = fields::MediaType(*content_type);
+    if (type == fields::kStructuredEvent) return RequestForm::kCloudEventStructured;
+    if (fields::IsMsgpack(type)) return RequestForm::kMsgpack;
+    if (fields::IsJson(type)) return RequestForm::kJson;
   }
+  const auto begin = record.value.find_first_not_of(" \t\r\n");
+  if (begin != std::string::npos && record.value[begin] == '{') return RequestForm::kJson;
   if (!record.value.empty()) {
     const auto first = static_cast<unsigned char>(record.value.front());
-    if (first == '{') return RequestForm::kJson;
     if ((first & 0xf0U) == 0x80 || first == 0xde || first == 0xdf) return RequestForm::kMsgpack;
   }
   return Fail(Code::kInvalid,
@@ -35,13 +37,16 @@ Result<void> CheckSizes(const Record& record) {
     return Fail(Code::kExhausted, "the record's value has " + std::to_string(record.value.size()) +
                                       " bytes; the limit is " + std::to_string(kMaxRecordBytes));
   }
-  if (record.headers.size() > kMaxHeaders) {
-    return Fail(Code::kExhausted, "the record has more than " + std::to_string(kMaxHeaders) + " headers");
-  }
+  std::size_t own = 0;
   for (const auto& header : record.headers) {
-    if (header.name.size() + header.value.size() > kMaxHeaderBytes) {
+    if (IsHearthsOwnHeader(header.name)) {
+      ++own;
+    } else if (header.name.size() + header.value.size() > kMaxHeaderBytes) {
       return Fail(Code::kExhausted, "a header has more than " + std::to_string(kMaxHeaderBytes) + " bytes");
     }
+  }
+  if (record.headers.size() - std::min(own, kMaxOwnHeaders) > kMaxHeaders) {
+    return Fail(Code::kExhausted, "the record has more than " + std::to_string(kMaxHeaders) + " headers");
   }
   return {};
 }
@@ -57,6 +62,32 @@ Result<void> DecodeForm(const Record& record, Request& request) {
   return Fail(Code::kInternal, "a form that does not exist");
 }
 
+// A text as CloudEvents has it.
+bool IsEventId(std::string_view text) {
+  if (text.empty() || text.size() > kMaxEventIdBytes || !fields::IsUtf8(text)) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool c1 = c == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;  // U+0080 to U+009F
+    if (c < 0x20 || c == 0x7f || c1) return false;
+  }
+  return true;
+}
+
+// W3C trace context, "00-<32 hex>-<16 hex>-<2 hex>"; later versions may go on after another dash.
+bool IsTraceparent(std::string_view text) {
+  constexpr std::size_t kSize = 55;
+  if (text.size() < kSize || text.size() > kMaxIdentifierBytes) return false;
+  if (text.size() > kSize && (text[kSize] != '-' || text.starts_with("00"))) return false;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    const bool dash = i == 2 || i == 35 || i == 52;
+    const char c = text[i];
+    if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  const auto zero = [](std::string_view part) { return part.find_first_not_of('0') == std::string_view::npos; };
+  const bool one_line = std::ranges::all_of(text, [](char c) { return c > ' ' && c < '\x7f'; });
+  return !text.starts_with("ff") && !zero(text.substr(3, 32)) && !zero(text.substr(36, 16)) && one_line;
+}
+
 Result<void> Identifier(const char* name, const std::string& text, bool required) {
   if (text.empty() && !required) return {};
   if (text.empty()) return Fail(Code::kInvalid, std::string("field '") + name + "' is absent");
@@ -68,19 +99,29 @@ Result<void> Identifier(const char* name, const std::string& text, bool required
   return {};
 }
 
+Result<void> CheckEventId(const std::string& id) {
+  if (id.size() > kMaxEventIdBytes) {
+    return Fail(Code::kExhausted, "field 'id' has more than " + std::to_string(kMaxEventIdBytes) + " bytes");
+  }
+  if (IsEventId(id)) return {};
+  return Fail(Code::kInvalid, "field 'id' must be text without control characters");
+}
+
 Result<void> Validate(const Request& request) {
-  if (auto good = Identifier("id", request.id.value, true); !good) return good;
+  const bool event =
+      request.form == RequestForm::kCloudEventBinary || request.form == RequestForm::kCloudEventStructured;
+  if (auto good = event ? CheckEventId(request.id.value) : Identifier("id", request.id.value, true); !good) return good;
   if (auto good = Identifier("fn", request.function.value, true); !good) return good;
   if (auto good = Identifier("user", request.user.value, true); !good) return good;
   if (auto good = Identifier("reply_to", request.reply_to, false); !good) return good;
   if (request.order_key.size() > kMaxIdentifierBytes) {
     return Fail(Code::kExhausted, "field 'order_key' has more than " + std::to_string(kMaxIdentifierBytes) + " bytes");
   }
-  for (const auto* text : {&request.traceparent, &request.content_type}) {
-    if (text->size() > 256 || !fields::IsUtf8(*text) ||
-        text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      return Fail(Code::kInvalid, "traceparent and content_type must be one line of at most 256 bytes");
-    }
+  const std::string& type = request.content_type;
+  if (type.size() > kMaxContentTypeBytes || !fields::IsUtf8(type) ||
+      type.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+    return Fail(Code::kInvalid,
+                "content_type must be one line of at most " + std::to_string(kMaxContentTypeBytes) + " bytes");
   }
   if (request.expires_ms < 0) return Fail(Code::kInvalid, "field 'expires' must not be negative");
   if (request.timeout_ms < 0 || request.timeout_ms > kMaxTimeoutMs) {
@@ -105,27 +146,40 @@ bool IsIdentifier(std::string_view text) {
   return true;
 }
 
-Result<Request> DecodeRequest(const Record& record, Request* partial) {
+bool IsInvocationId(std::string_view text, RequestForm form) {
+  const bool event = form == RequestForm::kCloudEventBinary || form == RequestForm::kCloudEventStructured;
+  return event ? IsEventId(text) : IsIdentifier(text);
+}
+
+InvocationId IdOfPlace(const Record& record) {
+  constexpr std::size_t kTopicBytes = 90;  // of a long name only the end fits into an identifier
+  const std::string& topic = record.partition.topic;
+  return InvocationId(topic.substr(topic.size() - std::min(topic.size(), kTopicBytes)) + "-" +
+                      std::to_string(record.partition.partition) + "-" + std::to_string(record.offset));
+}
+
+bool IsHearthsOwnHeader(std::string_view name) {
+  return name.starts_with("hearth-dead-") || name.starts_with("hearth-cut-") ||
+         name.starts_with("hearth-undeliverable-");
+}
+
+Result<Request> DecodeRequest(const Record& record, Refusal* refusal) {
+  auto form = FormOf(record);
+  if (!form) return std::unexpected(form.error());
   Request request;
+  request.form = *form;
   const auto decode = [&]() -> Result<void> {
     if (auto sizes = CheckSizes(record); !sizes) return sizes;
-    auto form = FormOf(record);
-    if (!form) return std::unexpected(form.error());
-    request.form = *form;
     if (auto decoded = DecodeForm(record, request); !decoded) return decoded;
-    if (request.id.empty()) {
-      // Of a long topic's name only the end fits into an identifier.
-      constexpr std::size_t kTopicBytes = 90;
-      const std::string& topic = record.partition.topic;
-      request.id = InvocationId(topic.substr(topic.size() - std::min(topic.size(), kTopicBytes)) + "-" +
-                                std::to_string(record.partition.partition) + "-" + std::to_string(record.offset));
-    }
+    if (request.id.empty()) request.id = IdOfPlace(record);
+    if (!IsTraceparent(request.traceparent)) request.traceparent.clear();
     return Validate(request);
   };
   if (auto done = decode(); !done) {
-    if (partial != nullptr) *partial = request;
+    if (refusal != nullptr) *refusal = fields::ReadIdentity(record, *form);
     return std::unexpected(done.error());
   }
+  request.expires_ms = std::min(request.expires_ms, kMaxTimeMs);
   return request;
 }
 

@@ -9,55 +9,30 @@ namespace {
 constexpr std::string_view kTypePrefix = "hearth.invoke.";
 constexpr std::string_view kStructuredType = "application/cloudevents+json; charset=UTF-8";
 
-void TakeType(const std::string& type, Request& request) {
+}  // namespace
+
+void TakeFunctionOfType(const std::string& type, Request& request) {
   if (request.function.empty() && type.starts_with(kTypePrefix)) {
     request.function = FunctionName(type.substr(kTypePrefix.size()));
   }
 }
 
-// Extensions are text, numbers as text too where a producer's library has no integers.
-Result<void> TakeNumbers(const std::string& expires, const std::string& timeout, Request& request) {
-  if (!expires.empty()) {
-    auto value = ParseInteger("hearthexpires", expires);
-    if (!value) return std::unexpected(value.error());
-    request.expires_ms = *value;
-  }
-  if (!timeout.empty()) {
-    auto value = ParseInteger("hearthtimeoutms", timeout);
-    if (!value) return std::unexpected(value.error());
-    if (*value < 0 || *value > kMaxTimeoutMs) {
-      return Fail(Code::kInvalid, "field 'hearthtimeoutms' must be from 0 to " + std::to_string(kMaxTimeoutMs));
-    }
-    request.timeout_ms = static_cast<std::int32_t>(*value);
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<void> DecodeCloudEventBinary(const Record& record, Request& request) {
-  std::string type;
-  std::string version;
-  std::string expires;
-  std::string timeout;
-  for (const auto& [name, value] : record.headers) {
-    if (name == "ce_id") request.id = InvocationId(value);
-    if (name == "ce_type") type = value;
-    if (name == "ce_specversion") version = value;
-    if (name == "ce_hearthfn") request.function = FunctionName(value);
-    if (name == "ce_hearthuser") request.user = UserId(value);
-    if (name == "ce_hearthreplyto") request.reply_to = value;
-    if (name == "ce_hearthorderkey" || (name == "ce_partitionkey" && request.order_key.empty()))
-      request.order_key = value;
-    if (name == "ce_hearthexpires") expires = value;
-    if (name == "ce_hearthtimeoutms") timeout = value;
-    if (name == "ce_traceparent" || name == "traceparent") request.traceparent = value;
-    if (name == "content-type") request.content_type = value;
-  }
-  if (version != "1.0") return Fail(Code::kInvalid, "field 'ce_specversion' must be 1.0");
-  TakeType(type, request);
+  const auto attribute = [&record](const char* name) { return HeaderText(record, name); };
+  if (attribute("ce_specversion") != "1.0") return Fail(Code::kInvalid, "field 'ce_specversion' must be 1.0");
+  request.id = InvocationId(attribute("ce_id"));
+  request.function = FunctionName(attribute("ce_hearthfn"));
+  TakeFunctionOfType(attribute("ce_type"), request);
+  request.user = UserId(attribute("ce_hearthuser"));
+  request.reply_to = attribute("ce_hearthreplyto");
+  request.order_key = attribute("ce_hearthorderkey");
+  if (request.order_key.empty()) request.order_key = attribute("ce_partitionkey");
+  request.traceparent = attribute("ce_traceparent");
+  if (request.traceparent.empty()) request.traceparent = attribute("traceparent");
+  request.content_type = attribute("content-type");
   request.payload = record.value;
-  return TakeNumbers(expires, timeout, request);
+  return TakeNumbers("hearthexpires", attribute("ce_hearthexpires"), "hearthtimeoutms", attribute("ce_hearthtimeoutms"),
+                     request);
 }
 
 Result<void> DecodeCloudEventStructured(std::string_view value, Request& request) {
@@ -72,8 +47,8 @@ Result<void> DecodeCloudEventStructured(std::string_view value, Request& request
   fields.Text("hearthfn", request.function.value);
   fields.Text("hearthuser", request.user.value);
   fields.Text("hearthreplyto", request.reply_to);
-  fields.Text("partitionkey", request.order_key);
   fields.Text("hearthorderkey", request.order_key);
+  if (request.order_key.empty()) fields.Text("partitionkey", request.order_key);
   fields.Text("traceparent", request.traceparent);
   fields.Text("datacontenttype", request.content_type);
   const auto number = [&](const char* name) {
@@ -82,8 +57,7 @@ Result<void> DecodeCloudEventStructured(std::string_view value, Request& request
     return found->is_string() ? found->get<std::string>() : DumpJson(*found);
   };
   if (const auto* data = fields.Find("data")) {
-    const bool text =
-        data->is_string() && !request.content_type.empty() && !request.content_type.starts_with("application/json");
+    const bool text = data->is_string() && !request.content_type.empty() && !IsJson(MediaType(request.content_type));
     request.payload = text ? data->get<std::string>() : DumpJson(*data);
     if (request.content_type.empty()) request.content_type = "application/json";
   }
@@ -97,8 +71,8 @@ Result<void> DecodeCloudEventStructured(std::string_view value, Request& request
   }
   if (auto good = fields.Finish(); !good) return good;
   if (version != "1.0") return Fail(Code::kInvalid, "field 'specversion' must be 1.0");
-  TakeType(type, request);
-  return TakeNumbers(number("hearthexpires"), number("hearthtimeoutms"), request);
+  TakeFunctionOfType(type, request);
+  return TakeNumbers("hearthexpires", number("hearthexpires"), "hearthtimeoutms", number("hearthtimeoutms"), request);
 }
 
 void EncodeCloudEventBinary(const Request& request, OutRecord& record) {
@@ -137,7 +111,7 @@ void EncodeCloudEventStructured(const Request& request, OutRecord& record) {
   add("datacontenttype", request.content_type);
   if (request.expires_ms != 0) object["hearthexpires"] = std::to_string(request.expires_ms);
   if (request.timeout_ms != 0) object["hearthtimeoutms"] = std::to_string(request.timeout_ms);
-  if (auto data = ParseJsonValue(request.payload)) {
+  if (auto data = ParseJsonValue(request.payload); data && !data->is_null()) {  // null would be read as absent
     object["data"] = std::move(*data);
   } else {
     object["data_base64"] = Base64Encode(request.payload);

@@ -1,35 +1,44 @@
 // Requests in the headers form, and the small text codecs that the forms share.
 #include <openssl/evp.h>
 
+#include "common/base/text.h"
 #include "schemas/request_fields.h"
 
 namespace hearth::fields {
 
 Result<void> DecodeHeaders(const Record& record, Request& request) {
-  for (const auto& [name, value] : record.headers) {
-    if (name == "hearth-fn") request.function = FunctionName(value);
-    if (name == "hearth-user") request.user = UserId(value);
-    if (name == "hearth-id") request.id = InvocationId(value);
-    if (name == "hearth-reply-to") request.reply_to = value;
-    if (name == "hearth-order-key") request.order_key = value;
-    if (name == "traceparent") request.traceparent = value;
-    if (name == "content-type") request.content_type = value;
-  }
+  request.function = FunctionName(HeaderText(record, "hearth-fn"));
+  request.user = UserId(HeaderText(record, "hearth-user"));
+  request.id = InvocationId(HeaderText(record, "hearth-id"));
+  request.reply_to = HeaderText(record, "hearth-reply-to");
+  request.order_key = HeaderText(record, "hearth-order-key");
+  request.traceparent = HeaderText(record, "traceparent");
+  request.content_type = HeaderText(record, "content-type");
   request.payload = record.value;
-  if (const auto* text = FindHeader(record, "hearth-expires")) {
-    auto value = ParseInteger("hearth-expires", *text);
-    if (!value) return std::unexpected(value.error());
-    request.expires_ms = *value;
+  return TakeNumbers("hearth-expires", HeaderText(record, "hearth-expires"), "hearth-timeout-ms",
+                     HeaderText(record, "hearth-timeout-ms"), request);
+}
+
+std::string MediaType(std::string_view content_type) {
+  content_type = content_type.substr(0, content_type.find(';'));
+  while (!content_type.empty() && (content_type.front() == ' ' || content_type.front() == '\t'))
+    content_type.remove_prefix(1);
+  while (!content_type.empty() && (content_type.back() == ' ' || content_type.back() == '\t'))
+    content_type.remove_suffix(1);
+  std::string type(content_type);
+  for (char& c : type) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  if (const auto* text = FindHeader(record, "hearth-timeout-ms")) {
-    auto value = ParseInteger("hearth-timeout-ms", *text);
-    if (!value) return std::unexpected(value.error());
-    if (*value < 0 || *value > kMaxTimeoutMs) {
-      return Fail(Code::kInvalid, "field 'hearth-timeout-ms' must be from 0 to " + std::to_string(kMaxTimeoutMs));
-    }
-    request.timeout_ms = static_cast<std::int32_t>(*value);
-  }
-  return {};
+  return type;
+}
+
+bool IsJson(std::string_view media_type) {
+  return media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json");
+}
+
+bool IsMsgpack(std::string_view media_type) {
+  return media_type == "application/msgpack" || media_type == "application/x-msgpack" ||
+         media_type == "application/vnd.msgpack" || media_type.ends_with("+msgpack");
 }
 
 std::string Base64Encode(std::string_view bytes) {
@@ -57,23 +66,10 @@ std::optional<std::string> Base64Decode(std::string_view text) {
 }
 
 bool IsUtf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t size = lead < 0x80              ? 1
-                             : (lead & 0xe0U) == 0xc0 ? 2
-                             : (lead & 0xf0U) == 0xe0 ? 3
-                             : (lead & 0xf8U) == 0xf0 ? 4
-                                                      : 0;
-    if (size == 0 || i + size > text.size()) return false;
-    std::uint32_t point = size == 1 ? lead : lead & (0xffU >> (size + 1));
-    for (std::size_t k = 1; k < size; ++k) {
-      const auto next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0U) != 0x80) return false;
-      point = (point << 6U) | (next & 0x3fU);
-    }
-    constexpr std::uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (point < kLeast[size] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
-    i += size;
+  while (!text.empty()) {
+    const Letter letter = FirstLetter(text);
+    if (letter.bytes == 0) return false;
+    text.remove_prefix(letter.bytes);
   }
   return true;
 }

@@ -33,9 +33,6 @@ Result<void> CheckVersion(std::int32_t v) {
 Result<void> DecodeMsgpackMap(std::string_view value, Request& request) {
   auto handle = codec::Parse(value);
   if (!handle) return std::unexpected(handle.error());
-  if (handle->get().type == msgpack::type::MAP && handle->get().via.map.size > kMaxMapKeys) {
-    return Fail(Code::kExhausted, "more than " + std::to_string(kMaxMapKeys) + " fields");
-  }
   RequestMap map{1, &request};
   codec::Reader<codec::Layout::kMap> reader;
   reader.Struct(handle->get(), map);
@@ -94,7 +91,8 @@ void EncodeJsonMap(const Request& request, OutRecord& record) {
   if (request.expires_ms != 0) object["expires"] = request.expires_ms;
   if (request.timeout_ms != 0) object["timeout_ms"] = request.timeout_ms;
   auto in = ParseJsonValue(request.payload);
-  if (in && request.content_type != "application/octet-stream") {
+  // Null would be read as absent.
+  if (in && !in->is_null() && request.content_type != "application/octet-stream") {
     object["in"] = std::move(*in);
   } else {
     object["in_b64"] = Base64Encode(request.payload);

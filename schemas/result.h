@@ -79,6 +79,9 @@ struct InvocationResult {
 // The key is the invocation id.
 OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const std::string& topic);
 
+// Notes on a reply that could not be written which topic refused it, and why.
+void MarkUndeliverable(OutRecord& record, std::string_view error);
+
 // Reads a reply in any form (the command line, tests).
 Result<InvocationResult> DecodeReply(const Record& record);
 // Whether it is the reply to this request: an id may be another user's too, and a reply topic is shared.

@@ -79,7 +79,10 @@ Record ToRecord(const rd_kafka_message_t& message) {
   record.partition = {rd_kafka_topic_name(message.rkt), message.partition};
   record.offset = message.offset;
   rd_kafka_timestamp_type_t kind{};
-  record.timestamp_ms = rd_kafka_message_timestamp(&message, &kind);
+  const std::int64_t timestamp_ms = rd_kafka_message_timestamp(&message, &kind);
+  if (kind != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) record.timestamp_ms = KnownTimeMs(timestamp_ms);
+  record.null_key = message.key == nullptr;
+  record.null_value = message.payload == nullptr;
   if (message.key != nullptr) record.key.assign(static_cast<const char*>(message.key), message.key_len);
   if (message.payload != nullptr) record.value.assign(static_cast<const char*>(message.payload), message.len);
   rd_kafka_headers_t* headers = nullptr;  // owned by the message
@@ -89,7 +92,8 @@ Record ToRecord(const rd_kafka_message_t& message) {
     std::size_t size = 0;
     for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
          ++i) {
-      record.headers.push_back({name, value == nullptr ? "" : std::string(static_cast<const char*>(value), size)});
+      record.headers.push_back(
+          {name, value == nullptr ? "" : std::string(static_cast<const char*>(value), size), value == nullptr});
     }
   }
   return record;

@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "schemas/limits.h"
+
 namespace hearth::kafka {
 namespace {
 
@@ -53,7 +55,7 @@ Result<void> Producer::Open() {
                         {"linger.ms", std::to_string(linger_ms_)},
                         {"partitioner", "murmur2_random"},
                         {"message.timeout.ms", "0"},
-                        {"message.max.bytes", "4194304"},
+                        {"message.max.bytes", std::to_string(kMaxTopicRecordBytes)},
                         {"topic.metadata.propagation.max.ms", std::to_string(kUnknownTopicMs)},
                         {"queue.buffering.max.messages", "1000000"}});
   if (!conf) return std::unexpected(conf.error());
@@ -91,12 +93,13 @@ rd_kafka_topic_t* Producer::TopicHandle(const std::string& name) {
 
 void Producer::Send(OutRecord record, Delivered done) {
   ++outstanding_;
-  Submit(std::make_unique<Pending>(Pending{std::move(record), false, std::move(done)}));
+  Submit(std::make_unique<Pending>(Pending{std::move(record), std::move(done)}));
 }
 
 void Producer::SendTombstone(const std::string& topic, const std::string& key, Delivered done) {
-  ++outstanding_;
-  Submit(std::make_unique<Pending>(Pending{OutRecord{topic, key, "", {}}, true, std::move(done)}));
+  OutRecord record{topic, key, "", {}};
+  record.null_value = true;
+  Send(std::move(record), std::move(done));
 }
 
 void Producer::Submit(std::unique_ptr<Pending> pending) {
@@ -105,14 +108,15 @@ void Producer::Submit(std::unique_ptr<Pending> pending) {
   if (topic == nullptr) return Finish(std::move(pending), rd_kafka_last_error());
   std::unique_ptr<rd_kafka_headers_t, Deleter<rd_kafka_headers_destroy>> headers(
       rd_kafka_headers_new(record.headers.size()));
-  for (const auto& [name, value] : record.headers) {
-    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
+  for (const auto& [name, value, null] : record.headers) {
+    rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), null ? nullptr : value.data(),
                         static_cast<ssize_t>(value.size()));
   }
   // The bytes stay in Pending until the delivery report, so librdkafka need not copy them.
   const auto error = rd_kafka_producev(
-      client_.get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
-      RD_KAFKA_V_VALUE(pending->tombstone ? nullptr : const_cast<char*>(record.value.data()), record.value.size()),
+      client_.get(), RD_KAFKA_V_RKT(topic),
+      RD_KAFKA_V_KEY(record.null_key ? nullptr : record.key.data(), record.key.size()),
+      RD_KAFKA_V_VALUE(record.null_value ? nullptr : const_cast<char*>(record.value.data()), record.value.size()),
       RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_OPAQUE(pending.get()), RD_KAFKA_V_END);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     (void)headers.release();  // producev owns them once it has succeeded

@@ -49,7 +49,6 @@ class Producer {
  private:
   struct Pending {
     OutRecord record;
-    bool tombstone = false;
     Delivered done;
   };
   explicit Producer(Loop& loop) : loop_(loop) {}

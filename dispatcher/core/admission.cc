@@ -43,11 +43,10 @@ Answer Admit(const Request& request, const Function* function, std::int64_t reco
   return {};
 }
 
-Answer AdmitUnreadable(const Error& error, const Request& partial, const ReplyPolicy& policy) {
-  if (error.code == Code::kExhausted && !partial.id.empty() && ReplyTopicAllowed(policy, partial.reply_to)) {
-    return {Verdict::kReject, "too_large", error.message};
-  }
-  return {Verdict::kDeadLetter, error.code == Code::kExhausted ? "too_large" : "unreadable", error.message};
+Answer AdmitUnreadable(const Error& error, const Refusal& refusal, const ReplyPolicy& policy) {
+  const bool answered = refusal.answerable && ReplyTopicAllowed(policy, refusal.request.reply_to);
+  return {answered ? Verdict::kRejectUnreadable : Verdict::kDeadLetter,
+          error.code == Code::kExhausted ? "too_large" : "unreadable", error.message};
 }
 
 Turn TakeTurn(const Load& load) {

@@ -16,10 +16,11 @@ namespace hearth::dispatcher {
 
 enum class Verdict : std::uint8_t {
   kAdmit,
-  kAwaitFunction,  // nobody has deployed it as far as we know: wait for the registry for a moment, then refuse
-  kReject,         // result `rejected` on the reply topic
-  kExpire,         // result `expired` on the reply topic
-  kDeadLetter,     // nobody can be answered: the dead-letter topic
+  kAwaitFunction,     // nobody has deployed it as far as we know: wait for the registry for a moment, then refuse
+  kReject,            // result `rejected` on the reply topic
+  kRejectUnreadable,  // the same, and the record itself goes to the dead-letter topic
+  kExpire,            // result `expired` on the reply topic
+  kDeadLetter,        // nobody can be answered: the dead-letter topic
 };
 
 struct Answer {
@@ -45,8 +46,8 @@ std::int64_t DeadlineMs(const Request& request, const Function* function, std::i
 Answer Admit(const Request& request, const Function* function, std::int64_t record_timestamp_ms,
              std::int64_t now_wall_ms, const ReplyPolicy& policy);
 
-// What to do with a record that DecodeRequest refused; `partial` is what it could read.
-Answer AdmitUnreadable(const Error& error, const Request& partial, const ReplyPolicy& policy);
+// What to do with a record that DecodeRequest refused.
+Answer AdmitUnreadable(const Error& error, const Refusal& refusal, const ReplyPolicy& policy);
 
 struct Load {
   std::int32_t user_placed = 0;

@@ -65,7 +65,7 @@ void Core::State::On(const RecordReceived& event) {
   invocation.offset = record.offset;
   invocation.record = event.record;
   invocation.received_mono_us = now.mono_us;
-  invocation.times.enqueued_us = record.timestamp_ms * kMicrosPerMilli;
+  invocation.times.enqueued_us = KnownTimeMs(record.timestamp_ms) * kMicrosPerMilli;
   invocation.times.received_us = now.wall_us;
   invocation.bytes = static_cast<std::int64_t>(record.key.size() + record.value.size()) + kRecordOverheadBytes;
   for (const Header& header : record.headers) {
@@ -73,9 +73,9 @@ void Core::State::On(const RecordReceived& event) {
   }
   by_serial[invocation.serial] = &invocation;
 
-  Request partial;
-  Result<Request> decoded = DecodeRequest(record, &partial);
-  invocation.request = decoded ? std::move(*decoded) : std::move(partial);
+  Refusal refusal;
+  Result<Request> decoded = DecodeRequest(record, &refusal);
+  invocation.request = decoded ? std::move(*decoded) : refusal.request;
   if (invocation.request.payload == record.value) {
     invocation.payload_is_value = true;
     invocation.request.payload.clear();
@@ -92,7 +92,7 @@ void Core::State::On(const RecordReceived& event) {
   UpdateIntake(*partition);
 
   if (!decoded) {
-    Refuse(invocation, AdmitUnreadable(decoded.error(), invocation.request, reply_policy));
+    Refuse(invocation, AdmitUnreadable(decoded.error(), refusal, reply_policy));
     return;
   }
   const std::string& key = invocation.request.order_key;
@@ -158,6 +158,11 @@ void Core::State::Refuse(Invocation& invocation, const Answer& answer) {
     case Verdict::kReject:
       Finish(invocation, Status::kRejected, answer.reason,
              {ReplyOutput(invocation, Status::kRejected, answer.reason, answer.message)});
+      return;
+    case Verdict::kRejectUnreadable:
+      Finish(invocation, Status::kRejected, answer.reason,
+             {ReplyOutput(invocation, Status::kRejected, answer.reason, answer.message),
+              DeadLetterOutput(invocation, answer.reason, answer.message)});
       return;
     case Verdict::kDeadLetter:
       Finish(invocation, Status::kRejected, answer.reason,

@@ -18,9 +18,9 @@ void CutToFit(OutRecord& record) {
   record.headers.push_back({"hearth-cut-value-sha256", Sha256Hex(record.value)});
   record.value.clear();
   record.value.shrink_to_fit();
-  if (record.key.size() > kMaxCutHeaderBytes) record.key.resize(kMaxCutHeaderBytes);
+  record.key = CutText(record.key, kMaxCutHeaderBytes);
   for (Header& header : record.headers) {
-    if (header.value.size() > kMaxCutHeaderBytes) header.value.resize(kMaxCutHeaderBytes);
+    header.value = CutText(header.value, kMaxCutHeaderBytes);
   }
 }
 
@@ -49,13 +49,14 @@ Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std
           EncodeReply(result, request.form, request.reply_to.empty() ? settings.reply_topic : request.reply_to)};
 }
 
-// The original record, with what happened to it. What an earlier life wrote there is replaced.
+// The original record as it was, with what happened to it: written back, it is the request again. What hearth wrote in
+// an earlier life of it is replaced.
 Output Core::State::DeadLetterOutput(const Invocation& invocation, std::string_view reason,
                                      std::string_view message) const {
   const Record& record = *invocation.record;
-  OutRecord out{settings.dead_letter_topic, record.key, record.value, {}};
+  OutRecord out{settings.dead_letter_topic, record.key, record.value, {}, record.null_key, record.null_value};
   for (const Header& header : record.headers) {
-    if (!header.name.starts_with(kDeadPrefix)) out.headers.push_back(header);
+    if (!IsHearthsOwnHeader(header.name)) out.headers.push_back(header);
   }
   const auto add = [&out](std::string_view name, std::string value) {
     out.headers.push_back({std::string(kDeadPrefix) + std::string(name), std::move(value)});
@@ -110,8 +111,7 @@ void Core::State::On(const ProduceFinished& event) {
   ++output_failures;
   if (output.kind == Output::Kind::kReply) {
     output.kind = Output::Kind::kUndeliverable;
-    output.record.headers.push_back({"hearth-undeliverable-topic", output.record.topic});
-    output.record.headers.push_back({"hearth-undeliverable-error", CutText(event.error, kMaxDeadMessageBytes)});
+    MarkUndeliverable(output.record, event.error);
     output.record.topic = settings.undeliverable_topic;
     ProduceNext(invocation);
     return;

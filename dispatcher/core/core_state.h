@@ -35,8 +35,8 @@ constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
 constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
 constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
-constexpr std::int64_t kClaimWaitMs = 50;      // then the answer about a claim is not waited for any longer
-constexpr std::int64_t kClaimVoidMs = 10'000;  // what was answered is forgotten, as in library.lua
+constexpr std::int64_t kClaimWaitMs = 50;         // then the answer about a claim is not waited for any longer
+constexpr std::int64_t kClaimVoidMs = 10'000;     // what was answered is forgotten, as in library.lua
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
 constexpr std::int64_t kSettleLookMs = 100;  // what expired while its partition settles is looked at again

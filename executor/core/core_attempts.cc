@@ -163,8 +163,7 @@ void Core::State::On(const PublishFinished& event) {
   if (event.permanent && attempt.to_undeliverable) return GiveUpPublishing(key);
   if (!attempt.to_undeliverable) {
     attempt.to_undeliverable = true;
-    attempt.record.headers.push_back({"hearth-reason", event.error});
-    attempt.record.headers.push_back({"hearth-reply-to", attempt.exec.reply_to});
+    MarkUndeliverable(attempt.record, event.error);
     attempt.record.topic = settings.undeliverable_topic;
     publish_again.insert({now.mono_us, key});
   } else {

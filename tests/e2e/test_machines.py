@@ -190,7 +190,7 @@ def test_an_executor_killed_while_it_takes_from_the_pool_answers_once_and_leaves
     start_domain(stack, executor.place, "hearth-of-an-earlier-life", MARK.format(executor=name, instance="early"))
     strays = executor.settled()
     invocation = ask(client, "holds", name, {"ms": 500})
-    until(lambda: 'to=assigned reason="taken"' in executor.text(), executor.text)
+    until(lambda: 'to=assigned reason=taken' in executor.text(), executor.text)
     executor.kill()
     strays |= executor.machines()
     assert strays

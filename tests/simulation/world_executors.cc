@@ -187,7 +187,7 @@ void World::Do(int index, executor::Effect& effect) {
   } else if (auto* publish = std::get_if<executor::Publish>(&effect)) {
     std::string id;
     std::int64_t epoch = 0;
-    for (const auto& [name, value] : publish->record.headers) {
+    for (const auto& [name, value, null] : publish->record.headers) {
       if (name == "hearth-id") id = value;
       if (name == "hearth-epoch") epoch = std::stoll(value);
     }

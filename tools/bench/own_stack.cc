@@ -16,6 +16,7 @@
 
 #include "common/base/time.h"
 #include "common/kafka/admin.h"
+#include "schemas/limits.h"
 
 namespace hearth::bench {
 namespace {
@@ -55,7 +56,10 @@ std::vector<kafka::TopicSpec> Topics() {
   constexpr int kPartitions = 8;  // as hearth's own
   std::vector<kafka::TopicSpec> specs;
   for (const char* name : {kRequestTopic, "hearth.bench.invoke.std", "hearth.bench.invoke.batch", kReplyTopic})
-    specs.push_back({name, kPartitions, 1, {{"retention.ms", "3600000"}, {"max.message.bytes", "4194304"}}});
+    specs.push_back({name,
+                     kPartitions,
+                     1,
+                     {{"retention.ms", "3600000"}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
   specs.push_back({kFunctionsTopic, 1, 1, {{"cleanup.policy", "compact"}}});
   for (const char* name : {"hearth.bench.dead-letter", "hearth.bench.undeliverable", "hearth.bench.usage"})
     specs.push_back({name, 1, 1, {{"retention.ms", "3600000"}}});

@@ -32,8 +32,7 @@ Result<std::string> Pack(const std::string& path, Runtime runtime) {
   if (!files) return std::unexpected(files.error());
   if (runtime != Runtime::kPython3) return PackCode(std::move(*files));
   const auto goes_without = [](const std::string& why) {
-    fmt::print(stderr, "hearth: {}: the code goes without byte code, and each container compiles it when it starts\n",
-               why);
+    PrintError("hearth: {}: the code goes without byte code, and each container compiles it when it starts\n", why);
   };
   auto byte_code = CompilePython(*files);
   if (!byte_code) {
@@ -63,13 +62,13 @@ int Deploy(const Context& context, Deployment& deployment) {
   for (const auto& pair : deployment.environment) {
     const auto equals = pair.find('=');
     if (equals == std::string::npos || equals == 0) {
-      fmt::print(stderr, "hearth: --env {}: expected NAME=VALUE\n", pair);
+      PrintError("hearth: --env {}: expected NAME=VALUE\n", pair);
       return kUsage;
     }
     function.environment[pair.substr(0, equals)] = pair.substr(equals + 1);
   }
   if (context.code_store.empty()) {
-    fmt::print(stderr, "hearth: where is the code store? Say --code-store FOLDER or set HEARTH_CODE_STORE\n");
+    PrintError("hearth: where is the code store? Say --code-store FOLDER or set HEARTH_CODE_STORE\n");
     return kUsage;
   }
   auto archive = Pack(deployment.path, function.runtime);
@@ -81,8 +80,8 @@ int Deploy(const Context& context, Deployment& deployment) {
   if (auto valid = ValidateFunction(function); !valid) return Report(valid.error());
   OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
   if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
-  fmt::print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(),
-             function.version, deployment.runtime, function.code_bytes, hash->substr(0, 12));
+  Print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(), function.version,
+        deployment.runtime, function.code_bytes, hash->substr(0, 12));
   return kFine;
 }
 
@@ -118,8 +117,8 @@ int List(const Context& context, bool all) {
   if (!functions) return Report(functions.error());
   auto rows = nlohmann::json::array();
   if (!context.json)
-    fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT",
-               "ATTEMPTS");
+    Print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT",
+          "ATTEMPTS");
   for (const auto& [key, function] : *functions) {
     if (!all && function.user.str() != context.user) continue;
     if (context.json) {
@@ -133,12 +132,11 @@ int List(const Context& context, bool all) {
                       {"max_attempts", function.max_attempts},
                       {"code", function.code.str()}});
     } else {
-      fmt::print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  {}\n", key, RuntimeName(function.runtime), function.handler,
-                 function.memory_mib, fmt::format("{} ms", function.timeout_ms), function.max_attempts,
-                 function.version);
+      Print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  {}\n", key, RuntimeName(function.runtime), function.handler,
+            function.memory_mib, fmt::format("{} ms", function.timeout_ms), function.max_attempts, function.version);
     }
   }
-  if (context.json) fmt::print("{}\n", rows.dump(2));
+  if (context.json) PrintJson(rows);
   return kFine;
 }
 
@@ -149,7 +147,7 @@ int Remove(const Context& context, const std::string& name) {
   if (!functions->contains(key)) return Report(Error{Code::kNotFound, "no function " + key});
   if (auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true); !sent)
     return Report(sent.error());
-  fmt::print("removed {}\n", key);
+  Print("removed {}\n", key);
   return kFine;
 }
 

@@ -14,6 +14,7 @@
 #include "schemas/limits.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
+#include "schemas/times_json.h"
 #include "tools/hearth/context.h"
 
 namespace hearth::tool {
@@ -52,8 +53,10 @@ Result<std::string> ReadPayload(const Options& options) {
   return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
 }
 
-double Millis(std::int64_t from_us, std::int64_t to_us) {
-  return from_us == 0 || to_us == 0 ? 0.0 : static_cast<double>(to_us - from_us) / 1000.0;
+// "-" where one of the times is not known.
+std::string Millis(std::int64_t from_us, std::int64_t to_us) {
+  if (from_us == 0 || to_us == 0) return "-";
+  return fmt::format("{:.2f}", static_cast<double>(to_us - from_us) / 1000.0);
 }
 
 void PrintResult(const Context& context, const InvocationResult& result) {
@@ -73,30 +76,23 @@ void PrintResult(const Context& context, const InvocationResult& result) {
                                  {"billed_ms", result.billed_ms},
                                  {"memory_peak_bytes", result.memory_peak_bytes},
                                  {"log", result.log_tail},
-                                 {"times_us",
-                                  {{"enqueued", times.enqueued_us},
-                                   {"received", times.received_us},
-                                   {"placed", times.placed_us},
-                                   {"leased", times.leased_us},
-                                   {"started", times.started_us},
-                                   {"ended", times.ended_us}}}};
-    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+                                 {"times_us", TimesJson(times)}};
+    PrintJson(json);
     return;
   }
   std::fwrite(result.output.data(), 1, result.output.size(), stdout);
   if (!result.output.empty() && result.output.back() != '\n' && isatty(STDOUT_FILENO) != 0) std::fputc('\n', stdout);
   std::fflush(stdout);
   if (!result.output.empty() && result.output.back() != '\n') std::fputc('\n', stderr);
-  fmt::print(stderr, "status {}  path {}  attempt {}  receive-to-first-instruction {:.2f} ms  run {:.2f} ms  {}\n",
+  PrintError("status {}  path {}  attempt {}  receive-to-first-instruction {} ms  run {} ms  {}\n",
              StatusName(result.status), StartPathName(result.start_path), result.attempt,
              Millis(times.received_us, times.started_us), Millis(times.started_us, times.ended_us),
              result.acceleration);
-  fmt::print(stderr,
-             "  enqueued→received {:.2f}  received→placed {:.2f}  placed→leased {:.2f}  leased→started {:.2f} ms\n",
+  PrintError("  enqueued→received {}  received→placed {}  placed→leased {}  leased→started {} ms\n",
              Millis(times.enqueued_us, times.received_us), Millis(times.received_us, times.placed_us),
              Millis(times.placed_us, times.leased_us), Millis(times.leased_us, times.started_us));
-  if (!result.error_type.empty()) fmt::print(stderr, "  {}: {}\n", result.error_type, result.error_message);
-  if (!result.log_tail.empty()) fmt::print(stderr, "  log: {}\n", result.log_tail);
+  if (!result.error_type.empty()) PrintError("  {}: {}\n", Shown(result.error_type), Shown(result.error_message));
+  if (!result.log_tail.empty()) PrintError("  log: {}\n", result.log_tail);
 }
 
 int Invoke(const Context& context, const Options& options) {
@@ -126,7 +122,7 @@ int Invoke(const Context& context, const Options& options) {
   }
   if (options.async) {
     if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
-    fmt::print("{}\n", request.id.str());
+    Print("{}\n", request.id.str());
     return kFine;
   }
   auto replies = kafka::TailReader::Open(context.bootstrap, "hearth-cli", options.reply_to, kServerTimeoutMs);
@@ -138,7 +134,7 @@ int Invoke(const Context& context, const Options& options) {
     if (left_ms <= 0) break;
     auto reply = replies->Next(left_ms);
     if (!reply) {
-      fmt::print(stderr, "hearth: {}\n", reply.error().message);
+      PrintError("hearth: {}\n", Shown(reply.error().message));
       continue;  // brokers come back; the deadline ends it
     }
     if (!*reply || (*reply)->key != request.id.str()) continue;
@@ -147,7 +143,7 @@ int Invoke(const Context& context, const Options& options) {
     PrintResult(context, *result);
     return result->status == Status::kOk ? kFine : kFailed;
   }
-  fmt::print(stderr, "hearth: no reply to {} in {} s; it may still come on {}\n", request.id.str(), options.wait_s,
+  PrintError("hearth: no reply to {} in {} s; it may still come on {}\n", request.id.str(), options.wait_s,
              options.reply_to);
   return kTimedOut;
 }

@@ -43,17 +43,17 @@ int Status(const Context& context) {
   const auto pools = ReadPools(context);
   if (!pools) return Report(pools.error());
   if (context.json) {
-    fmt::print("{}\n", EncodePools(*pools, 2));
+    Print("{}\n", EncodePools(*pools, 2));
     return kFine;
   }
-  fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", "EXECUTOR", "PROFILE",
-             "MIN..MAX", "TARGET", "READY", "STARTING", "SHELLS", "ASSIGNED", "BACKLOG", "PER HR", "REFILL", "RESTORE",
-             "BOOT");
+  Print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", "EXECUTOR", "PROFILE",
+        "MIN..MAX", "TARGET", "READY", "STARTING", "SHELLS", "ASSIGNED", "BACKLOG", "PER HR", "REFILL", "RESTORE",
+        "BOOT");
   for (const auto& pool : *pools) {
-    fmt::print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", pool.executor.value,
-               pool.profile, fmt::format("{}..{}", pool.min, pool.max), pool.target, pool.ready, pool.starting,
-               fmt::format("{}/{}", pool.shells, pool.shells_wanted), pool.assigned, pool.backlog,
-               pool.arrivals_per_hour, Ms(pool.refill_ms), Ms(pool.restore_ms), Ms(pool.boot_ms));
+    Print("{:<24} {:<16} {:>9} {:>6} {:>5} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>9} {:>9}\n", pool.executor.value,
+          pool.profile, fmt::format("{}..{}", pool.min, pool.max), pool.target, pool.ready, pool.starting,
+          fmt::format("{}/{}", pool.shells, pool.shells_wanted), pool.assigned, pool.backlog, pool.arrivals_per_hour,
+          Ms(pool.refill_ms), Ms(pool.restore_ms), Ms(pool.boot_ms));
   }
   return kFine;
 }
@@ -97,18 +97,18 @@ struct SetOptions {
 int Set(const Context& context, const SetOptions& options) {
   const PoolKey key{options.profile, ExecutorId(options.executor)};
   if (!IsIdentifier(options.profile) || (!options.executor.empty() && !IsIdentifier(options.executor))) {
-    fmt::print(stderr, "hearth: profile and executor must be 1 to 128 of [A-Za-z0-9._-]\n");
+    PrintError("hearth: profile and executor must be 1 to 128 of [A-Za-z0-9._-]\n");
     return kUsage;
   }
   const std::string scope = options.executor.empty() ? "every executor" : "executor " + options.executor;
   if (options.unset == (options.settings != PoolSettings{})) {
-    fmt::print(stderr, "hearth: say at least one of --min, --max, --shells, or --unset alone\n");
+    PrintError("hearth: say at least one of --min, --max, --shells, or --unset alone\n");
     return kUsage;
   }
   if (options.unset) {
     if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), "", {}}, true); !sent)
       return Report(sent.error());
-    fmt::print("{} of {}: as configured\n", options.profile, scope);
+    Print("{} of {}: as configured\n", options.profile, scope);
     return kFine;
   }
   const auto before = ReadSettings(context);
@@ -122,8 +122,8 @@ int Set(const Context& context, const SetOptions& options) {
   if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), EncodePoolSettings(settings), {}}); !sent)
     return Report(sent.error());
   const auto say = [](std::int32_t value) { return value == kPoolUnset ? "as configured" : std::to_string(value); };
-  fmt::print("{} of {}: min {}, max {}, shells {}\n", options.profile, scope, say(settings.min), say(settings.max),
-             say(settings.shells));
+  Print("{} of {}: min {}, max {}, shells {}\n", options.profile, scope, say(settings.min), say(settings.max),
+        say(settings.shells));
   return kFine;
 }
 
@@ -146,14 +146,14 @@ int Advice(const Context& context, const std::string& profile, std::int64_t p99_
                       {"refill_assumed", advice.assumed}});
       continue;
     }
-    fmt::print(
+    Print(
         "{}: {} machines, {} MiB, for {:.0f} requests for a machine per hour, each replaced in {} ms{}; now min {}, "
         "max {}\n",
         advice.executor, advice.machines, advice.memory_mib, advice.per_hour, advice.refill_ms,
         advice.assumed ? " (assumed: none was measured yet)" : "", pool.min, pool.max);
   }
   if (!any) return Report(Error{Code::kNotFound, "no executor has a profile " + profile});
-  if (context.json) fmt::print("{}\n", rows.dump(2));
+  if (context.json) PrintJson(rows);
   return kFine;
 }
 

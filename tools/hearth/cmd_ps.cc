@@ -48,7 +48,7 @@ int List(const Context& context) {
   auto executors = Members(*redis, {"SMEMBERS", "ex:idx"});
   if (!executors) return Report(executors.error());
   nlohmann::json json = {{"executors", nlohmann::json::array()}, {"slots", nlohmann::json::array()}};
-  if (!context.json) fmt::print("EXECUTOR\n");
+  if (!context.json) Print("EXECUTOR\n");
   for (const auto& id : *executors) {
     auto record = redis->Command({"HGETALL", "ex:" + id});
     if (!record) return Report(record.error());
@@ -61,13 +61,13 @@ int List(const Context& context) {
     }
     if (record->elements.empty()) line = "  (no heartbeat)";
     json["executors"].push_back(fields);
-    if (!context.json) fmt::print("{}{}\n", id, line);
+    if (!context.json) Print("{}{}\n", id, line);
   }
   auto users = Members(*redis, {"ZRANGE", "u:idx", "0", "-1"});
   if (!users) return Report(users.error());
   if (!context.json)
-    fmt::print("\n{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>8}\n", "USER", "INSTANCE", "CONTAINER", "FUNCTION",
-               "STATE", "MiB", "SINCE");
+    Print("\n{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>8}\n", "USER", "INSTANCE", "CONTAINER", "FUNCTION", "STATE",
+          "MiB", "SINCE");
   for (const auto& user : *users) {
     auto slots = redis->Command({"HGETALL", "u:{" + user + "}:slots"});
     if (!slots) return Report(slots.error());
@@ -83,12 +83,12 @@ int List(const Context& context) {
           slot["since_ms"].empty() ? 0 : ReadClocks().wall_us / kMicrosPerSecond - std::stoll(slot["since_ms"]) / 1000;
       auto container = slot["container"];
       if (const auto slash = container.rfind('/'); slash != std::string::npos) container = container.substr(slash + 1);
-      fmt::print("{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>6} s\n", user, slot["instance"],
-                 container.empty() ? "-" : container, slot["fn"].empty() ? "-" : slot["fn"], slot["state"],
-                 slot["memory_mib"], since_s);
+      Print("{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>6} s\n", user, slot["instance"],
+            container.empty() ? "-" : container, slot["fn"].empty() ? "-" : slot["fn"], slot["state"],
+            slot["memory_mib"], since_s);
     }
   }
-  if (context.json) fmt::print("{}\n", json.dump(2));
+  if (context.json) PrintJson(json);
   return kFine;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "common/kafka/admin.h"
+#include "schemas/limits.h"
 #include "tools/hearth/context.h"
 
 namespace hearth::tool {
@@ -14,16 +15,25 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   std::vector<kafka::TopicSpec> specs;
   // Requests are kept for a day: longer than max_age (6 h) with its delays, else Kafka itself would lose queued work.
   for (const char* name : {"hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
-    specs.push_back({name, partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
+    specs.push_back({name,
+                     partitions,
+                     replication,
+                     {{"retention.ms", kDayMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
   }
-  specs.push_back(
-      {"hearth.reply", partitions, replication, {{"retention.ms", kDayMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back({"hearth.reply",
+                   partitions,
+                   replication,
+                   {{"retention.ms", kDayMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
   specs.push_back({"hearth.functions", 1, replication, {{"cleanup.policy", "compact"}}});
   specs.push_back({"hearth.settings", 1, replication, {{"cleanup.policy", "compact"}}});
-  specs.push_back(
-      {"hearth.dead-letter", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
-  specs.push_back(
-      {"hearth.undeliverable", 1, replication, {{"retention.ms", kWeekMs}, {"max.message.bytes", "4194304"}}});
+  specs.push_back({"hearth.dead-letter",
+                   1,
+                   replication,
+                   {{"retention.ms", kWeekMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
+  specs.push_back({"hearth.undeliverable",
+                   1,
+                   replication,
+                   {{"retention.ms", kWeekMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
   specs.push_back({"hearth.usage", 1, replication, {{"retention.ms", kWeekMs}}});
   return specs;
 }
@@ -48,8 +58,8 @@ void AddTopics(CLI::App& app, Context& context, int& exit_code) {
       exit_code = Report(created.error());
       return;
     }
-    for (const auto& name : *created) fmt::print("created {}\n", name);
-    if (created->empty()) fmt::print("all topics exist\n");
+    for (const auto& name : *created) Print("created {}\n", name);
+    if (created->empty()) Print("all topics exist\n");
   });
   auto* list = topics->add_subcommand("list", "list topics with their partitions");
   list->callback([&context, &exit_code] {
@@ -58,7 +68,7 @@ void AddTopics(CLI::App& app, Context& context, int& exit_code) {
       exit_code = Report(found.error());
       return;
     }
-    for (const auto& topic : *found) fmt::print("{:<32} {}\n", topic.name, topic.partitions);
+    for (const auto& topic : *found) Print("{:<32} {}\n", topic.name, topic.partitions);
   });
 }
 

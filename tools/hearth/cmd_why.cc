@@ -12,6 +12,7 @@
 #include "common/kafka/find.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
+#include "schemas/times_json.h"
 #include "schemas/why.h"
 #include "tools/hearth/context.h"
 
@@ -71,11 +72,12 @@ void Ask(const std::string& id, const std::string& name, const std::string& addr
   client.set_connection_timeout(kServerTimeoutMs / 1000, 0);
   client.set_read_timeout(kServerTimeoutMs / 1000, 0);
   std::string body;
-  const auto answer = client.Get("/decisions/" + id, [&body](const char* bytes, std::size_t count) {
-    if (body.size() + count > kMaxAnswerBytes) return false;
-    body.append(bytes, count);
-    return true;
-  });
+  const auto answer = client.Get("/decisions/" + httplib::detail::encode_query_param(id),
+                                 [&body](const char* bytes, std::size_t count) {
+                                   if (body.size() + count > kMaxAnswerBytes) return false;
+                                   body.append(bytes, count);
+                                   return true;
+                                 });
   if (!answer || (answer->status != 200 && answer->status != 404)) {
     search.something_away = true;
     search.looked_at.push_back(fmt::format("dispatcher {} at {} does not answer", name, address));
@@ -112,12 +114,7 @@ void ReadReply(const Context& context, const Options& options, Search& search) {
   }
 }
 
-Json TimesJson(const Times& times) {
-  return {{"enqueued", times.enqueued_us}, {"received", times.received_us}, {"placed", times.placed_us},
-          {"leased", times.leased_us},     {"started", times.started_us},   {"ended", times.ended_us}};
-}
-
-void PrintJson(const Options& options, const Search& search) {
+void PrintFound(const Options& options, const Search& search) {
   Json json = {{"id", options.id}, {"decision", nullptr}, {"reply", nullptr}};
   if (search.decision) json["decision"] = *search.decision;
   if (search.reply) {
@@ -133,12 +130,12 @@ void PrintJson(const Options& options, const Search& search) {
                      {"times_us", TimesJson(reply.times)}};
   }
   json["looked_at"] = search.looked_at;
-  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+  PrintJson(json);
 }
 
 void PrintStage(const char* what, std::int64_t from_us, std::int64_t to_us) {
   if (from_us == 0 || to_us == 0) return;
-  fmt::print("  {:<22} {:>10.2f} ms\n", what, static_cast<double>(to_us - from_us) / 1000.0);
+  Print("  {:<22} {:>10.2f} ms\n", what, static_cast<double>(to_us - from_us) / 1000.0);
 }
 
 void PrintTimes(const Json& times) {
@@ -154,57 +151,54 @@ void PrintStep(const Json& step) {
   const auto text = [&](const char* name) { return step.value(name, std::string()); };
   const auto number = [&](const char* name) { return step.value(name, std::int64_t{0}); };
   if (text("what") != "placed") {
-    fmt::print("attempt {}: {} ({}){}\n", number("attempt"), text("what"), text("constraint"),
-               text("executor").empty() ? "" : "  executor " + text("executor"));
+    Print("attempt {}: {} ({}){}\n", number("attempt"), text("what"), text("constraint"),
+          text("executor").empty() ? "" : "  executor " + text("executor"));
     return;
   }
-  fmt::print("attempt {}: placed on {}, decided by {}, expected path {}; {:.2f} ms in the queue{}\n", number("attempt"),
-             text("executor"), text("constraint"), text("expected"), static_cast<double>(number("queue_us")) / 1000.0,
-             text("held_by").empty() ? "" : ", held by " + text("held_by"));
-  fmt::print("  looked at {} of {} executors, {} passed every filter\n", number("looked_at"), number("executors"),
-             number("fit"));
-  fmt::print("    {:<24} {:<13} {:<10} {:<17} {:>5} {:>7}\n", "EXECUTOR", "FAILED", "PATH", "RENDEZVOUS", "HELD",
-             "CREDIT");
+  Print("attempt {}: placed on {}, decided by {}, expected path {}; {:.2f} ms in the queue{}\n", number("attempt"),
+        text("executor"), text("constraint"), text("expected"), static_cast<double>(number("queue_us")) / 1000.0,
+        text("held_by").empty() ? "" : ", held by " + text("held_by"));
+  Print("  looked at {} of {} executors, {} passed every filter\n", number("looked_at"), number("executors"),
+        number("fit"));
+  Print("    {:<24} {:<13} {:<10} {:<17} {:>5} {:>7}\n", "EXECUTOR", "FAILED", "PATH", "RENDEZVOUS", "HELD", "CREDIT");
   if (!step.contains("candidates")) return;
   for (const auto& candidate : step["candidates"]) {
     const auto executor = candidate.value("executor", std::string());
-    fmt::print("  {} {:<24} {:<13} {:<10} {:<17} {:>5} {:>7}\n", executor == text("executor") ? "*" : " ", executor,
-               candidate.value("failed", std::string("-")), candidate.value("path", std::string()),
-               candidate.value("rendezvous", std::string()), candidate.value("held", 0),
-               candidate.value("free_credit", 0));
+    Print("  {} {:<24} {:<13} {:<10} {:<17} {:>5} {:>7}\n", executor == text("executor") ? "*" : " ", executor,
+          candidate.value("failed", std::string("-")), candidate.value("path", std::string()),
+          candidate.value("rendezvous", std::string()), candidate.value("held", 0), candidate.value("free_credit", 0));
   }
 }
 
 void PrintDecision(const Json& decision, bool with_times) {
   const auto text = [&](const char* name) { return decision.value(name, std::string()); };
-  fmt::print("dispatcher {}  record {}/{}/{}  epoch {}\n", text("dispatcher"), text("topic"),
-             decision.value("partition", 0), decision.value("offset", std::int64_t{0}),
-             decision.value("epoch", std::int64_t{0}));
+  Print("dispatcher {}  record {}/{}/{}  epoch {}\n", text("dispatcher"), text("topic"), decision.value("partition", 0),
+        decision.value("offset", std::int64_t{0}), decision.value("epoch", std::int64_t{0}));
   if (decision.contains("steps")) {
     for (const auto& step : decision["steps"]) PrintStep(step);
   }
   if (!decision.value("complete", false)) {
-    fmt::print("not complete yet\n");
+    Print("not complete yet\n");
   } else if (with_times) {
-    fmt::print("complete: status {}, path {} ({})\n", text("status"), text("start_path"), text("reason"));
+    Print("complete: status {}, path {} ({})\n", text("status"), text("start_path"), text("reason"));
   }
   if (with_times && decision.contains("times_us")) PrintTimes(decision["times_us"]);
 }
 
 void PrintReply(const InvocationResult& reply) {
-  fmt::print("reply: status {}, path {}, attempt {}{}{}\n", StatusName(reply.status), StartPathName(reply.start_path),
-             reply.attempt, reply.error_type.empty() ? "" : "  " + reply.error_type,
-             reply.acceleration.empty() ? "" : "  " + reply.acceleration);
+  Print("reply: status {}, path {}, attempt {}{}{}\n", StatusName(reply.status), StartPathName(reply.start_path),
+        reply.attempt, reply.error_type.empty() ? "" : "  " + Shown(reply.error_type),
+        reply.acceleration.empty() ? "" : "  " + reply.acceleration);
   if (!reply.container.empty()) {
-    fmt::print("  executor {}  container {}\n", reply.executor.value, reply.container.value);
+    Print("  executor {}  container {}\n", reply.executor.value, reply.container.value);
   }
-  for (const auto& [key, value] : ParseWhy(reply.why)) fmt::print("  {:<22} {}\n", key, value);
+  for (const auto& [key, value] : ParseWhy(reply.why)) Print("  {:<22} {}\n", key, value);
   PrintTimes(TimesJson(reply.times));
 }
 
 int Explain(const Context& context, const Options& options) {
-  if (!IsIdentifier(options.id)) {
-    fmt::print(stderr, "hearth: an id is of 1 to 128 characters of [A-Za-z0-9._-]\n");
+  if (!IsInvocationId(options.id, RequestForm::kCloudEventBinary)) {  // the widest form
+    PrintError("hearth: an id is a text of 1 to 1,024 bytes without control characters\n");
     return kUsage;
   }
   Search search;
@@ -216,23 +210,23 @@ int Explain(const Context& context, const Options& options) {
   }
   if (!options.no_reply) ReadReply(context, options, search);
   const bool found = search.decision || search.reply;
-  if (context.json && (found || !search.something_away)) PrintJson(options, search);
+  if (context.json && (found || !search.something_away)) PrintFound(options, search);
   if (!found) {
-    fmt::print(stderr, "hearth: nothing is known of {}:\n", options.id);
-    for (const auto& what : search.looked_at) fmt::print(stderr, "  {}\n", what);
+    PrintError("hearth: nothing is known of {}:\n", Shown(options.id));
+    for (const auto& what : search.looked_at) PrintError("  {}\n", Shown(what));
     return search.something_away ? kUnreachable : kFailed;
   }
   if (context.json) return kFine;
-  fmt::print("invocation {}", options.id);
+  Print("invocation {}", options.id);
   if (search.reply) {
-    fmt::print("  user {}  fn {}\n", search.reply->user.value, search.reply->function.value);
+    Print("  user {}  fn {}\n", search.reply->user.value, search.reply->function.value);
   } else {
-    fmt::print("  user {}  fn {}\n", search.decision->value("user", std::string()),
-               search.decision->value("fn", std::string()));
+    Print("  user {}  fn {}\n", search.decision->value("user", std::string()),
+          search.decision->value("fn", std::string()));
   }
   if (search.decision) PrintDecision(*search.decision, !search.reply);
   if (search.reply) PrintReply(*search.reply);
-  for (const auto& what : search.looked_at) fmt::print("({})\n", what);
+  for (const auto& what : search.looked_at) Print("({})\n", what);
   return kFine;
 }
 

@@ -1,16 +1,33 @@
 #include "tools/hearth/context.h"
 
+#include <nlohmann/json.hpp>
+
 #include <fmt/format.h>
 
 #include <optional>
 #include <utility>
 
+#include "common/base/text.h"
 #include "common/kafka/admin.h"
 
 namespace hearth::tool {
 
+void Write(std::FILE* to, std::string_view text) {
+  const std::string shown = EscapeControls(text, true);
+  std::fwrite(shown.data(), 1, shown.size(), to);
+}
+
+std::string Shown(std::string_view text) {
+  return EscapeControls(text);
+}
+
+void PrintJson(const nlohmann::json& json) {
+  const std::string text = json.dump(2, ' ', true, nlohmann::json::error_handler_t::replace);
+  fmt::print("{}\n", text);
+}
+
 int Report(const Error& error) {
-  fmt::print(stderr, "hearth: {}\n", error.message);
+  PrintError("hearth: {}\n", Shown(error.message));
   switch (error.code) {
     case Code::kUnavailable: return kUnreachable;
     case Code::kDeadline: return kTimedOut;
@@ -19,7 +36,7 @@ int Report(const Error& error) {
 }
 
 int NoRedis() {
-  fmt::print(stderr, "hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
+  PrintError("hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
   return kUsage;
 }
 

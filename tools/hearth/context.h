@@ -1,11 +1,15 @@
 // What every command of `hearth` shares: where the servers are, who asks, how it ends.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 
 #include "common/base/result.h"
 #include "common/kafka/producer.h"
@@ -34,6 +38,21 @@ struct Context {
 int NoRedis();
 // Redis, for commands that only look. kInvalid: the account is refused, or its password cannot be read.
 Result<redis::BlockingClient> ConnectRedis(const Context& context);
+
+// What is printed for people goes through these: what others have written into it cannot move the cursor, or forge a
+// field. Newlines are kept; a text of others in the middle of a line goes through Shown, which keeps none.
+void Write(std::FILE* to, std::string_view text);
+template <class... Args>
+void Print(fmt::format_string<Args...> format, Args&&... args) {
+  Write(stdout, fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void PrintError(fmt::format_string<Args...> format, Args&&... args) {
+  Write(stderr, fmt::format(format, std::forward<Args>(args)...));
+}
+std::string Shown(std::string_view text);
+// In ASCII, whatever is in it.
+void PrintJson(const nlohmann::json& json);
 
 // Prints "hearth: MESSAGE" and gives the exit code that fits the error.
 int Report(const Error& error);

@@ -123,6 +123,29 @@ TEST_F(RecordsTest, ATopicThatDoesNotExistIsRefusedAndNeverMade) {
   EXPECT_TRUE(std::ranges::none_of(*topics, [&](const TopicInfo& each) { return each.name == topic; }));
 }
 
+// A dead letter is the record as it was: what has no value keeps having none.
+TEST_F(RecordsTest, NoValueIsNotAnEmptyOne) {
+  const std::string topic = MakeTopic(1);
+  std::vector<Record> got;
+  TopicFollower::Callbacks callbacks;
+  callbacks.record = [&got](const Record& record) { got.push_back(record); };
+  callbacks.caught_up = [] {};
+  callbacks.alarm = [](const std::string&) {};
+  OutRecord none{topic, "", "", {{"null", "", true}, {"empty", ""}}};
+  none.null_key = true;
+  none.null_value = true;
+  ASSERT_TRUE(Send(none));
+  ASSERT_TRUE(Send({topic, "", "", {}}));
+  auto follower = TopicFollower::Create(loop_, bootstrap_, "it-nulls", topic, std::move(callbacks));
+  ASSERT_TRUE(follower);
+  ASSERT_TRUE(Until([&got] { return got.size() == 2; }));
+  EXPECT_TRUE(got[0].null_key);
+  EXPECT_TRUE(got[0].null_value);
+  EXPECT_EQ(got[0].headers, none.headers);
+  EXPECT_FALSE(got[1].null_key);
+  EXPECT_FALSE(got[1].null_value);
+}
+
 TEST_F(RecordsTest, WhatIsTooLargeIsRefusedAndTheNextGoesThrough) {
   const std::string topic = MakeTopic(1, {{"max.message.bytes", "2000"}});
   const auto by_the_broker = Send({topic, "k", std::string(3000, 'x'), {}});

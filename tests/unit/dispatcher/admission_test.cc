@@ -71,14 +71,15 @@ TEST(Admission, DeadlineIsTheEarlierOfExpiryAndAge) {
 }
 
 TEST(Admission, AnUnreadableRecordIsAnsweredOnlyWhereItSaysWhoAsked) {
-  Request nobody;
-  Request somebody;
-  somebody.id = InvocationId("i1");
-  Request elsewhere = somebody;
-  elsewhere.reply_to = "not.allowed";
+  const Refusal nobody;
+  Refusal somebody;
+  somebody.answerable = true;
+  Refusal elsewhere = somebody;
+  elsewhere.request.reply_to = "not.allowed";
   const Error too_large{Code::kExhausted, "payload above kMaxPayloadBytes"};
-  EXPECT_EQ(AdmitUnreadable({Code::kInvalid, "no user"}, somebody, kPolicy).verdict, Verdict::kDeadLetter);
-  EXPECT_EQ(AdmitUnreadable(too_large, somebody, kPolicy).verdict, Verdict::kReject);
+  EXPECT_EQ(AdmitUnreadable({Code::kInvalid, "no such time-out"}, somebody, kPolicy).verdict,
+            Verdict::kRejectUnreadable);
+  EXPECT_EQ(AdmitUnreadable(too_large, somebody, kPolicy).verdict, Verdict::kRejectUnreadable);
   EXPECT_EQ(AdmitUnreadable(too_large, nobody, kPolicy).verdict, Verdict::kDeadLetter);
   EXPECT_EQ(AdmitUnreadable(too_large, elsewhere, kPolicy).verdict, Verdict::kDeadLetter);
 }

@@ -67,6 +67,78 @@ TEST_F(Failures, WhatIsNoRequestKeepsItsBytes) {
   EXPECT_EQ(CommitNow("std/0")->offset, 1);
 }
 
+TEST_F(Failures, WhoCouldBeReadIsToldWhatIsWrongAndTheRecordIsKept) {
+  const std::vector<Header> good = {
+      {"hearth-fn", "sum"}, {"hearth-user", "ada"}, {"hearth-id", "mine"}, {"hearth-reply-to", "mine.replies"}};
+  std::vector<Header> late = good;
+  late.push_back({"hearth-timeout-ms", "3600000"});
+  ReceiveRaw("std/0", 0, "1+1", late);
+  const auto reply = ExpectProduce("mine.replies");
+  EXPECT_EQ(StatusOf(reply), Status::kRejected);
+  EXPECT_EQ(HeaderOf(reply.record, "hearth-id"), "mine");
+  EXPECT_NE(HeaderOf(reply.record, "hearth-error-message").find("hearth-timeout-ms"), std::string::npos);
+  Delivered(reply);
+  const auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_EQ(dead.record.value, "1+1");
+  EXPECT_EQ(Numbers().complete, 0);
+  Delivered(dead);
+  EXPECT_EQ(Numbers().complete, 1);
+}
+
+// Nothing that was not checked becomes a key, a line in the log or a command to Redis.
+TEST_F(Failures, NamesThatAreNoneGoNowhere) {
+  const std::string giant(1'000'000, 'a');
+  std::int64_t offset = 0;
+  for (const char* name : {"hearth-id", "hearth-user", "hearth-fn", "hearth-reply-to"}) {
+    std::vector<Header> headers = {{"hearth-fn", "sum"}, {"hearth-user", "eve"}};
+    headers.push_back({name, giant});
+    ReceiveRaw("std/0", offset++, "1+1", headers);
+    for (const LoadUser& load : All<LoadUser>()) EXPECT_LE(load.user.value.size(), kMaxIdentifierBytes);
+    for (const Trace& trace : All<Trace>()) {
+      EXPECT_LE(trace.id.value.size() + trace.user.value.size() + trace.function.value.size(), 3 * kMaxIdentifierBytes);
+    }
+    for (const Produce& produce : All<Produce>()) {
+      EXPECT_NE(produce.record.topic, giant);
+      EXPECT_LE(produce.record.key.size(), kMaxIdentifierBytes);
+    }
+    Forget();
+  }
+}
+
+TEST_F(Failures, ADeadLetterIsTheRecordAsItWas) {
+  auto record = std::make_shared<Record>();
+  record->partition = Part("std/0");
+  record->null_key = true;
+  record->null_value = true;
+  record->headers = {{"empty", ""}, {"null", "", true}, {"twice", "1"}, {"twice", "2"}};
+  Step(RecordReceived{record});
+  auto dead = ExpectProduce("hearth.dead-letter");
+  EXPECT_TRUE(dead.record.null_key);
+  EXPECT_TRUE(dead.record.null_value);
+  for (std::size_t i = 0; i < record->headers.size(); ++i) EXPECT_EQ(dead.record.headers[i], record->headers[i]);
+}
+
+TEST_F(Failures, ADeadLetterThatIsSentAgainDoesNotGrow) {
+  ReceiveRaw("std/0", 0, "junk", {{"x", "y"}, {"hearth-undeliverable-error", "z"}, {"hearth-cut-value-bytes", "9"}});
+  auto dead = ExpectProduce("hearth.dead-letter");
+  const std::size_t headers = dead.record.headers.size();
+  for (std::int64_t offset = 1; offset < 10; ++offset) {
+    ReceiveRaw("std/0", offset, dead.record.value, dead.record.headers);
+    dead = ExpectProduce("hearth.dead-letter");
+    EXPECT_EQ(dead.record.headers.size(), headers);
+  }
+}
+
+TEST_F(Failures, ATimeThatIsNotKnownIsAbsent) {
+  auto record = std::make_shared<Record>();
+  record->partition = Part("std/0");
+  record->timestamp_ms = -1;
+  record->headers = {{"hearth-fn", "nope"}, {"hearth-user", "ada"}};
+  Step(RecordReceived{record});
+  PassAlive(1100);
+  EXPECT_EQ(HeaderOf(ExpectProduce("hearth.reply").record, "hearth-enqueued-us"), "");
+}
+
 TEST_F(Failures, AFailedDeadLetterIsNeverComplete) {
   ReceiveRaw("std/0", 0, "junk");
   auto dead = ExpectProduce("hearth.dead-letter");
