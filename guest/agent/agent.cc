@@ -334,11 +334,23 @@ Result<void> Agent::ReadPort() {
 Result<void> Agent::Take(std::string_view bytes) {
   if (auto fed = frames_.Feed(bytes); !fed) return fed;
   while (auto raw = frames_.Next()) {
+    const std::uint32_t number = raw->stream;
     auto frame = DecodeGuestFrame(std::move(*raw));
-    if (!frame) return std::unexpected(frame.error());
+    if (!frame && number == 0) return std::unexpected(frame.error());
+    if (!frame) {
+      GiveUp(number, frame.error().message);
+      continue;
+    }
     if (auto done = Handle(std::move(*frame)); !done) return done;
   }
   return {};
+}
+
+// What was asked of the container cannot be read. It alone goes, and the executor hears why.
+void Agent::GiveUp(std::uint32_t number, const std::string& reason) {
+  if (number >= kFirstEmpty) return;
+  if (!containers_.contains(number)) return Send(number, ContainerGone{reason});
+  With(number, [&](Container& container, std::vector<Message>& out) { container.Remove(reason, out); });
 }
 
 Result<void> Agent::WritePort() {

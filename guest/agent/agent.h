@@ -61,6 +61,7 @@ class Agent {
   Result<void> ReadPort();
   Result<void> Take(std::string_view bytes);
   Result<void> WritePort();
+  void GiveUp(std::uint32_t number, const std::string& reason);
   Result<void> Handle(Frame frame);
   void Bind(const Configure& configure);
   void MakeContainer(std::uint32_t number, Create create);

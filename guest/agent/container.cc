@@ -11,10 +11,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+
+#include "guest/agent/answer.h"
 
 namespace hearth::guest {
 namespace {
@@ -33,18 +34,6 @@ struct ExitDescription {
 ExitDescription DescribeExit(int wait_status) {
   if (WIFSIGNALED(wait_status)) return {"signal", "killed by signal " + std::to_string(WTERMSIG(wait_status))};
   return {"exit", "exit code " + std::to_string(WEXITSTATUS(wait_status))};
-}
-
-// "STATUS STARTED ENDED", µs; 0 where a runtime in user code's hands wrote anything else.
-std::pair<std::int64_t, std::int64_t> ParseSpan(const std::string& head) {
-  std::int64_t started_us = 0;
-  std::int64_t ended_us = 0;
-  const char* const end = head.data() + head.size();
-  const auto first = head.find(' ');
-  if (first == std::string::npos) return {0, 0};
-  const auto parsed = std::from_chars(head.data() + first + 1, end, started_us);
-  if (parsed.ec == std::errc{} && parsed.ptr != end) std::from_chars(parsed.ptr + 1, end, ended_us);
-  return {started_us, ended_us};
 }
 
 }  // namespace
@@ -112,7 +101,12 @@ Result<void> Container::Fill(std::uint32_t number, Create create, const std::str
   if (create_.runtime == Runtime::kPython3) {
     std::vector<std::string_view> fields = {create_.handler, create_.function, version, memory};
     for (const auto& [name, value] : environment) fields.insert(fields.end(), {name, value});
-    to_runtime_ += EncodeFields(fields);
+    const auto told = EncodeFields(fields);
+    if (!told) {
+      Die(told.error().message, out);
+      return std::unexpected(told.error());
+    }
+    to_runtime_ += *told;
     FlushRuntime(out);
   } else {
     order_.push_back("/code/" + create_.handler);
@@ -229,7 +223,9 @@ void Container::Start(Run run, std::int64_t received_us, std::vector<Message>& o
     const std::string head = asked.id.str() + '\n' + std::to_string(asked.attempt) + '\n' +
                              std::to_string(deadline_ms) + '\n' + (one_line ? asked.traceparent : std::string()) +
                              '\n' + asked.content_type;
-    to_runtime_ += EncodeFields({head, asked.input});
+    const auto order = EncodeFields({head, asked.input});
+    if (!order) return Finish(Status::kError, "input_too_large", order.error().message, {}, 0, 0, out);
+    to_runtime_ += *order;
     FlushRuntime(out);
     return;
   }
@@ -304,30 +300,37 @@ void Container::RuntimeMessages(std::vector<Message>& out) {
       break;
     }
     const bool more = n == static_cast<ssize_t>(block.size());  // else the socket is empty, or will say so again
-    if (state_ == State::kEmpty || state_ == State::kIdle || state_ == State::kDying ||
-        !messages_.Feed({block.data(), static_cast<std::size_t>(n)})) {
-      Die("its runtime sent what it must not", out);
-      return;
-    }
+    if (state_ != State::kStarting && state_ != State::kRunning) return Die("its runtime sent what it must not", out);
+    const auto fed = messages_.Feed({block.data(), static_cast<std::size_t>(n)});
     while (auto fields = messages_.Next()) {
-      if (state_ == State::kStarting && fields->size() == 1 && fields->front() == "prepared") {
+      if (state_ == State::kRunning) {
+        TakeAnswer(std::move(*fields), out);
+      } else if (state_ == State::kStarting && fields->size() == 1 && fields->front() == "prepared") {
         Prepared(out);
-      } else if (state_ == State::kRunning && (fields->size() == 2 || fields->size() == 3)) {
-        auto& f = *fields;
-        const auto [started_us, ended_us] = ParseSpan(f[0]);
-        if (f.size() == 2) {
-          Finish(Status::kOk, {}, {}, std::move(f[1]), started_us, ended_us, out);
-        } else {
-          Finish(Status::kError, std::move(f[1]), std::move(f[2]), {}, started_us, ended_us, out);
-        }
       } else {
-        Die("its runtime sent what it must not", out);
-        return;
+        return Die("its runtime sent what it must not", out);
       }
     }
+    if (!fed && state_ == State::kRunning) TakeBroken(fed.error(), out);
+    if (!fed) return Die("its runtime sent what it must not", out);
     if (state_ == State::kIdle && !messages_.empty()) Die("its runtime sent what it must not", out);
     if (!runtime_ || !more) return;
   }
+}
+
+void Container::TakeAnswer(std::vector<std::string> fields, std::vector<Message>& out) {
+  auto answer = ParseAnswer(std::move(fields));
+  if (!answer) return TakeBroken({Code::kInvalid, "a number of fields that no answer has"}, out);
+  Finish(answer->status, std::move(answer->type), std::move(answer->message), std::move(answer->output),
+         answer->started_us, answer->ended_us, out);
+}
+
+// User code wrote in its runtime's place. That is its own failure and not the machine's; the container goes with it.
+void Container::TakeBroken(const Error& error, std::vector<Message>& out) {
+  runtime_.Reset();
+  cgroup_.Kill();
+  Answer answer = BrokenAnswer(error);
+  Finish(answer.status, std::move(answer.type), std::move(answer.message), {}, 0, MonotonicMicros(), out);
 }
 
 void Container::LauncherMessages(std::vector<Message>& out) {
@@ -402,9 +405,9 @@ void Container::Finish(Status status, std::string type, std::string message, std
   ended.id = attempt_->run.id;
   ended.attempt = attempt_->run.attempt;
   ended.status = status;
-  ended.error_type = type.substr(0, kMaxIdentifierBytes);
-  ended.error_message = message.substr(0, kMaxErrorMessageBytes);
-  if (status == Status::kOk) ended.output = std::move(output);
+  ended.error_type = std::move(type);
+  ended.error_message = std::move(message);
+  ended.output = std::move(output);
   ended.log_bytes = log_tail_.total_bytes();
   ended.log_tail = log_tail_.Take();
   ended.start_us = started_us - attempt_->received_us;
@@ -414,6 +417,7 @@ void Container::Finish(Status status, std::string type, std::string message, std
   ended.memory_peak_bytes = memory_peak_bytes;
   ended.reusable = unfit.empty();
   ended.total_us = MonotonicMicros() - attempt_->received_us;
+  Bound(ended);
   out.emplace_back(std::move(ended));
   attempt_.reset();
   wake_at_us_.reset();
@@ -455,8 +459,8 @@ void Container::ProgramEnded(int wait_status, std::vector<Message>& out) {
   ReadOutput();
   const std::int64_t started_us = launch_->start_us != 0 ? launch_->start_us : now;
   if (attempt_->too_large) {
-    Finish(Status::kError, "result_too_large", "the limit is " + std::to_string(kMaxOutputBytes) + " bytes", {},
-           started_us, now, out);
+    Answer answer = BrokenAnswer({Code::kExhausted, {}});
+    Finish(answer.status, std::move(answer.type), std::move(answer.message), {}, started_us, now, out);
   } else if (launch_->error != 0) {
     Finish(Status::kError, "exec",
            std::string(launch_->step) + " " + create_.handler + ": " + std::strerror(launch_->error), {}, now, now,

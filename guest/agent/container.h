@@ -113,6 +113,8 @@ class Container {
   Result<void> MakeStandby();
   Result<void> OrderNative();
   void RuntimeMessages(std::vector<Message>& out);
+  void TakeAnswer(std::vector<std::string> fields, std::vector<Message>& out);
+  void TakeBroken(const Error& error, std::vector<Message>& out);
   void LauncherMessages(std::vector<Message>& out);
   void ProgramEnded(int wait_status, std::vector<Message>& out);
   void ReadOutput();

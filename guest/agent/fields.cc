@@ -1,7 +1,5 @@
 #include "guest/agent/fields.h"
 
-#include <cstdlib>
-
 namespace hearth::guest {
 namespace {
 
@@ -17,10 +15,11 @@ std::size_t ReadU32(std::string_view bytes) {
 
 }  // namespace
 
-std::string EncodeFields(const std::vector<std::string_view>& fields) {
+Result<std::string> EncodeFields(const std::vector<std::string_view>& fields) {
   std::size_t total = 4;
   for (const auto& field : fields) total += 4 + field.size();
-  if (fields.size() > kMaxFields) std::abort();  // callers bound what they send
+  if (fields.size() > kMaxFields || total > kMaxFieldsBytes)
+    return Fail(Code::kExhausted, "message of a size beyond the limit");
   std::string out;
   out.reserve(4 + total);
   AppendU32(out, total);
@@ -38,11 +37,13 @@ Result<void> FieldsReader::Feed(std::string_view bytes) {
 }
 
 Result<void> FieldsReader::Cut() {
-  while (buffer_.size() >= 4) {
-    const std::size_t size = ReadU32(buffer_);
-    if (size < 4 || size > kMaxFieldsBytes) return Fail(Code::kInvalid, "message of a size beyond the limit");
-    if (buffer_.size() < 4 + size) return {};
-    std::string_view rest = std::string_view(buffer_).substr(4, size);
+  std::size_t at = 0;  // what lies before it was cut
+  while (buffer_.size() - at >= 4) {
+    const std::size_t size = ReadU32(std::string_view(buffer_).substr(at));
+    if (size > kMaxFieldsBytes) return Fail(Code::kExhausted, "message of a size beyond the limit");
+    if (size < 4) return Fail(Code::kInvalid, "message without a count");
+    if (buffer_.size() - at < 4 + size) break;
+    std::string_view rest = std::string_view(buffer_).substr(at + 4, size);
     const std::size_t count = ReadU32(rest);
     rest.remove_prefix(4);
     if (count > kMaxFields) return Fail(Code::kInvalid, "message of too many fields");
@@ -57,15 +58,16 @@ Result<void> FieldsReader::Cut() {
     }
     if (!rest.empty()) return Fail(Code::kInvalid, "bytes after the last field");
     ready_.push_back(std::move(fields));
-    buffer_.erase(0, 4 + size);
+    at += 4 + size;
   }
+  buffer_.erase(0, at);
   return {};
 }
 
 std::optional<std::vector<std::string>> FieldsReader::Next() {
   if (ready_.empty()) return std::nullopt;
   auto fields = std::move(ready_.front());
-  ready_.erase(ready_.begin());
+  ready_.pop_front();
   return fields;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,9 +18,11 @@ namespace hearth::guest {
 constexpr std::size_t kMaxFields = 600;
 constexpr std::size_t kMaxFieldsBytes = kMaxFrameBytes;  // of one message, its head excluded
 
-std::string EncodeFields(const std::vector<std::string_view>& fields);
+// Refuses what a FieldsReader would not take.
+Result<std::string> EncodeFields(const std::vector<std::string_view>& fields);
 
-// Cuts the bytes that a runtime sent into messages; refuses what passes a limit before it allocates.
+// Cuts the bytes that a runtime sent into messages; refuses what passes a limit before it allocates. The error of a
+// message that is too long is kExhausted.
 class FieldsReader {
  public:
   Result<void> Feed(std::string_view bytes);
@@ -30,7 +33,7 @@ class FieldsReader {
   Result<void> Cut();
 
   std::string buffer_;
-  std::vector<std::vector<std::string>> ready_;
+  std::deque<std::vector<std::string>> ready_;
 };
 
 }  // namespace hearth::guest

@@ -44,7 +44,9 @@ Result<Zygote> Zygote::Start(const std::string& seccomp_program) {
 }
 
 Result<void> Zygote::Fork(const std::vector<std::string_view>& fields, const std::vector<int>& fds) {
-  return SendWithFds(control_, EncodeFields(fields), fds);
+  const auto packet = EncodeFields(fields);
+  if (!packet) return std::unexpected(packet.error());
+  return SendWithFds(control_, *packet, fds);
 }
 
 Result<std::vector<ZygoteReport>> Zygote::Receive() {

@@ -26,6 +26,7 @@ SECCOMP_MODE_FILTER = 2
 EINVAL = 22
 MAX_OUTPUT_BYTES = 1 << 20
 MAX_ERROR_MESSAGE_BYTES = 4 << 10
+MAX_ERROR_TYPE_BYTES = 128
 MAX_OPEN_FILES = 1024
 MAX_FILE_BYTES = 512 << 20
 RUN_FD = 3
@@ -187,9 +188,13 @@ def load(handler):
     return function
 
 
+def cut(text, most):
+    """At most so many bytes of UTF-8, and no part of a letter."""
+    return text[:most].encode("utf-8", "backslashreplace")[:most].decode("utf-8", "ignore")
+
+
 def describe(error):
-    text = str(error).encode("utf-8", "backslashreplace")[:MAX_ERROR_MESSAGE_BYTES]
-    return type(error).__name__, text.decode("utf-8", "ignore")
+    return cut(type(error).__name__, MAX_ERROR_TYPE_BYTES), cut(str(error), MAX_ERROR_MESSAGE_BYTES)
 
 
 def leave(error):

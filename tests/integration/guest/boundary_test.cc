@@ -103,9 +103,10 @@ def handler(event, context):
   return 1
 )");
   machine_->Send(number, MakeRun(frame + std::string(1, '\xff'), 20'000));  // no text, so that it arrives as bytes
-  const auto message = machine_->Next(number);
-  ASSERT_TRUE(message) << message.error().message;
-  EXPECT_TRUE(std::holds_alternative<ContainerGone>(*message)) << "variant " << message->index();
+  const auto ended = machine_->Expect<Ended>(number);
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_EQ(ended->status, Status::kError) << ended->error_type;
+  ExpectGone(number);
   EXPECT_EQ(RunIn(victim).output, "whole");
   machine_->Send(0, Ping{78});
   EXPECT_TRUE(machine_->Expect<Pong>(0)) << "and not Configured";

@@ -99,15 +99,46 @@ def handler(event, context):
   ExpectGone(number);
 }
 
-TEST_F(IsolationTest, NonsenseOnTheRunSocketCostsTheContainer) {
-  for (const char* bytes : {"b'\\xff' * 64", "b'\\x04\\x00\\x00\\x00\\xff\\xff\\xff\\xff'"}) {
-    const auto number = Python(std::string("import os, time\ndef handler(event, context):\n  os.write(3, ") + bytes +
-                               ")\n  time.sleep(1000)\n");
-    machine_->Send(number, MakeRun({}, 20'000));
-    auto message = machine_->Next(number);
-    ASSERT_TRUE(message) << message.error().message;
-    EXPECT_TRUE(std::holds_alternative<ContainerGone>(*message)) << "variant " << message->index();
+// What user code writes in its runtime's place is that attempt's failure: it costs the container, and neither the
+// agent, nor the machine, nor a neighbour.
+TEST_F(IsolationTest, WhateverIsWrittenOnTheRunSocketCostsTheContainer) {
+  const auto neighbour = Python("def handler(event, context):\n  return 'here'\n");
+  struct Try {
+    const char* bytes;
+    const char* type;
+  };
+  const std::string code = R"(import os, struct, time
+def answer(size):
+  head = struct.pack('<III', 12 + 6 + size, 2, 6) + b'ok 1 2' + struct.pack('<I', size)
+  return head + bytes(size)
+def handler(event, context):
+  left = memoryview(eval(event))
+  try:
+    while left: left = left[os.write(3, left):]
+  except OSError: pass
+  time.sleep(1000)
+)";
+  const Try tries[] = {{"bytes([255]) * 64", "result_too_large"},
+                       {"struct.pack('<II', 4, 2 ** 32 - 1)", "invalid_answer"},
+                       {"struct.pack('<II', 4, 0) * 100000", "invalid_answer"},
+                       {"answer(1100000)", "result_too_large"},
+                       {"answer(1250000)", "result_too_large"},
+                       {"answer(1310720)", "result_too_large"},
+                       {"answer(50000000)", "result_too_large"},
+                       {"answer(1) * 1000", ""},
+                       {"b'x'", "timeout"},
+                       {"answer(1000000)[:500000]", "timeout"}};
+  for (const auto& [bytes, type] : tries) {
+    SCOPED_TRACE(bytes);
+    const auto number = Python(code, 256);
+    const bool silent = std::string_view(type) == "timeout";
+    EXPECT_EQ(RunIn(number, bytes, silent ? 3'000 : 60'000).error_type, type);
+    machine_->Send(number, Remove{});  // one whose answer was too large by itself may live on
+    ExpectGone(number);
+    EXPECT_EQ(RunIn(neighbour).output, "here");
   }
+  machine_->Send(0, Ping{79});
+  EXPECT_TRUE(machine_->Expect<Pong>(0));
 }
 
 TEST_F(IsolationTest, CodeStaysInItsFolder) {
@@ -152,6 +183,19 @@ TEST_F(IsolationTest, ContainerNumbersAreTakenOnce) {
   ASSERT_TRUE(second);
   EXPECT_FALSE(second->error.empty());
   EXPECT_EQ(RunIn(number).output, "first\n");
+}
+
+// Of what the executor asks, a frame that cannot be read concerns its container and not the agent.
+TEST_F(IsolationTest, AFrameThatCannotBeReadCostsItsContainer) {
+  const auto neighbour = Python("def handler(event, context):\n  return 'here'\n");
+  const auto number = Python("def handler(event, context):\n  return 'here'\n");
+  std::string frames;
+  AppendFrame(frames, 9, number, "\xc1");          // a Run
+  AppendFrame(frames, 7, ++last_number_, "\xc1");  // a Create
+  machine_->SendRaw(frames);
+  ExpectGone(number);
+  ExpectGone(last_number_);
+  EXPECT_EQ(RunIn(neighbour).output, "here");
 }
 
 TEST_F(IsolationTest, InstanceIsBoundOnce) {

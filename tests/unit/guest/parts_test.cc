@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "guest/agent/answer.h"
 #include "guest/agent/code_cache.h"
 #include "guest/agent/fields.h"
 #include "guest/agent/identity.h"
@@ -196,7 +197,7 @@ TEST_F(FolderTest, CacheKeepsNothingOfAFailedTransfer) {
 }
 
 TEST(FieldsTest, ComeBackWholeInPiecesOfAnySize) {
-  const std::string bytes = EncodeFields({"run", "", std::string_view("\0\xff", 2)}) + EncodeFields({});
+  const std::string bytes = *EncodeFields({"run", "", std::string_view("\0\xff", 2)}) + *EncodeFields({});
   for (std::size_t step = 1; step <= bytes.size(); ++step) {
     FieldsReader reader;
     for (std::size_t at = 0; at < bytes.size(); at += step) ASSERT_TRUE(reader.Feed(bytes.substr(at, step)));
@@ -215,6 +216,66 @@ TEST(FieldsTest, LiesAreRefusedBeforeAnythingIsAllocated) {
     FieldsReader reader;
     EXPECT_FALSE(reader.Feed(lie));
   }
+}
+
+TEST(FieldsTest, WhatNoReaderTakesIsNotWritten) {
+  EXPECT_FALSE(EncodeFields(std::vector<std::string_view>(kMaxFields + 1)));
+  EXPECT_FALSE(EncodeFields({std::string(kMaxFieldsBytes, 'x')}));
+  FieldsReader reader;
+  EXPECT_TRUE(reader.Feed(*EncodeFields(std::vector<std::string_view>(kMaxFields))));
+  EXPECT_TRUE(reader.Feed(*EncodeFields({std::string(kMaxFieldsBytes - 8, 'x')})));
+}
+
+// What the executor hears of an attempt whose runtime, or user code in its place, wrote `bytes`.
+Ended HeardOf(const std::string& bytes) {
+  FieldsReader reader;
+  const auto fed = reader.Feed(bytes);
+  const auto fields = reader.Next();
+  std::optional<Answer> answer;
+  if (fields) answer = ParseAnswer(*fields);
+  if (!answer) answer = BrokenAnswer(fed ? Error{Code::kInvalid, "no answer"} : fed.error());
+  Ended ended;
+  ended.status = answer->status;
+  ended.error_type = answer->type;
+  ended.error_message = answer->message;
+  ended.output = answer->output;
+  ended.log_tail = std::string(kMaxLogTailBytes + 1, 'l');
+  Bound(ended);
+  std::string frame;
+  AppendGuestFrame(frame, {1, ended});
+  FrameReader frames;
+  EXPECT_TRUE(frames.Feed(frame));
+  const auto heard = DecodeGuestFrame(*frames.Next());
+  EXPECT_TRUE(heard) << heard.error().message;
+  return heard ? std::get<Ended>(heard->message) : Ended();
+}
+
+TEST(AnswerTest, WhateverIsWrittenInTheRuntimesPlaceCanBeTold) {
+  using std::string_literals::operator""s;
+  const auto answer = [](std::size_t bytes) { return EncodeFields({"ok 1 2", std::string(bytes, 'x')}).value_or(""); };
+  EXPECT_EQ(HeardOf(answer(1)).output, "x");
+  EXPECT_EQ(HeardOf(answer(kMaxOutputBytes)).status, Status::kOk);
+  for (const std::size_t bytes : {kMaxOutputBytes + 1, std::size_t{1'100'000}, kMaxFieldsBytes - 18}) {
+    const Ended ended = HeardOf(answer(bytes));
+    EXPECT_EQ(ended.status, Status::kError) << bytes;
+    EXPECT_EQ(ended.error_type, "result_too_large") << bytes;
+    EXPECT_EQ(ended.output, "");
+  }
+  EXPECT_EQ(HeardOf("\x00\xe1\xf5\x05"s).error_type, "result_too_large") << "100 MB are announced";
+  for (const std::string& garbage : {"\x01\0\0\0x"s, "\x04\0\0\0\0\0\0\0"s, "\x08\0\0\0\x01\0\0\0\xff\0\0\0"s}) {
+    EXPECT_EQ(HeardOf(garbage).error_type, "invalid_answer");
+  }
+  const Ended cut = HeardOf(*EncodeFields({"error", std::string(1000, 't'), "a" + std::string(5000, '\xc3')}));
+  EXPECT_EQ(cut.error_type.size(), kMaxIdentifierBytes);
+  EXPECT_LE(cut.error_message.size(), kMaxErrorMessageBytes);
+}
+
+TEST(AnswerTest, TextsAreCutBetweenLetters) {
+  std::string letters = "x";
+  while (letters.size() < 2 * kMaxErrorMessageBytes) letters += "ä";
+  const Ended ended = HeardOf(*EncodeFields({"error", letters, letters}));
+  EXPECT_EQ(ended.error_type, letters.substr(0, kMaxIdentifierBytes - 1));
+  EXPECT_EQ(ended.error_message, letters.substr(0, kMaxErrorMessageBytes - 1));
 }
 
 TEST(LogTailTest, KeepsTheEndAndCountsAll) {
