@@ -61,9 +61,11 @@ class Client:
 
 class Record:
     def __init__(self, message):
+        self.null_key, self.null_value = message.key() is None, message.value() is None
+        self.raw_headers = message.headers() or []
         self.key = (message.key() or b"").decode(errors="replace")
         self.value = message.value() or b""
-        self.headers = {name: text.decode(errors="replace") for name, text in message.headers() or []}
+        self.headers = {name: (text or b"").decode(errors="replace") for name, text in self.raw_headers}
 
     @property
     def status(self):

@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <sstream>
 
 #include "common/base/time.h"
 #include "common/kafka/tail.h"
@@ -92,7 +93,9 @@ void PrintResult(const Context& context, const InvocationResult& result) {
              Millis(times.enqueued_us, times.received_us), Millis(times.received_us, times.placed_us),
              Millis(times.placed_us, times.leased_us), Millis(times.leased_us, times.started_us));
   if (!result.error_type.empty()) PrintError("  {}: {}\n", Shown(result.error_type), Shown(result.error_message));
-  if (!result.log_tail.empty()) PrintError("  log: {}\n", result.log_tail);
+  // Each line of it is marked as one: what user code prints looks like nothing else.
+  std::istringstream log(result.log_tail);
+  for (std::string line; std::getline(log, line);) PrintError("  log: {}\n", Shown(line));
 }
 
 int Invoke(const Context& context, const Options& options) {

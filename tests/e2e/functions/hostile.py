@@ -50,6 +50,11 @@ def raises(event, context):
     raise ValueError("on purpose")
 
 
+def forges(event, context):
+    line = f"\n2026-01-01T00:00:00.000000+0000 info dispatcher forged {event.decode() if isinstance(event, bytes) else event} \x1b[31m"
+    raise type("Error" + line, (Exception,), {})("message" + line)
+
+
 def large(event, context):
     return "y" * (2 << 20)
 
