@@ -53,6 +53,7 @@ constexpr Trait kTraits[] = {
     {Fault::kHealedBetween, "healed_between", 0, 0},
     {Fault::kOnlyAttemptLost, "only_attempt_lost", 0, 0},
     {Fault::kManyReportedDone, "many_reported_done", 0, 0},
+    {Fault::kPurged, "purged_results", 0, 0},
 };
 static_assert(std::size(kTraits) == kFaults);
 

@@ -51,6 +51,7 @@ enum class Fault : std::uint8_t {
   kHealedBetween,     // after the executor's grace and before the dispatcher's lease was over
   kOnlyAttemptLost,   // a run of a function with one attempt was killed
   kManyReportedDone,  // a FenceReport with dozens of entries
+  kPurged,            // a result was taken back from Kafka's client before it was sent
   kCount,
 };
 constexpr auto kFaults = static_cast<std::size_t>(Fault::kCount);

@@ -198,14 +198,26 @@ void World::Do(int index, executor::Effect& effect) {
     const bool lost = Happens(Fault::kProduceLost);
     const bool late = !lost && Happens(Fault::kProduceLate);
     const bool early = options_.mutant == Mutant::kAckBeforeDurable;
-    const auto slow_us = Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0;
+    // Now and then longer than a lease: then it is taken back.
+    const bool slow = Happens(Fault::kProduceSlow);
+    const auto slow_us = !slow ? 0 : Between(0, 7) == 0 ? Between(5'000'000, 40'000'000) : Between(100'000, 2'000'000);
     const auto applied_us = early ? 2'000'000 : Between(500, 20'000) + slow_us;
-    At(applied_us, [this, lost, record = publish->record] {
-      if (!lost) Append(record);
+    const auto purged = std::make_shared<bool>(false);
+    if (slow_us > 0) node.unsent[publish->token] = purged;  // it lies in the client until it is sent
+    At(applied_us, [this, index, lost, purged, token = publish->token, record = publish->record] {
+      executors_[static_cast<std::size_t>(index)]->unsent.erase(token);
+      if (!lost && !*purged) Append(record);
     });
     const bool ok = !lost && !late;
-    later(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0),
-          executor::PublishFinished{publish->token, ok, ok ? "" : "simulated"});
+    At(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0), [later, ok, purged, token = publish->token] {
+      if (!*purged) later(0, executor::PublishFinished{token, ok, ok ? "" : "simulated"});
+    });
+  } else if (std::holds_alternative<executor::PurgePublishes>(effect)) {
+    for (const auto& [token, purged] : std::exchange(node.unsent, {})) {
+      *purged = true;
+      Count(Fault::kPurged);
+      later(0, executor::PublishFinished{token, false, "purged", true});
+    }
   }
 }
 
