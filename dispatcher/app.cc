@@ -160,7 +160,7 @@ Result<void> App::JoinGroup() {
   callbacks.assigned = [this](std::vector<kafka::Assigned> partitions) {
     log_->info("group={} partitions={} assigned", config_.group, partitions.size());
     for (auto& each : partitions) {
-      Handle(PartitionAssigned{each.partition, each.next_offset, std::move(each.metadata)});
+      Handle(PartitionAssigned{each.partition, each.next_offset, std::move(each.metadata), each.log_end});
     }
     readiness_->Set("group", "");
   };
@@ -170,6 +170,10 @@ Result<void> App::JoinGroup() {
     HandleQueued();
   };
   callbacks.record = [this](std::shared_ptr<const Record> record) { Handle(RecordReceived{std::move(record)}); };
+  callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { Handle(CaughtUp{partition, next}); };
+  callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) {
+    Handle(LogStartMoved{partition, start});
+  };
   callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
   std::vector<std::string> topics;
   for (const auto& [topic, priority] : config_.core.request_topics) topics.push_back(topic);
@@ -293,7 +297,8 @@ void App::Do(DrainFinished&) {
 }  // not from inside a step: closing revokes
 
 void App::Show() {
-  metrics_.Show(core_.ReadGauges(ReadClocks()), directory_->Read(), links_->connected());
+  metrics_.Show(core_.ReadGauges(ReadClocks()), directory_->Read(), links_->connected(),
+                consumer_ == nullptr ? 0 : consumer_->aside());
   readiness_->Set("executors", links_->connected() > 0 ? "" : "none is connected");
 }
 

@@ -77,7 +77,8 @@ void Metrics::Count(const Trace& trace) {
   stages_.Observe(kTotal, times.received_us, times.ended_us);
 }
 
-void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors) {
+void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors,
+                   std::size_t partitions_aside) {
   const auto held = [this](const char* what, std::int64_t value) {
     held_.Add({{"what", what}}).Set(static_cast<double>(value));
   };
@@ -87,6 +88,7 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("placed", gauges.placed);
   held("users", gauges.users);
   held("partitions", gauges.partitions);
+  held("partitions_aside", static_cast<std::int64_t>(partitions_aside));
   held("executors_connected", static_cast<std::int64_t>(executors));
   held("executors_up", gauges.executors_up);
   held("oldest_incomplete_age_ms", gauges.oldest_incomplete_age_ms);

@@ -16,7 +16,8 @@ class Metrics {
  public:
   explicit Metrics(prometheus::Registry& registry);
   void Count(const Trace& trace);
-  void Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors);
+  void Show(const Gauges& gauges, const Directory::Numbers& directory, std::size_t executors,
+            std::size_t partitions_aside);
 
  private:
   Counters<8> records_;  // complete, by outcome

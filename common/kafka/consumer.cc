@@ -7,15 +7,8 @@
 namespace hearth::kafka {
 namespace {
 
-constexpr int kBrokerTimeoutMs = 5000;
 constexpr int kCommitTimeoutMs = 2000;    // that a commit is waited for
 constexpr int kMaxRecordsPerTurn = 2000;  // then the loop serves others before it goes on
-
-PartitionList OnePartition(const PartitionId& partition) {
-  PartitionList list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), partition.topic.c_str(), partition.partition);
-  return list;
-}
 
 PartitionList Offsets(const std::vector<OffsetCommit>& commits) {
   PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(commits.size())));
@@ -49,6 +42,9 @@ Result<std::unique_ptr<GroupConsumer>> GroupConsumer::Create(Loop& loop, const s
                         {"session.timeout.ms", "6000"},
                         {"heartbeat.interval.ms", "1000"},
                         {"max.poll.interval.ms", "60000"},
+                        // Soon enough for a topic that was made anew, or got partitions.
+                        {"topic.metadata.refresh.interval.ms", "5000"},
+                        {"enable.partition.eof", "true"},
                         {"fetch.error.backoff.ms", "20"},
                         {"queued.max.messages.kbytes", "65536"}});
   if (!conf) return std::unexpected(conf.error());
@@ -71,10 +67,16 @@ Result<std::unique_ptr<GroupConsumer>> GroupConsumer::Create(Loop& loop, const s
     return Fail(Code::kUnavailable, std::string("subscribe: ") + rd_kafka_err2str(error));
   }
   auto* self = consumer.get();
+  consumer->finder_ = std::make_unique<PositionFinder>(
+      loop, self->client_.get(),
+      [self](std::uint64_t ticket, const std::vector<PositionAnswer>& answers) { self->Found(ticket, answers); });
   consumer->doorbell_ = std::make_unique<Doorbell>(loop, Queue(rd_kafka_queue_get_consumer(self->client_.get())),
                                                    [self] { self->Drain(); });
   return consumer;
 }
+
+GroupConsumer::GroupConsumer(Loop& loop, Callbacks callbacks)
+    : loop_(loop), callbacks_(std::move(callbacks)), again_(loop, [this] { AskAside(); }) {}
 
 GroupConsumer::~GroupConsumer() {
   Close();
@@ -84,6 +86,8 @@ void GroupConsumer::Close() {
   if (closed_) return;
   closed_ = true;
   doorbell_.reset();
+  finder_.reset();
+  again_.Cancel();
   rd_kafka_consumer_close(client_.get());
   client_.reset();
 }
@@ -93,7 +97,6 @@ void GroupConsumer::Drain() {
   draining_ = true;
   for (int count = 0; count < kMaxRecordsPerTurn && !closed_; ++count) {
     const Message message(rd_kafka_consumer_poll(client_.get(), 0));
-    if (!newly_assigned_.empty()) callbacks_.assigned(std::exchange(newly_assigned_, {}));
     if (!message) break;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       TakeError(*message);
@@ -106,20 +109,19 @@ void GroupConsumer::Drain() {
 }
 
 void GroupConsumer::TakeError(const rd_kafka_message_t& message) {
-  if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return;
-  std::string where = message.rkt == nullptr ? "consumer" : rd_kafka_topic_name(message.rkt);
-  if (message.rkt != nullptr) where += "/" + std::to_string(message.partition);
+  const PartitionId partition{message.rkt == nullptr ? "" : rd_kafka_topic_name(message.rkt), message.partition};
+  if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return callbacks_.caught_up(partition, message.offset);
+  const std::string where = message.rkt == nullptr ? "consumer" : Name(partition);
   callbacks_.alarm(where + ": " + rd_kafka_message_errstr(&message));
-  const bool out_of_range = message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-                            message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
-                            message.err == RD_KAFKA_RESP_ERR__NO_OFFSET;
-  if (out_of_range && message.rkt != nullptr) {
-    callbacks_.alarm(where + ": reading again from the start of the partition");
-    auto begun = ReadFromStart({rd_kafka_topic_name(message.rkt), message.partition});
-    if (!begun) {
-      callbacks_.alarm(where + ": that failed, joining again: " + begun.error().message);
-      Rejoin();
-    }
+  if (message.rkt == nullptr) return;
+  switch (message.err) {
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__NO_OFFSET: return OutOfRange(partition);
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: return TopicMissing(partition.topic);
+    default: return;
   }
 }
 
@@ -133,85 +135,6 @@ void GroupConsumer::Rejoin() {
     rd_kafka_unsubscribe(client_.get());
     rd_kafka_subscribe(client_.get(), subscription.get());
   });
-}
-
-// The library has given the partition up and does not seek in it any more: all are assigned anew, the others at their
-// positions. What was known of the partition's offsets is void, so it is told as assigned, from its start and with
-// nothing complete.
-Result<void> GroupConsumer::ReadFromStart(const PartitionId& partition) {
-  rd_kafka_topic_partition_list_t* raw = nullptr;
-  auto error = rd_kafka_assignment(client_.get(), &raw);
-  const PartitionList list(raw);
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = rd_kafka_position(client_.get(), list.get());
-  std::int64_t low = 0;
-  std::int64_t high = 0;
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    error = rd_kafka_query_watermark_offsets(client_.get(), partition.topic.c_str(), partition.partition, &low, &high,
-                                             kBrokerTimeoutMs);
-  }
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Fail(Code::kUnavailable, rd_kafka_err2str(error));
-  first_offsets_[partition] = low;
-  for (int i = 0; i < list->cnt; ++i) {
-    auto& entry = list->elems[i];
-    const PartitionId each{entry.topic, entry.partition};
-    if (each == partition || entry.offset < 0) entry.offset = first_offsets_.at(each);  // < 0: nothing was read yet
-  }
-  error = rd_kafka_assign(client_.get(), list.get());
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Fail(Code::kUnavailable, rd_kafka_err2str(error));
-  Resume(partition);
-  for (const auto& each : paused_) Pause(each);
-  newly_assigned_.push_back({partition, low, ""});
-  return {};
-}
-
-void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions) {
-  if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !closed_) return Assign(partitions);
-  std::vector<PartitionId> revoked;
-  revoked.reserve(static_cast<std::size_t>(partitions->cnt));
-  for (int i = 0; i < partitions->cnt; ++i) {
-    revoked.push_back({partitions->elems[i].topic, partitions->elems[i].partition});
-  }
-  newly_assigned_.clear();
-  first_offsets_.clear();
-  paused_.clear();
-  callbacks_.revoked(std::move(revoked), rd_kafka_assignment_lost(client_.get()) != 0);
-  rd_kafka_assign(client_.get(), nullptr);
-}
-
-void GroupConsumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
-  auto error = rd_kafka_committed(client_.get(), partitions, kBrokerTimeoutMs);
-  for (int i = 0; i < partitions->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-    auto& entry = partitions->elems[i];
-    error = entry.err;
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
-    Assigned assigned{{entry.topic, entry.partition}, entry.offset, ""};
-    if (entry.metadata != nullptr) assigned.metadata.assign(static_cast<char*>(entry.metadata), entry.metadata_size);
-    if (entry.offset < 0) {
-      std::int64_t low = 0;
-      std::int64_t high = 0;
-      error =
-          rd_kafka_query_watermark_offsets(client_.get(), entry.topic, entry.partition, &low, &high, kBrokerTimeoutMs);
-      entry.offset = assigned.next_offset = low;
-    }
-    first_offsets_[assigned.partition] = entry.offset;
-    newly_assigned_.push_back(std::move(assigned));
-  }
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    // Without the committed state nothing may be read: give the partitions back and join again.
-    callbacks_.alarm(std::string("committed offsets cannot be read, joining again: ") + rd_kafka_err2str(error));
-    newly_assigned_.clear();
-    rd_kafka_assign(client_.get(), nullptr);
-    Rejoin();
-    return;
-  }
-  ResumeAll(*partitions);
-  rd_kafka_assign(client_.get(), partitions);
-}
-
-// The library keeps a pause from one assignment to the next.
-void GroupConsumer::ResumeAll(const rd_kafka_topic_partition_list_t& partitions) {
-  const PartitionList copy(rd_kafka_topic_partition_list_copy(&partitions));  // gets an error for what is not known yet
-  rd_kafka_resume_partitions(client_.get(), copy.get());
 }
 
 void GroupConsumer::Commit(const OffsetCommit& commit, std::function<void(Result<void>)> done) {
@@ -263,14 +186,14 @@ std::vector<Result<void>> GroupConsumer::CommitNow(const std::vector<OffsetCommi
 
 void GroupConsumer::Pause(const PartitionId& partition) {
   if (closed_) return;
-  const auto list = OnePartition(partition);
+  const auto list = ListOf({partition});
   paused_.insert(partition);
   rd_kafka_pause_partitions(client_.get(), list.get());
 }
 
 void GroupConsumer::Resume(const PartitionId& partition) {
   if (closed_) return;
-  const auto list = OnePartition(partition);
+  const auto list = ListOf({partition});
   paused_.erase(partition);
   rd_kafka_resume_partitions(client_.get(), list.get());
 }

@@ -1,7 +1,8 @@
 // A member of a consumer group on the event loop, with offsets and their metadata in our own hands: nothing is
-// committed by librdkafka, positions are given explicitly, and an offset out of range is reported and answered by the
-// start of the partition, never by its end. Loop thread only; callbacks come from the loop, those of a revocation from
-// inside the rebalance so that commits made in them still count.
+// committed by librdkafka, and positions are given explicitly. A partition is read once it is known where to begin in
+// it; one of which nobody can say so is asked about again, aside, and holds up no other. An offset out of range is
+// reported and answered by the start of the partition, never by its end. Loop thread only; callbacks come from the
+// loop, those of a revocation from inside the rebalance so that commits made in them still count.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "common/base/result.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/positions.h"
 #include "schemas/record.h"
 
 namespace hearth::kafka {
@@ -22,6 +24,7 @@ struct Assigned {
   PartitionId partition;
   std::int64_t next_offset = 0;  // committed, or the start of the partition where nothing was
   std::string metadata;          // of the commit
+  std::int64_t log_end = 0;      // when the assignment began: records from there on are new
 };
 
 // `offset` is the next to read.
@@ -34,9 +37,14 @@ struct OffsetCommit {
 class GroupConsumer {
  public:
   struct Callbacks {
-    std::function<void(std::vector<Assigned>)> assigned;  // also again, where its committed offset was out of range
+    // Also again, where what was known of a partition's offsets holds no more: then there is no metadata.
+    std::function<void(std::vector<Assigned>)> assigned;
     std::function<void(std::vector<PartitionId>, bool lost)> revoked;
     std::function<void(std::shared_ptr<const Record>)> record;
+    // All below `next` that is a record was told.
+    std::function<void(const PartitionId&, std::int64_t next)> caught_up = [](const auto&, auto) {};
+    // Retention removed what lies below `start` before it was read.
+    std::function<void(const PartitionId&, std::int64_t start)> log_start_moved = [](const auto&, auto) {};
     std::function<void(const std::string& what)> alarm;  // out of range, brokers away, fatal errors
   };
   static Result<std::unique_ptr<GroupConsumer>> Create(Loop& loop, const std::string& bootstrap,
@@ -55,23 +63,50 @@ class GroupConsumer {
   void Resume(const PartitionId& partition);
   // Leaves the group (revocation included). Blocks.
   void Close();
+  // Partitions that are ours and not read, because nobody says where to begin.
+  [[nodiscard]] std::size_t aside() const { return aside_.size(); }
 
  private:
-  GroupConsumer(Loop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {}
+  struct Aside {
+    std::int64_t out_of_range = -1;  // where reading was, if the log does not have it
+    std::int64_t missing_ms = 0;     // when its topic was missing, wall clock; 0: never
+    bool asked = false;              // and not answered yet
+    std::string reason;              // of the last failure
+  };
+  struct Reading {
+    std::int64_t begin = 0;
+    bool fresh = true;  // the library does not read it yet
+  };
+  struct Told;  // what an answer has to tell
+
+  GroupConsumer(Loop& loop, Callbacks callbacks);
   void Drain();
-  void Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions);
-  void Assign(rd_kafka_topic_partition_list_t* partitions);
-  void ResumeAll(const rd_kafka_topic_partition_list_t& partitions);
   void TakeError(const rd_kafka_message_t& message);
-  Result<void> ReadFromStart(const PartitionId& partition);
   void Rejoin();
+
+  // consumer_partitions.cc
+  void Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions);
+  void Assign(const rd_kafka_topic_partition_list_t& partitions);
+  void AskAside();
+  void Found(std::uint64_t ticket, const std::vector<PositionAnswer>& answers);
+  void Begin(const PartitionId& partition, const Aside& aside, const Position& position, Told& told);
+  void Postpone(const PartitionId& partition, Aside& aside, const Error& error);
+  bool ReadAll();
+  [[nodiscard]] PartitionList Positions() const;  // of all that is read
+  void OutOfRange(const PartitionId& partition);
+  void TopicMissing(const std::string& topic);
 
   Loop& loop_;
   Callbacks callbacks_;
   Client client_;
+  std::unique_ptr<PositionFinder> finder_;
   std::unique_ptr<Doorbell> doorbell_;
-  std::vector<Assigned> newly_assigned_;               // told after the poll that assigned them has returned
-  std::map<PartitionId, std::int64_t> first_offsets_;  // where reading began
+  std::uint64_t assignment_ = 0;  // rises with each one
+  std::map<PartitionId, Reading> reading_;
+  std::map<PartitionId, Aside> aside_;
+  std::map<PartitionId, std::int64_t> missing_;  // partitions that we had: when their topic was missing
+  Timer again_;
+  std::int64_t again_ms_ = 0;
   std::set<PartitionId> paused_;
   bool closed_ = false;
   bool draining_ = false;

@@ -74,6 +74,18 @@ Result<std::int32_t> CountPartitions(rd_kafka_t* client, const std::string& boot
   return metadata->topics[0].partition_cnt;
 }
 
+std::string Name(const PartitionId& partition) {
+  return partition.topic + "/" + std::to_string(partition.partition);
+}
+
+PartitionList ListOf(const std::vector<PartitionId>& partitions) {
+  PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const auto& [topic, number] : partitions) {
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), number);
+  }
+  return list;
+}
+
 Record ToRecord(const rd_kafka_message_t& message) {
   Record record;
   record.partition = {rd_kafka_topic_name(message.rkt), message.partition};

@@ -38,6 +38,8 @@ Result<Client> MakeClient(rd_kafka_type_t type, Conf conf);
 // told where `tells_ends`.
 Result<Client> MakeReader(const std::string& bootstrap, const std::string& client_id, const char* reset,
                           bool tells_ends);
+std::string Name(const PartitionId& partition);  // TOPIC/NUMBER
+PartitionList ListOf(const std::vector<PartitionId>& partitions);
 // How many partitions the topic has. Blocks. kUnavailable: nobody answers; kNotFound: there is no such topic.
 Result<std::int32_t> CountPartitions(rd_kafka_t* client, const std::string& bootstrap, const std::string& topic,
                                      std::int64_t timeout_ms);

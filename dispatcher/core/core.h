@@ -53,22 +53,18 @@ struct FunctionRemoved {
   FunctionName name;
 };
 // The group gave us the partition. `committed` is the next offset to read as committed (or where reading starts when
-// nothing was), `metadata` the committed metadata (the ledger map; may be empty).
+// nothing was), `metadata` the committed metadata (the ledger map; may be empty). The log ended at `log_end` when the
+// assignment had begun: records from there on are new, and no former owner has placed them.
 struct PartitionAssigned {
   PartitionId partition;
   std::int64_t committed = 0;
   std::string metadata;
+  std::int64_t log_end = INT64_MAX;
 };
 // The group takes it back; `lost` means that it is somebody else's already.
 struct PartitionRevoked {
   PartitionId partition;
   bool lost = false;
-};
-// The log of the partition ended there when its assignment began: records from there on are new, and no former owner
-// has placed them. Told once for an assignment, before its first record.
-struct LogEnd {
-  PartitionId partition;
-  std::int64_t end = 0;
 };
 // All below `next` that is a record was received: what is missing are control records, or records of aborted
 // transactions.
@@ -139,7 +135,7 @@ struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
 struct Tick {};            // at least every 10 ms while anything waits
 
 using Event =
-    std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, LogEnd, CaughtUp, LogStartMoved,
+    std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, CaughtUp, LogStartMoved,
                  RecordReceived, CommitFinished, ProduceFinished, ExecutorsExpected, ExecutorAbsent, ExecutorConnected,
                  ExecutorDisconnected, ExecutorMessage, UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
 

@@ -27,6 +27,7 @@ void Core::State::On(const PartitionAssigned& event) {
   partition.generation = map.generation;
   partition.witness_offset = event.committed;
   partition.witness_ms = map.witness_ms;
+  partition.former_end = event.log_end;
   partition.ledger = Ledger(event.committed, std::move(map));
   partitions[event.partition] = std::move(owned);
   if (partition.generation == 0) partition.generation = NewGeneration();
@@ -166,7 +167,7 @@ void Core::State::SendFence(Partition& partition, Executor& executor) {
 }
 
 // A partition is settled when every executor that we know or expect has reported, or its lease is over. Until then what
-// a former owner may have placed waits, and what has an order key.
+// a former owner may have placed waits, and what must not run twice or out of order.
 void Core::State::ReviewSettling(Partition& partition) {
   if (partition.phase == Partition::Phase::kClaiming || partition.settled) return;
   if (now.mono_us >= lenient_until_us) {
@@ -185,7 +186,11 @@ void Core::State::ReviewSettling(Partition& partition) {
 bool Core::State::MayQueue(const Invocation& invocation) const {
   const Partition& partition = *invocation.partition;
   if (partition.phase != Partition::Phase::kOwned) return false;
-  return partition.settled || (invocation.request.order_key.empty() && invocation.offset >= partition.former_end);
+  if (partition.settled) return true;
+  if (!invocation.request.order_key.empty() || invocation.offset < partition.former_end) return false;
+  // A former owner that does not know of us yet may place new records too.
+  const Function* function = FunctionOf(invocation.request);
+  return function == nullptr || function->max_attempts > 1;
 }
 
 void Core::State::QueueHeld(Partition& partition) {
@@ -194,12 +199,6 @@ void Core::State::QueueHeld(Partition& partition) {
     if (invocation.stage == Stage::kQueued && !invocation.in_queue) held.push_back(&invocation);
   }
   for (Invocation* invocation : held) Activate(*invocation);
-}
-
-void Core::State::On(const LogEnd& event) {
-  if (Partition* partition = Find(event.partition); partition != nullptr && partition->former_end == INT64_MAX) {
-    partition->former_end = event.end;
-  }
 }
 
 void Core::State::On(const CaughtUp& event) {

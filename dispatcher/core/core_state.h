@@ -259,7 +259,6 @@ struct Core::State {
   // core_partitions.cc
   void On(const PartitionAssigned& event);
   void On(const PartitionRevoked& event);
-  void On(const LogEnd& event);
   void On(const CaughtUp& event);
   void On(const LogStartMoved& event);
   void On(const CommitFinished& event);

@@ -70,7 +70,7 @@ std::string NoLoss(const History& history) {
   std::map<std::string, std::size_t> last;
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) last[history.outcomes[i].id] = i;
   for (const auto& sent : history.sent) {
-    if (history.deleted.contains(sent.partition)) continue;
+    if (history.deleted.contains(sent.partition) || history.removed.contains({sent.partition, sent.offset})) continue;
     const auto found = last.find(sent.id);
     if (found == last.end()) return "request " + sent.id + " has neither reply nor dead letter";
     if (EraOfOutcome(history, sent, found->second) != EraAt(history, sent, INT64_MAX))
@@ -184,7 +184,7 @@ std::string CommitSafety(const History& history) {
   };
   const auto durable = [&](std::int32_t partition, std::int64_t offset, std::size_t before) {
     const auto record = records.find({partition, offset});
-    if (record == records.end()) return true;  // a gap
+    if (record == records.end() || history.removed.contains({partition, offset})) return true;  // a gap
     const auto at = durable_at.find({record->second->id, era_of(*record->second)});
     return at != durable_at.end() && at->second < before;
   };
@@ -222,6 +222,7 @@ std::string Describe(const Execution& run) {
 std::string NoNeedlessRepeat(const History& history) {
   const auto ids = ById(history);
   for (const auto& [era, runs] : ByEra(history)) {
+    const Sent& sent = *ids.at(era.first);
     int failures = 0;
     for (std::size_t i = 1; i < runs.size(); ++i) {
       const Execution& last = *runs[i - 1];
@@ -231,7 +232,8 @@ std::string NoNeedlessRepeat(const History& history) {
         failures = 0;  // nobody need know of them
         continue;
       }
-      if (retry && ++failures < ids.at(era.first)->max_attempts) continue;
+      if (retry && ++failures < sent.max_attempts) continue;
+      if (sent.max_attempts > 1 && history.placed_by_deposed.contains(sent.id)) continue;
       return "request " + era.first + " ran again in " + Describe(next) + ", and nothing had become of " +
              Describe(last) + " that allows it";
     }
@@ -275,7 +277,7 @@ std::string Order(const History& history) {
   std::map<std::tuple<std::int32_t, std::string, std::string, int>, std::vector<Line>> keys;
   for (const auto& [era, runs] : eras) {
     const Sent& sent = *ids.at(era.first);
-    if (!sent.order_key.empty())
+    if (!sent.order_key.empty() && !history.removed.contains({sent.partition, sent.offset}))
       keys[{sent.partition, sent.user, sent.order_key, era.second}].push_back({&sent, &runs});
   }
   for (auto& [key, lines] : keys) {
@@ -283,10 +285,11 @@ std::string Order(const History& history) {
     for (std::size_t i = 1; i < lines.size(); ++i) {
       const Execution& later = *lines[i].runs->front();
       const auto& earlier = *lines[i - 1].runs;
+      bool begun_anew = false;  // nobody need know of the former tries, and all of them may come again
       for (std::size_t k = 0; k < earlier.size(); ++k) {
+        begun_anew = begun_anew || (k > 0 && MayBeUnknown(history, *earlier[k - 1], earlier[k]->begin_us));
         const bool before = earlier[k]->begin_us < later.begin_us && earlier[k]->end_us <= later.begin_us;
-        if (before || MayBeUnknown(history, *earlier[k], later.begin_us)) continue;
-        if (k > 0 && MayBeUnknown(history, *earlier[k - 1], earlier[k]->begin_us)) continue;
+        if (before || begun_anew || MayBeUnknown(history, *earlier[k], later.begin_us)) continue;
         return "request " + lines[i].sent->id + " ran in " + Describe(later) + " before " + lines[i - 1].sent->id +
                " of the same key was done with: " + Describe(*earlier[k]);
       }

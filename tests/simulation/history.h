@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hearth::simulation {
@@ -92,8 +93,12 @@ struct History {
   std::vector<CutOff> cut_offs;
   std::vector<Takeover> takeovers;
   std::vector<SetBack> set_backs;
-  std::set<std::int32_t> deleted;  // logs whose topic was made anew
-  std::string unreadable_frame;    // of a link; why, where one was met
+  std::set<std::int32_t> deleted;                           // logs whose topic was made anew
+  std::set<std::pair<std::int32_t, std::int64_t>> removed;  // records that retention took: they may never end
+  // Records that came after a take-over, and were placed by a former owner that did not know of it: the new owner does
+  // not wait for what it cannot have, unless they must not run twice.
+  std::set<std::string> placed_by_deposed;
+  std::string unreadable_frame;  // of a link; why, where one was met
   std::vector<Sent> sent;
   std::vector<Outcome> outcomes;  // in the order in which they became durable
   std::vector<Execution> executions;

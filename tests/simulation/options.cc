@@ -29,6 +29,7 @@ constexpr Trait kTraits[] = {
     {Fault::kRebalance, "rebalance", 0.05, 30},
     {Fault::kTopicMadeAnew, "topic_made_anew", 0.05, 20},
     {Fault::kOffsetsSetBack, "offsets_set_back", 0.05, 20},
+    {Fault::kRetention, "retention", 0.05, 20},
     {Fault::kNewVersion, "new_version", 0.1, 50},
     {Fault::kProduceLost, "produce_lost", 10, 50},
     {Fault::kProduceSlow, "produce_slow", 20, 40},
@@ -36,6 +37,8 @@ constexpr Trait kTraits[] = {
     {Fault::kCommitLost, "commit_lost", 20, 40},
     {Fault::kCommitSlow, "commit_slow", 50, 40},
     {Fault::kCommitLate, "commit_late", 20, 40},
+    {Fault::kLateAssignment, "late_assignment", 100, 40},
+    {Fault::kControlRecords, "control_records", 100, 50},
     {Fault::kRepeatedFrame, "repeated_frame", 10, 40},
     {Fault::kStartFailure, "start_failure", 50, 50},
     {Fault::kContainerDeath, "container_death", 10, 50},
@@ -47,6 +50,8 @@ constexpr Trait kTraits[] = {
     {Fault::kLargeText, "large_text", 300, 30},
     {Fault::kSlowCode, "slow_code", 120, 100},  // of the runs of a slow function
     {Fault::kLostPartition, "lost_partition", 0, 0},
+    {Fault::kNewToTheOwner, "new_to_the_owner", 0, 0},
+    {Fault::kUnreadRemoved, "unread_removed", 0, 0},
     {Fault::kPausedReturn, "paused_return", 0, 0},
     {Fault::kRefusedCommit, "refused_commit", 0, 0},
     {Fault::kNobodyConnected, "nobody_connected", 0, 0},
@@ -106,6 +111,7 @@ void MakeStorm(Options& options) {
   options.faults[Fault::kSlowCode] = 10;
   options.faults[Fault::kExecutorCrash] = 0;
   options.faults[Fault::kTopicMadeAnew] = 0;
+  options.faults[Fault::kRetention] = 0;
   options.faults[Fault::kOffsetsSetBack] = 0;
   options.faults[Fault::kLinkBreak] = 0.2;
 }

@@ -27,13 +27,16 @@ enum class Fault : std::uint8_t {
   kRebalance,       // for no reason of ours
   kTopicMadeAnew,   // the log is empty, offsets start from 0, nothing is committed
   kOffsetsSetBack,  // while all dispatchers are down
+  kRetention,       // the first records of a log are removed, read or not
   kNewVersion,      // of a function
   kProduceLost,
   kProduceSlow,
   kProduceLate,  // applied, and answered with an error
   kCommitLost,
   kCommitSlow,
-  kCommitLate,  // applied, and answered with an error
+  kCommitLate,      // applied, and answered with an error
+  kLateAssignment,  // nobody says for seconds where to begin in a partition
+  kControlRecords,  // at the end of a log: offsets that no reader is given
   kRepeatedFrame,
   kStartFailure,
   kContainerDeath,
@@ -45,6 +48,8 @@ enum class Fault : std::uint8_t {
   kLargeText,         // an error message of 4 KiB
   kSlowCode,          // a run of many seconds
   kLostPartition,     // PartitionRevoked{lost}
+  kNewToTheOwner,     // a record that came after the assignment
+  kUnreadRemoved,     // LogStartMoved
   kPausedReturn,      // a paused partition came back to the process that paused it
   kRefusedCommit,     // of a deposed owner
   kNobodyConnected,   // an executor had no link for longer than the grace

@@ -89,7 +89,7 @@ void World::Produce(int number) {
   const auto function = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
   auto record = std::make_shared<Record>();
   record->partition = partition.id;
-  record->offset = partition.log.empty() ? 0 : partition.log.back()->offset + 1;
+  record->offset = partition.end;
   if (Chance(kGapsInThousand)) record->offset += Between(1, 3);
   record->timestamp_ms = Now().wall_us / 1000;
   record->key = user;
@@ -109,6 +109,8 @@ void World::Produce(int number) {
   sent_to_[id] = index;
   open_.insert(id);
   partition.log.push_back(record);
+  partition.end = record->offset + 1;
+  if (Happens(Fault::kControlRecords)) partition.end += Between(1, 3);
   ++produced_;
   PumpAll(index);
 }
@@ -133,6 +135,7 @@ void World::MakeAnew(int topic) {
     }
     partition.number = next_log_++;
     partition.log.clear();
+    partition.start = partition.end = 0;
     partition.committed = 0;
     partition.metadata.clear();
   }
@@ -161,10 +164,34 @@ void World::SetBack() {
       history_.set_backs.push_back(
           {partition.number, partition.committed, now_us_, history_.outcomes.size(), history_.commits.size()});
       for (const auto& sent : history_.sent) {
-        if (sent.partition == partition.number && sent.offset >= partition.committed) open_.insert(sent.id);
+        const bool there = sent.partition == partition.number && sent.offset >= partition.start;
+        if (there && sent.offset >= partition.committed) open_.insert(sent.id);
       }
     }
   });
+}
+
+void World::Retain() {
+  const auto index = static_cast<int>(Between(0, static_cast<std::int64_t>(partitions_.size()) - 1));
+  Partition& partition = partitions_[static_cast<std::size_t>(index)];
+  const auto gone = static_cast<std::size_t>(std::min<std::int64_t>(Between(1, 5), std::ssize(partition.log)));
+  if (gone == 0) return;
+  Count(Fault::kRetention);
+  Note("retention");
+  const auto left = partition.log.begin() + static_cast<std::ptrdiff_t>(gone);
+  partition.start = left == partition.log.end() ? partition.end : (*left)->offset;
+  partition.log.erase(partition.log.begin(), left);
+  for (const auto& sent : history_.sent) {
+    if (sent.partition != partition.number || sent.offset >= partition.start) continue;
+    history_.removed.insert({sent.partition, sent.offset});
+    open_.erase(sent.id);
+  }
+  for (const auto& node : dispatchers_) {
+    const auto reader = node->readers.find(index);
+    if (reader == node->readers.end()) continue;
+    reader->second.unread_removed = reader->second.unread_removed || reader->second.position < gone;
+    reader->second.position -= std::min(reader->second.position, gone);
+  }
 }
 
 std::shared_ptr<const Function> World::MakeFunction(int user, std::size_t number) const {
@@ -284,15 +311,15 @@ void World::Misfortune() {
   }
   if (rolls(Fault::kTopicMadeAnew)) MakeAnew(static_cast<int>(Between(0, options_.topics - 1)));
   if (rolls(Fault::kOffsetsSetBack)) SetBack();
+  if (rolls(Fault::kRetention)) Retain();
   if (rolls(Fault::kNewVersion)) DeployNewVersion();
   At(kStepUs, [this] { Misfortune(); });
 }
 
 bool World::Over() const {
   if (produced_ < options_.invocations || !open_.empty() || Faulty()) return false;
-  return std::all_of(partitions_.begin(), partitions_.end(), [](const Partition& partition) {
-    return partition.log.empty() || partition.committed > partition.log.back()->offset;
-  });
+  return std::all_of(partitions_.begin(), partitions_.end(),
+                     [](const Partition& partition) { return partition.committed >= partition.end; });
 }
 
 History World::Run() {

@@ -51,14 +51,17 @@ class World {
   [[nodiscard]] int IndexOf(const PartitionId& id) const;
   void MakeAnew(int topic);
   void SetBack();
+  void Retain();
   void DeployNewVersion();
 
   // world_group.cc: who owns which partition, and who believes so
   void Rebalance();
   void Assign(int dispatcher, int partition);
+  void TellAssigned(int dispatcher, int partition, std::uint64_t serial);
   void Pump(int dispatcher, int partition);
   void PumpAll(int partition);
   void Depose(int dispatcher);
+  void NoteDeposed(const link::Exec& exec);
   void LosePartitions(int dispatcher);
   void Rejoin(int dispatcher);
   void SendCommit(int dispatcher, const dispatcher::Commit& commit);
@@ -118,6 +121,8 @@ class World {
     PartitionId id;
     std::int32_t number = 0;  // of the log, in the history
     std::vector<std::shared_ptr<const Record>> log;
+    std::int64_t start = 0;  // offsets; what lies between the last record and the end are control records
+    std::int64_t end = 0;
     std::int64_t committed = 0;
     std::string metadata;
     int owner = -1;

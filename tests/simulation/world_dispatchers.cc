@@ -122,6 +122,7 @@ void World::RunDispatcher(int index) {
 void World::Do(int index, dispatcher::Effect& effect) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   if (auto* send = std::get_if<dispatcher::SendToExecutor>(&effect)) {
+    if (const auto* exec = std::get_if<link::Exec>(&send->message); exec != nullptr && node.deposed) NoteDeposed(*exec);
     ToExecutor(index, send->executor, send->message);
   } else if (auto* produce = std::get_if<dispatcher::Produce>(&effect)) {
     const bool lost = Happens(Fault::kProduceLost);

@@ -9,8 +9,10 @@ namespace hearth::simulation {
 void World::Pump(int index, int number) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   const auto found = node.readers.find(number);
-  if (found == node.readers.end() || found->second.pumping || node.paused.contains(number) || node.frozen) return;
-  if (found->second.position >= partitions_[static_cast<std::size_t>(number)].log.size()) return;
+  if (found == node.readers.end() || !found->second.told || found->second.pumping || node.frozen) return;
+  if (node.paused.contains(number)) return;
+  const Partition& log = partitions_[static_cast<std::size_t>(number)];
+  if (found->second.position >= log.log.size() && found->second.caught_up >= log.end) return;
   found->second.pumping = true;
   At(Between(100, 2000), [this, index, number, life = node.life, serial = found->second.serial] {
     auto& reader = *dispatchers_[static_cast<std::size_t>(index)];
@@ -18,8 +20,19 @@ void World::Pump(int index, int number) {
     if (reader.life != life || at == reader.readers.end() || at->second.serial != serial) return;
     at->second.pumping = false;
     if (reader.frozen || reader.paused.contains(number)) return;
-    const auto record = partitions_[static_cast<std::size_t>(number)].log[at->second.position++];
-    StepDispatcher(index, dispatcher::RecordReceived{record});
+    const Partition& partition = partitions_[static_cast<std::size_t>(number)];
+    auto& reading = at->second;
+    if (std::exchange(reading.unread_removed, false)) {
+      Count(Fault::kUnreadRemoved);
+      StepDispatcher(index, dispatcher::LogStartMoved{partition.id, partition.start});
+    } else if (reading.position < partition.log.size()) {
+      const auto record = partition.log[reading.position++];
+      if (record->offset >= reading.log_end) Count(Fault::kNewToTheOwner);
+      StepDispatcher(index, dispatcher::RecordReceived{record});
+    } else if (reading.caught_up < partition.end) {
+      reading.caught_up = partition.end;
+      StepDispatcher(index, dispatcher::CaughtUp{partition.id, partition.end});
+    }
     Pump(index, number);
   });
 }
@@ -33,11 +46,26 @@ void World::Assign(int index, int number) {
   Partition& partition = partitions_[static_cast<std::size_t>(number)];
   partition.owner = index;
   history_.takeovers.push_back({partition.number, now_us_});
+  const auto serial = ++sequence_;
+  node.readers[number] = {.serial = serial};
+  if (!Happens(Fault::kLateAssignment)) return TellAssigned(index, number, serial);
+  At(Between(1'000, 5'000'000), [this, index, number, serial] { TellAssigned(index, number, serial); });
+}
+
+void World::TellAssigned(int index, int number, std::uint64_t serial) {
+  auto& node = *dispatchers_[static_cast<std::size_t>(index)];
+  const auto reader = node.readers.find(number);
+  if (reader == node.readers.end() || reader->second.serial != serial) return;
+  const Partition& partition = partitions_[static_cast<std::size_t>(number)];
   if (node.paused.contains(number)) Count(Fault::kPausedReturn);
   const auto at = std::lower_bound(partition.log.begin(), partition.log.end(), partition.committed,
                                    [](const auto& record, std::int64_t offset) { return record->offset < offset; });
-  node.readers[number] = {static_cast<std::size_t>(at - partition.log.begin()), ++sequence_, false};
-  StepDispatcher(index, dispatcher::PartitionAssigned{partition.id, partition.committed, partition.metadata});
+  reader->second.position = static_cast<std::size_t>(at - partition.log.begin());
+  reader->second.told = true;
+  reader->second.log_end = partition.end;
+  reader->second.unread_removed = partition.committed < partition.start;
+  StepDispatcher(index,
+                 dispatcher::PartitionAssigned{partition.id, partition.committed, partition.metadata, partition.end});
   Pump(index, number);
 }
 
@@ -76,6 +104,16 @@ void World::Depose(int index) {
   node.deposed = true;
   Count(Fault::kDeposedOwner);
   Rebalance();
+}
+
+void World::NoteDeposed(const link::Exec& exec) {
+  const int number = IndexOf(exec.ref.partition);
+  const int owner = partitions_[static_cast<std::size_t>(number)].owner;
+  if (owner < 0) return;
+  const auto& readers = dispatchers_[static_cast<std::size_t>(owner)]->readers;
+  const auto reader = readers.find(number);
+  const bool told = reader != readers.end() && reader->second.told;
+  if (told && exec.ref.offset >= reader->second.log_end) history_.placed_by_deposed.insert(exec.id.value);
 }
 
 void World::LosePartitions(int index) {

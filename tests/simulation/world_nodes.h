@@ -24,6 +24,10 @@ struct World::Dispatcher {
     std::size_t position = 0;  // in the log
     std::uint64_t serial = 0;
     bool pumping = false;
+    bool told = false;            // that it is assigned, and where to begin
+    bool unread_removed = false;  // and not told of it
+    std::int64_t log_end = 0;     // of the assignment
+    std::int64_t caught_up = 0;
   };
   std::unique_ptr<dispatcher::Core> core;  // null: the process is down
   std::uint64_t life = 0;

@@ -27,12 +27,15 @@ struct Member {
     };
     callbacks.revoked = [this](std::vector<PartitionId> taken, bool was_lost) {
       lost = was_lost;
+      ++revocations;
       if (on_revoked) on_revoked(taken);
       for (const auto& each : taken) assigned.erase(each);
     };
     callbacks.record = [this](const std::shared_ptr<const Record>& record) {
       offsets[record->partition].push_back(record->offset);
     };
+    callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { ends[partition] = next; };
+    callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) { starts[partition] = start; };
     callbacks.alarm = [this](const std::string& what) { alarms.push_back(what); };
     auto created = GroupConsumer::Create(loop, bootstrap, id, group, {topic}, std::move(callbacks));
     if (!created) {  // the settings are the test's own
@@ -48,9 +51,12 @@ struct Member {
 
   std::map<PartitionId, Assigned> assigned;
   std::map<PartitionId, std::vector<std::int64_t>> offsets;
+  std::map<PartitionId, std::int64_t> ends;    // of CaughtUp
+  std::map<PartitionId, std::int64_t> starts;  // of LogStartMoved
   std::vector<std::string> alarms;
   std::function<void(const std::vector<PartitionId>&)> on_revoked;
   int assignments = 0;
+  int revocations = 0;
   bool lost = false;
   std::unique_ptr<GroupConsumer> consumer;
 };

@@ -41,8 +41,23 @@ class GroupBeforeBadBrokers : public testing::Test {
   std::string Bootstrap() { return rd_kafka_mock_cluster_bootstraps(cluster_.get()); }
   bool Until(const std::function<bool()>& holds) { return executor::RunUntil(loop_, kPatienceMs, holds); }
 
-  Client client_;
+  void Send(int partition) {
+    if (!sender_) {
+      auto conf = MakeConf(Bootstrap(), "sender", {});
+      ASSERT_TRUE(conf);
+      auto sender = MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
+      ASSERT_TRUE(sender);
+      sender_ = std::move(*sender);
+    }
+    const auto sent = rd_kafka_producev(sender_.get(), RD_KAFKA_V_TOPIC(kTopic), RD_KAFKA_V_PARTITION(partition),
+                                        RD_KAFKA_V_VALUE(const_cast<char*>("value"), 5), RD_KAFKA_V_END);
+    EXPECT_EQ(sent, RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(rd_kafka_flush(sender_.get(), kPatienceMs), RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+
+  Client client_;  // the cluster's own
   MockCluster cluster_;
+  Client sender_;
   Loop loop_;
 };
 
@@ -63,6 +78,44 @@ TEST_F(GroupBeforeBadBrokers, CommitsOfOneRevocationWaitForOneAnswerAndNotForEve
     EXPECT_EQ(outcome.error().code, Code::kDeadline) << outcome.error().message;
   }
   rd_kafka_mock_broker_set_rtt(cluster_.get(), 1, 0);
+}
+
+TEST_F(GroupBeforeBadBrokers, OnePartitionWithoutALeaderIsAskedForAsideAndTheOthersAreRead) {
+  constexpr int kHeadless = 1;
+  const PartitionId read{kTopic, 0};
+  const PartitionId headless{kTopic, kHeadless};
+  const PartitionId paused{kTopic, 2};
+  rd_kafka_mock_partition_set_leader(cluster_.get(), kTopic, kHeadless, -1);
+  Send(0);
+  Member member(loop_, Bootstrap(), "member", "group", kTopic);
+  ASSERT_TRUE(Until([&] { return member.assigned.size() == kPartitions - 1; }))
+      << testing::PrintToString(member.alarms);
+  ASSERT_TRUE(Until([&] { return member.offsets[read].size() == 1; }));
+  EXPECT_EQ(member.consumer->aside(), 1U);
+  EXPECT_FALSE(member.assigned.contains(headless));
+  ASSERT_EQ(member.alarms.size(), 1U) << testing::PrintToString(member.alarms);
+  EXPECT_NE(member.alarms[0].find("requests/1: not read until it is known where to begin"), std::string::npos);
+  member.consumer->Pause(paused);
+
+  rd_kafka_mock_partition_set_leader(cluster_.get(), kTopic, kHeadless, 2);
+  ASSERT_TRUE(Until([&] { return member.assigned.contains(headless); }));
+  for (int i = 0; i < kPartitions; ++i) Send(i);
+  ASSERT_TRUE(Until([&] { return member.offsets[headless].size() == 1; }));
+  ASSERT_TRUE(Until([&] { return member.offsets[read].size() == 2; }));
+  EXPECT_EQ(member.offsets[read].back(), 1) << "nothing is read twice";
+  EXPECT_TRUE(member.offsets[paused].empty()) << "it stays paused";
+  EXPECT_EQ(member.consumer->aside(), 0U);
+  EXPECT_EQ(member.revocations, 0) << "no rebalance for it";
+}
+
+TEST_F(GroupBeforeBadBrokers, WhatIsCommittedIsAskedForAgainWithoutARebalance) {
+  constexpr std::int16_t kOffsetFetch = 9;  // of the protocol
+  rd_kafka_mock_push_request_errors(cluster_.get(), kOffsetFetch, 2, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+                                    RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  Member member(loop_, Bootstrap(), "member", "group", kTopic);
+  ASSERT_TRUE(Until([&] { return member.assigned.size() == kPartitions; })) << testing::PrintToString(member.alarms);
+  EXPECT_EQ(member.alarms.size(), 1U * kPartitions) << "once for each, not for each try";
+  EXPECT_EQ(member.revocations, 0);
 }
 
 }  // namespace

@@ -93,8 +93,9 @@ class CoreStory : public testing::Test {
   }
 
   // ---- partitions ----
-  void Assign(const std::string& name, std::int64_t committed = 0, const std::string& metadata = "") {
-    Step(PartitionAssigned{Part(name), committed, metadata});
+  void Assign(const std::string& name, std::int64_t committed = 0, const std::string& metadata = "",
+              std::int64_t log_end = INT64_MAX) {
+    Step(PartitionAssigned{Part(name), committed, metadata, log_end});
   }
   // Carries out the newest commit of the partition.
   void CommitEnds(const std::string& name, bool ok = true) {

@@ -12,8 +12,7 @@ class Takeovers : public CoreStory {};
 TEST_F(Takeovers, WhatAFormerOwnerMayHavePlacedWaitsForReportsOrLeases) {
   Connect("e1");
   Connect("e2", 0);
-  Assign("std/0");
-  Step(LogEnd{Part("std/0"), 1});
+  Assign("std/0", 0, "", 1);
   CommitEnds("std/0");
   Report("e1", "std/0", 1, {});
   Forget();
@@ -25,6 +24,23 @@ TEST_F(Takeovers, WhatAFormerOwnerMayHavePlacedWaitsForReportsOrLeases) {
   ExpectNoExec();
   PassAlive(2'000, {"e1"});
   ExpectExec("e1", 0);
+}
+
+TEST_F(Takeovers, ANewRecordThatMustNotRunTwiceWaitsTooForAFormerOwnerMayNotKnowOfUs) {
+  Connect("e1");
+  Connect("e2", 0);
+  Deploy("ada", "once", 1);
+  Assign("std/0", 0, "", 0);
+  CommitEnds("std/0");
+  Report("e1", "std/0", 1, {});
+  Forget();
+  Receive("std/0", 0, {.function = "once"});
+  ExpectNoExec();
+  Receive("std/0", 1);
+  ExpectExec("e1", 1);
+  Forget();
+  Report("e2", "std/0", 1, {});
+  EXPECT_EQ(Execs().size(), 1U);
 }
 
 TEST_F(Takeovers, AnExecutorThatIsKnownAndNotHeardOfYetIsWaitedFor) {
