@@ -191,8 +191,8 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
 
   FleetOptions options = MakeFleetOptions();
   options.acceleration = outcome.acceleration;
-  options.start_within_ms = settings.start_timeout_ms;
-  options.hello_within_ms = settings.start_timeout_ms;
+  options.start_within_ms = kMaxStartStretch * settings.start_timeout_ms;  // the core gives up before
+  options.hello_within_ms = options.start_within_ms;
   Fleet::Callbacks callbacks;
   callbacks.ready = [this](const InstanceId& instance, StartPath path, guest::Hello hello) {
     metrics_.Start(true);

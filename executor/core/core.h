@@ -54,7 +54,7 @@ struct Settings {
   std::int64_t container_idle_ms = 5 * 60'000;  // where neither the function nor its user says otherwise
   std::int64_t instance_idle_ms = 15 * 60'000;
   std::map<UserId, UserLimits> users;
-  std::int64_t start_timeout_ms = 30'000;      // StartMachine → agent's Hello
+  std::int64_t start_timeout_ms = 30'000;      // StartMachine → agent's Hello; stretched by StartLimitMs
   std::int64_t ping_interval_ms = 2'000;       // three misses condemn
   std::int64_t container_timeout_ms = 30'000;  // Create → Created, Remove → ContainerGone
   std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the instance is condemned

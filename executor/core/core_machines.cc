@@ -23,7 +23,7 @@ void Core::State::Start(std::size_t index, const UserId& meant_for) {
   Emit(StartMachine{made.id, profile.profile.name, meant_for.empty()});
   Instance& instance = instances.emplace(made.number, std::move(made)).first->second;
   Index(instance, +1);
-  SetDue(instance, now.mono_us + settings.start_timeout_ms * kMicrosPerMilli);
+  SetDue(instance, now.mono_us + StartLimitMs(settings.start_timeout_ms, profile.failures) * kMicrosPerMilli);
 }
 
 void Core::State::On(const MachineReady& event) {

@@ -110,6 +110,10 @@ std::int64_t StartBackoffMs(std::int32_t failures) {
   return std::min(wait, kStartBackoffMaxMs);
 }
 
+std::int64_t StartLimitMs(std::int64_t first_ms, std::int32_t failures) {
+  return first_ms * std::min(kMaxStartStretch, 1 << std::clamp(failures, 0, 16));
+}
+
 void Shortage::Update(std::int32_t memory_available_mib, std::int32_t cpu_busy_ppm) {
   memory = memory_available_mib < (memory ? kMemoryFineMib : kMemoryShortMib);
   cpu = cpu_busy_ppm > (cpu ? kCpuFinePpm : kCpuShortPpm);

@@ -83,6 +83,10 @@ struct PoolView {
 
 // The wait after `failures` failed starts in a row.
 [[nodiscard]] std::int64_t StartBackoffMs(std::int32_t failures);
+// How long the next start may take after them: twice as long each time, up to kMaxStartStretch times `first_ms`. A host
+// that is busy for a while is slow at every start, and would otherwise break off one after the other.
+constexpr std::int32_t kMaxStartStretch = 4;
+[[nodiscard]] std::int64_t StartLimitMs(std::int64_t first_ms, std::int32_t failures);
 
 // Whether the host is short of memory or CPU, by thresholds with a distance between on and off.
 struct Shortage {

@@ -80,6 +80,26 @@ TEST_F(Story, TheTimeOfASlotsChangeNeverFallsAndIsTheSameForAll) {
   }
 }
 
+// A host that is busy for a while is slow at every start: if each had the same limit, none would ever end.
+TEST_F(Story, AfterAStartThatTookTooLongTheNextMayTakeTwiceAsLong) {
+  const auto first = Take<StartMachine>();
+  ASSERT_TRUE(first);
+  After(30'000);
+  const auto broken_off = Take<DestroyMachine>();
+  ASSERT_TRUE(broken_off);
+  EXPECT_EQ(broken_off->instance, first->instance);
+  Step(MachineDestroyed{first->instance});
+  After(1000);
+  const auto second = Take<StartMachine>();
+  ASSERT_TRUE(second);
+  After(45'000);
+  EXPECT_FALSE(Take<DestroyMachine>());
+  After(20'000);
+  EXPECT_TRUE(Take<DestroyMachine>());
+  EXPECT_EQ(StartLimitMs(30'000, 0), 30'000);
+  EXPECT_EQ(StartLimitMs(30'000, 100), 120'000);
+}
+
 TEST_F(Story, AnInstanceNeverServesAnotherUser) {
   const auto adas = Boot();
   Connect();
