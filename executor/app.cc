@@ -113,6 +113,7 @@ void App::HypervisorChanged(bool up, const std::string& reason) {
     return;
   }
   log_->info("libvirt={} connected", config_.libvirt);
+  network_judged_ = false;
   if (std::exchange(failed_starts_, 0) >= kStartFailuresGiveUp) readiness_->Set("machines", "");  // for want of libvirt
   if (fleet_ != nullptr) {
     ways_->TryAgain();
@@ -222,6 +223,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
     started_us_.erase(instance);
     Handle(MachineDestroyed{instance});
   };
+  callbacks.process = [this](pid_t process) { JudgeNetwork(process); };
   callbacks.shells = [this](const std::string& profile, std::int32_t ready) { Handle(ShellsChanged{profile, ready}); };
   callbacks.outcome = [this](const std::string& profile, const MachineStarter* starter, const std::string& reason) {
     ways_->Report(profile, starter, reason);

@@ -65,6 +65,7 @@ class App {
   Result<void> ListenForDispatchers();
   Result<void> FollowFunctions();
   Result<void> FollowSettings();
+  void JudgeNetwork(pid_t process);  // of the first machine of each connection to libvirt, which decides it
   void WatchHost();
 
   void Handle(Event event);
@@ -126,6 +127,7 @@ class App {
   std::deque<Event> events_;
   std::int32_t failed_starts_ = 0;  // in a row
   std::string last_alarm_;          // of Kafka: one line for each change, not for each attempt
+  bool network_judged_ = false;
   bool stepping_ = false;
   bool draining_ = false;
   bool shutting_down_ = false;

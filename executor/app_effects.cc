@@ -8,6 +8,7 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "executor/app.h"
+#include "executor/machines/network.h"
 
 namespace hearth::executor {
 namespace {
@@ -123,6 +124,19 @@ void App::Do(Trace& effect) {
 
 void App::Do(DrainFinished&) {
   Shutdown();
+}
+
+void App::JudgeNetwork(pid_t process) {
+  if (std::exchange(network_judged_, true)) return;
+  const std::string fault = NetworkFault(process);
+  readiness_->Remark("network", fault.empty() ? "the processes of machines have none" : fault);
+  if (fault.empty()) return;
+  if (!config_.require_no_network) {
+    return log_->warn("network=\"{}\": give libvirtd a network namespace without interfaces", fault);
+  }
+  log_->error("executor={} refuses to run: {}", config_.id.value, fault);
+  verdict_ = Fail(Code::kUnavailable, "the configuration demands that machines have no network: " + fault);
+  loop_.Post([this] { Shutdown(); });  // before a machine has said HELLO, so that nobody's code has run in one
 }
 
 void App::Drain() {

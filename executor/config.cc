@@ -77,6 +77,7 @@ Result<Config> Read(ConfigReader reader) {
     reader.Reject("machines.accel", "must be auto, kvm or tcg");
   }
   config.require_kvm = reader.Boolean("machines.require_kvm", config.require_kvm);
+  config.require_no_network = reader.Boolean("machines.require_no_network", config.require_no_network);
   const std::string start = reader.String("machines.start", "auto");
   if (start == "template") {
     config.start = StartChoice::kTemplate;

@@ -38,6 +38,7 @@ struct Config {
   std::string image;    // folder
   AccelerationChoice accel = AccelerationChoice::kAuto;
   bool require_kvm = false;
+  bool require_no_network = false;  // of the processes of machines
   StartChoice start = StartChoice::kAuto;
   std::string template_dir;  // for saved machines; within state_dir unless said otherwise
   std::int32_t memory_mib = 8192;

@@ -36,6 +36,10 @@ void GuestLink::Accept(std::unique_ptr<FrameStream> stream) {
   if (callbacks_.connected) callbacks_.connected();
 }
 
+std::optional<pid_t> GuestLink::process() const {
+  return stream_ != nullptr ? stream_->PeerProcess() : std::nullopt;
+}
+
 void GuestLink::Greet() {
   if (greeted_ || !connected()) return;
   ++spare_hellos_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/base/result.h"
@@ -37,6 +38,8 @@ class GuestLink {
   void ExpectHelloWithin(std::int64_t hello_within_ms);
   // Asks a restored agent, which said HELLO before it was saved, to say it again. May be repeated until HELLO came.
   void Greet();
+  // QEMU's process, once it has connected.
+  [[nodiscard]] std::optional<pid_t> process() const;
   [[nodiscard]] bool connected() const { return stream_ != nullptr && !lost_; }
   // Queues a frame (bounded by kMaxStreamQueueBytes; a guest that does not read is lost).
   void Send(const guest::Frame& frame);

@@ -126,6 +126,17 @@ void FrameStream::Start(std::function<void(RawFrame)> on_frame, std::function<vo
       });
 }
 
+std::optional<pid_t> FrameStream::PeerProcess() const {
+  uv_os_fd_t descriptor = -1;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (uv_fileno(reinterpret_cast<const uv_handle_t*>(&impl_->stream), &descriptor) != 0 ||
+      getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) {
+    return std::nullopt;
+  }
+  return peer.pid;
+}
+
 void FrameStream::Send(std::string bytes) {
   if (impl_->closed || bytes.empty()) return;
   auto buffer = uv_buf_init(bytes.data(), static_cast<unsigned>(bytes.size()));

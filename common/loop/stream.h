@@ -2,9 +2,12 @@
 // to be written. Loop thread only.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +31,8 @@ class FrameStream {
   // Call once. `on_frame` is called for each whole frame; `on_close` once, when the peer is gone, broke the framing or
   // was cut off. Either may destroy the stream.
   void Start(std::function<void(RawFrame)> on_frame, std::function<void(std::string reason)> on_close);
+  // The process that connected to a Unix socket; nothing over TCP, or where it cannot be seen from here.
+  [[nodiscard]] std::optional<pid_t> PeerProcess() const;
   // Queues framed bytes and writes at once what the socket takes.
   void Send(std::string bytes);
 

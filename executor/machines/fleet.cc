@@ -99,6 +99,7 @@ Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
   callbacks.connected = [this, id = machine.id] {
     Machine* found = Find(*id);
     if (found == nullptr || found->removing) return;
+    if (const auto process = found->link->process(); process && callbacks_.process) callbacks_.process(*process);
     if (found->greeting) found->link->Greet();
     if (found->shell) Later([this] { MakeShells(); });  // tells that it waits
   };

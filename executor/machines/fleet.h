@@ -56,6 +56,7 @@ class Fleet {
     std::function<void(const InstanceId&, guest::Frame)> frame;
     std::function<void(const InstanceId&)> destroyed;  // answer to Destroy
     // The rest may be empty.
+    std::function<void(pid_t)> process;  // of a machine, or a shell: QEMU has connected
     std::function<void(const std::string& profile, std::int32_t ready)> shells;
     // How a start, or a shell, of the profile's own way went. An empty reason: well.
     std::function<void(const std::string& profile, const MachineStarter*, const std::string& reason)> outcome;

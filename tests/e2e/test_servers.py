@@ -184,6 +184,26 @@ def test_a_server_away_at_the_start_is_waited_for_and_used_when_it_comes(pair, p
         broker.close()
 
 
+def test_machines_with_the_network_of_the_host_are_told_of_and_refused_where_that_is_demanded(pair, place):
+    """libvirt inside the executor's own process: its machines share the executor's network."""
+    stack, _ = pair
+    assert "network: the processes of machines have none" in get(stack.env()["HEARTH_EXECUTOR_HTTP"], "/readyz")[1]
+    settings = place / "libvirt" / "etc" / "qemu.conf"   # as those of the stack's libvirtd
+    settings.parent.mkdir(parents=True)
+    settings.write_text((stack.folder / "libvirt" / "etc" / "qemu.conf").read_text())
+    executor = Executor(stack, place, "net-warned", {"pool_min": 1, "pool_max": 1}, libvirt=f"qemu:///embed?root={place}/libvirt", accel="tcg")
+    try:
+        executor.start()
+        until(lambda: "share the executor's network" in executor.text(), executor.text)
+        executor.process.terminate()
+        assert executor.process.wait(timeout=60) == 0, executor.text()
+        executor.config["machines"]["require_no_network"] = True
+        executor.start()
+        assert executor.process.wait(timeout=120) == 1 and "refuses to run" in executor.text(), executor.text()
+    finally:
+        executor.discard()
+
+
 def test_kvm_that_runs_nothing_is_refused_where_it_is_demanded(pair, place):
     stack, _ = pair
     status, body = get(stack.env()["HEARTH_EXECUTOR_HTTP"], "/readyz")

@@ -44,6 +44,12 @@ life() {
     eval "$(tools/dev env)"
     hearth --user alice deploy hello --runtime python3 --handler hello.handler examples/hello-python
     hearth --user alice invoke hello --data "{\"name\": \"world\"}"'
+  # Machines come from a template, whoever starts them, and have no network.
+  # shellcheck disable=SC2016
+  as_user timeout 120 bash -euc '
+    eval "$(tools/dev env)"
+    until found=$(curl -sf --noproxy "*" "$HEARTH_EXECUTOR_HTTP/readyz") && grep -q "^start default: template$" <<< "$found"; do sleep 0.2; done
+    grep -q "^network: the processes of machines have none$" <<< "$found"'
   tool=$(as_user tools/dev env | sed -n "s/^export HEARTH_LIBVIRT_URI='\(.*\)'/\1/p")
   domains=$(as_user virsh -q -c "$tool" list --name)
   [ -n "$domains" ]

@@ -108,9 +108,14 @@ up_session_libvirtd() {
   mkdir -p "$RUN/config/libvirt" "$STATE/libvirt/cache" "$STATE/libvirt/data"
   printf 'log_outputs = "2:stderr"\nunix_sock_ro_perms = "0700"\n' > "$RUN/config/libvirt/libvirtd.conf"
   printf 'stdio_handler = "file"\n' > "$RUN/config/libvirt/qemu.conf"
+  # Where the host lets the user make namespaces: without a network, as root's.
+  local apart=(unshare --user --map-current-user --net --)
+  "${apart[@]}" true 2> /dev/null || { say "   libvirtd keeps the host's network: this user may not make namespaces"; apart=(); }
   launch libvirtd env XDG_RUNTIME_DIR="$RUN" XDG_CONFIG_HOME="$RUN/config" XDG_CACHE_HOME="$STATE/libvirt/cache" \
-    XDG_DATA_HOME="$STATE/libvirt/data" "$BIN/hearth-subreaper" /usr/sbin/libvirtd
+    XDG_DATA_HOME="$STATE/libvirt/data" "${apart[@]}" "$BIN/hearth-subreaper" /usr/sbin/libvirtd
 }
+
+libvirtd_is_apart() { [ "$(readlink "/proc/$(pid_of libvirtd)/ns/user")" != "$(readlink /proc/self/ns/user)" ]; }
 
 up_system_libvirtd() {
   local part
@@ -194,7 +199,13 @@ up_executor() {
     printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\nshells = %s\n' \
       "${HEARTH_POOL_MIN:-1}" "${HEARTH_SHELLS:-1}"
   } > "$STATE/etc/executor-$n.toml"
-  launch "executor-$n" "$BIN/hearth-executor" --config "$STATE/etc/executor-$n.toml"
+  local beside=()
+  if ! is_root && libvirtd_is_apart; then
+    # In the user namespace of the machines, not in their network: from without it QEMU could not open the templates
+    # that the executor's processes hold.
+    beside=(nsenter --user --preserve-credentials --target "$(pid_of libvirtd)" --)
+  fi
+  launch "executor-$n" "${beside[@]}" "$BIN/hearth-executor" --config "$STATE/etc/executor-$n.toml"
 }
 
 await() {  # await NAME SECONDS PROBE…: ready, or fail with the end of its log

@@ -21,6 +21,7 @@
 
 #include "common/base/fd.h"
 #include "executor/machines/fleet.h"
+#include "executor/machines/network.h"
 #include "tests/integration/executor/low_descriptors.h"
 #include "tests/integration/executor/run_until.h"
 
@@ -287,6 +288,8 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
   callbacks.ready = [&ready](const InstanceId&, StartPath, const guest::Hello&) { ++ready; };
   callbacks.failed = [&failed](const InstanceId&, const std::string& why) { failed = why; };
   callbacks.lost = [&failed](const InstanceId&, const std::string& why) { failed = why; };
+  std::set<pid_t> connected;
+  callbacks.process = [&connected](pid_t process) { connected.insert(process); };
   Fleet fleet(host_.loop, hypervisor, starter, *image, fleet_options, callbacks);
   const std::vector<InstanceId> instances = {InstanceId("audited-1-" + host_.folder.filename().string()),
                                              InstanceId("audited-2-" + host_.folder.filename().string())};
@@ -294,10 +297,13 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
   ASSERT_TRUE(RunUntil(host_.loop, kPatienceMs, [&] { return ready == 2 || !failed.empty(); }));
   ASSERT_EQ(failed, "");
 
+  apart.reset();  // the executor has a network: its machines, and libvirt's threads, have not
   std::set<std::string> accounts;
   for (const auto& instance : instances) {
     const pid_t pid = ProcessOf(DomainName(instance));
     ASSERT_GT(pid, 0) << "no QEMU of " << instance.str();
+    EXPECT_TRUE(connected.contains(pid)) << "the executor knows the process by its connection";
+    EXPECT_EQ(NetworkFault(pid), "");
     // Its own: its log and its pid file, which libvirt opened for it.
     const std::string own = (host_.folder / "libvirt").string();
     const auto faults = Audit(pid, {own + "/log", own + "/run/qemu", "/var/log/libvirt/qemu", "/run/libvirt/qemu"});
@@ -359,6 +365,7 @@ TEST_F(QemuAuditTest, AMachineStartedByHandIsFoundOutOnEveryCount) {
   }
   // The last thing that it sets up is its monitor.
   std::vector<std::string> faults;
+  EXPECT_NE(NetworkFault(pid), "");
   RunUntil(host_.loop, kPatienceMs, [this, &faults, pid] {
     Timer again(host_.loop, [] {});
     again.StartOnce(10);

@@ -26,6 +26,16 @@ reserve_mib = 128
 pool_max = 2
 )";
 
+std::string Fault(const std::string& text) {
+  const auto config = ParseConfig(text, "executor.toml");
+  return config ? "" : config.error().message;
+}
+
+std::string With(std::string_view old_text, std::string_view new_text) {
+  std::string text = kGood;
+  return text.replace(text.find(old_text), old_text.size(), new_text);
+}
+
 TEST(ExecutorConfig, IsRead) {
   const auto config = ParseConfig(kGood, "executor.toml");
   ASSERT_TRUE(config) << config.error().message;
@@ -38,6 +48,13 @@ TEST(ExecutorConfig, IsRead) {
   EXPECT_EQ(config->start, StartChoice::kAuto);
   EXPECT_EQ(config->template_dir, "/var/lib/hearth/e/templates");
   EXPECT_EQ(config->profiles[0].shells, 2);
+}
+
+TEST(ExecutorConfig, AMachineWithoutNetworkCanBeDemanded) {
+  EXPECT_FALSE(ParseConfig(kGood, "x")->require_no_network);
+  const auto config = ParseConfig(With("accel = \"tcg\"", "require_no_network = true"), "x");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->require_no_network);
 }
 
 TEST(ExecutorConfig, UsersMayHaveLimitsOfTheirOwn) {
@@ -53,16 +70,6 @@ TEST(ExecutorConfig, UsersMayHaveLimitsOfTheirOwn) {
   ASSERT_FALSE(twice);
   EXPECT_NE(twice.error().message.find("two users"), std::string::npos);
   EXPECT_FALSE(ParseConfig(kGood + std::string("[[user]]\nname = \"a/b\"\n"), "executor.toml"));
-}
-
-std::string Fault(const std::string& text) {
-  const auto config = ParseConfig(text, "executor.toml");
-  return config ? "" : config.error().message;
-}
-
-std::string With(std::string_view old_text, std::string_view new_text) {
-  std::string text = kGood;
-  return text.replace(text.find(old_text), old_text.size(), new_text);
 }
 
 TEST(ExecutorConfig, TheWayToStartMachinesMayBeForced) {
