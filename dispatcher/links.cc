@@ -49,7 +49,8 @@ void ExecutorLinks::Connect(Peer& peer) {
          dialled_peer.stream->Start([this, address](RawFrame raw) { Take(address, std::move(raw)); },
                                     [this, address](std::string reason) { Close(address, reason); });
          std::string hello;
-         link::AppendLinkMessage(hello, link::DispatcherHello{link::kProtocolVersion, self_});
+         if (auto made = link::AppendLinkMessage(hello, link::DispatcherHello{link::kProtocolVersion, self_}); !made)
+           return Close(address, made.error().message);
          dialled_peer.timer->StartOnce(kExecutorHelloMs);
          dialled_peer.stream->Send(std::move(hello));
        });
@@ -84,6 +85,7 @@ void ExecutorLinks::Close(const std::string& address, const std::string& reason)
   const ExecutorId executor = std::exchange(peer.executor, {});
   const auto stream = std::move(peer.stream);
   peer.out.clear();
+  peer.broken.clear();
   std::erase(unsent_, &peer);
   peer.timer->StartOnce(peer.backoff_ms);
   if (executor.empty()) {
@@ -106,12 +108,17 @@ void ExecutorLinks::Send(const ExecutorId& executor, const link::Message& messag
   const auto found = by_executor_.find(executor);
   if (found == by_executor_.end()) return;
   if (found->second->out.empty()) unsent_.push_back(found->second);
-  link::AppendLinkMessage(found->second->out, message);
+  if (auto appended = link::AppendLinkMessage(found->second->out, message); !appended)
+    found->second->broken = appended.error().message;
 }
 
 void ExecutorLinks::Flush() {
   for (Peer* peer : std::exchange(unsent_, {})) {
-    if (peer->stream != nullptr) peer->stream->Send(std::exchange(peer->out, {}));
+    if (peer->stream == nullptr) continue;
+    if (!peer->broken.empty())
+      Close(peer->address, peer->broken);
+    else
+      peer->stream->Send(std::exchange(peer->out, {}));
   }
 }
 

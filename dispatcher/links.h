@@ -37,6 +37,7 @@ class ExecutorLinks {
   void KeepOnly(const std::vector<std::string>& addresses);
   // Where an executor is thought to be that has not answered yet.
   [[nodiscard]] std::vector<std::string> Unheard() const;
+  // Encodes now, writes at Flush. A message that no frame holds ends the connection there.
   void Send(const ExecutorId& executor, const link::Message& message);
   void Flush();
   [[nodiscard]] std::size_t connected() const { return by_executor_.size(); }
@@ -52,6 +53,7 @@ class ExecutorLinks {
     bool wanted = true;
     bool heard = false;  // connected before, or nobody listens
     std::string out;
+    std::string broken;  // why the connection ends at the next Flush: a message that no frame holds
   };
   void Connect(Peer& peer);
   void Take(const std::string& address, RawFrame raw);

@@ -71,7 +71,10 @@ void App::Do(MarkOwner& effect) {
 
 void App::Do(SendToGuest& effect) {
   if (auto* configure = std::get_if<guest::Configure>(&effect.frame.message)) configure->entropy = Entropy();
-  fleet_->Send(effect.instance, effect.frame);
+  const auto sent = fleet_->Send(effect.instance, effect.frame);
+  if (sent) return;
+  // The container that it is about is not there for it, as if the agent had said so.
+  Handle(GuestMessage{effect.instance, {effect.frame.stream, guest::ContainerGone{sent.error().message}}});
 }
 
 void App::Do(LoadCode& effect) {

@@ -43,7 +43,7 @@ std::optional<pid_t> GuestLink::process() const {
 void GuestLink::Greet() {
   if (greeted_ || !connected()) return;
   ++spare_hellos_;
-  Send({0, guest::Greet{}});
+  (void)Send({0, guest::Greet{}});
 }
 
 void GuestLink::Take(RawFrame raw) {
@@ -79,11 +79,12 @@ void GuestLink::Lose(std::string reason) {
   if (const auto report = std::exchange(callbacks_.lost, nullptr)) report(std::move(reason));  // may destroy this
 }
 
-void GuestLink::Send(const guest::Frame& frame) {
-  if (stream_ == nullptr || lost_) return;
+Result<void> GuestLink::Send(const guest::Frame& frame) {
+  if (stream_ == nullptr || lost_) return {};
   std::string bytes;
-  guest::AppendGuestFrame(bytes, frame);
+  if (auto appended = guest::AppendGuestFrame(bytes, frame); !appended) return appended;
   stream_->Send(std::move(bytes));
+  return {};
 }
 
 }  // namespace hearth::executor

@@ -41,8 +41,9 @@ class GuestLink {
   // QEMU's process, once it has connected.
   [[nodiscard]] std::optional<pid_t> process() const;
   [[nodiscard]] bool connected() const { return stream_ != nullptr && !lost_; }
-  // Queues a frame (bounded by kMaxStreamQueueBytes; a guest that does not read is lost).
-  void Send(const guest::Frame& frame);
+  // Queues a frame (bounded by kMaxStreamQueueBytes; a guest that does not read is lost). What no frame holds is
+  // refused.
+  Result<void> Send(const guest::Frame& frame);
 
  private:
   GuestLink(Loop& loop, Callbacks callbacks);

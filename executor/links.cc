@@ -61,13 +61,18 @@ void DispatcherLinks::Send(LinkId id, const link::Message& message) {
   const auto found = links_.find(id);
   if (found == links_.end()) return;
   if (found->second.out.empty()) unsent_.push_back(id);
-  link::AppendLinkMessage(found->second.out, message);
+  if (auto appended = link::AppendLinkMessage(found->second.out, message); !appended)
+    found->second.broken = appended.error().message;
 }
 
 void DispatcherLinks::Flush() {
   for (const LinkId id : std::exchange(unsent_, {})) {
     const auto found = links_.find(id);
-    if (found != links_.end()) found->second.stream->Send(std::exchange(found->second.out, {}));
+    if (found == links_.end()) continue;
+    if (!found->second.broken.empty())
+      Close(id, found->second.broken);
+    else
+      found->second.stream->Send(std::exchange(found->second.out, {}));
   }
 }
 

@@ -31,7 +31,8 @@ class DispatcherLinks {
   DispatcherLinks(const DispatcherLinks&) = delete;
   DispatcherLinks& operator=(const DispatcherLinks&) = delete;
 
-  // Encodes now, writes at Flush: the messages of one step travel together.
+  // Encodes now, writes at Flush: the messages of one step travel together. A message that no frame holds ends the
+  // connection there.
   void Send(LinkId link, const link::Message& message);
   void Flush();
   [[nodiscard]] std::size_t size() const { return links_.size(); }
@@ -41,6 +42,7 @@ class DispatcherLinks {
     std::unique_ptr<FrameStream> stream;
     std::unique_ptr<Timer> deadline;  // gone once the hello was read
     std::string out;
+    std::string broken;  // why the connection ends at the next Flush: a message that no frame holds
     bool greeted = false;
   };
 

@@ -1,8 +1,5 @@
 #include "schemas/frame.h"
 
-#include <cstdio>
-#include <cstdlib>
-
 #include "schemas/limits.h"
 
 namespace hearth {
@@ -20,15 +17,17 @@ std::uint32_t ReadU32(const char* bytes) {
 
 }  // namespace
 
-void AppendFrame(std::string& out, std::uint8_t type, std::uint32_t stream, std::string_view payload) {
+Result<void> AppendFrame(std::string& out, std::uint8_t type, std::uint32_t stream, std::string_view payload) {
   if (payload.size() > kMaxFrameBytes) {
-    std::fprintf(stderr, "frame of type %u has %zu bytes, more than %zu\n", type, payload.size(), kMaxFrameBytes);
-    std::abort();
+    return Fail(Code::kExhausted, "a frame of type " + std::to_string(type) + " would have " +
+                                      std::to_string(payload.size()) + " bytes, the limit is " +
+                                      std::to_string(kMaxFrameBytes));
   }
   AppendU32(out, static_cast<std::uint32_t>(payload.size()));
   out += static_cast<char>(type);
   AppendU32(out, stream);
   out += payload;
+  return {};
 }
 
 Result<void> FrameReader::Feed(std::string_view bytes) {

@@ -21,8 +21,9 @@ struct RawFrame {
   std::string payload;
 };
 
-// Appends one frame to `out`. The payload must be within kMaxFrameBytes.
-void AppendFrame(std::string& out, std::uint8_t type, std::uint32_t stream, std::string_view payload);
+// Appends one frame to `out`. A payload above kMaxFrameBytes is refused (kExhausted), and `out` stays as it was.
+[[nodiscard]] Result<void> AppendFrame(std::string& out, std::uint8_t type, std::uint32_t stream,
+                                       std::string_view payload);
 
 // Cuts a byte stream into frames. Not thread-safe; one per connection.
 class FrameReader {

@@ -107,7 +107,7 @@ Result<Message> DecodeAny(RawFrame& raw, std::index_sequence<kIndexes...>) {
 
 }  // namespace
 
-void AppendGuestFrame(std::string& out, const Frame& frame) {
+Result<void> AppendGuestFrame(std::string& out, const Frame& frame) {
   const auto type = static_cast<std::uint8_t>(frame.message.index() + 1);
   if (const auto* chunk = std::get_if<CodeChunk>(&frame.message)) {
     return AppendFrame(out, type, frame.stream, chunk->bytes);
@@ -120,7 +120,7 @@ void AppendGuestFrame(std::string& out, const Frame& frame) {
         }
       },
       frame.message);
-  AppendFrame(out, type, frame.stream, payload);
+  return AppendFrame(out, type, frame.stream, payload);
 }
 
 Result<Frame> DecodeGuestFrame(RawFrame raw) {

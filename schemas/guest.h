@@ -119,7 +119,8 @@ struct Frame {
 };
 
 // The type byte on the wire is the index in Message plus 1. CodeChunk's payload is raw; all else is a msgpack map.
-void AppendGuestFrame(std::string& out, const Frame& frame);
+// What is larger than a frame is refused (kExhausted), and `out` stays as it was.
+[[nodiscard]] Result<void> AppendGuestFrame(std::string& out, const Frame& frame);
 Result<Frame> DecodeGuestFrame(RawFrame raw);
 
 }  // namespace hearth::guest

@@ -128,10 +128,10 @@ Result<Message> DecodeAny(const RawFrame& raw, std::index_sequence<kIndexes...>)
 
 }  // namespace
 
-void AppendLinkMessage(std::string& out, const Message& message) {
+Result<void> AppendLinkMessage(std::string& out, const Message& message) {
   std::string payload;
   std::visit([&](const auto& each) { codec::Encode<Layout::kArray>(payload, each); }, message);
-  AppendFrame(out, static_cast<std::uint8_t>(message.index() + 1), 0, payload);
+  return AppendFrame(out, static_cast<std::uint8_t>(message.index() + 1), 0, payload);
 }
 
 Result<Message> DecodeLinkMessage(RawFrame raw) {

@@ -194,8 +194,10 @@ struct Demand {
 using Message = std::variant<DispatcherHello, ExecutorHello, Exec, Fence, Cancel, DoneAck, Nack, Done, FenceReport,
                              Heartbeat, HeartbeatAck, SlotReport, Demand, Drop>;
 
-// The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order.
-void AppendLinkMessage(std::string& out, const Message& message);
+// The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order. What
+// is larger than a frame is refused (kExhausted), and `out` stays as it was. Whatever is made of valid requests and
+// functions fits: lists travel in frames of kMaxListed entries, and texts have limits.
+[[nodiscard]] Result<void> AppendLinkMessage(std::string& out, const Message& message);
 Result<Message> DecodeLinkMessage(RawFrame raw);
 
 }  // namespace hearth::link

@@ -177,7 +177,7 @@ void Fleet::Greeted(const InstanceId& instance, guest::Hello hello) {
   machine->clock = std::make_unique<Timer>(
       loop_, [this, id = machine->id] { Broken(*id, "the runtimes did not run in the time allowed"); });
   machine->clock->StartOnce(options_.hello_within_ms);
-  machine->link->Send({0, guest::WarmUp{}});
+  (void)machine->link->Send({0, guest::WarmUp{}});
 }
 
 void Fleet::Ready(Machine& machine) {
@@ -280,9 +280,10 @@ void Fleet::Destroy(const InstanceId& instance) {
   if (!machine->removing) Remove(*machine);
 }
 
-void Fleet::Send(const InstanceId& instance, const guest::Frame& frame) {
+Result<void> Fleet::Send(const InstanceId& instance, const guest::Frame& frame) {
   Machine* machine = Find(instance);
-  if (machine != nullptr && machine->link != nullptr) machine->link->Send(frame);
+  if (machine == nullptr || machine->link == nullptr) return {};
+  return machine->link->Send(frame);
 }
 
 void Fleet::MarkOwner(const InstanceId& instance, const UserId& user) {

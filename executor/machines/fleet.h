@@ -92,7 +92,7 @@ class Fleet {
   // Destroys every machine and shell without a word to the callbacks; calls `done` when nothing is left of them. None
   // is made after it.
   void DestroyAll(std::function<void()> done);
-  void Send(const InstanceId& instance, const guest::Frame& frame);
+  Result<void> Send(const InstanceId& instance, const guest::Frame& frame);
   // Records the owner in the domain's metadata, kMarkAfterMs later.
   void MarkOwner(const InstanceId& instance, const UserId& user);
   // Compares libvirt's domains with these: destroys strays of this executor, reports what is gone. `done` (may be

@@ -99,10 +99,11 @@ Result<void> Agent::StartWarmUp() {
   struct stat info{};
   if (!archive || fstat(archive.get(), &info) != 0) return FailErrno(kWarmUpArchive);
   std::string frames;
-  AppendGuestFrame(frames, {0, CodeOffer{kWarmUpCode, info.st_size}});
+  auto framed = AppendGuestFrame(frames, {0, CodeOffer{kWarmUpCode, info.st_size}});
   std::string bytes(kMaxCodeChunkBytes, '\0');
-  for (ssize_t n = 0; (n = read(archive.get(), bytes.data(), bytes.size())) > 0;)
-    AppendGuestFrame(frames, {0, CodeChunk{bytes.substr(0, static_cast<std::size_t>(n))}});
+  for (ssize_t n = 0; framed && (n = read(archive.get(), bytes.data(), bytes.size())) > 0;)
+    framed = AppendGuestFrame(frames, {0, CodeChunk{bytes.substr(0, static_cast<std::size_t>(n))}});
+  if (!framed) return framed;
   if (auto taken = Take(frames); !taken) return taken;
   runtimes_.clear();
   warming_ = 2;
@@ -498,7 +499,9 @@ void Agent::Route(std::uint32_t number, std::vector<Message> messages) {
 }
 
 void Agent::Send(std::uint32_t stream, Message message) {
-  if (connected_) AppendGuestFrame(unsent_, {stream, std::move(message)});
+  if (!connected_) return;
+  if (auto framed = AppendGuestFrame(unsent_, {stream, std::move(message)}); !framed)
+    GiveUp(stream, framed.error().message);
 }
 
 }  // namespace hearth::guest

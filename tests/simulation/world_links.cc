@@ -101,12 +101,12 @@ void World::NoteAcknowledgement(int dispatcher, int executor, std::int64_t sent_
 
 std::optional<link::Message> World::Carry(const link::Message& message) {
   std::string bytes;
-  link::AppendLinkMessage(bytes, message);
   FrameReader reader;
   const auto refuse = [&](const Error& error) {
     if (history_.unreadable_frame.empty()) history_.unreadable_frame = error.message;
     return std::nullopt;
   };
+  if (auto appended = link::AppendLinkMessage(bytes, message); !appended) return refuse(appended.error());
   if (auto fed = reader.Feed(bytes); !fed) return refuse(fed.error());
   auto frame = reader.Next();
   if (!frame) return refuse(Error{Code::kInvalid, "no whole frame"});

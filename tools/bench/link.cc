@@ -130,7 +130,9 @@ int RunLink(const LinkOptions& options) {
     bare.Add(*other);
   }
   std::string frame;
-  guest::AppendGuestFrame(frame, {0, guest::Ping{static_cast<std::uint64_t>(options.pings)}});
+  if (auto framed = guest::AppendGuestFrame(frame, {0, guest::Ping{static_cast<std::uint64_t>(options.pings)}});
+      !framed)
+    return fail(1, framed.error());
   fmt::print("\na frame of {} bytes to the agent and back; emulated machines (TCG) tell ratios only:\n\n",
              frame.size());
   Table table({"milliseconds", "n", "min", "p50", "p99"}, options.markdown);

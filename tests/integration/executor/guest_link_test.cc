@@ -27,7 +27,7 @@ constexpr std::int64_t kPatienceMs = 60'000;
 
 std::string Bytes(guest::Message message, std::uint32_t stream = 0) {
   std::string bytes;
-  guest::AppendGuestFrame(bytes, {stream, std::move(message)});
+  EXPECT_TRUE(guest::AppendGuestFrame(bytes, {stream, std::move(message)}));
   return bytes;
 }
 

@@ -46,7 +46,7 @@ class LinksTest : public testing::Test {
 
   void Say(const link::Message& message) {
     std::string bytes;
-    link::AppendLinkMessage(bytes, message);
+    EXPECT_TRUE(link::AppendLinkMessage(bytes, message));
     peer_->Send(std::move(bytes));
   }
 

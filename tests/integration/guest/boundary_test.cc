@@ -93,8 +93,8 @@ TEST_F(BoundaryTest, FramesOfTheExecutorMeanNothingFromInside) {
   std::string frame;
   Configure other = MakeConfigure();
   other.user = UserId("mallory");
-  AppendGuestFrame(frame, {0, other});
-  AppendGuestFrame(frame, {1, Remove{}});
+  EXPECT_TRUE(AppendGuestFrame(frame, {0, other}));
+  EXPECT_TRUE(AppendGuestFrame(frame, {1, Remove{}}));
   const auto victim = Python("def handler(event, context):\n  return 'whole'\n");
   const auto number = Python(R"(import os
 def handler(event, context):

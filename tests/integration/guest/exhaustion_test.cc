@@ -207,8 +207,8 @@ TEST_F(ExhaustionTest, ALogCannotForgeStructure) {
   other.status = Status::kOk;
   other.output = "forged";
   other.reusable = true;
-  AppendGuestFrame(forged, {1, other});
-  AppendGuestFrame(forged, {0, Pong{9}});
+  EXPECT_TRUE(AppendGuestFrame(forged, {1, other}));
+  EXPECT_TRUE(AppendGuestFrame(forged, {0, Pong{9}}));
   using std::string_literals::operator""s;
   const std::string hostile = forged + "\n{\"level\":\"error\",\"user\":\"root\"}\r\n"s +
                               "\x1b[2J\x1b]0;title\x07\0\xff\xfe\x80 hearth-status: ok\r\n"s;

@@ -190,8 +190,8 @@ TEST_F(IsolationTest, AFrameThatCannotBeReadCostsItsContainer) {
   const auto neighbour = Python("def handler(event, context):\n  return 'here'\n");
   const auto number = Python("def handler(event, context):\n  return 'here'\n");
   std::string frames;
-  AppendFrame(frames, 9, number, "\xc1");          // a Run
-  AppendFrame(frames, 7, ++last_number_, "\xc1");  // a Create
+  EXPECT_TRUE(AppendFrame(frames, 9, number, "\xc1"));          // a Run
+  EXPECT_TRUE(AppendFrame(frames, 7, ++last_number_, "\xc1"));  // a Create
   machine_->SendRaw(frames);
   ExpectGone(number);
   ExpectGone(last_number_);

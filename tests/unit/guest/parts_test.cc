@@ -242,7 +242,7 @@ Ended HeardOf(const std::string& bytes) {
   ended.log_tail = std::string(kMaxLogTailBytes + 1, 'l');
   Bound(ended);
   std::string frame;
-  AppendGuestFrame(frame, {1, ended});
+  EXPECT_TRUE(AppendGuestFrame(frame, {1, ended}));
   FrameReader frames;
   EXPECT_TRUE(frames.Feed(frame));
   const auto heard = DecodeGuestFrame(*frames.Next());

@@ -264,7 +264,7 @@ TEST_F(Cost, StreamsOfSmallFramesAndSmallPieces) {
     });
   }
   std::string one;
-  AppendFrame(one, 1, 0, std::string(kMaxFrameBytes, 'x'));
+  ASSERT_TRUE(AppendFrame(one, 1, 0, std::string(kMaxFrameBytes, 'x')));
   Bounded("one frame, byte by byte", [&] {
     FrameReader reader;
     for (const char byte : one) {

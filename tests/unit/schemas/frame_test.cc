@@ -9,9 +9,9 @@ namespace {
 
 TEST(FrameReader, CutsAStreamWhereverItIsSplit) {
   std::string stream;
-  AppendFrame(stream, 1, 7, "abc");
-  AppendFrame(stream, 2, 0xfffffffeU, "");
-  AppendFrame(stream, 3, 0, std::string(70'000, 'x'));
+  EXPECT_TRUE(AppendFrame(stream, 1, 7, "abc"));
+  EXPECT_TRUE(AppendFrame(stream, 2, 0xfffffffeU, ""));
+  EXPECT_TRUE(AppendFrame(stream, 3, 0, std::string(70'000, 'x')));
   for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{9}, std::size_t{4096}, stream.size()}) {
     FrameReader reader;
     std::vector<RawFrame> frames;
@@ -39,7 +39,7 @@ TEST(FrameReader, RefusesADeclaredLengthAboveTheLimitAtTheHead) {
 
 TEST(FrameReader, RefusesABadHeadBehindAGoodFrame) {
   std::string stream;
-  AppendFrame(stream, 1, 0, "fine");
+  EXPECT_TRUE(AppendFrame(stream, 1, 0, "fine"));
   stream += std::string("\xff\xff\xff\x7f\x01\0\0\0\0", 9);
   FrameReader reader;
   EXPECT_FALSE(reader.Feed(stream));
@@ -47,15 +47,18 @@ TEST(FrameReader, RefusesABadHeadBehindAGoodFrame) {
 
 TEST(FrameReader, TakesAFrameOfExactlyTheLimit) {
   std::string stream;
-  AppendFrame(stream, 1, 0, std::string(kMaxFrameBytes, 'x'));
+  EXPECT_TRUE(AppendFrame(stream, 1, 0, std::string(kMaxFrameBytes, 'x')));
   FrameReader reader;
   ASSERT_TRUE(reader.Feed(stream));
   EXPECT_EQ(reader.Next()->payload.size(), kMaxFrameBytes);
 }
 
-TEST(FrameDeathTest, WritingAboveTheLimitIsABug) {
-  std::string out;
-  EXPECT_DEATH(AppendFrame(out, 1, 0, std::string(kMaxFrameBytes + 1, 'x')), "more than");
+TEST(Frame, WhatNoFrameHoldsIsRefusedAndNothingIsWritten) {
+  std::string out = "before";
+  const auto appended = AppendFrame(out, 1, 0, std::string(kMaxFrameBytes + 1, 'x'));
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().code, Code::kExhausted);
+  EXPECT_EQ(out, "before");
 }
 
 }  // namespace

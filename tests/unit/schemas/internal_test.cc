@@ -6,6 +6,7 @@
 #include "samples.h"
 #include "schemas/limits.h"
 #include "schemas/msgpack_shape.h"
+#include "schemas/why.h"
 
 namespace hearth {
 namespace {
@@ -19,11 +20,11 @@ RawFrame Cut(const std::string& bytes) {
 TEST(Link, EveryMessageComesBackAsItWas) {
   for (const auto& message : samples::LinkMessages()) {
     std::string sent;
-    link::AppendLinkMessage(sent, message);
+    EXPECT_TRUE(link::AppendLinkMessage(sent, message));
     auto decoded = link::DecodeLinkMessage(Cut(sent));
     ASSERT_TRUE(decoded) << decoded.error().message;
     std::string again;
-    link::AppendLinkMessage(again, *decoded);
+    EXPECT_TRUE(link::AppendLinkMessage(again, *decoded));
     EXPECT_EQ(decoded->index(), message.index());
     EXPECT_EQ(again, sent) << message.index();
   }
@@ -32,12 +33,12 @@ TEST(Link, EveryMessageComesBackAsItWas) {
 TEST(Guest, EveryMessageComesBackAsItWas) {
   for (const auto& message : samples::GuestMessages()) {
     std::string sent;
-    guest::AppendGuestFrame(sent, {9, message});
+    EXPECT_TRUE(guest::AppendGuestFrame(sent, {9, message}));
     auto decoded = guest::DecodeGuestFrame(Cut(sent));
     ASSERT_TRUE(decoded) << decoded.error().message;
     EXPECT_EQ(decoded->stream, 9U);
     std::string again;
-    guest::AppendGuestFrame(again, *decoded);
+    EXPECT_TRUE(guest::AppendGuestFrame(again, *decoded));
     EXPECT_EQ(again, sent) << message.index();
   }
 }
@@ -45,7 +46,7 @@ TEST(Guest, EveryMessageComesBackAsItWas) {
 TEST(Link, EveryCutOfEveryMessageIsRefused) {
   for (const auto& message : samples::LinkMessages()) {
     std::string sent;
-    link::AppendLinkMessage(sent, message);
+    EXPECT_TRUE(link::AppendLinkMessage(sent, message));
     const RawFrame whole = Cut(sent);
     for (std::size_t size = 0; size < whole.payload.size(); ++size) {
       EXPECT_FALSE(link::DecodeLinkMessage({whole.type, 0, whole.payload.substr(0, size)}))
@@ -85,11 +86,59 @@ TEST(Guest, OutputAndLogAboveTheirLimitsAreRefused) {
     guest::Ended ended;
     (output ? ended.output : ended.log_tail).assign((output ? kMaxOutputBytes : kMaxLogTailBytes) + 1, 'x');
     std::string sent;
-    guest::AppendGuestFrame(sent, {1, ended});
+    EXPECT_TRUE(guest::AppendGuestFrame(sent, {1, ended}));
     const auto decoded = guest::DecodeGuestFrame(Cut(sent));
     ASSERT_FALSE(decoded);
     EXPECT_EQ(decoded.error().code, Code::kExhausted) << decoded.error().message;
   }
+}
+
+TEST(Link, WhatIsLargerThanAFrameIsRefusedInEveryMessage) {
+  link::FenceReport report;
+  report.running.resize(100'000, {{}, InvocationId(std::string(100, 'i')), 0});
+  link::Heartbeat beat;
+  beat.profiles.resize(20'000, {std::string(100, 'p')});
+  link::Done done;
+  done.error_message.assign(kMaxFrameBytes, 'x');
+  link::Exec exec;
+  exec.payload.assign(kMaxFrameBytes, 'x');
+  for (const link::Message& message : {link::Message(report), {beat}, {done}, {exec}}) {
+    std::string out;
+    const auto appended = link::AppendLinkMessage(out, message);
+    ASSERT_FALSE(appended) << message.index();
+    EXPECT_EQ(appended.error().code, Code::kExhausted);
+    EXPECT_EQ(out, "");
+  }
+  guest::Create create;
+  create.environment["X"].assign(kMaxFrameBytes, 'x');
+  std::string out;
+  EXPECT_FALSE(guest::AppendGuestFrame(out, {1, create}));
+  EXPECT_EQ(out, "");
+}
+
+// The largest request that is admitted, with the largest function: each limit at once.
+TEST(Link, AnExecOfWhatIsAdmittedFitsAFrame) {
+  const std::string name(kMaxIdentifierBytes, 'n');
+  link::Exec exec;
+  exec.ref.partition.topic.assign(249, 't');
+  exec.id = InvocationId(std::string(kMaxEventIdBytes, 'i'));
+  exec.reply_to = exec.traceparent = name;
+  exec.content_type.assign(kMaxContentTypeBytes, 'c');
+  exec.payload.assign(kMaxPayloadBytes, 'p');
+  exec.why.assign(kMaxWhyOfDispatcherBytes, 'w');
+  exec.function.user = UserId(name);
+  exec.function.name = FunctionName(name);
+  exec.function.handler = exec.function.profile = name;
+  exec.function.code = CodeHash(std::string(64, 'a'));
+  exec.function.version = exec.function.code_bytes = 1;
+  exec.function.runtime = Runtime::kNative;
+  for (std::size_t i = 0; i < kMaxEnvironmentBytes / 4; ++i) {  // as many as there can be: each takes bytes of its own
+    exec.function.environment[std::string({static_cast<char>('0' + i / 4096), static_cast<char>('0' + i / 64 % 64),
+                                           static_cast<char>('0' + i % 64)})] = "v";
+  }
+  std::string out;
+  const auto appended = link::AppendLinkMessage(out, exec);
+  EXPECT_TRUE(appended) << appended.error().message;
 }
 
 TEST(Shape, DepthIsLimited) {

@@ -54,7 +54,7 @@ TEST(Why, FieldsThatCameLaterMayBeAbsent) {
   exec.id = InvocationId("i");
   exec.payload = "p";
   std::string bytes;
-  link::AppendLinkMessage(bytes, exec);
+  EXPECT_TRUE(link::AppendLinkMessage(bytes, exec));
   FrameReader reader;
   ASSERT_TRUE(reader.Feed(bytes));
   RawFrame frame = reader.Next().value();
