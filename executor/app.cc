@@ -214,6 +214,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   };
   callbacks.lost = [this](const InstanceId& instance, std::string reason) {
     log_->warn("instance={} lost: {}", instance.value, Quoted(reason));
+    metrics_.Lost(reason == kGuestFloods);
     Handle(MachineLost{instance, std::move(reason)});
   };
   callbacks.frame = [this](const InstanceId& instance, guest::Frame frame) {

@@ -4,6 +4,9 @@
 
 #include <utility>
 
+#include "common/base/text.h"
+#include "schemas/limits.h"
+
 namespace hearth::executor {
 
 Result<std::unique_ptr<GuestLink>> GuestLink::Listen(Loop& loop, const std::string& path, std::int64_t hello_within_ms,
@@ -31,6 +34,7 @@ void GuestLink::Accept(std::unique_ptr<FrameStream> stream) {
   if (stream_ != nullptr || lost_) return;  // one connection for the life of the machine
   listener_.reset();
   stream_ = std::move(stream);
+  stream_->Bound(kGuestBudget, kGuestFloods);
   stream_->Start([this](RawFrame raw) { Take(std::move(raw)); },
                  [this](std::string reason) { Lose(std::move(reason)); });
   if (callbacks_.connected) callbacks_.connected();
@@ -53,7 +57,7 @@ void GuestLink::Take(RawFrame raw) {
     window_start_ms_ = now_ms;
     window_frames_ = 0;
   }
-  if (++window_frames_ > kMaxGuestFramesPerSecond) return Lose("the guest floods its link");
+  if (++window_frames_ > kMaxGuestFramesPerSecond) return Lose(kGuestFloods);
   auto frame = guest::DecodeGuestFrame(std::move(raw));
   if (!frame) return Lose("the guest sent rubbish: " + frame.error().message);
   if (auto* hello = std::get_if<guest::Hello>(&frame->message)) {
@@ -63,6 +67,9 @@ void GuestLink::Take(RawFrame raw) {
     }
     if (hello->protocol != guest::kProtocolVersion) {
       return Lose(fmt::format("the agent speaks version {}, not {}", hello->protocol, guest::kProtocolVersion));
+    }
+    if (hello->runtimes.size() > kMaxGuestRuntimes || hello->boot_nonce.size() > kMaxIdentifierBytes) {
+      return Lose("the guest's HELLO is beyond its limits");
     }
     greeted_ = true;
     deadline_.Cancel();
@@ -76,7 +83,8 @@ void GuestLink::Lose(std::string reason) {
   if (std::exchange(lost_, true)) return;
   deadline_.Cancel();
   listener_.reset();
-  if (const auto report = std::exchange(callbacks_.lost, nullptr)) report(std::move(reason));  // may destroy this
+  if (const auto report = std::exchange(callbacks_.lost, nullptr))
+    report(CutText(reason, kMaxErrorMessageBytes));  // may destroy this
 }
 
 Result<void> GuestLink::Send(const guest::Frame& frame) {

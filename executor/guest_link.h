@@ -15,8 +15,12 @@
 
 namespace hearth::executor {
 
-// A guest is not trusted: one that sends more than this in a second is cut off.
+// A guest is not trusted: one that sends more than this in a second, or costs more of the loop's processor time for all
+// that is done with what it sends, is cut off. Refused frames, pongs and logs count like all others.
 constexpr std::int64_t kMaxGuestFramesPerSecond = 20'000;
+constexpr Budget kGuestBudget{256LL << 20, 300'000};
+constexpr const char* kGuestFloods = "the guest floods its link";
+constexpr std::size_t kMaxGuestRuntimes = 16;  // that a HELLO names
 
 class GuestLink {
  public:

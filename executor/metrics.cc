@@ -40,6 +40,10 @@ Metrics::Metrics(prometheus::Registry& registry)
                   .Name("hearth_executor_machine_starts_total")
                   .Help("Machines started, by outcome")
                   .Register(registry)),
+      lost_(BuildCounter()
+                .Name("hearth_executor_machines_lost_total")
+                .Help("Machines lost after they were ready: because their guest flooded its link, or otherwise")
+                .Register(registry)),
       stages_(
           registry, "hearth_executor_stage_seconds",
           "Time of each stage: lease (placed to leased), start (leased to first instruction), run, boot and restore "
@@ -83,6 +87,10 @@ void Metrics::Acceleration(const std::string& acceleration) {
 
 void Metrics::Start(bool ok) {
   starts_.Add({{"outcome", ok ? "ready" : "failed"}}).Increment();
+}
+
+void Metrics::Lost(bool flooded) {
+  lost_.Add({{"why", flooded ? "flood" : "other"}}).Increment();
 }
 
 void Metrics::StartsBy(const std::string& profile, Way way) {

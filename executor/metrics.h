@@ -36,7 +36,8 @@ class Metrics {
   explicit Metrics(prometheus::Registry& registry);
   void Count(const Trace& trace);
   void Acceleration(const std::string& acceleration);
-  void Start(bool ok);                                  // of a machine
+  void Start(bool ok);      // of a machine
+  void Lost(bool flooded);  // a machine that was ready; its guest may have cost the loop too much
   void StartTook(StartPath path, std::int64_t micros);  // from the order until it is ready
   void StartsBy(const std::string& profile, Way way);
   void Saved(const std::string& profile, std::int64_t made, std::int64_t condemned);
@@ -49,6 +50,7 @@ class Metrics {
   Counters<8 * kPaths> attempts_;  // by status and start path
   Counters<8> events_;             // by kind
   prometheus::Family<prometheus::Counter>& starts_;
+  prometheus::Family<prometheus::Counter>& lost_;  // by why
   Stages<5> stages_;
   prometheus::Family<prometheus::Gauge>& held_;  // by what
   prometheus::Family<prometheus::Gauge>& pool_;  // by profile and kind

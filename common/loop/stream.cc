@@ -2,11 +2,13 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace hearth {
@@ -46,6 +48,12 @@ Result<Address> ParseAddress(const std::string& text) {
   return address;
 }
 
+std::int64_t ThreadCpuMicros() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000;
+}
+
 // True where a socket file exists and nobody listens behind it.
 bool IsStale(const std::string& path) {
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -70,6 +78,8 @@ struct FrameStream::Impl {
   std::array<char, kReadChunkBytes> chunk{};
   std::function<void(RawFrame)> on_frame;
   std::function<void(std::string)> on_close;
+  std::optional<Meter> meter;
+  std::string floods;   // why who spends more is cut off
   bool closed = false;  // no callback any more
 
   Impl(Loop& loop, bool is_unix) {
@@ -96,12 +106,23 @@ struct FrameStream::Impl {
   }
 
   void Take(std::string_view bytes) {
+    std::int64_t spent_us = meter ? ThreadCpuMicros() : 0;
+    if (!Spend(static_cast<std::int64_t>(bytes.size()), kReadMicros)) return;
     if (auto fed = reader.Feed(bytes); !fed) return Fault(fed.error().message);
     while (!closed) {
       auto frame = reader.Next();
       if (!frame) return;
       on_frame(std::move(*frame));
+      if (!meter || closed) continue;
+      const std::int64_t now_us = ThreadCpuMicros();
+      Spend(0, now_us - std::exchange(spent_us, now_us));
     }
+  }
+
+  bool Spend(std::int64_t bytes, std::int64_t micros) {
+    if (!meter || meter->Spend(static_cast<std::int64_t>(uv_now(stream.loop)), bytes, micros)) return true;
+    Fault(floods);
+    return false;
   }
 };
 
@@ -135,6 +156,11 @@ std::optional<pid_t> FrameStream::PeerProcess() const {
     return std::nullopt;
   }
   return peer.pid;
+}
+
+void FrameStream::Bound(Budget budget, std::string reason) {
+  impl_->meter.emplace(budget);
+  impl_->floods = std::move(reason);
 }
 
 void FrameStream::Send(std::string bytes) {

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
+#include "common/loop/budget.h"
 #include "common/loop/loop.h"
 #include "schemas/frame.h"
 
@@ -19,6 +20,8 @@ namespace hearth {
 
 // A peer that does not read is cut off once this much waits for it.
 constexpr std::size_t kMaxStreamQueueBytes = 64U << 20;
+// What a read costs besides what is done with the bytes: a peer that sends them one by one pays for each.
+constexpr std::int64_t kReadMicros = 5;
 
 class FrameStream {
  public:
@@ -33,6 +36,9 @@ class FrameStream {
   void Start(std::function<void(RawFrame)> on_frame, std::function<void(std::string reason)> on_close);
   // The process that connected to a Unix socket; nothing over TCP, or where it cannot be seen from here.
   [[nodiscard]] std::optional<pid_t> PeerProcess() const;
+  // What the peer's bytes may cost the loop in a second, counted as they come and before anything is decoded. A peer
+  // that costs more is cut off for `reason`.
+  void Bound(Budget budget, std::string reason);
   // Queues framed bytes and writes at once what the socket takes.
   void Send(std::string bytes);
 

@@ -155,6 +155,92 @@ TEST_F(GuestLinkTest, TooManyFramesInASecondEndTheLink) {
   EXPECT_EQ(losses_, 1);
 }
 
+std::int64_t ThreadCpuMicros() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000;
+}
+
+// An Ended with a field that nobody knows, of as many elements as a frame holds.
+std::string ExpensiveFrame() {
+  constexpr std::size_t kArrays = 5, kElements = 200'000;
+  std::string payload = {'\x81', '\xa1', 'x', static_cast<char>(0x90 + kArrays)};
+  for (std::size_t i = 0; i < kArrays; ++i) {
+    payload += '\xdd';
+    for (int shift = 24; shift >= 0; shift -= 8) payload += static_cast<char>(kElements >> shift & 0xff);
+    payload.append(kElements, '\xc0');
+  }
+  std::string frame;
+  EXPECT_TRUE(AppendFrame(frame, 10, 1, payload));
+  return frame;
+}
+
+TEST(MeterTest, WhatIsSpentCountsForOneSecond) {
+  Meter meter({100, 50});
+  EXPECT_TRUE(meter.Spend(5000, 100, 0));
+  EXPECT_TRUE(meter.Spend(5999, 0, 50));
+  EXPECT_FALSE(meter.Spend(5999, 1, 0));
+  EXPECT_TRUE(meter.Spend(6000, 1, 0)) << "another second";
+  EXPECT_FALSE(meter.Spend(6500, 0, 51));
+}
+
+// A neighbour's frames wait for what the flood costs the loop, and for nothing else: processor time is what is
+// measured, so that a loaded host changes nothing.
+TEST_F(GuestLinkTest, AFloodOfAnyKindCostsTheLoopNoMoreThanItsBudget) {
+  constexpr std::int64_t kSlackMicros = 200'000;  // one frame more, and the reading itself
+  constexpr std::uint64_t kWatchMs = 2500;
+  guest::Ended log;
+  log.log_tail = std::string(kMaxLogTailBytes, 'l');
+  std::string pongs, empty;
+  for (int i = 0; i < 1000; ++i) pongs += Bytes(guest::Pong{1});
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(AppendFrame(empty, 14, 0, {}));
+  const std::pair<const char*, std::string> floods[] = {
+      {"expensive frames", ExpensiveFrame()}, {"pongs", pongs}, {"logs", Bytes(log, 1)}, {"empty frames", empty}};
+  for (const auto& [name, flood] : floods) {
+    SCOPED_TRACE(name);
+    link_.reset();
+    losses_ = 0;
+    if (peer_ >= 0) close(peer_);
+    Open();
+    Say(Greeting());
+    const std::uint64_t begin_ms = uv_now(loop_.raw());
+    std::uint64_t second = 0;
+    std::int64_t spent_us = 0;
+    std::string_view left;
+    while (losses_ == 0 && uv_now(loop_.raw()) - begin_ms < kWatchMs) {
+      if (left.empty()) left = flood;
+      const ssize_t n = send(peer_, left.data(), left.size(), MSG_NOSIGNAL);
+      if (n > 0) left.remove_prefix(static_cast<std::size_t>(n));
+      const std::int64_t before_us = ThreadCpuMicros();
+      uv_run(loop_.raw(), UV_RUN_NOWAIT);
+      if (std::exchange(second, (uv_now(loop_.raw()) - begin_ms) / 1000) != second) spent_us = 0;
+      spent_us += ThreadCpuMicros() - before_us;
+      ASSERT_LE(spent_us, kGuestBudget.micros_per_second + kSlackMicros) << "in one second";
+    }
+  }
+}
+
+TEST_F(GuestLinkTest, AGreetingBeyondItsLimitsIsNone) {
+  guest::Hello hello;
+  hello.runtimes.resize(kMaxGuestRuntimes + 1);
+  Open();
+  Say(Bytes(hello));
+  ASSERT_TRUE(Lost());
+  EXPECT_EQ(hellos_, 0);
+}
+
+TEST_F(GuestLinkTest, WhatNoFrameHoldsIsRefusedAndTheLinkLives) {
+  Open();
+  Say(Greeting());
+  guest::Create create;
+  create.environment["X"].assign(kMaxFrameBytes, 'x');
+  const auto sent = link_->Send({1, create});
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, Code::kExhausted);
+  Say(Bytes(guest::Pong{1}));
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return frames_ == 1; }));
+}
+
 TEST_F(GuestLinkTest, AGuestThatDoesNotReadIsCutOff) {
   Open();
   Say(Greeting());
