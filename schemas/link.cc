@@ -76,7 +76,8 @@ void Describe(A& a, Nack& m) {
 template <class A>
 void Describe(A& a, Done& m) {
   a("ref", m.ref)("id", m.id)("outcome", m.outcome)("status", m.status)("error_type", m.error_type)(
-      "error_message", m.error_message)("start_path", m.start_path)("times", m.times)("try_number", m.try_number);
+      "error_message", m.error_message)("start_path", m.start_path)("times", m.times)("try_number", m.try_number)
+      .Optional("billed_ms", m.billed_ms);
 }
 template <class A>
 void Describe(A& a, Running& m) {

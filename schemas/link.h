@@ -138,6 +138,7 @@ struct Done {
   StartPath start_path = StartPath::kNone;
   Times times;
   std::int32_t try_number = 0;  // as Exec gave it, so that an adopting dispatcher counts right; 0: unknown
+  std::int64_t billed_ms = 0;   // what the run took by the executor's clock; absent, 0: it did not run, or is not known
   friend bool operator==(const Done&, const Done&) = default;
 };
 

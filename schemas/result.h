@@ -42,8 +42,8 @@ struct Times {
   std::int64_t received_us = 0;  // the dispatcher's poll handed it over
   std::int64_t placed_us = 0;    // the dispatcher chose an executor
   std::int64_t leased_us = 0;    // the executor gave it a container
-  std::int64_t started_us = 0;   // first instruction of user code
-  std::int64_t ended_us = 0;     // user code ended
+  std::int64_t started_us = 0;   // first instruction of user code; the guest's claim, within what the host saw
+  std::int64_t ended_us = 0;     // user code ended; the same
   friend bool operator==(const Times&, const Times&) = default;
 };
 
@@ -64,8 +64,8 @@ struct InvocationResult {
   ExecutorId executor;
   InstanceId instance;
   ContainerId container;
-  std::string acceleration;  // "kvm" or "tcg"; empty where nothing ran
-  std::int64_t billed_ms = 0;
+  std::string acceleration;    // "kvm" or "tcg"; empty where nothing ran
+  std::int64_t billed_ms = 0;  // from handing the run to the machine to its end, on the host's clock, rounded up
   std::int64_t memory_peak_bytes = 0;
   std::string log_tail;
   bool log_truncated = false;

@@ -17,12 +17,12 @@ struct Usage {
   std::int32_t attempt = 1;
   Status status = Status::kOk;
   StartPath start_path = StartPath::kNone;
-  std::int64_t started_us = 0;
-  std::int64_t ended_us = 0;
-  std::int64_t billed_ms = 0;   // wall time of user code, rounded up
+  std::int64_t started_us = 0;  // the guest's claim, within what the host saw
+  std::int64_t ended_us = 0;    // the same
+  std::int64_t billed_ms = 0;   // from handing the run to the machine to its end, on the host's clock, rounded up
   std::int32_t memory_mib = 0;  // reserved
-  std::int64_t memory_peak_bytes = 0;
-  std::int64_t cpu_us = 0;
+  std::int64_t memory_peak_bytes = 0;  // the guest's claim
+  std::int64_t cpu_us = 0;             // the same
   ExecutorId executor;
   InstanceId instance;
   friend bool operator==(const Usage&, const Usage&) = default;

@@ -104,9 +104,9 @@ void Core::State::Settle(Invocation& invocation, const link::Done& done) {
     invocation.times.received_us = before.received_us;
     if (placed_us != 0) invocation.times.placed_us = placed_us;
   }
-  if (done.times.started_us != 0 && done.times.ended_us > done.times.started_us) {
+  if (done.billed_ms > 0) {  // the executor's interval: when user code began and ended is what the guest claims
     FunctionUse& use = users[invocation.request.user].functions[invocation.request.function];
-    const std::int64_t took_ms = (done.times.ended_us - done.times.started_us) / kMicrosPerMilli;
+    const std::int64_t took_ms = std::min<std::int64_t>(done.billed_ms, kMaxTimeoutMs);
     use.expected_ms += (took_ms - use.expected_ms) / 8;
   }
   invocation.final_path = done.start_path;

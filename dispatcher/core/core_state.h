@@ -184,7 +184,7 @@ struct Executor {
 
 struct FunctionUse {
   std::int32_t placed = 0;
-  std::int64_t expected_ms = 100;  // moving average of what runs took
+  std::int64_t expected_ms = 100;  // moving average of what runs took by executors' clocks
 };
 
 // What is known of one idle period of a container of a shared user.

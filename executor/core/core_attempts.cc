@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/base/text.h"
+#include "executor/core/claims.h"
 #include "executor/core/core_state.h"
 
 namespace hearth::executor {
@@ -43,18 +44,15 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
   Attempt& attempt = attempts.at(key);
   const bool known_status = ended.status == Status::kOk || ended.status == Status::kError ||
                             ended.status == Status::kTimeout || ended.status == Status::kOom;
-  const bool sane = ended.start_us >= 0 && ended.run_us >= 0 && ended.total_us >= 0;
-  if (ended.id != attempt.exec.id || ended.attempt != attempt.exec.try_number || !known_status || !sane) {
+  if (ended.id != attempt.exec.id || ended.attempt != attempt.exec.try_number || !known_status) {
     return Condemn(instance, "the agent's answer does not fit the attempt");
   }
-  // The guest's durations on the host's clock: half of what the way there and back took lies before the start. What the
-  // agent claims cannot lie outside of what the host saw.
   const std::int64_t took_us = now.mono_us - attempt.run_sent.mono_us;
-  const std::int64_t way_us = std::max<std::int64_t>(0, (took_us - ended.total_us) / 2);
-  const std::int64_t start_us = std::min(took_us, way_us + ended.start_us);
+  const std::int64_t machine_mib = profiles[instance.profile].profile.memory_mib;
+  const Claims claims = ClaimsOf(ended, took_us, machine_mib << 20);
   Times& times = attempt.exec.times;
-  times.started_us = attempt.run_sent.wall_us + start_us;
-  times.ended_us = attempt.run_sent.wall_us + std::min(took_us, start_us + ended.run_us);
+  times.started_us = attempt.run_sent.wall_us + claims.start_us;
+  times.ended_us = times.started_us + claims.run_us;
 
   InvocationResult result;
   result.status = ended.status;
@@ -63,16 +61,17 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
   result.output = ended.output;
   result.log_tail = ended.log_tail;
   result.log_truncated = ended.log_bytes > static_cast<std::int64_t>(ended.log_tail.size());
-  result.memory_peak_bytes = ended.memory_peak_bytes;
-  result.billed_ms = (times.ended_us - times.started_us + kMicrosPerMilli - 1) / kMicrosPerMilli;
+  result.memory_peak_bytes = claims.memory_peak_bytes;
+  result.billed_ms = (took_us + kMicrosPerMilli - 1) / kMicrosPerMilli;  // the host's own, whatever the guest claims
   result.instance = instance.id;
   result.container = ContainerId(instance.id.value + "/" + std::to_string(number));
   result.acceleration = settings.acceleration;
 
   const link::Exec& exec = attempt.exec;
-  Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
-                          ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
-                          exec.function.memory_mib, ended.memory_peak_bytes, ended.cpu_us, settings.id, instance.id}});
+  Emit(
+      PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
+                         ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
+                         exec.function.memory_mib, claims.memory_peak_bytes, claims.cpu_us, settings.id, instance.id}});
   Emit(Trace{Trace::Kind::kEnded,
              exec.ref,
              exec.id,
@@ -85,7 +84,7 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
              ended.status,
              attempt.path,
              times,
-             ended.error_type});
+             result.error_type});
 
   container.attempt.reset();
   attempt.instance = 0;
@@ -97,6 +96,7 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
     done.status = ended.status;
     done.error_type = result.error_type;
     done.error_message = result.error_message;
+    done.billed_ms = result.billed_ms;
     Finish(key, std::move(done));
   }
   if (ended.reusable) {
@@ -134,6 +134,7 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   attempt.done.status = result.status;
   attempt.done.error_type = result.error_type;
   attempt.done.error_message = result.error_message;
+  attempt.done.billed_ms = result.billed_ms;
   attempt.record = EncodeReply(result, exec.form, exec.reply_to);
   if (attempt.phase != Phase::kPublishing) attempt.publishing_since_us = now.mono_us;
   attempt.phase = Phase::kPublishing;
@@ -181,6 +182,7 @@ void Core::State::GiveUpPublishing(const AttemptKey& key) {
     result.status = Status::kError;
     result.error_type = "result_too_large";
     result.error_message = "the result cannot be written to any topic";
+    result.billed_ms = attempt.done.billed_ms;
     return PublishResult(key, attempt, result);
   }
   Note(Trace::Kind::kPublished, attempt, attempt.done.status, "given_up: no topic takes the result");

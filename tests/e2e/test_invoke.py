@@ -163,6 +163,15 @@ def test_functions_that_behave_badly_get_a_clear_end_and_harm_nobody(client, fun
     assert client.reply(client.request("witness", b"1")).status == "ok"
 
 
+def test_a_function_that_sets_its_clock_is_charged_for_the_time_it_took(stack, client):
+    deploy(stack, "denies")
+    record = client.reply(client.request("denies", b"1"))
+    assert record.status == "ok"
+    assert int(record.headers["hearth-billed-ms"]) >= 500, record.headers
+    began, ended = (int(record.headers[f"hearth-{name}-us"]) for name in ("started", "ended"))
+    assert 0 <= ended - began
+
+
 def test_failed_tries_are_repeated_and_end_in_a_result_and_a_dead_letter(stack, client):
     deploy(stack, "raises", attempts=2, name="raises-twice")
     invocation = client.request("raises-twice", b"payload")

@@ -42,6 +42,14 @@ def exits(event, context):
     os._exit(137)
 
 
+def denies(event, context):
+    """Says that it took no time."""
+    began = time.monotonic_ns()
+    time.sleep(0.5)
+    time.monotonic_ns = lambda: began
+    return "no time"
+
+
 def nothing(event, context):
     return None
 

@@ -86,6 +86,18 @@ TEST_F(LinksTest, CarriesMessagesBothWaysAfterTheHello) {
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return disconnected_ == 1; }));
 }
 
+TEST_F(LinksTest, AMessageThatNoFrameHoldsEndsTheConnectionAndNotTheProcess) {
+  Say(link::DispatcherHello{link::kProtocolVersion, DispatcherId("dispatcher-1")});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return link_.has_value(); }));
+  link::Heartbeat beat;
+  beat.profiles.resize(20'000, {std::string(100, 'p')});
+  links_->Send(*link_, beat);
+  EXPECT_EQ(disconnected_, 0) << "not in the middle of a step";
+  links_->Flush();
+  EXPECT_EQ(disconnected_, 1);
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return closed_; }));
+}
+
 TEST_F(LinksTest, APeerThatDoesNotGreetIsRefused) {
   Say(link::HeartbeatAck{1, 1});
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return closed_; }));

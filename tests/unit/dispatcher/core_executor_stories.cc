@@ -39,6 +39,39 @@ TEST_F(Executors, CreditIsNeverExceeded) {
   ExpectNoExec();
 }
 
+// Code that sets its own clock back gets no more turns by it: what the queue counts is the executor's interval.
+TEST_F(Executors, WhoseRunsAreLongWaitsLongerWhateverTheGuestClaims) {
+  Deploy("bob", "sum");
+  Connect("e1", 1);
+  Own("std/0");
+  Forget();
+  std::map<std::string, int> placed;
+  const auto end = [&] {
+    const auto exec = Execs().back().second;
+    const bool liar = exec.function.user == UserId("ada");
+    ++placed[exec.function.user.value];
+    link::Done done = MakeDone(exec.ref, Outcome::kPublished, Status::kOk);
+    done.times.started_us = 1;
+    done.times.ended_us = liar ? 1 : 2'000'001;
+    done.billed_ms = liar ? 60'000 : 10;
+    Forget();
+    Step(ExecutorMessage{ExecutorId("e1"), done});
+  };
+  std::int64_t offset = 0;
+  for (int i = 0; i < 4; ++i) {  // their costs are learnt
+    for (const char* user : {"ada", "bob"}) {
+      Receive("std/0", offset++, {.user = user});
+      end();
+    }
+  }
+  placed.clear();
+  for (int i = 0; i < 20; ++i) {
+    for (const char* user : {"ada", "bob"}) Receive("std/0", offset++, {.user = user});
+  }
+  for (int i = 0; i < 20; ++i) end();
+  EXPECT_GE(placed["bob"], 3 * placed["ada"]);
+}
+
 TEST_F(Executors, EveryHeartbeatIsAnsweredWithItsOwnTime) {
   Connect("e1");
   Forget();

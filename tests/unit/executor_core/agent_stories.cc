@@ -1,7 +1,10 @@
 // Agents that hang, lie, flood, or speak of yesterday: the machine is condemned, its work goes elsewhere, and nothing
 // of it reaches another user.
 #include <functional>
+#include <limits>
 
+#include "executor/core/claims.h"
+#include "schemas/frame.h"
 #include "tests/unit/executor_core/core_stories.h"
 
 namespace hearth::executor {
@@ -68,11 +71,6 @@ TEST_F(Agents, EveryLieCostsTheMachine) {
          e.attempt = 7;
          t.Says(at.instance, at.frame.stream, e);
        }},
-      {"times before the start",
-       [](Agents& t, const SendToGuest& at, guest::Ended e) {
-         e.run_us = -1;
-         t.Says(at.instance, at.frame.stream, e);
-       }},
       {"a status that agents do not give",
        [](Agents& t, const SendToGuest& at, guest::Ended e) {
          e.status = Status::kExpired;
@@ -109,6 +107,104 @@ TEST_F(Agents, EveryLieCostsTheMachine) {
     at = UntilRun();
     EXPECT_EQ(at.first.instance, fresh);
   }
+}
+
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+
+TEST(Claims, AreKeptWithinWhatTheHostSaw) {
+  constexpr std::int64_t kTookUs = 10'000, kBytes = 1 << 20;
+  const std::int64_t claimed[] = {std::numeric_limits<std::int64_t>::min(), -1, 0, 1, 9'999, kTookUs, kMost};
+  for (const auto start : claimed) {
+    for (const auto run : claimed) {
+      for (const auto total : claimed) {
+        guest::Ended ended;
+        ended.start_us = start;
+        ended.run_us = run;
+        ended.total_us = total;
+        ended.cpu_us = run;
+        ended.memory_peak_bytes = total;
+        const Claims claims = ClaimsOf(ended, kTookUs, kBytes);
+        EXPECT_GE(claims.start_us, 0);
+        EXPECT_GE(claims.run_us, 0);
+        EXPECT_LE(claims.start_us + claims.run_us, kTookUs);
+        EXPECT_GE(claims.cpu_us, 0);
+        EXPECT_LE(claims.cpu_us, kMaxClaimedCpuMicros);
+        EXPECT_GE(claims.memory_peak_bytes, 0);
+        EXPECT_LE(claims.memory_peak_bytes, kBytes);
+      }
+    }
+  }
+}
+
+TEST_F(Agents, WhatIsChargedIsTheHostsIntervalWhateverTheGuestClaims) {
+  auto run = Running();
+  std::int64_t offset = 1;
+  for (const std::int64_t claim : {std::int64_t{0}, std::int64_t{-1}, kMost}) {
+    SCOPED_TRACE(claim);
+    guest::Ended ended;
+    ended.id = run.second.id;
+    ended.attempt = run.second.attempt;
+    ended.start_us = ended.run_us = ended.total_us = ended.cpu_us = ended.memory_peak_bytes = claim;
+    ended.reusable = true;
+    now.mono_us += 250'001;
+    now.wall_us += 250'001;
+    Says(run.first.instance, run.first.frame.stream, ended);
+    const auto usage = Take<PublishUsage>();
+    ASSERT_TRUE(usage);
+    EXPECT_EQ(usage->usage.billed_ms, 251);
+    EXPECT_LE(usage->usage.started_us, usage->usage.ended_us);
+    EXPECT_GE(usage->usage.cpu_us, 0);
+    EXPECT_GE(usage->usage.memory_peak_bytes, 0);
+    EXPECT_LE(usage->usage.memory_peak_bytes, 512LL << 20);
+    const auto done = Published();
+    EXPECT_EQ(done.billed_ms, 251);
+    EXPECT_LE(done.times.leased_us, done.times.started_us);
+    EXPECT_LE(done.times.started_us, done.times.ended_us);
+    EXPECT_LE(done.times.ended_us, now.wall_us);
+    Exec(MakeExec(offset++));
+    run = UntilRun();
+  }
+}
+
+// Whatever an agent fills its fields with, what is made of it can be read by whoever gets it.
+TEST_F(Agents, EveryFieldAtItsLimitGivesADoneThatTheDispatcherReads) {
+  const std::string text(kMaxStringBytes, '\xc3');
+  guest::Ended ended;
+  ended.status = Status::kError;
+  ended.error_type = ended.error_message = text;
+  ended.output.assign(kMaxOutputBytes, '\x01');
+  ended.log_tail.assign(kMaxLogTailBytes, '\x01');
+  ended.log_bytes = ended.start_us = ended.run_us = ended.total_us = ended.cpu_us = ended.memory_peak_bytes = kMost;
+  const auto read = [](const link::Done& done) {
+    std::string bytes;
+    EXPECT_TRUE(link::AppendLinkMessage(bytes, done));
+    FrameReader reader;
+    EXPECT_TRUE(reader.Feed(bytes));
+    const auto decoded = link::DecodeLinkMessage(reader.Next().value());
+    EXPECT_TRUE(decoded) << decoded.error().message;
+    EXPECT_LE(done.error_type.size(), kMaxIdentifierBytes);
+    EXPECT_LE(done.error_message.size(), kMaxErrorMessageBytes);
+  };
+  auto run = Running();
+  for (const bool again : {true, false}) {  // the first is the last try of its invocation, and the second is not
+    ended.id = run.second.id;
+    ended.attempt = run.second.attempt;
+    ended.reusable = true;
+    Says(run.first.instance, run.first.frame.stream, ended);
+    EXPECT_TRUE(DecodeUsage(EncodeUsage(Take<PublishUsage>()->usage)));
+    read(again ? Published() : TakeMessage<link::Done>().value());
+    link::Exec next = MakeExec(again ? 1 : 2);
+    next.final_try = !again;
+    Exec(next);
+    run = UntilRun();
+  }
+  Says(run.first.instance, run.first.frame.stream, guest::ContainerGone{text});
+  read(TakeMessage<link::Done>().value());
+  Exec(MakeExec(3));
+  const auto create = TakeFrame<guest::Create>();
+  ASSERT_TRUE(create);
+  Says(create->first.instance, create->first.frame.stream, guest::Created{text});
+  read(TakeMessage<link::Done>().value());
 }
 
 TEST_F(Agents, EndingWhatDoesNotRunCostsTheMachine) {
