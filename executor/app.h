@@ -75,6 +75,7 @@ class App {
   void Do(DestroyMachine& effect);
   void Do(MarkOwner& effect);
   void Do(SendToGuest& effect);
+  void Do(SendArchive& effect);
   void Do(LoadCode& effect);
   void Do(Publish& effect);
   void Do(PurgePublishes& effect);

@@ -77,6 +77,11 @@ void App::Do(SendToGuest& effect) {
   Handle(GuestMessage{effect.instance, {effect.frame.stream, guest::ContainerGone{sent.error().message}}});
 }
 
+void App::Do(SendArchive& effect) {
+  fleet_->SendArchive(effect.instance, effect.hash, std::move(effect.bytes),
+                      [this, sent = ArchiveSent{effect.instance, effect.hash}] { Handle(sent); });
+}
+
 void App::Do(LoadCode& effect) {
   code_store_->Load(effect.hash, [this, hash = effect.hash](Result<std::shared_ptr<const std::string>> loaded) {
     if (!loaded) log_->warn("code={} cannot be loaded: {}", hash.value, loaded.error().message);

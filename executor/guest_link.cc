@@ -35,6 +35,7 @@ void GuestLink::Accept(std::unique_ptr<FrameStream> stream) {
   listener_.reset();
   stream_ = std::move(stream);
   stream_->Bound(kGuestBudget, kGuestFloods);
+  stream_->OnRoom([this] { SendChunks(); });
   stream_->Start([this](RawFrame raw) { Take(std::move(raw)); },
                  [this](std::string reason) { Lose(std::move(reason)); });
   if (callbacks_.connected) callbacks_.connected();
@@ -83,6 +84,7 @@ void GuestLink::Lose(std::string reason) {
   if (std::exchange(lost_, true)) return;
   deadline_.Cancel();
   listener_.reset();
+  archives_.clear();
   if (const auto report = std::exchange(callbacks_.lost, nullptr))
     report(CutText(reason, kMaxErrorMessageBytes));  // may destroy this
 }
@@ -93,6 +95,27 @@ Result<void> GuestLink::Send(const guest::Frame& frame) {
   if (auto appended = guest::AppendGuestFrame(bytes, frame); !appended) return appended;
   stream_->Send(std::move(bytes));
   return {};
+}
+
+void GuestLink::SendArchive(CodeHash hash, std::shared_ptr<const std::string> bytes, std::function<void()> sent) {
+  if (stream_ == nullptr || lost_) return;
+  archives_.push_back({std::move(hash), std::move(bytes), std::move(sent)});
+  if (archives_.size() == 1) SendChunks();
+}
+
+void GuestLink::SendChunks() {
+  while (!archives_.empty() && stream_->queued_bytes() < kArchiveQueueBytes) {
+    Archive& archive = archives_.front();
+    const std::string& bytes = *archive.bytes;
+    if (archive.at == 0) (void)Send({0, guest::CodeOffer{archive.hash, static_cast<std::int64_t>(bytes.size())}});
+    (void)Send({0, guest::CodeChunk{bytes.substr(archive.at, kMaxCodeChunkBytes)}});
+    if (archives_.empty()) return;  // the link was lost by it
+    archive.at += kMaxCodeChunkBytes;
+    if (archive.at < bytes.size()) continue;
+    const auto sent = std::move(archive.sent);
+    archives_.pop_front();
+    sent();  // may queue another
+  }
 }
 
 }  // namespace hearth::executor

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "common/loop/loop.h"
 #include "common/loop/stream.h"
 #include "schemas/guest.h"
+#include "schemas/limits.h"
 
 namespace hearth::executor {
 
@@ -21,6 +23,9 @@ constexpr std::int64_t kMaxGuestFramesPerSecond = 20'000;
 constexpr Budget kGuestBudget{256LL << 20, 300'000};
 constexpr const char* kGuestFloods = "the guest floods its link";
 constexpr std::size_t kMaxGuestRuntimes = 16;  // that a HELLO names
+// The next chunk of an archive is queued while less than this waits for the guest: what is sent beside an archive waits
+// behind so much, and never behind the archive.
+constexpr std::size_t kArchiveQueueBytes = 2 * kMaxCodeChunkBytes;
 
 class GuestLink {
  public:
@@ -48,18 +53,31 @@ class GuestLink {
   // Queues a frame (bounded by kMaxStreamQueueBytes; a guest that does not read is lost). What no frame holds is
   // refused.
   Result<void> Send(const guest::Frame& frame);
+  // Sends the code in chunks, one archive after another. `sent` is called once the last chunk is queued, perhaps from
+  // inside the call, and not at all if the link is lost before.
+  void SendArchive(CodeHash hash, std::shared_ptr<const std::string> bytes, std::function<void()> sent);
+  [[nodiscard]] std::size_t queued_bytes() const { return stream_ == nullptr ? 0 : stream_->queued_bytes(); }
 
  private:
   GuestLink(Loop& loop, Callbacks callbacks);
   void Accept(std::unique_ptr<FrameStream> stream);
   void Take(RawFrame raw);
   void Lose(std::string reason);
+  void SendChunks();
+
+  struct Archive {
+    CodeHash hash;
+    std::shared_ptr<const std::string> bytes;
+    std::function<void()> sent;
+    std::size_t at = 0;
+  };
 
   Loop& loop_;
   Callbacks callbacks_;
   Timer deadline_;
   std::unique_ptr<Listener> listener_;  // gone once QEMU has connected
   std::unique_ptr<FrameStream> stream_;
+  std::deque<Archive> archives_;  // the first is on its way
   bool greeted_ = false;
   int spare_hellos_ = 0;  // a greeted agent may say it once for each time that it was asked, and once by itself
   bool lost_ = false;

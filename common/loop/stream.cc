@@ -78,6 +78,7 @@ struct FrameStream::Impl {
   std::array<char, kReadChunkBytes> chunk{};
   std::function<void(RawFrame)> on_frame;
   std::function<void(std::string)> on_close;
+  std::function<void()> on_room;
   std::optional<Meter> meter;
   std::string floods;   // why who spends more is cut off
   bool closed = false;  // no callback any more
@@ -182,9 +183,20 @@ void FrameStream::Send(std::string bytes) {
   auto* write = new Write{{}, bytes.substr(written)};  // freed by the write callback
   write->raw.data = write;
   buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
-  const int queued = uv_write(&write->raw, &impl_->stream, &buffer, 1,
-                              [](uv_write_t* raw, int) { delete static_cast<Write*>(raw->data); });
+  const int queued = uv_write(&write->raw, &impl_->stream, &buffer, 1, [](uv_write_t* raw, int status) {
+    const auto* impl = static_cast<Impl*>(raw->handle->data);
+    delete static_cast<Write*>(raw->data);
+    if (status == 0 && !impl->closed && impl->on_room) impl->on_room();
+  });
   if (queued != 0) delete write;  // the read side reports the lost connection
+}
+
+std::size_t FrameStream::queued_bytes() const {
+  return uv_stream_get_write_queue_size(&impl_->stream);
+}
+
+void FrameStream::OnRoom(std::function<void()> on_room) {
+  impl_->on_room = std::move(on_room);
 }
 
 struct Listener::Impl {

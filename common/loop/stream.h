@@ -41,6 +41,10 @@ class FrameStream {
   void Bound(Budget budget, std::string reason);
   // Queues framed bytes and writes at once what the socket takes.
   void Send(std::string bytes);
+  // What still waits to be written.
+  [[nodiscard]] std::size_t queued_bytes() const;
+  // Called whenever a part of what waited was written. Must not destroy the stream.
+  void OnRoom(std::function<void()> on_room);
 
  private:
   Impl* impl_;

@@ -125,6 +125,11 @@ struct CodeLoaded {
   std::shared_ptr<const std::string> bytes;
   std::string error;
 };
+// Answer to SendArchive: all of it is on its way to the machine, in order before whatever is sent from now on.
+struct ArchiveSent {
+  InstanceId instance;
+  CodeHash hash;
+};
 struct PublishFinished {
   std::uint64_t token = 0;
   bool ok = false;
@@ -145,7 +150,7 @@ struct Tick {};  // at least every 50 ms
 using Event =
     std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
                  MachineLost, MachineDestroyed, ShellsChanged, HostPressure, ImageChanged, PoolChanged, GuestMessage,
-                 CodeLoaded, PublishFinished, FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
+                 CodeLoaded, ArchiveSent, PublishFinished, FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToDispatcher {
@@ -176,6 +181,13 @@ struct MarkOwner {
 struct SendToGuest {
   InstanceId instance;
   guest::Frame frame;
+};
+// The code travels a few chunks at a time, so that other frames to the machine do not wait behind it. Answered by
+// ArchiveSent, unless the machine ends.
+struct SendArchive {
+  InstanceId instance;
+  CodeHash hash;
+  std::shared_ptr<const std::string> bytes;
 };
 struct LoadCode {
   CodeHash hash;
@@ -218,7 +230,7 @@ struct Trace {
 struct DrainFinished {};
 
 using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyMachine, MarkOwner, SendToGuest,
-                            LoadCode, Publish, PurgePublishes, PublishUsage, Trace, DrainFinished>;
+                            SendArchive, LoadCode, Publish, PurgePublishes, PublishUsage, Trace, DrainFinished>;
 
 // One profile's pool as it stands.
 struct Gauges {

@@ -26,9 +26,12 @@ void Core::State::OnGuest(Instance& instance, std::uint32_t stream, const guest:
   if (instance.state != InstanceState::kAssigned) return Condemn(instance, "the agent spoke before it was configured");
   if (std::holds_alternative<guest::Configured>(message)) return Unasked(instance);
   if (const auto* stored = std::get_if<guest::CodeStored>(&message)) {
-    if (!instance.codes.contains(stored->hash)) return Unasked(instance);
-    if (!stored->error.empty()) instance.codes.erase(stored->hash);  // Created tells those who wait for it
-    return;
+    const bool coming = instance.sending.contains(stored->hash);
+    if (!coming && !instance.codes.contains(stored->hash)) return Unasked(instance);
+    if (stored->error.empty()) return;
+    instance.codes.erase(stored->hash);  // Created tells those who wait for it
+    if (coming) instance.sending.erase(stored->hash);
+    return CreateAwaiting(instance, CodeHash(stored->hash));
   }
   const auto found = instance.containers.find(stream);
   Container* container = found == instance.containers.end() ? nullptr : &found->second;

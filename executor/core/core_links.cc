@@ -179,7 +179,8 @@ void Core::State::OnCancel(const link::Cancel& cancel) {
     Instance& instance = instances.at(attempt.instance);
     Container& container = instance.containers.at(attempt.container);
     container.attempt.reset();
-    if (attempt.phase == Phase::kRunning) RemoveContainer(instance, container, "cancelled");
+    // One that waits for its code has nobody to be made for any more.
+    if (attempt.phase == Phase::kRunning || !container.create_sent) RemoveContainer(instance, container, "cancelled");
   }
   InvocationResult result;
   result.status = Status::kCancelled;

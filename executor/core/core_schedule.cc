@@ -225,17 +225,39 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
 
 // Sends the archive unless the instance has it; where it is not here either, it is loaded and sent when it comes.
 void Core::State::SendCode(Instance& instance, const CodeHash& hash) {
-  if (instance.codes.contains(hash)) return;
+  if (instance.codes.contains(hash) || instance.sending.contains(hash)) return;
   const auto [found, is_new] = codes.try_emplace(hash);
   found->second.used = next_use++;
   if (is_new) Emit(LoadCode{hash, instance.user});
   if (found->second.bytes == nullptr) return;
-  const std::string& bytes = *found->second.bytes;
-  Emit(SendToGuest{instance.id, {0, guest::CodeOffer{hash, static_cast<std::int64_t>(bytes.size())}}});
-  for (std::size_t at = 0; at < bytes.size(); at += kMaxCodeChunkBytes) {
-    Emit(SendToGuest{instance.id, {0, guest::CodeChunk{bytes.substr(at, kMaxCodeChunkBytes)}}});
+  Emit(SendArchive{instance.id, hash, found->second.bytes});
+  instance.sending.insert(hash);
+}
+
+std::vector<AttemptKey> Core::State::AwaitingCode(const CodeHash& hash, const Instance* in) const {
+  std::vector<AttemptKey> keys;
+  const auto awaiting = awaiting_code.find(hash);
+  if (awaiting == awaiting_code.end()) return keys;
+  for (const auto& key : awaiting->second) {
+    if (in == nullptr || attempts.at(key).instance == in->number) keys.push_back(key);
   }
-  instance.codes.insert(hash);
+  return keys;
+}
+
+void Core::State::On(const ArchiveSent& event) {
+  Instance* instance = Find(event.instance);
+  if (instance == nullptr || instance->sending.erase(event.hash) == 0) return;
+  instance->codes.insert(event.hash);
+  CreateAwaiting(*instance, event.hash);
+}
+
+void Core::State::CreateAwaiting(Instance& instance, const CodeHash& hash) {
+  for (const auto& key : AwaitingCode(hash, &instance)) {
+    const auto awaiting = awaiting_code.find(hash);
+    awaiting->second.erase(key);
+    if (awaiting->second.empty()) awaiting_code.erase(awaiting);
+    SendCreate(instance, instance.containers.at(attempts.at(key).container));
+  }
 }
 
 void Core::State::SendCreate(Instance& instance, Container& container) {
@@ -257,18 +279,14 @@ void Core::State::On(const CodeLoaded& event) {
   } else {
     codes.erase(found);
   }
-  const auto awaiting = awaiting_code.extract(event.hash);
-  for (const auto& key : awaiting.empty() ? std::set<AttemptKey>{} : awaiting.mapped()) {
-    const auto at = attempts.find(key);
-    if (at == attempts.end() || at->second.phase != Phase::kPromised) continue;  // ended meanwhile
-    Instance& instance = instances.at(at->second.instance);
-    Container& container = instance.containers.at(at->second.container);
-    if (container.create_sent || at->second.exec.function.code != event.hash) continue;
+  for (const auto& key : AwaitingCode(event.hash, nullptr)) {
+    const Attempt& attempt = attempts.at(key);
+    Instance& instance = instances.at(attempt.instance);
     if (loaded) {
       SendCode(instance, event.hash);
-      SendCreate(instance, container);
       continue;
     }
+    Container& container = instance.containers.at(attempt.container);
     container.attempt.reset();
     RemoveContainer(instance, container, "no code");
     FailAttempt(key, "code_unavailable: " + event.error);

@@ -86,7 +86,8 @@ struct Instance {
   std::int64_t quiet_us = -1;  // its line in `quiet`: assigned, and every container idle; since when
   std::int32_t free_mib = 0;
   std::int32_t freeing_mib = 0;
-  std::set<CodeHash> codes;  // sent to it
+  std::set<CodeHash> codes;    // sent to it
+  std::set<CodeHash> sending;  // on the way to it
   std::map<std::uint32_t, Container> containers;
   std::int32_t not_idle = 0;  // of the containers
   std::uint32_t next_container = 1;
@@ -200,6 +201,10 @@ struct Core::State {
   void TurnIdle(Instance& instance, Container& container);
   void RemoveContainer(Instance& instance, Container& container, const std::string& reason);
   void On(const CodeLoaded& event);
+  void On(const ArchiveSent& event);
+  // The attempts that wait for the code, in this machine or in any.
+  [[nodiscard]] std::vector<AttemptKey> AwaitingCode(const CodeHash& hash, const Instance* in) const;
+  void CreateAwaiting(Instance& instance, const CodeHash& hash);
   [[nodiscard]] std::pair<Instance*, Container*> FindIdle(const FunctionVersion& function);
   [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
   void CountArrival(Attempt& attempt, std::size_t profile);
@@ -281,7 +286,7 @@ struct Core::State {
   std::set<std::pair<std::int64_t, std::uint64_t>> expiring;  // of those that wait: when, order of arrival
   std::map<std::uint64_t, AttemptKey> publishing;             // by token
   std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
-  std::map<CodeHash, std::set<AttemptKey>> awaiting_code;
+  std::map<CodeHash, std::set<AttemptKey>> awaiting_code;  // until all of it is on its way to their machines
   std::map<std::uint64_t, Instance> instances;
   std::map<InstanceId, std::uint64_t> numbers;
   std::map<FunctionVersion, IdleLine> idle;

@@ -286,6 +286,13 @@ Result<void> Fleet::Send(const InstanceId& instance, const guest::Frame& frame) 
   return machine->link->Send(frame);
 }
 
+void Fleet::SendArchive(const InstanceId& instance, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
+                        std::function<void()> sent) {
+  Machine* machine = Find(instance);
+  if (machine != nullptr && machine->link != nullptr)
+    machine->link->SendArchive(hash, std::move(bytes), std::move(sent));
+}
+
 void Fleet::MarkOwner(const InstanceId& instance, const UserId& user) {
   Machine* machine = Find(instance);
   if (machine == nullptr || machine->removing) return;

@@ -93,6 +93,8 @@ class Fleet {
   // is made after it.
   void DestroyAll(std::function<void()> done);
   Result<void> Send(const InstanceId& instance, const guest::Frame& frame);
+  void SendArchive(const InstanceId& instance, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
+                   std::function<void()> sent);  // see GuestLink
   // Records the owner in the domain's metadata, kMarkAfterMs later.
   void MarkOwner(const InstanceId& instance, const UserId& user);
   // Compares libvirt's domains with these: destroys strays of this executor, reports what is gone. `done` (may be

@@ -182,6 +182,13 @@ void World::Do(int index, executor::Effect& effect) {
     later(Between(50'000, 300'000), executor::MachineDestroyed{destroy->instance});
   } else if (auto* frame = std::get_if<executor::SendToGuest>(&effect)) {
     Guest(index, frame->instance, frame->frame);
+  } else if (auto* archive = std::get_if<executor::SendArchive>(&effect)) {
+    const auto machine = node.machines.find(archive->instance);
+    if (machine == node.machines.end()) return;
+    machine->second.codes.insert(archive->hash.value);
+    const auto sent_us = Between(100, 50'000);
+    later(sent_us, executor::ArchiveSent{archive->instance, archive->hash});
+    FromGuest(index, archive->instance, {0, guest::CodeStored{archive->hash, ""}}, sent_us + Between(500, 5000));
   } else if (auto* load = std::get_if<executor::LoadCode>(&effect)) {
     later(Between(500, 5000), executor::CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
   } else if (auto* publish = std::get_if<executor::Publish>(&effect)) {
@@ -264,11 +271,6 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
   if (const auto* configure = std::get_if<guest::Configure>(&frame.message)) {
     machine.user = configure->user.value;
     reply(guest::Configured{"nonce"}, Between(500, 5000));
-  } else if (const auto* offer = std::get_if<guest::CodeOffer>(&frame.message)) {
-    machine.offered = offer->hash.value;
-  } else if (std::holds_alternative<guest::CodeChunk>(frame.message)) {
-    machine.codes.insert(machine.offered);
-    reply(guest::CodeStored{CodeHash(machine.offered), ""}, Between(500, 5000));
   } else if (const auto* create = std::get_if<guest::Create>(&frame.message)) {
     if (!machine.codes.contains(create->code.value)) return reply(guest::Created{"no such code"}, 500);
     if (Happens(Fault::kContainerDeath)) return reply(guest::ContainerGone{"died while made"}, 500);

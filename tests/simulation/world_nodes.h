@@ -57,7 +57,6 @@ struct World::Machine {
   };
   std::string user;
   std::set<std::string> codes;
-  std::string offered;
   std::map<std::uint32_t, Box> boxes;
   std::map<std::uint32_t, std::size_t> runs;  // the last execution of each, also of one that is gone
   std::int64_t last_us = 0;                   // frames of one machine keep their order

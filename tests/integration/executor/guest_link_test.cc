@@ -241,6 +241,49 @@ TEST_F(GuestLinkTest, WhatNoFrameHoldsIsRefusedAndTheLinkLives) {
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return frames_ == 1; }));
 }
 
+TEST_F(GuestLinkTest, TwoLargeArchivesTravelAndARunDoesNotWaitBehindThem) {
+  Open();
+  Say(Greeting());
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hellos_ == 1; }));
+  const auto code = std::make_shared<const std::string>(50U << 20, 'c');
+  int sent = 0;
+  for (const char digit : {'a', 'b'}) link_->SendArchive(CodeHash(std::string(64, digit)), code, [&sent] { ++sent; });
+  constexpr std::size_t kMostQueued = kArchiveQueueBytes + kMaxCodeChunkBytes + 1024;
+  std::size_t most = 0, read = 0, read_at_run = 0, read_before_run = 0;
+  std::vector<std::string> offers;
+  FrameReader frames;
+  std::string block(1U << 20, '\0');
+  while (losses_ == 0 && (read < 2 * code->size() || sent < 2)) {
+    most = std::max(most, link_->queued_bytes());
+    const ssize_t n = recv(peer_, block.data(), block.size(), 0);
+    if (n > 0) {
+      ASSERT_TRUE(frames.Feed({block.data(), static_cast<std::size_t>(n)}));
+    }
+    while (auto raw = frames.Next()) {
+      const auto frame = guest::DecodeGuestFrame(std::move(*raw));
+      ASSERT_TRUE(frame) << frame.error().message;
+      if (const auto* offer = std::get_if<guest::CodeOffer>(&frame->message)) {
+        EXPECT_EQ(read, offers.size() * code->size()) << "one at a time";
+        offers.push_back(offer->hash.value.substr(0, 1));
+      } else if (const auto* chunk = std::get_if<guest::CodeChunk>(&frame->message)) {
+        read += chunk->bytes.size();
+      } else if (std::holds_alternative<guest::Run>(frame->message)) {
+        read_before_run = read - read_at_run;
+      }
+    }
+    if (read_at_run == 0 && read > code->size() / 2) {
+      read_at_run = read;
+      EXPECT_TRUE(link_->Send({1, guest::Run{}}));
+    }
+    uv_run(loop_.raw(), UV_RUN_NOWAIT);
+  }
+  EXPECT_EQ(losses_, 0) << lost_;
+  EXPECT_EQ(offers, (std::vector<std::string>{"a", "b"}));
+  EXPECT_LE(most, kMostQueued);
+  EXPECT_GT(read_before_run, 0U);
+  EXPECT_LE(read_before_run, kMostQueued + (1U << 20)) << "and what the socket holds";
+}
+
 TEST_F(GuestLinkTest, AGuestThatDoesNotReadIsCutOff) {
   Open();
   Say(Greeting());

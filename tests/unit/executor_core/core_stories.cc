@@ -112,15 +112,69 @@ TEST_F(Story, AnInstanceNeverServesAnotherUser) {
   EXPECT_NE(next, adas);
 }
 
+// A container is made once its code is on its way, and its time to be made begins then.
+TEST_F(Story, ACreateWaitsForItsArchiveAndItsTimeOutToo) {
+  archives_at_once = false;
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  Exec(MakeExec(1));
+  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  const auto archive = Take<SendArchive>();
+  ASSERT_TRUE(archive);
+  EXPECT_FALSE(Take<SendArchive>()) << "one is enough for both";
+  for (int i = 0; i < 60; ++i) {
+    After(1000);
+    while (auto ping = TakeFrame<guest::Ping>())
+      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+    while (auto beat = TakeMessage<link::Heartbeat>())
+      Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
+  }
+  EXPECT_FALSE(TakeFrame<guest::Create>());
+  while (const auto destroy = Take<DestroyMachine>())
+    EXPECT_NE(destroy->instance, archive->instance) << "a slow transfer is nobody's fault";
+  Step(ArchiveSent{archive->instance, archive->hash});
+  EXPECT_TRUE(TakeFrame<guest::Create>());
+  EXPECT_TRUE(TakeFrame<guest::Create>());
+}
+
+TEST_F(Story, WhoIsCancelledWhileItsArchiveTravelsLeavesNoContainer) {
+  archives_at_once = false;
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  const auto archive = Take<SendArchive>();
+  ASSERT_TRUE(archive);
+  Step(DispatcherMessage{kLink, link::Cancel{MakeExec(0).ref}});
+  EXPECT_EQ(core.ReadGauges().containers, 0);
+  Step(ArchiveSent{archive->instance, archive->hash});
+  EXPECT_FALSE(TakeFrame<guest::Create>());
+}
+
+TEST_F(Story, AMachineThatEndsInTheMiddleOfATransferTakesItsAttemptsAlong) {
+  archives_at_once = false;
+  const auto instance = Boot();
+  Connect();
+  Exec(MakeExec(0));
+  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  const auto archive = Take<SendArchive>();
+  ASSERT_TRUE(archive);
+  Step(MachineLost{instance, "ended"});
+  EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
+  Step(ArchiveSent{archive->instance, archive->hash});
+  EXPECT_FALSE(TakeFrame<guest::Create>());
+}
+
 TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
   Boot();
   Connect();
   Exec(MakeExec(0));
   EXPECT_TRUE(Take<LoadCode>());
   Step(CodeLoaded{CodeHash(std::string(64, 'a')), std::make_shared<const std::string>("code"), ""});
-  EXPECT_TRUE(TakeFrame<guest::CodeOffer>());
+  EXPECT_EQ(archives.size(), 1U);
   Exec(MakeExec(1));
-  EXPECT_FALSE(TakeFrame<guest::CodeOffer>());
+  EXPECT_EQ(archives.size(), 1U);
   EXPECT_EQ(Count<LoadCode>(), 0);
   auto one = TakeFrame<guest::Create>();
   auto two = TakeFrame<guest::Create>();

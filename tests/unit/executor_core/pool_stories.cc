@@ -244,6 +244,9 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   step(DispatcherMessage{kLink, quick});
   step(DispatcherMessage{kLink, usual});
   step(CodeLoaded{quick.function.code, std::make_shared<const std::string>("code"), ""});
+  for (const auto& effect : std::vector<Effect>(out)) {
+    if (const auto* archive = std::get_if<SendArchive>(&effect)) step(ArchiveSent{archive->instance, archive->hash});
+  }
   std::vector<SendToGuest> creates{find_create(0), find_create(1)};
   for (const auto& create : creates) step(GuestMessage{create.instance, {create.frame.stream, guest::Created{}}});
   for (const auto& effect : std::vector<Effect>(out)) {

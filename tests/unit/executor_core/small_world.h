@@ -203,6 +203,8 @@ class SmallWorld {
       Later(50, MachineDestroyed{destroy->instance});
     } else if (auto* load = std::get_if<LoadCode>(&effect)) {
       Later(2, CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
+    } else if (auto* archive = std::get_if<SendArchive>(&effect)) {
+      Later(1, ArchiveSent{archive->instance, archive->hash});
     } else if (auto* publish = std::get_if<Publish>(&effect)) {
       Later(1, PublishFinished{publish->token, true, ""});
     } else if (auto* send = std::get_if<SendToDispatcher>(&effect)) {
