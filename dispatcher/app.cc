@@ -115,7 +115,7 @@ void App::AddLinks() {
     log_->debug("address={} not connected: {}", address, reason);
     readiness_->Remark("link " + address, reason);
   };
-  links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, std::move(callbacks));
+  links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, config_.link, std::move(callbacks));
   for (const auto& address : config_.executors) links_->Add(address);
   Handle(ExecutorsExpected{links_->Unheard()});
 }

@@ -31,6 +31,12 @@ Result<Config> Read(ConfigReader reader) {
   config.redis = reader.RequiredString("redis.address");
   config.redis_account = redis::ReadCredentials(reader);
   config.executors = reader.Strings("link.executors", {});
+  config.link = ReadLinkTrust(reader);
+  for (const auto& address : config.executors) {
+    if (auto allowed = CheckLinkAddress(address, config.link); !allowed) {
+      reader.Reject("link.executors", allowed.error().message);
+    }
+  }
   core.reply_topics_allowed = reader.Strings("admission.reply_topics", {core.reply_topic});
   core.user_concurrency =
       static_cast<std::int32_t>(reader.Integer("admission.user_concurrency", core.user_concurrency, 1, 1'000'000));

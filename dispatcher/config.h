@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/link/trust.h"
 #include "common/redis/account.h"
 #include "dispatcher/core/core.h"
 
@@ -20,6 +21,7 @@ struct Config {
   std::string redis;
   redis::Credentials redis_account;
   std::vector<std::string> executors;  // addresses besides those that Redis names
+  LinkTrust link;
   Settings core;
 };
 

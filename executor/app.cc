@@ -186,6 +186,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.users = config_.users;
   settings.container_idle_ms = config_.container_idle_s * 1000;
   settings.instance_idle_ms = config_.instance_idle_s * 1000;
+  settings.replies = config_.replies;
   settings.undeliverable_topic = config_.topics.undeliverable;
   settings.usage_topic = config_.topics.usage;
   getrandom(&settings.seed, sizeof settings.seed, 0);
@@ -286,7 +287,7 @@ Result<void> App::ListenForDispatchers() {
     Handle(DispatcherDisconnected{link});
   };
   callbacks.refused = [this](const std::string& reason) { log_->warn("a connection was refused: {}", reason); };
-  auto links = DispatcherLinks::Listen(loop_, config_.listen, std::move(callbacks));
+  auto links = DispatcherLinks::Listen(loop_, config_.listen, {config_.id, config_.link}, std::move(callbacks));
   if (!links) return std::unexpected(links.error());
   links_ = std::move(*links);
   return {};
@@ -311,6 +312,7 @@ Result<void> App::FollowFunctions() {
     readiness_->Remark("kafka", "the functions are read");
     last_alarm_.clear();
     log_->info("topic={} is read to its end", config_.topics.functions);
+    Handle(FunctionsCaughtUp{});
   };
   callbacks.alarm = [this](const std::string& what) {
     readiness_->Remark("kafka", what);

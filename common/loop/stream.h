@@ -33,6 +33,8 @@ class FrameStream {
   void Start(std::function<void(RawFrame)> on_frame, std::function<void(std::string reason)> on_close);
   // The process that connected to a Unix socket; nothing over TCP, or where it cannot be seen from here.
   [[nodiscard]] std::optional<pid_t> PeerProcess() const;
+  // False: the peer of a Unix socket is neither of this process's account nor root.
+  [[nodiscard]] bool PeerIsOurs() const;
   // Queues framed bytes and writes at once what the socket takes.
   void Send(std::string bytes);
 
@@ -40,14 +42,22 @@ class FrameStream {
   Impl* impl_;
 };
 
+enum class Reach : std::uint8_t { kUnix, kLoopback, kNetwork };
+// From where an address can be reached. kInvalid: it is none.
+Result<Reach> ReachOf(const std::string& address);
+
 // Listens at "unix:PATH" or "tcp:HOST:PORT". A stale socket file in the way is removed when nobody listens on it.
+// Who may connect to a socket file: as the process's umask has it, or its account alone.
+enum class SocketMode : std::uint8_t { kUmask, kOwner };
+
 class Listener {
  public:
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   static Result<std::unique_ptr<Listener>> Listen(Loop& loop, const std::string& address,
-                                                  std::function<void(std::unique_ptr<FrameStream>)> on_accept);
+                                                  std::function<void(std::unique_ptr<FrameStream>)> on_accept,
+                                                  SocketMode mode = SocketMode::kUmask);
 
  private:
   struct Impl;

@@ -4,17 +4,6 @@
 
 namespace hearth::dispatcher {
 
-bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic) {
-  if (topic.empty() || topic == policy.default_topic) return true;
-  if (policy.own.contains(topic)) return false;
-  return std::any_of(policy.allowed.begin(), policy.allowed.end(), [topic](const std::string& pattern) {
-    if (!pattern.empty() && pattern.back() == '*') {
-      return topic.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1));
-    }
-    return topic == pattern;
-  });
-}
-
 std::int64_t DeadlineMs(const Request& request, const Function* function, std::int64_t record_timestamp_ms) {
   std::int64_t deadline = request.expires_ms;
   if (function != nullptr && function->max_age_ms > 0 && record_timestamp_ms > 0) {

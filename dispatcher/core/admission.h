@@ -3,13 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <set>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "schemas/function.h"
+#include "schemas/reply_policy.h"
 #include "schemas/request.h"
 
 namespace hearth::dispatcher {
@@ -28,15 +25,6 @@ struct Answer {
   std::string reason;   // name of what decided; empty when admitted
   std::string message;  // for people
 };
-
-struct ReplyPolicy {
-  std::string default_topic;
-  std::vector<std::string> allowed;          // exact names, or a prefix followed by '*'
-  std::set<std::string, std::less<>> own{};  // hearth's own topics: no name and no prefix reaches them
-};
-
-// An empty topic stands for the default one, which is always allowed.
-bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic);
 
 // When the invocation is too old to be started: the earlier of its own expiry and its function's age limit, ms since
 // the epoch; 0: never. `function` may be null.

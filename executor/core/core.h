@@ -18,6 +18,7 @@
 #include "schemas/link.h"
 #include "schemas/pool_status.h"
 #include "schemas/record.h"
+#include "schemas/reply_policy.h"
 #include "schemas/result.h"
 #include "schemas/usage.h"
 
@@ -59,6 +60,7 @@ struct Settings {
   std::int64_t container_timeout_ms = 30'000;  // Create → Created, Remove → ContainerGone
   std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the instance is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
+  ReplyPolicy replies{.default_topic = {}, .allowed = {"*"}};
   std::string undeliverable_topic = "hearth.undeliverable";
   std::string usage_topic = "hearth.usage";
   std::uint64_t seed = 0;
@@ -139,13 +141,14 @@ struct FunctionRemoved {
   UserId user;
   FunctionName name;
 };
+struct FunctionsCaughtUp {};  // all that the registry held at the start was told
 struct DrainRequested {};
 struct Tick {};  // at least every 50 ms
 
-using Event =
-    std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
-                 MachineLost, MachineDestroyed, ShellsChanged, HostPressure, ImageChanged, PoolChanged, GuestMessage,
-                 CodeLoaded, PublishFinished, FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
+using Event = std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
+                           MachineLost, MachineDestroyed, ShellsChanged, HostPressure, ImageChanged, PoolChanged,
+                           GuestMessage, CodeLoaded, PublishFinished, FunctionUpdated, FunctionRemoved,
+                           FunctionsCaughtUp, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToDispatcher {

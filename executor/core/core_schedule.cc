@@ -6,8 +6,7 @@
 namespace hearth::executor {
 
 bool Core::State::IsRetired(const FunctionVersion& function) const {
-  const auto found = latest.find({std::get<0>(function), std::get<1>(function)});
-  return found != latest.end() && found->second > std::get<2>(function);
+  return registry.IsRetired(std::get<0>(function), std::get<1>(function), std::get<2>(function));
 }
 
 std::pair<Instance*, Container*> Core::State::FindIdle(const FunctionVersion& function) {

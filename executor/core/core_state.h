@@ -17,6 +17,7 @@
 #include "executor/core/done_ring.h"
 #include "executor/core/fencing.h"
 #include "executor/core/pool.h"
+#include "executor/core/registry.h"
 #include "executor/core/states.h"
 #include "executor/core/why.h"
 
@@ -148,6 +149,10 @@ struct Core::State {
   void On(const DispatcherConnected& event);
   void On(const DispatcherDisconnected& event);
   void On(const DispatcherMessage& event);
+  using Refusal = std::pair<link::NackReason, const char*>;  // and why, for people
+  [[nodiscard]] std::optional<Refusal> RefusalOf(const link::Exec& exec, const DispatcherId& dispatcher) const;
+  [[nodiscard]] bool MayReplyTo(const link::Exec& exec) const;
+  void RefuseReply(LinkId link, const link::Exec& exec);
   void OnExec(LinkId link, const link::Exec& exec);
   void OnFence(LinkId link, const link::Fence& fence);
   void OnCancel(const link::Cancel& cancel);
@@ -214,6 +219,7 @@ struct Core::State {
   void On(const MachineDestroyed& event);
   void On(const FunctionUpdated& event);
   void On(const FunctionRemoved& event);
+  void On(const FunctionsCaughtUp& event);
   void On(const DrainRequested& event);
   void On(const Tick& event);
   void Condemn(Instance& instance, const std::string& reason);
@@ -296,7 +302,7 @@ struct Core::State {
   std::int32_t freeing_mib = 0;  // of that, of machines that are going
   bool starved = false;          // a request waits for a start: refill yields
   Shortage shortage;
-  std::map<std::pair<UserId, FunctionName>, std::int64_t> latest;  // version; removed: the largest
+  Registry registry;
   std::map<CodeHash, CachedCode> codes;
   std::map<std::string, link::Slot> changed;  // by slot id, to be reported
   std::int64_t last_change_ms = 0;
