@@ -15,6 +15,10 @@ Result<Config> Read(ConfigReader reader) {
   core.id = DispatcherId(reader.RequiredString("id"));
   if (!core.id.empty() && !IsIdentifier(core.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
   config.http = reader.RequiredString("http");
+  config.decisions = reader.String("decisions", "");
+  if (!config.decisions.empty() && !config.decisions.starts_with("unix:/")) {
+    reader.Reject("decisions", "must be unix:PATH with an absolute path");
+  }
   config.log_level = reader.String("log_level", config.log_level);
   config.kafka = reader.RequiredString("kafka.bootstrap");
   config.group = reader.String("kafka.group", config.group);

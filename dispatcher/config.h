@@ -13,7 +13,8 @@
 namespace hearth::dispatcher {
 
 struct Config {
-  std::string http;  // HOST:PORT
+  std::string http;       // HOST:PORT
+  std::string decisions;  // unix:PATH, where the decision log is told; empty: nowhere
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
   std::string group = "hearth";

@@ -81,7 +81,7 @@ Result<void> App::Start() {
   readiness_->Set("redis", "not connected yet");
   readiness_->Set("kafka", "the functions were not read yet");
   readiness_->Set("pool", "no machine is warm yet");
-  auto status = StatusServer::Start(config_.http, readiness_, registry_);
+  auto status = ServeStatus(config_.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
   auto outbox = Outbox::Create(loop_, config_.kafka, config_.id.value, config_.topics.usage,

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "common/http/status_server.h"
+#include "common/http/status.h"
 #include "common/kafka/follower.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
@@ -97,7 +97,7 @@ class App {
   std::shared_ptr<Readiness> readiness_ = std::make_shared<Readiness>();
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   Metrics metrics_;
-  std::unique_ptr<StatusServer> status_;
+  std::unique_ptr<HttpServer> status_;
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<FolderCodeStore> code_store_;
   std::unique_ptr<Hypervisor> hypervisor_;

@@ -185,7 +185,7 @@ up_dispatcher() {
   local sockets="" n
   for ((n = 1; n <= EXECUTORS; ++n)); do sockets+="\"unix:$RUN/executor-$n.sock\", "; done
   {
-    printf 'id = "dispatcher-1"\nhttp = "127.0.0.1:%s"\n' "$DISPATCHER_PORT"
+    printf 'id = "dispatcher-1"\nhttp = "127.0.0.1:%s"\ndecisions = "unix:%s/decisions.sock"\n' "$DISPATCHER_PORT" "$RUN"
     common_toml
     redis_toml
     link_toml "executors = [${sockets%, }]"
