@@ -1,9 +1,7 @@
 #include "executor/app.h"
 
 #include <fmt/format.h>
-#include <grp.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <utility>
 
@@ -14,37 +12,14 @@
 #include "schemas/function.h"
 
 namespace hearth::executor {
-namespace {
 
-// QEMU's accounts lie above all that Debian, containers and systemd hand out, and below 2^31. Each executor of a host
-// has a block of its own, chosen by its id.
-constexpr std::uint32_t kFirstUid = 1'900'000'000;
-constexpr std::uint32_t kUidsOfExecutor = 1024;
-constexpr std::uint32_t kUidBlocks = 4096;
-constexpr std::uint32_t kNoGroup = 65534;
-
-std::uint32_t Fnv1a(const std::string& text) {
-  std::uint32_t hash = 2166136261U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return hash;
-}
-
-// The group that may open the KVM device.
-std::uint32_t MachineGroup() {
-  struct stat device{};
-  if (stat("/dev/kvm", &device) == 0 && device.st_gid != 0) return device.st_gid;
-  // Called once, before there are threads that could call it too.
-  const group* kvm = getgrnam("kvm");  // NOLINT(concurrency-mt-unsafe)
-  return kvm != nullptr ? kvm->gr_gid : kNoGroup;
-}
-
-}  // namespace
-
-App::App(Loop& loop, Config config, MachineImage image, std::string incarnation, Logger log)
+App::App(Loop& loop, Config config, MachineImage image, std::string incarnation,
+         std::optional<MachineAccount> first_account, Logger log)
     : loop_(loop),
       config_(std::move(config)),
       image_(std::move(image)),
       incarnation_(std::move(incarnation)),
+      first_account_(first_account),
       log_(std::move(log)),
       metrics_(*registry_),
       pool_overrides_(config_.id, config_.profiles),
@@ -68,10 +43,7 @@ FleetOptions App::MakeFleetOptions() const {
   options.executor = config_.id;
   options.incarnation = incarnation_;
   options.run_dir = config_.run_dir;
-  if (MachinesHaveAccounts(config_)) {
-    const std::uint32_t block = Fnv1a(config_.id.value) % kUidBlocks;
-    options.first_account = MachineAccount{kFirstUid + block * kUidsOfExecutor, MachineGroup()};
-  }
+  options.first_account = first_account_;
   return options;
 }
 

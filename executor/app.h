@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,9 @@ constexpr std::int64_t kShutdownMs = 15'000;  // for the machines to be destroye
 class App {
  public:
   // `image` is checked and staged already. `incarnation` is new for each process.
-  App(Loop& loop, Config config, MachineImage image, std::string incarnation, Logger log);
+  // `first_account`: of those that machines run under; none: they run under this process's.
+  App(Loop& loop, Config config, MachineImage image, std::string incarnation,
+      std::optional<MachineAccount> first_account, Logger log);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -92,6 +95,7 @@ class App {
   const Config config_;
   const MachineImage image_;
   const std::string incarnation_;
+  const std::optional<MachineAccount> first_account_;
   const Logger log_;
 
   std::shared_ptr<Readiness> readiness_ = std::make_shared<Readiness>();
