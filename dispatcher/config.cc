@@ -42,6 +42,7 @@ Result<Config> Read(ConfigReader reader) {
     }
   }
   core.reply_topics_allowed = reader.Strings("admission.reply_topics", {core.reply_topic});
+  core.realtime_users = reader.Strings("admission.realtime_users", {});
   core.user_concurrency =
       static_cast<std::int32_t>(reader.Integer("admission.user_concurrency", core.user_concurrency, 1, 1'000'000));
   core.user_queue_limit =

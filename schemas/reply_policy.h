@@ -1,4 +1,4 @@
-// Where replies may go.
+// Where replies may go, and how lists of names are written.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,9 @@
 #include <vector>
 
 namespace hearth {
+
+// Whether one of the patterns is the text, or a prefix of it followed by '*'.
+bool MatchesAny(const std::vector<std::string>& patterns, std::string_view text);
 
 struct ReplyPolicy {
   std::string default_topic;

@@ -32,6 +32,13 @@ Answer Admit(const Request& request, const Function* function, std::int64_t reco
   return {};
 }
 
+std::optional<Answer> AdmitClass(RequestClass request_class, const UserId& user,
+                                 const std::vector<std::string>& realtime_users) {
+  if (request_class != RequestClass::kRealtime || MatchesAny(realtime_users, user.value)) return std::nullopt;
+  return Answer{Verdict::kReject, "class_not_granted",
+                "the class rt is not granted to user " + user.value + " (admission.realtime_users)"};
+}
+
 Answer AdmitUnreadable(const Error& error, const Refusal& refusal, const ReplyPolicy& policy) {
   const bool answered = refusal.answerable && ReplyTopicAllowed(policy, refusal.request.reply_to);
   return {answered ? Verdict::kRejectUnreadable : Verdict::kDeadLetter,

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "dispatcher/core/request_class.h"
 #include "schemas/function.h"
 #include "schemas/reply_policy.h"
 #include "schemas/request.h"
@@ -33,6 +36,11 @@ std::int64_t DeadlineMs(const Request& request, const Function* function, std::i
 // The checks at intake, and again before each placement. `function` may be null.
 Answer Admit(const Request& request, const Function* function, std::int64_t record_timestamp_ms,
              std::int64_t now_wall_ms, const ReplyPolicy& policy);
+
+// The class rt goes before all others: whoever may write to its topic has it only where it was granted. The refusal, or
+// nothing.
+std::optional<Answer> AdmitClass(RequestClass request_class, const UserId& user,
+                                 const std::vector<std::string>& realtime_users);
 
 // What to do with a record that DecodeRequest refused.
 Answer AdmitUnreadable(const Error& error, const Refusal& refusal, const ReplyPolicy& policy);

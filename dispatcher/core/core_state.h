@@ -256,6 +256,7 @@ struct Core::State {
   [[nodiscard]] Partition* Find(const PartitionId& id) const;
   [[nodiscard]] static Invocation* Find(Partition& partition, std::int64_t offset);
   [[nodiscard]] const Function* FunctionOf(const Request& request) const;
+  [[nodiscard]] Answer AnswerTo(const Invocation& invocation) const;  // as of now
 
   // core_partitions.cc
   void On(const PartitionAssigned& event);

@@ -83,6 +83,7 @@ class Paths {
   Result<void> CloneByHand(const Round& round, bool counts);
   Result<void> BootByHand(const Round& round, bool counts, const InstanceId& like);
   [[nodiscard]] Result<Round> MakeRound(int number, Runtime runtime) const;
+  [[nodiscard]] static Request MakeRequest(const std::string& id, const std::string& user, const std::string& function);
   [[nodiscard]] OutRecord MakeRecord(const std::string& id, const std::string& user, const std::string& function) const;
   [[nodiscard]] bool Available(StartPath path) const { return !unavailable_.contains(path); }
   [[nodiscard]] std::vector<Bound> Bounds(Runtime runtime) const;
@@ -183,7 +184,7 @@ Result<void> Paths::Deploy() {
   }
 }
 
-OutRecord Paths::MakeRecord(const std::string& id, const std::string& user, const std::string& function) const {
+Request Paths::MakeRequest(const std::string& id, const std::string& user, const std::string& function) {
   Request request;
   request.form = RequestForm::kHeaders;
   request.id = InvocationId(id);
@@ -192,13 +193,18 @@ OutRecord Paths::MakeRecord(const std::string& id, const std::string& user, cons
   request.reply_to = kReplyTopic;
   request.expires_ms = ReadClocks().wall_us / kMicrosPerMilli + kWaitMs;
   request.payload = "null";
-  auto record = EncodeRequest(request, kRequestTopic);
+  return request;
+}
+
+OutRecord Paths::MakeRecord(const std::string& id, const std::string& user, const std::string& function) const {
+  auto record = EncodeRequest(MakeRequest(id, user, function), kRequestTopic);
   record.key = user;
   return record;
 }
 
 Result<InvocationResult> Paths::Invoke(const std::string& user, const std::string& function) {
   const std::string id = fmt::format("{}-i{}", prefix_, ++sent_);
+  const Request request = MakeRequest(id, user, function);
   if (auto sent = sender_.Send(MakeRecord(id, user, function)); !sent) return std::unexpected(sent.error());
   const std::int64_t end_us = ReadClocks().mono_us + (kWaitMs + kWaitMs / 2) * kMicrosPerMilli;
   while (true) {
@@ -207,7 +213,9 @@ Result<InvocationResult> Paths::Invoke(const std::string& user, const std::strin
     auto reply = replies_.Next(left_ms);
     if (!reply) return std::unexpected(reply.error());
     sender_.Poll();
-    if (*reply && (*reply)->key == id) return DecodeReply(**reply);
+    if (!*reply || (*reply)->key != id) continue;
+    auto result = DecodeReply(**reply);
+    if (!result || Answers(*result, request)) return result;
   }
 }
 

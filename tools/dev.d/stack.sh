@@ -189,7 +189,7 @@ up_dispatcher() {
     common_toml
     redis_toml
     link_toml "executors = [${sockets%, }]"
-    printf '[admission]\nreply_topics = ["hearth.reply", "reply.*"]\n'
+    printf '[admission]\nreply_topics = ["hearth.reply", "reply.*"]\nrealtime_users = ["*"]\n'
   } > "$STATE/etc/dispatcher.toml"
   launch dispatcher "$BIN/hearth-dispatcher" --config "$STATE/etc/dispatcher.toml"
 }

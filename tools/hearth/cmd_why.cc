@@ -204,6 +204,10 @@ int Explain(const Context& context, const Options& options) {
     if (search.decision) break;
   }
   if (!options.no_reply) ReadReply(context, options, search);
+  if (search.decision && search.reply && search.reply->user.value != search.decision->value("user", std::string())) {
+    search.looked_at.push_back("the reply is another user's under the same id: " + search.reply->user.value);
+    search.reply.reset();
+  }
   const bool found = search.decision || search.reply;
   if (context.json && (found || !search.something_away)) PrintFound(options, search);
   if (!found) {
