@@ -123,6 +123,7 @@ struct GuestMessage {
 };
 // Answer to LoadCode; empty error: `bytes` holds the archive, hash already verified.
 struct CodeLoaded {
+  UserId user;
   CodeHash hash;
   std::shared_ptr<const std::string> bytes;
   std::string error;
@@ -181,8 +182,8 @@ struct SendToGuest {
   guest::Frame frame;
 };
 struct LoadCode {
-  CodeHash hash;
   UserId user;
+  CodeHash hash;
 };
 // Answered by PublishFinished with the same token, exactly once.
 struct Publish {

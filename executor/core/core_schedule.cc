@@ -219,15 +219,15 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
   NoteChange(instance, placed);
   SendCode(instance, function.code);
   if (instance.codes.contains(function.code)) return SendCreate(instance, placed);
-  awaiting_code[function.code].insert(key);
+  awaiting_code[{function.user, function.code}].insert(key);
 }
 
 // Sends the archive unless the instance has it; where it is not here either, it is loaded and sent when it comes.
 void Core::State::SendCode(Instance& instance, const CodeHash& hash) {
   if (instance.codes.contains(hash)) return;
-  const auto [found, is_new] = codes.try_emplace(hash);
+  const auto [found, is_new] = codes.try_emplace({instance.user, hash});
   found->second.used = next_use++;
-  if (is_new) Emit(LoadCode{hash, instance.user});
+  if (is_new) Emit(LoadCode{instance.user, hash});
   if (found->second.bytes == nullptr) return;
   const std::string& bytes = *found->second.bytes;
   Emit(SendToGuest{instance.id, {0, guest::CodeOffer{hash, static_cast<std::int64_t>(bytes.size())}}});
@@ -248,7 +248,8 @@ void Core::State::SendCreate(Instance& instance, Container& container) {
 }
 
 void Core::State::On(const CodeLoaded& event) {
-  const auto found = codes.find(event.hash);
+  const UserCode loaded_code{event.user, event.hash};
+  const auto found = codes.find(loaded_code);
   if (found == codes.end()) return;
   const bool loaded = event.error.empty() && event.bytes != nullptr;
   if (loaded) {
@@ -256,7 +257,7 @@ void Core::State::On(const CodeLoaded& event) {
   } else {
     codes.erase(found);
   }
-  const auto awaiting = awaiting_code.extract(event.hash);
+  const auto awaiting = awaiting_code.extract(loaded_code);
   for (const auto& key : awaiting.empty() ? std::set<AttemptKey>{} : awaiting.mapped()) {
     const auto at = attempts.find(key);
     if (at == attempts.end() || at->second.phase != Phase::kPromised) continue;  // ended meanwhile
@@ -273,7 +274,7 @@ void Core::State::On(const CodeLoaded& event) {
     FailAttempt(key, "code_unavailable: " + event.error);
   }
   std::size_t total = 0;  // keep what was used last
-  for (const auto& [hash, code] : codes) total += code.bytes == nullptr ? 0 : code.bytes->size();
+  for (const auto& [of, code] : codes) total += code.bytes == nullptr ? 0 : code.bytes->size();
   while (total > kMaxCodeCacheBytes) {
     auto oldest = codes.end();
     for (auto at = codes.begin(); at != codes.end(); ++at) {

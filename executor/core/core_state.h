@@ -87,7 +87,7 @@ struct Instance {
   std::int64_t quiet_us = -1;  // its line in `quiet`: assigned, and every container idle; since when
   std::int32_t free_mib = 0;
   std::int32_t freeing_mib = 0;
-  std::set<CodeHash> codes;  // sent to it
+  std::set<CodeHash> codes;  // of its user, sent to it
   std::map<std::uint32_t, Container> containers;
   std::int32_t not_idle = 0;  // of the containers
   std::uint32_t next_container = 1;
@@ -137,6 +137,8 @@ struct Holding {
 // The order in which the idle containers of a function version wait: the last used at the back.
 using IdleLine = std::map<std::uint64_t, std::pair<std::uint64_t, std::uint32_t>>;
 
+// Code is its user's: equal bytes of two users are two codes.
+using UserCode = std::pair<UserId, CodeHash>;
 struct CachedCode {
   std::shared_ptr<const std::string> bytes;  // null: being loaded
   std::uint64_t used = 0;
@@ -287,7 +289,7 @@ struct Core::State {
   std::set<std::pair<std::int64_t, std::uint64_t>> expiring;  // of those that wait: when, order of arrival
   std::map<std::uint64_t, AttemptKey> publishing;             // by token
   std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
-  std::map<CodeHash, std::set<AttemptKey>> awaiting_code;
+  std::map<UserCode, std::set<AttemptKey>> awaiting_code;
   std::map<std::uint64_t, Instance> instances;
   std::map<InstanceId, std::uint64_t> numbers;
   std::map<FunctionVersion, IdleLine> idle;
@@ -303,7 +305,7 @@ struct Core::State {
   bool starved = false;          // a request waits for a start: refill yields
   Shortage shortage;
   Registry registry;
-  std::map<CodeHash, CachedCode> codes;
+  std::map<UserCode, CachedCode> codes;
   std::map<std::string, link::Slot> changed;  // by slot id, to be reported
   std::int64_t last_change_ms = 0;
   std::int32_t lent_credit = 0;  // as of the last heartbeat: for results that wait for their topic

@@ -183,7 +183,8 @@ void World::Do(int index, executor::Effect& effect) {
   } else if (auto* frame = std::get_if<executor::SendToGuest>(&effect)) {
     Guest(index, frame->instance, frame->frame);
   } else if (auto* load = std::get_if<executor::LoadCode>(&effect)) {
-    later(Between(500, 5000), executor::CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
+    later(Between(500, 5000),
+          executor::CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
   } else if (auto* publish = std::get_if<executor::Publish>(&effect)) {
     std::string id;
     std::int64_t epoch = 0;

@@ -19,6 +19,7 @@
 #include "tools/bench/echo.h"
 #include "tools/bench/figures.h"
 #include "tools/bench/hand.h"
+#include "tools/code/archive.h"
 #include "tools/machine/template.h"
 
 namespace hearth::bench {
@@ -155,9 +156,9 @@ Result<void> Paths::DeployOne(const std::string& user, const std::string& name, 
   function.max_attempts = 1;
   function.profile = profile;
   if (auto valid = ValidateFunction(function); !valid) return valid;
-  std::ofstream file(stack_.code_store() + "/" + code.hash.value, std::ios::binary);
-  file << code.archive;
-  if (!file.flush()) return Fail(Code::kUnavailable, "cannot write to " + stack_.code_store());
+  if (auto stored = tool::StoreCode(stack_.code_store(), function.user, code.archive); !stored) {
+    return std::unexpected(stored.error());
+  }
   auto sent = sender_.Send({kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}});
   sender_.Poll();
   return sent;

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "common/base/sha256.h"
 #include "common/base/time.h"
 #include "common/kafka/follower.h"
 #include "schemas/function.h"
@@ -84,14 +85,13 @@ int Deploy(const Context& context, Deployment& deployment) {
   auto archive = Pack(deployment.path, function.runtime);
   if (!archive) return Report(archive.error());
   function.code_bytes = static_cast<std::int64_t>(archive->size());
-  auto hash = StoreCode(context.code_store, *archive);
-  if (!hash) return Report(hash.error());
-  function.code = CodeHash(*hash);
+  function.code = CodeHash(Sha256Hex(*archive));
   if (auto valid = ValidateFunction(function); !valid) return Report(valid.error());
+  if (auto stored = StoreCode(context.code_store, function.user, *archive); !stored) return Report(stored.error());
   OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
   if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
   Print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(), function.version,
-        deployment.runtime, function.code_bytes, hash->substr(0, 12));
+        deployment.runtime, function.code_bytes, function.code.value.substr(0, 12));
   return kFine;
 }
 

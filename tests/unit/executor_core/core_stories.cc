@@ -116,8 +116,8 @@ TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
   Boot();
   Connect();
   Exec(MakeExec(0));
-  EXPECT_TRUE(Take<LoadCode>());
-  Step(CodeLoaded{CodeHash(std::string(64, 'a')), std::make_shared<const std::string>("code"), ""});
+  EXPECT_EQ(Take<LoadCode>()->user, UserId("ada"));
+  Step(CodeLoaded{UserId("ada"), CodeHash(std::string(64, 'a')), std::make_shared<const std::string>("code"), ""});
   EXPECT_TRUE(TakeFrame<guest::CodeOffer>());
   Exec(MakeExec(1));
   EXPECT_FALSE(TakeFrame<guest::CodeOffer>());

@@ -243,7 +243,7 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   usual.function.name = FunctionName("g");
   step(DispatcherMessage{kLink, quick});
   step(DispatcherMessage{kLink, usual});
-  step(CodeLoaded{quick.function.code, std::make_shared<const std::string>("code"), ""});
+  step(CodeLoaded{quick.function.user, quick.function.code, std::make_shared<const std::string>("code"), ""});
   std::vector<SendToGuest> creates{find_create(0), find_create(1)};
   for (const auto& create : creates) step(GuestMessage{create.instance, {create.frame.stream, guest::Created{}}});
   for (const auto& effect : std::vector<Effect>(out)) {

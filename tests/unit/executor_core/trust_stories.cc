@@ -32,6 +32,27 @@ TEST_F(Story, CodeThatTheRegistryDoesNotNameIsNotRun) {
   UntilRun();
 }
 
+TEST_F(Story, TheCodeOfOneUserIsNotAnothersByItsHash) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0, "ada"));
+  const auto of_ada = Take<LoadCode>();
+  ASSERT_TRUE(of_ada);
+  EXPECT_EQ(of_ada->user, UserId("ada"));
+  Boot();
+  Exec(MakeExec(1, "eve"));  // names the same hash
+  const auto of_eve = Take<LoadCode>();
+  ASSERT_TRUE(of_eve) << "the one that is loaded is ada's";
+  EXPECT_EQ(of_eve->user, UserId("eve"));
+  Step(CodeLoaded{of_ada->user, of_ada->hash, std::make_shared<const std::string>("code"), ""});
+  const auto create = TakeFrame<guest::Create>();
+  ASSERT_TRUE(create);
+  EXPECT_EQ(create->second.function, "ada/f");
+  EXPECT_FALSE(TakeFrame<guest::Create>());
+  Step(CodeLoaded{of_eve->user, of_eve->hash, nullptr, "the code store has none"});
+  EXPECT_FALSE(TakeFrame<guest::Create>());
+}
+
 TEST_F(Story, AFunctionThatWasRemovedIsNotRun) {
   Connect();
   const link::Exec asked = MakeExec(0);
