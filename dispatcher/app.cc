@@ -28,7 +28,9 @@ App::App(Loop& loop, Config config, Logger log)
       tick_(loop, [this] { Handle(Tick{}); }),
       show_(loop, [this] { Show(); }) {}
 
-App::~App() = default;
+App::~App() {
+  consumer_.reset();  // it revokes, which uses all that is left
+}
 
 Result<void> App::Start() {
   readiness_->Set("functions", "the registry was not read yet");
@@ -190,10 +192,12 @@ Result<void> App::JoinGroup() {
     Handle(LogStartMoved{partition, start});
   };
   callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
-  std::vector<std::string> topics;
-  for (const auto& [topic, priority] : config_.core.request_topics) topics.push_back(topic);
-  auto consumer = kafka::GroupConsumer::Create(loop_, config_.kafka, config_.core.id.value, config_.group, topics,
-                                               std::move(callbacks));
+  callbacks.ended = [this](const std::string& why) { loop_.Post([this, why] { End(why); }); };
+  kafka::Membership membership{config_.kafka, config_.core.id.value, config_.group, {}};
+  for (const auto& [topic, priority] : config_.core.request_topics) membership.topics.push_back(topic);
+  membership.instance = config_.core.id.value;
+  membership.session_ms = config_.session_timeout_ms;
+  auto consumer = kafka::GroupConsumer::Create(loop_, std::move(membership), std::move(callbacks));
   if (!consumer) return std::unexpected(consumer.error());
   consumer_ = std::move(*consumer);
   return {};
@@ -322,6 +326,14 @@ void App::Drain() {
   log_->info("dispatcher={} drains", config_.core.id.value);
   readiness_->Set("draining", "takes no new work");
   Handle(DrainRequested{});
+}
+
+// Nothing is drained or taken back: all of it is the other one's.
+void App::End(const std::string& why) {
+  log_->critical("dispatcher={} group={} ends: {}. Another dispatcher with this id has joined the group",
+                 config_.core.id.value, config_.group, why);
+  exit_code_ = kExitFenced;
+  loop_.Stop();
 }
 
 void App::Stop() {

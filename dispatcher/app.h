@@ -24,6 +24,7 @@ namespace hearth::dispatcher {
 
 constexpr std::int64_t kTickMs = 10;
 constexpr std::int64_t kShowMs = 250;      // metrics and readiness
+constexpr int kExitFenced = 3;             // another process has our id
 constexpr std::int64_t kExplainMs = 1000;  // that a question about a decision waits for the loop
 
 class App {
@@ -38,6 +39,8 @@ class App {
   // Takes nothing new, finishes what is placed, commits, leaves the group, stops the loop. The second call does not
   // wait.
   void Drain();
+  // Of the process, once the loop has stopped.
+  [[nodiscard]] int exit_code() const { return exit_code_; }
 
  private:
   Result<void> FollowFunctions();
@@ -63,6 +66,7 @@ class App {
   void Do(DrainFinished& effect);
   void Show();
   void Stop();
+  void End(const std::string& why);
 
   Loop& loop_;
   const Config config_;
@@ -85,6 +89,7 @@ class App {
   bool stepping_ = false;
   bool draining_ = false;
   bool redis_was_up_ = false;
+  int exit_code_ = 0;
 };
 
 }  // namespace hearth::dispatcher

@@ -22,6 +22,7 @@ Result<Config> Read(ConfigReader reader) {
   config.log_level = reader.String("log_level", config.log_level);
   config.kafka = reader.RequiredString("kafka.bootstrap");
   config.group = reader.String("kafka.group", config.group);
+  config.session_timeout_ms = reader.Integer("kafka.session_timeout_ms", config.session_timeout_ms, 1'000, 60'000);
   core.request_topics[reader.String("topics.rt", "hearth.invoke.rt")] = RequestClass::kRealtime;
   core.request_topics[reader.String("topics.std", "hearth.invoke.std")] = RequestClass::kStandard;
   core.request_topics[reader.String("topics.batch", "hearth.invoke.batch")] = RequestClass::kBatch;

@@ -18,6 +18,7 @@ struct Config {
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
   std::string group = "hearth";
+  std::int64_t session_timeout_ms = 3000;  // after so long without a sign of life the group takes us for dead
   std::string functions_topic = "hearth.functions";
   std::string redis;
   redis::Credentials redis_account;

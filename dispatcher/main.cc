@@ -1,5 +1,5 @@
 // hearth-dispatcher: decides which executor runs what. Exit codes: 0 drained, 1 could not go on, 2 bad usage or
-// configuration.
+// configuration, 3 another dispatcher has its id.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -34,7 +34,7 @@ int Run(const std::string& path) {
   loop.OnSignal(SIGINT, [&app] { app.Drain(); });
   if (auto started = app.Start(); !started) return Complain(kExitFailed, started.error().message);
   loop.Run();
-  return 0;
+  return app.exit_code();
 }
 
 }  // namespace

@@ -204,6 +204,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, options, std::move(callbacks));
   WaysOptions ways;
   ways.choice = config_.start;
+  ways.profiles = config_.profile_start;
   ways.folder = config_.template_dir;
   ways_ = std::make_unique<Ways>(
       *hypervisor_, *fleet_, image_, std::move(options), std::move(ways), config_.profiles, loop_, log_,

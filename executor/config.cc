@@ -1,6 +1,8 @@
 #include "executor/config.h"
 
+#include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "common/config/reader.h"
@@ -14,6 +16,20 @@ namespace {
 constexpr std::size_t kMaxRunDirBytes = 80;
 constexpr std::int64_t kLongestIdleS = 86'400;
 constexpr std::int64_t kMaxMemoryOfHostMib = 16LL << 20;
+
+// One of the words, or nothing where the key is absent.
+std::optional<StartChoice> ReadStart(ConfigReader& reader, const std::string& key) {
+  static constexpr std::pair<std::string_view, StartChoice> kWords[] = {{"auto", StartChoice::kAuto},
+                                                                        {"template", StartChoice::kTemplate},
+                                                                        {"save", StartChoice::kSave},
+                                                                        {"boot", StartChoice::kBoot}};
+  const std::string word = reader.String(key, "");
+  for (const auto& [name, choice] : kWords) {
+    if (word == name) return choice;
+  }
+  if (!word.empty()) reader.Reject(key, "must be auto, template, save or boot");
+  return std::nullopt;
+}
 
 Profile ReadProfile(ConfigReader& reader) {
   Profile profile;
@@ -96,16 +112,7 @@ Result<Config> Read(ConfigReader reader) {
   }
   config.require_kvm = reader.Boolean("machines.require_kvm", config.require_kvm);
   config.require_no_network = reader.Boolean("machines.require_no_network", config.require_no_network);
-  const std::string start = reader.String("machines.start", "auto");
-  if (start == "template") {
-    config.start = StartChoice::kTemplate;
-  } else if (start == "save") {
-    config.start = StartChoice::kSave;
-  } else if (start == "boot") {
-    config.start = StartChoice::kBoot;
-  } else if (start != "auto") {
-    reader.Reject("machines.start", "must be auto, template, save or boot");
-  }
+  config.start = ReadStart(reader, "machines.start").value_or(config.start);
   config.template_dir = reader.String("machines.template_dir", config.state_dir + "/templates");
   if (!config.template_dir.empty() && config.template_dir.front() != '/') {
     reader.Reject("machines.template_dir", "must be an absolute path");
@@ -124,6 +131,7 @@ Result<Config> Read(ConfigReader reader) {
   for (auto& table : reader.Tables("profile")) {
     Profile profile = ReadProfile(table);
     if (!names.insert(profile.name).second) table.Reject("name", "stands for two profiles");
+    if (const auto start = ReadStart(table, "start")) config.profile_start[profile.name] = *start;
     if (profile.memory_mib > config.memory_mib) table.Reject("memory_mib", "is more than machines.memory_mib");
     config.profiles.push_back(std::move(profile));
   }

@@ -44,7 +44,8 @@ struct Config {
   bool require_kvm = false;
   bool require_no_network = false;  // of the processes of machines
   StartChoice start = StartChoice::kAuto;
-  std::string template_dir;  // for saved machines; within state_dir unless said otherwise
+  std::map<std::string, StartChoice> profile_start;  // of profiles that say something else
+  std::string template_dir;                          // for saved machines; within state_dir unless said otherwise
   std::int32_t memory_mib = 8192;
   std::int32_t credit = 64;
   std::int32_t concurrent_starts = 2;

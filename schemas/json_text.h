@@ -5,52 +5,80 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "common/base/result.h"
 #include "schemas/limits.h"
 
 namespace hearth::fields {
 
-// Looks at how deep a JSON text is before anything is built of it. The library's parser with a callback can do this
-// too, in a time that is quadratic in the number of objects.
-class JsonDepth : public nlohmann::json_sax<nlohmann::json> {
+// Builds the value of a JSON text in one pass, and gives up where it is nested deeper than `most`. Of equal keys the
+// last one counts. The library's parser with a callback can bound the depth too, in a time that is quadratic in the
+// number of objects.
+class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit JsonDepth(std::size_t most) : most_(most) {}
+  explicit JsonBuilder(std::size_t most) : most_(most) {}
 
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override { return Enter(); }
-  bool start_array(std::size_t) override { return Enter(); }
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(number_integer_t value) override { return Put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return Put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return Put(value); }
+  bool string(string_t& value) override { return Put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }  // JSON has none
+  bool start_object(std::size_t) override { return Enter(nlohmann::json::value_t::object); }
+  bool start_array(std::size_t) override { return Enter(nlohmann::json::value_t::array); }
   bool end_object() override { return Leave(); }
   bool end_array() override { return Leave(); }
-  bool key(string_t&) override { return true; }
+  bool key(string_t& name) override {
+    field_ = &(*open_.back())[std::move(name)];
+    return true;
+  }
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
 
-  [[nodiscard]] bool too_deep() const { return depth_ > most_; }
+  [[nodiscard]] bool too_deep() const { return too_deep_; }
+  [[nodiscard]] nlohmann::json Take() { return std::move(root_); }
 
  private:
-  bool Enter() { return ++depth_ <= most_; }
+  // The value's place: the top, the end of the array, or the field whose key came last.
+  template <class T>
+  nlohmann::json& Place(T&& value) {
+    if (open_.empty()) return root_ = nlohmann::json(std::forward<T>(value));
+    if (!open_.back()->is_array()) return *field_ = nlohmann::json(std::forward<T>(value));
+    auto& elements = open_.back()->get_ref<nlohmann::json::array_t&>();
+    return elements.emplace_back(std::forward<T>(value));
+  }
+  template <class T>
+  bool Put(T&& value) {
+    Place(std::forward<T>(value));
+    return true;
+  }
+  bool Enter(nlohmann::json::value_t kind) {
+    too_deep_ = open_.size() == most_;
+    if (!too_deep_) open_.push_back(&Place(kind));
+    return !too_deep_;
+  }
   bool Leave() {
-    --depth_;
+    open_.pop_back();
     return true;
   }
 
   const std::size_t most_;
-  std::size_t depth_ = 0;
+  bool too_deep_ = false;
+  nlohmann::json root_;
+  std::vector<nlohmann::json*> open_;  // from the outermost on; none of them moves while it is open
+  nlohmann::json* field_ = nullptr;
 };
 
-// Of equal keys the last one counts.
 inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
-  JsonDepth depth(kMaxMsgpackDepth);
-  const bool sound = nlohmann::json::sax_parse(text, &depth);
-  if (depth.too_deep()) return Fail(Code::kExhausted, "JSON nested deeper than " + std::to_string(kMaxMsgpackDepth));
+  JsonBuilder builder(kMaxMsgpackDepth);
+  const bool sound = nlohmann::json::sax_parse(text, &builder);
+  if (builder.too_deep()) {
+    return Fail(Code::kExhausted, "JSON nested deeper than " + std::to_string(kMaxMsgpackDepth));
+  }
   if (!sound) return Fail(Code::kInvalid, "the value is not JSON");
-  auto object = nlohmann::json::parse(text, nullptr, false);
+  auto object = builder.Take();
   if (!object.is_object()) return Fail(Code::kInvalid, "the value must be a JSON object");
   if (object.size() > kMaxMapKeys)
     return Fail(Code::kExhausted, "more than " + std::to_string(kMaxMapKeys) + " fields");
@@ -60,9 +88,9 @@ inline Result<nlohmann::json> ParseJsonObject(std::string_view text) {
 // A JSON value to stand inside one of our objects, or nothing where `text` is no JSON or nested so deep that a reader
 // would refuse it (and that writing it, which recurses, could exhaust the stack).
 inline std::optional<nlohmann::json> ParseJsonValue(std::string_view text) {
-  JsonDepth depth(kMaxMsgpackDepth - 2);
-  if (!nlohmann::json::sax_parse(text, &depth)) return std::nullopt;
-  return nlohmann::json::parse(text, nullptr, false);
+  JsonBuilder builder(kMaxMsgpackDepth - 2);
+  if (!nlohmann::json::sax_parse(text, &builder)) return std::nullopt;
+  return builder.Take();
 }
 
 // Takes a field of the wanted type out of an object; false (and a fault naming the field) where it has another.

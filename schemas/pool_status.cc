@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "schemas/json_text.h"
+
 namespace hearth {
 namespace {
 
@@ -37,7 +39,7 @@ std::string EncodePools(const std::vector<PoolStatus>& pools, int indent) {
 }
 
 Result<std::vector<PoolStatus>> DecodePools(std::string_view json, const ExecutorId& executor) {
-  const auto rows = nlohmann::json::parse(json, nullptr, false);
+  const auto rows = fields::ParseJsonValue(json).value_or(nullptr);
   const auto no_list = Fail(Code::kInvalid, "executor " + executor.value + " does not say what its pools are");
   if (!rows.is_array()) return no_list;
   std::vector<PoolStatus> pools;

@@ -4,11 +4,17 @@
 #include <cstring>
 #include <utility>
 
+#include "common/base/time.h"
+
 namespace hearth::kafka {
 namespace {
 
-constexpr int kCommitTimeoutMs = 2000;    // that a commit is waited for
-constexpr int kMaxRecordsPerTurn = 2000;  // then the loop serves others before it goes on
+constexpr int kCommitTimeoutMs = 2000;  // that a commit is waited for
+constexpr int kLeaveStepMs = 20;
+constexpr std::int64_t kLeaveTimeoutMs = 2000;   // that leaving is waited for
+constexpr std::int64_t kBeatsOfASession = 6;     // heartbeats: so many may be late
+constexpr std::int64_t kLongerSessionMs = 6000;  // as short as brokers take by default
+constexpr int kMaxRecordsPerTurn = 2000;         // then the loop serves others before it goes on
 
 PartitionList Offsets(const std::vector<OffsetCommit>& commits) {
   PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(commits.size())));
@@ -29,67 +35,105 @@ std::unexpected<Error> CommitFailed(rd_kafka_resp_err_t error) {
 
 }  // namespace
 
-Result<std::unique_ptr<GroupConsumer>> GroupConsumer::Create(Loop& loop, const std::string& bootstrap,
-                                                             const std::string& client_id, const std::string& group,
-                                                             const std::vector<std::string>& topics,
-                                                             Callbacks callbacks) {
-  auto conf = MakeConf(bootstrap, client_id,
-                       {{"group.id", group},
-                        {"enable.auto.commit", "false"},
-                        {"enable.auto.offset.store", "false"},
-                        {"auto.offset.reset", "error"},
-                        {"partition.assignment.strategy", "roundrobin"},
-                        {"session.timeout.ms", "6000"},
-                        {"heartbeat.interval.ms", "1000"},
-                        {"max.poll.interval.ms", "60000"},
-                        // Soon enough for a topic that was made anew, or got partitions.
-                        {"topic.metadata.refresh.interval.ms", "5000"},
-                        {"enable.partition.eof", "true"},
-                        {"fetch.error.backoff.ms", "20"},
-                        {"queued.max.messages.kbytes", "65536"}});
+Result<std::unique_ptr<GroupConsumer>> GroupConsumer::Create(Loop& loop, Membership membership, Callbacks callbacks) {
+  auto consumer = std::unique_ptr<GroupConsumer>(new GroupConsumer(loop, std::move(membership), std::move(callbacks)));
+  if (auto opened = consumer->Open(); !opened) return std::unexpected(opened.error());
+  return consumer;
+}
+
+GroupConsumer::GroupConsumer(Loop& loop, Membership membership, Callbacks callbacks)
+    : loop_(loop),
+      membership_(std::move(membership)),
+      callbacks_(std::move(callbacks)),
+      again_(loop, [this] { AskAside(); }) {}
+
+GroupConsumer::~GroupConsumer() {
+  Close();
+}
+
+Result<void> GroupConsumer::Open() {
+  std::vector<Setting> settings = {{"group.id", membership_.group},
+                                   {"enable.auto.commit", "false"},
+                                   {"enable.auto.offset.store", "false"},
+                                   {"auto.offset.reset", "error"},
+                                   {"partition.assignment.strategy", "roundrobin"},
+                                   {"session.timeout.ms", std::to_string(membership_.session_ms)},
+                                   {"heartbeat.interval.ms", std::to_string(membership_.session_ms / kBeatsOfASession)},
+                                   {"max.poll.interval.ms", "60000"},
+                                   // Soon enough for a topic that was made anew, or got partitions.
+                                   {"topic.metadata.refresh.interval.ms", "5000"},
+                                   {"enable.partition.eof", "true"},
+                                   {"fetch.error.backoff.ms", "20"},
+                                   {"queued.max.messages.kbytes", "65536"}};
+  if (!membership_.instance.empty()) settings.emplace_back("group.instance.id", membership_.instance);
+  auto conf = MakeConf(membership_.bootstrap, membership_.client_id, settings);
   if (!conf) return std::unexpected(conf.error());
-  auto consumer = std::unique_ptr<GroupConsumer>(new GroupConsumer(loop, std::move(callbacks)));
-  rd_kafka_conf_set_opaque(conf->get(), consumer.get());
+  rd_kafka_conf_set_opaque(conf->get(), this);
   rd_kafka_conf_set_rebalance_cb(
       conf->get(), [](rd_kafka_t*, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions, void* self) {
         static_cast<GroupConsumer*>(self)->Rebalance(what, partitions);
       });
   auto client = MakeClient(RD_KAFKA_CONSUMER, std::move(*conf));
   if (!client) return std::unexpected(client.error());
-  consumer->client_ = std::move(*client);
-  rd_kafka_poll_set_consumer(consumer->client_.get());
-  PartitionList subscription(rd_kafka_topic_partition_list_new(static_cast<int>(topics.size())));
-  for (const auto& topic : topics) {
-    rd_kafka_topic_partition_list_add(subscription.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
-  }
-  if (const auto error = rd_kafka_subscribe(consumer->client_.get(), subscription.get());
-      error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+  client_ = std::move(*client);
+  rd_kafka_poll_set_consumer(client_.get());
+  std::vector<PartitionId> subscription;
+  for (const auto& topic : membership_.topics) subscription.push_back({topic, RD_KAFKA_PARTITION_UA});
+  const auto error = rd_kafka_subscribe(client_.get(), ListOf(subscription).get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Fail(Code::kUnavailable, std::string("subscribe: ") + rd_kafka_err2str(error));
   }
-  auto* self = consumer.get();
-  consumer->finder_ = std::make_unique<PositionFinder>(
-      loop, self->client_.get(),
-      [self](std::uint64_t ticket, const std::vector<PositionAnswer>& answers) { self->Found(ticket, answers); });
-  consumer->doorbell_ = std::make_unique<Doorbell>(loop, Queue(rd_kafka_queue_get_consumer(self->client_.get())),
-                                                   [self] { self->Drain(); });
-  return consumer;
-}
-
-GroupConsumer::GroupConsumer(Loop& loop, Callbacks callbacks)
-    : loop_(loop), callbacks_(std::move(callbacks)), again_(loop, [this] { AskAside(); }) {}
-
-GroupConsumer::~GroupConsumer() {
-  Close();
+  finder_ = std::make_unique<PositionFinder>(
+      loop_, client_.get(),
+      [this](std::uint64_t ticket, const std::vector<PositionAnswer>& answers) { Found(ticket, answers); });
+  doorbell_ = std::make_unique<Doorbell>(loop_, Queue(rd_kafka_queue_get_consumer(client_.get())), [this] { Drain(); });
+  return {};
 }
 
 void GroupConsumer::Close() {
   if (closed_) return;
   closed_ = true;
+  again_.Cancel();
+  if (!client_) return;
   doorbell_.reset();
   finder_.reset();
-  again_.Cancel();
+  Leave();
+  Shut();
+}
+
+void GroupConsumer::Shut() {
+  doorbell_.reset();
+  finder_.reset();
   rd_kafka_consumer_close(client_.get());
   client_.reset();
+}
+
+// A member with an instance that only closes keeps its seat until the session is over: nobody would read its partitions
+// until then. Once it has left it has no member id any more.
+void GroupConsumer::Leave() {
+  if (membership_.instance.empty()) return;  // leaves by closing
+  rd_kafka_unsubscribe(client_.get());
+  const std::int64_t deadline_us = ReadClocks().mono_us + kLeaveTimeoutMs * kMicrosPerMilli;
+  while (ReadClocks().mono_us < deadline_us) {
+    const Message message(rd_kafka_consumer_poll(client_.get(), kLeaveStepMs));  // the revocation comes in here
+    char* id = rd_kafka_memberid(client_.get());
+    const bool left = id == nullptr || *id == '\0';
+    if (id != nullptr) rd_kafka_mem_free(client_.get(), id);
+    if (left) return;
+  }
+}
+
+// The setting of a client is fixed: the group is joined by another one.
+void GroupConsumer::TakeLongerSession() {
+  callbacks_.alarm("the brokers take no session of " + std::to_string(membership_.session_ms) +
+                   " ms, because their group.min.session.timeout.ms is longer: " + std::to_string(kLongerSessionMs) +
+                   " ms are used, and so long nobody reads the partitions of a dispatcher that died");
+  membership_.session_ms = kLongerSessionMs;
+  loop_.Post([this, alive = std::weak_ptr<int>(alive_)] {
+    if (alive.expired() || closed_) return;
+    Shut();
+    if (const auto opened = Open(); !opened) callbacks_.ended(opened.error().message);
+  });
 }
 
 void GroupConsumer::Drain() {
@@ -103,7 +147,10 @@ void GroupConsumer::Drain() {
     } else {
       callbacks_.record(std::make_shared<const Record>(ToRecord(*message)));
     }
-    if (count + 1 == kMaxRecordsPerTurn) loop_.Post([this] { Drain(); });
+    if (count + 1 < kMaxRecordsPerTurn) continue;
+    loop_.Post([this, alive = std::weak_ptr<int>(alive_)] {
+      if (!alive.expired()) Drain();
+    });
   }
   draining_ = false;
 }
@@ -111,6 +158,10 @@ void GroupConsumer::Drain() {
 void GroupConsumer::TakeError(const rd_kafka_message_t& message) {
   const PartitionId partition{message.rkt == nullptr ? "" : rd_kafka_topic_name(message.rkt), message.partition};
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return callbacks_.caught_up(partition, message.offset);
+  if (message.err == RD_KAFKA_RESP_ERR__FATAL) return callbacks_.ended(rd_kafka_message_errstr(&message));
+  if (message.err == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT && membership_.session_ms < kLongerSessionMs) {
+    return TakeLongerSession();
+  }
   const std::string where = message.rkt == nullptr ? "consumer" : Name(partition);
   callbacks_.alarm(where + ": " + rd_kafka_message_errstr(&message));
   if (message.rkt == nullptr) return;
@@ -127,8 +178,8 @@ void GroupConsumer::TakeError(const rd_kafka_message_t& message) {
 
 // Gives the partitions back and joins the group anew.
 void GroupConsumer::Rejoin() {
-  loop_.Post([this] {
-    if (closed_) return;
+  loop_.Post([this, alive = std::weak_ptr<int>(alive_)] {
+    if (alive.expired() || closed_ || !client_) return;
     rd_kafka_topic_partition_list_t* raw = nullptr;
     if (rd_kafka_subscription(client_.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
     const PartitionList subscription(raw);

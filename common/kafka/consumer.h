@@ -34,6 +34,20 @@ struct OffsetCommit {
   std::string metadata;
 };
 
+// Who joins which group.
+struct Membership {
+  std::string bootstrap;
+  std::string client_id;
+  std::string group;
+  std::vector<std::string> topics;
+  // Under this name a process that died takes its partitions back if it returns within the session. Two processes must
+  // not bear it. Empty: a seat goes with its process.
+  std::string instance{};
+  // After so long without a heartbeat the group takes a member for dead. Where the brokers take only longer ones,
+  // theirs.
+  std::int64_t session_ms = 6000;
+};
+
 class GroupConsumer {
  public:
   struct Callbacks {
@@ -45,11 +59,11 @@ class GroupConsumer {
     std::function<void(const PartitionId&, std::int64_t next)> caught_up = [](const auto&, auto) {};
     // Retention removed what lies below `start` before it was read.
     std::function<void(const PartitionId&, std::int64_t start)> log_start_moved = [](const auto&, auto) {};
-    std::function<void(const std::string& what)> alarm;  // out of range, brokers away, fatal errors
+    std::function<void(const std::string& what)> alarm;  // out of range, brokers away
+    // The member cannot go on: another process has its instance.
+    std::function<void(const std::string& why)> ended = [](const auto&) {};
   };
-  static Result<std::unique_ptr<GroupConsumer>> Create(Loop& loop, const std::string& bootstrap,
-                                                       const std::string& client_id, const std::string& group,
-                                                       const std::vector<std::string>& topics, Callbacks callbacks);
+  static Result<std::unique_ptr<GroupConsumer>> Create(Loop& loop, Membership membership, Callbacks callbacks);
   ~GroupConsumer();
   GroupConsumer(const GroupConsumer&) = delete;
   GroupConsumer& operator=(const GroupConsumer&) = delete;
@@ -61,7 +75,8 @@ class GroupConsumer {
   // A pause ends with the assignment: what is assigned again is read.
   void Pause(const PartitionId& partition);
   void Resume(const PartitionId& partition);
-  // Leaves the group (revocation included). Blocks.
+  // Leaves the group (revocation included), so that its partitions are free at once. Blocks, for some seconds where no
+  // broker answers.
   void Close();
   // Partitions that are ours and not read, because nobody says where to begin.
   [[nodiscard]] std::size_t aside() const { return aside_.size(); }
@@ -79,7 +94,11 @@ class GroupConsumer {
   };
   struct Told;  // what an answer has to tell
 
-  GroupConsumer(Loop& loop, Callbacks callbacks);
+  GroupConsumer(Loop& loop, Membership membership, Callbacks callbacks);
+  Result<void> Open();
+  void Shut();
+  void Leave();
+  void TakeLongerSession();
   void Drain();
   void TakeError(const rd_kafka_message_t& message);
   void Rejoin();
@@ -97,6 +116,7 @@ class GroupConsumer {
   void TopicMissing(const std::string& topic);
 
   Loop& loop_;
+  Membership membership_;
   Callbacks callbacks_;
   Client client_;
   std::unique_ptr<PositionFinder> finder_;
@@ -110,6 +130,7 @@ class GroupConsumer {
   std::set<PartitionId> paused_;
   bool closed_ = false;
   bool draining_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>();  // what was posted finds it gone with us
 };
 
 }  // namespace hearth::kafka

@@ -67,6 +67,7 @@ void GroupConsumer::Found(std::uint64_t ticket, const std::vector<PositionAnswer
   if (closed_ || ticket != assignment_) return;
   Told told;
   bool failed = false;
+  bool begun = false;
   for (const auto& [partition, position] : answers) {
     const auto found = aside_.find(partition);
     if (found == aside_.end()) continue;
@@ -78,13 +79,14 @@ void GroupConsumer::Found(std::uint64_t ticket, const std::vector<PositionAnswer
     const Aside aside = std::move(found->second);
     aside_.erase(found);
     Begin(partition, aside, *position, told);
+    begun = true;
   }
   if (failed) {
     again_.StartOnce(again_ms_);
     again_ms_ = std::min(again_ms_ * 2, kMaxAgainMs);
   }
   for (const std::string& what : told.alarms) callbacks_.alarm(what);
-  if (!ReadAll()) return;
+  if (!begun || !ReadAll()) return;
   if (!told.assigned.empty()) callbacks_.assigned(std::move(told.assigned));
   for (const auto& [partition, start] : told.moved) callbacks_.log_start_moved(partition, start);
 }
@@ -141,7 +143,11 @@ PartitionList GroupConsumer::Positions() const {
 
 // The library takes no partitions in one by one: all are assigned anew, those that it reads at their positions.
 bool GroupConsumer::ReadAll() {
-  const auto error = rd_kafka_assign(client_.get(), Positions().get());
+  const auto list = Positions();
+  for (int i = 0; i < list->cnt; ++i) {  // the library forgets a position when it begins anew
+    reading_.at({list->elems[i].topic, list->elems[i].partition}).begin = list->elems[i].offset;
+  }
+  const auto error = rd_kafka_assign(client_.get(), list.get());
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     callbacks_.alarm(std::string("partitions cannot be read, joining again: ") + rd_kafka_err2str(error));
     Rejoin();

@@ -86,8 +86,13 @@ void Ways::Apart(std::function<T()> work, std::function<void(T)> then) {
   if (!queued) log_->critical("more jobs with files than profiles");
 }
 
-std::vector<Way> Ways::Allowed() const {
-  switch (options_.choice) {
+StartChoice Ways::ChoiceOf(const Line& line) const {
+  const auto own = options_.profiles.find(line.profile.name);
+  return own != options_.profiles.end() ? own->second : options_.choice;
+}
+
+std::vector<Way> Ways::Allowed(const Line& line) const {
+  switch (ChoiceOf(line)) {
     case StartChoice::kAuto: return {Way::kTemplate, Way::kSave};
     case StartChoice::kTemplate: return {Way::kTemplate};
     case StartChoice::kSave: return {Way::kSave};
@@ -138,7 +143,7 @@ void Ways::Next() {
 
 void Ways::TryBest(Line& line) {
   if (stopped_) return;
-  for (const Way way : Allowed()) {
+  for (const Way way : Allowed(line)) {
     if (line.refused.contains(way)) continue;
     line.trying = way;
     return Describe(line);
@@ -303,7 +308,7 @@ void Ways::Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh
 void Ways::Refuse(Line& line, const std::string& reason) {
   log_->warn("profile={} way={} is not possible: {}", line.profile.name, WayName(line.trying), reason);
   line.refused[line.trying] = reason;
-  if (options_.choice != StartChoice::kBoot) again_.StartOnce(kTryAgainMs);
+  if (ChoiceOf(line) != StartChoice::kBoot) again_.StartOnce(kTryAgainMs);
   TryBest(line);
 }
 

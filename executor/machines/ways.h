@@ -30,7 +30,8 @@ constexpr std::size_t kMaxFileJobs = 64;
 
 struct WaysOptions {
   StartChoice choice = StartChoice::kAuto;
-  std::string folder;  // for what is saved
+  std::map<std::string, StartChoice> profiles;  // those for which something else is allowed
+  std::string folder;                           // for what is saved
   std::string processor_file = "/proc/cpuinfo";
   std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
   std::string emulator = DomainSpec().emulator;
@@ -81,7 +82,8 @@ class Ways {
     Binding binding;
   };
 
-  [[nodiscard]] std::vector<Way> Allowed() const;
+  [[nodiscard]] StartChoice ChoiceOf(const Line& line) const;
+  [[nodiscard]] std::vector<Way> Allowed(const Line& line) const;
   void Next();
   void TryBest(Line& line);
   void Describe(Line& line);

@@ -86,6 +86,7 @@ read_lock() {
   while read -r name version hash; do
     [[ $name != '#'* ]] || continue
     [[ $hash =~ ^[0-9a-f]{64}$ ]] || die "$lock: not a line of a lock: $name $version $hash"
+    [[ -z ${versions[$name]-} ]] || die "$lock: $name is in it twice"
     want "$name" "$version" "$hash"
   done <"$lock"
   [[ ${names[0]-} == linux-image-* ]] || die "$lock: the first package is not a kernel"

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "schemas/record.h"
+#include "tests/fuzz/cost.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 

@@ -4,6 +4,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hearth;
+  const fuzz::Bounded bounded(2);
   auto reader = ConfigReader::FromText(fuzz::View(data, size), "fuzz.toml");
   if (!reader) return 0;
   (void)reader->RequiredString("id");

@@ -5,6 +5,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hearth;
+  const fuzz::Bounded bounded(6);
   const auto bytes = fuzz::View(data, size);
   if (const auto function = DecodeFunction(bytes)) {
     fuzz::Must(ValidateFunction(*function).has_value(), "what was decoded is valid");

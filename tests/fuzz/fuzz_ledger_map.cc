@@ -4,6 +4,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hearth;
+  const fuzz::Bounded bounded(3);
   const auto map = dispatcher::DecodeLedgerMap(fuzz::View(data, size));
   if (!map) return 0;
   std::int64_t end = 0;

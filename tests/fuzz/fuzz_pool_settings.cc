@@ -4,6 +4,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hearth;
+  const fuzz::Bounded bounded(4);
   const auto text = fuzz::View(data, size);
   const auto end = text.find('\n');
   if (const auto key = ParsePoolKey(text.substr(0, end))) {

@@ -5,6 +5,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hearth;
+  const fuzz::Bounded bounded(11);
   const auto text = fuzz::View(data, size);
   (void)DecodeReply(fuzz::ParseRecord(text));
   if (size > kMaxOutputBytes) return 0;

@@ -6,6 +6,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace hearth;
+  const fuzz::Bounded bounded(3);
   const Record record = fuzz::ParseRecord(fuzz::View(data, size));
   Refusal refusal;
   const auto request = DecodeRequest(record, &refusal);

@@ -42,15 +42,18 @@ setup_packages() {
 
 # policy-rc.d keeps the packages from starting servers of their own. One that is there already is the host's, and stays.
 POLICY=${HEARTH_POLICY:-/usr/sbin/policy-rc.d}
+POLICY_IS_OURS=0
 forbid_services() {
   [ ! -e "$POLICY" ] || return 0
   trap allow_services EXIT
+  POLICY_IS_OURS=1
   # shellcheck disable=SC2016
   as_root sh -c 'printf "#!/bin/sh\nexit 101\n" > "$1" && chmod 755 "$1"' sh "$POLICY"
 }
 allow_services() {
-  [ -n "$(trap -p EXIT)" ] || return 0
+  [ $POLICY_IS_OURS = 1 ] || return 0
   trap - EXIT
+  POLICY_IS_OURS=0
   as_root rm -f "$POLICY"
 }
 
@@ -76,6 +79,14 @@ jars_agree() {
   return 1
 }
 
+# Each time before they are used: what lies in a cache may have changed since.
+check_jars() {
+  jars_agree "$1" "$KAFKA_LOCK" >&2 && return
+  rm -f "$1/.complete"
+  fail "Kafka's jars in $1 are not those of tools/kafka/jars.lock; tools/dev setup fetches them again.
+   After a change of tools/kafka/pom.xml: tools/dev setup --renew-lock"
+}
+
 setup_kafka() {
   local libs fresh=0
   libs=$(kafka_libs)
@@ -88,12 +99,7 @@ setup_kafka() {
     fresh=1
   fi
   if [ "$RENEW_LOCK" = 1 ]; then (cd "$libs" && sha256sum -- *.jar) > "$KAFKA_LOCK"; say "   kafka: lock renewed: $KAFKA_LOCK"; fi
-  # Each time: what lies in a cache may have changed since.
-  if ! jars_agree "$libs" "$KAFKA_LOCK" >&2; then
-    rm -f "$libs/.complete"
-    fail "Kafka's jars in $libs are not those of tools/kafka/jars.lock; tools/dev setup fetches them again.
-   After a change of tools/kafka/pom.xml: tools/dev setup --renew-lock"
-  fi
+  check_jars "$libs"
   touch "$libs/.complete"
   [ $fresh = 1 ] || say "   kafka: in $libs"
 }

@@ -53,6 +53,7 @@ up_kafka() {
   local libs properties=$STATE/etc/kafka.properties
   libs=$(kafka_libs)
   [ -f "$libs/.complete" ] || fail "Kafka is not here yet: run tools/dev setup"
+  check_jars "$libs"
   mkdir -p "$STATE/etc" "$STATE/kafka"
   sed -e "s|@HOST@|127.0.0.1|g" -e "s|@PORT@|$KAFKA_PORT|g" -e "s|@CONTROLLER_PORT@|$KAFKA_CONTROLLER_PORT|g" \
     -e "s|@DATA@|$STATE/kafka|g" "$ROOT/compose/kafka/server.properties" > "$properties"

@@ -1,17 +1,11 @@
 // Members of a consumer group at a real broker: what a commit says reaches the next owner, whoever lost the group
 // cannot commit any more, and partitions that are paused or out of range.
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdio>
 
 #include "common/kafka/producer.h"
 #include "dispatcher/core/ledger_map.h"
 #include "tests/integration/kafka/broker.h"
+#include "tests/integration/kafka/child_member.h"
 #include "tests/integration/kafka/member.h"
 
 namespace hearth::kafka {
@@ -109,53 +103,6 @@ TEST_F(GroupTest, TheLargestMapTravelsWhole) {
   ASSERT_TRUE(Until([&] { return reader.assigned.size() == 1; }));
   EXPECT_EQ(reader.assigned.begin()->second.metadata, encoded.text);
 }
-
-// A member in a process of its own (frozen_member.cc), so that it can be stopped.
-class ChildMember {
- public:
-  ChildMember(const std::string& bootstrap, const std::string& group, const std::string& topic) {
-    std::array<int, 2> in{};
-    std::array<int, 2> out{};
-    EXPECT_EQ(pipe2(in.data(), O_CLOEXEC) + pipe2(out.data(), O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions{};
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-    std::array<std::string, 4> words{HEARTH_FROZEN_MEMBER, bootstrap, group, topic};
-    std::array<char*, 5> arguments{words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, words[0].c_str(), &actions, nullptr, arguments.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(in[0]);
-    close(out[1]);
-    orders_ = in[1];
-    answers_ = fdopen(out[0], "r");
-  }
-  ~ChildMember() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    close(orders_);
-    std::fclose(answers_);
-  }
-  ChildMember(const ChildMember&) = delete;
-  ChildMember& operator=(const ChildMember&) = delete;
-
-  void Stop() const { kill(pid_, SIGSTOP); }
-  void GoOn() const { kill(pid_, SIGCONT); }
-  void Order() const { EXPECT_EQ(write(orders_, "\n", 1), 1); }
-  // Its next line. Blocks; empty at its end.
-  std::string Answer() {
-    std::array<char, 64> line{};
-    if (std::feof(answers_) != 0 || std::ferror(answers_) != 0) return "";
-    if (std::fgets(line.data(), line.size(), answers_) == nullptr) return "";
-    const std::string word(line.data());
-    return word.substr(0, word.find('\n'));
-  }
-
- private:
-  pid_t pid_ = -1;
-  int orders_ = -1;
-  FILE* answers_ = nullptr;
-};
 
 TEST_F(GroupTest, AMemberThatWasFrozenPastItsSessionCannotCommitAnyMore) {
   const std::string topic = MakeTopic(1);

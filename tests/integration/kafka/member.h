@@ -19,7 +19,9 @@ namespace hearth::kafka {
 // A member of a group, and all that it was told.
 struct Member {
   Member(Loop& loop, const std::string& bootstrap, const std::string& id, const std::string& group,
-         const std::string& topic) {
+         const std::string& topic)
+      : Member(loop, Membership{bootstrap, id, group, {topic}}) {}
+  Member(Loop& loop, Membership membership) {
     GroupConsumer::Callbacks callbacks;
     callbacks.assigned = [this](std::vector<Assigned> given) {
       ++assignments;
@@ -37,7 +39,8 @@ struct Member {
     callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { ends[partition] = next; };
     callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) { starts[partition] = start; };
     callbacks.alarm = [this](const std::string& what) { alarms.push_back(what); };
-    auto created = GroupConsumer::Create(loop, bootstrap, id, group, {topic}, std::move(callbacks));
+    callbacks.ended = [this](const std::string& why) { ended = why; };
+    auto created = GroupConsumer::Create(loop, std::move(membership), std::move(callbacks));
     if (!created) {  // the settings are the test's own
       std::fprintf(stderr, "%s\n", created.error().message.c_str());
       std::abort();
@@ -55,6 +58,7 @@ struct Member {
   std::map<PartitionId, std::int64_t> starts;  // of LogStartMoved
   std::vector<std::string> alarms;
   std::function<void(const std::vector<PartitionId>&)> on_revoked;
+  std::string ended;
   int assignments = 0;
   int revocations = 0;
   bool lost = false;

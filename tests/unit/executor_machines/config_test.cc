@@ -105,6 +105,15 @@ TEST(ExecutorConfig, TheWayToStartMachinesMayBeForced) {
   EXPECT_NE(Fault(With("pool_max = 2", "shells = -1")).find("shells"), std::string::npos);
 }
 
+TEST(ExecutorConfig, AProfileMayShareNoTemplateWhateverTheOthersDo) {
+  const auto config = ParseConfig(With("pool_max = 2", "start = \"boot\""), "x");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->start, StartChoice::kAuto);
+  EXPECT_EQ(config->profile_start, (std::map<std::string, StartChoice>{{"small", StartChoice::kBoot}}));
+  EXPECT_TRUE(ParseConfig(kGood, "x")->profile_start.empty());
+  EXPECT_NE(Fault(With("pool_max = 2", "start = \"magic\"")).find("executor.toml:18"), std::string::npos);
+}
+
 TEST(ExecutorConfig, FaultsNameTheLine) {
   EXPECT_NE(Fault(With("accel = \"tcg\"", "accel = \"warp\"")).find("executor.toml:13"), std::string::npos);
   EXPECT_NE(Fault(With("pool_max = 2", "pool_max = \"two\"")).find("executor.toml:18"), std::string::npos);

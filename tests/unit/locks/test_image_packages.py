@@ -168,6 +168,13 @@ def test_a_lock_without_a_wanted_package_is_refused(repository):
     assert ALL_TAKEN not in output and "libstdc++6 is not in it" in output
 
 
+def test_a_lock_that_names_a_package_twice_is_refused(repository):
+    with repository.lock.open("a") as lock:
+        lock.write(f"python3 2.0-1 {'0' * 64}\n")
+    output = repository.build()
+    assert ALL_TAKEN not in output and "python3 is in it twice" in output
+
+
 def test_a_lock_whose_first_package_is_no_kernel_is_refused(repository):
     head, kernel, *others = repository.lock.read_text().splitlines(keepends=True)
     repository.lock.write_text("".join([head, *others, kernel]))

@@ -88,6 +88,18 @@ def test_a_jar_with_one_changed_byte_is_refused_and_fetched_again(locked):
     assert locked.fetches() == 2
 
 
+def test_kafka_is_not_started_with_a_jar_that_has_changed_since(locked):
+    (locked.tree / "compose/kafka").mkdir(parents=True)
+    (locked.tree / "compose/kafka/server.properties").touch()
+    (locked.folder / "state/kafka").mkdir()
+    (locked.folder / "state/kafka/meta.properties").touch()   # the storage is there already
+    start = '. "$ROOT/tools/dev.d/stack.sh"; launch() { echo "launched $1"; }; KAFKA_PORT=1 KAFKA_CONTROLLER_PORT=2; up_kafka'
+    assert locked.run(start) == (0, "launched kafka\n")
+    change(locked.kept() / "a-1.jar")
+    code, output = locked.run(start)
+    assert code != 0 and "not as locked: a-1.jar" in output and "launched" not in output
+
+
 def test_a_jar_that_is_too_many_or_missing_is_refused(locked):
     (locked.kept() / "c-3.jar").write_text("of nobody")
     code, output = locked.kafka()
@@ -156,5 +168,9 @@ def test_an_interrupted_setup_leaves_no_policy(host, root):
 def test_a_policy_of_the_host_stays_as_it_is(host):
     host.policy.write_text("the host's own")
     host.program("apt-get", 'case "$*" in *install*) exit 100 ;; esac')
-    assert host.run(host.packages())[0] != 0
+    for before in ("", "trap true EXIT; "):   # whatever else is to be done at the end
+        assert host.run(before + host.packages())[0] != 0
+        assert host.policy.read_text() == "the host's own"
+    host.program("apt-get", "true")
+    assert host.run("trap true EXIT; " + host.packages())[0] == 0
     assert host.policy.read_text() == "the host's own"
