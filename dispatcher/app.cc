@@ -10,6 +10,7 @@
 #include "common/base/time.h"
 #include "dispatcher/decisions_json.h"
 #include "schemas/function.h"
+#include "schemas/request.h"
 
 namespace hearth::dispatcher {
 namespace {
@@ -36,10 +37,10 @@ Result<void> App::Start() {
   readiness_->Set("group", "no partition is assigned yet");
   readiness_->Set("executors", "none is connected");
   readiness_->Set("redis", "not connected yet");
-  auto status = StatusServer::Start(config_.http, readiness_, registry_,
-                                    {{"/decisions/", [this](const std::string& id) { return Explain(id); }}});
+  auto status = ServeStatus(config_.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
+  if (auto served = ServeDecisions(); !served) return served;
   auto producer = kafka::Producer::Create(loop_, config_.kafka, config_.core.id.value);
   if (!producer) return std::unexpected(producer.error());
   producer_ = std::move(*producer);
@@ -74,7 +75,8 @@ Result<void> App::Start() {
   };
   const std::string host = config_.http.substr(0, config_.http.rfind(':'));
   directory_ = std::make_unique<Directory>(
-      loop_, config_.redis, Directory::Self{config_.core.id, fmt::format("{}:{}", host, status_->port())},
+      loop_, config_.redis,
+      Directory::Self{config_.core.id, fmt::format("{}:{}", host, status_->port()), config_.decisions},
       std::move(callbacks), Directory::Options{.credentials = config_.redis_account});
   if (auto follows = FollowFunctions(); !follows) return follows;
   tick_.StartEvery(kTickMs);
@@ -84,16 +86,29 @@ Result<void> App::Start() {
   return {};
 }
 
-StatusPage App::Explain(const std::string& id) {
-  auto asked = std::make_shared<std::promise<StatusPage>>();
+// What users ran when, and where: not for everybody who reaches the status port.
+Result<void> App::ServeDecisions() {
+  if (config_.decisions.empty()) return {};
+  auto decisions = HttpServer::Start(config_.decisions, [this](std::string_view path) { return Explain(path); });
+  if (!decisions) return std::unexpected(decisions.error());
+  decisions_ = std::move(*decisions);
+  return {};
+}
+
+HttpAnswer App::Explain(std::string_view path) {
+  constexpr std::string_view kPage = "/decisions/";
+  const std::string id = PercentDecoded(path.substr(std::min(kPage.size(), path.size())));
+  if (!path.starts_with(kPage) || !IsInvocationId(id, RequestForm::kCloudEventBinary)) return {404, "no such page\n"};
+  auto asked = std::make_shared<std::promise<HttpAnswer>>();
   auto answer = asked->get_future();
   loop_.Post([this, id, asked] {
     const Decision* decision = core_.Explain(InvocationId(id));
-    asked->set_value(decision == nullptr ? StatusPage{404, NoDecisionJson(id, config_.core.id)}
-                                         : StatusPage{200, DecisionJson(*decision, config_.core.id)});
+    asked->set_value(decision == nullptr
+                         ? HttpAnswer{404, NoDecisionJson(id, config_.core.id), "application/json"}
+                         : HttpAnswer{200, DecisionJson(*decision, config_.core.id), "application/json"});
   });
   if (answer.wait_for(std::chrono::milliseconds(kExplainMs)) != std::future_status::ready) {
-    return {503, "{\"error\":\"the dispatcher is busy or ends\"}"};
+    return {503, "{\"error\":\"the dispatcher is busy or ends\"}", "application/json"};
   }
   return answer.get();
 }
@@ -117,7 +132,7 @@ void App::AddLinks() {
     log_->debug("address={} not connected: {}", address, reason);
     readiness_->Remark("link " + address, reason);
   };
-  links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, std::move(callbacks));
+  links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, config_.link, std::move(callbacks));
   for (const auto& address : config_.executors) links_->Add(address);
   Handle(ExecutorsExpected{links_->Unheard()});
 }

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "common/http/status_server.h"
+#include "common/http/status.h"
 #include "common/kafka/consumer.h"
 #include "common/kafka/follower.h"
 #include "common/kafka/producer.h"
@@ -46,7 +46,8 @@ class App {
   Result<void> FollowFunctions();
   Result<void> JoinGroup();  // once the functions are known, so that nothing known is refused
   void AddLinks();
-  StatusPage Explain(const std::string& id);  // any thread: asks the loop
+  Result<void> ServeDecisions();
+  HttpAnswer Explain(std::string_view path);  // any thread: asks the loop
 
   void Handle(Event event);
   void HandleQueued();
@@ -74,7 +75,8 @@ class App {
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   Metrics metrics_;
   Core core_;
-  std::unique_ptr<StatusServer> status_;
+  std::unique_ptr<HttpServer> status_;
+  std::unique_ptr<HttpServer> decisions_;  // on a thread of its own: an answer waits for the loop
   std::unique_ptr<kafka::Producer> producer_;
   std::unique_ptr<ExecutorLinks> links_;
   std::unique_ptr<Directory> directory_;

@@ -15,6 +15,10 @@ Result<Config> Read(ConfigReader reader) {
   core.id = DispatcherId(reader.RequiredString("id"));
   if (!core.id.empty() && !IsIdentifier(core.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
   config.http = reader.RequiredString("http");
+  config.decisions = reader.String("decisions", "");
+  if (!config.decisions.empty() && !config.decisions.starts_with("unix:/")) {
+    reader.Reject("decisions", "must be unix:PATH with an absolute path");
+  }
   config.log_level = reader.String("log_level", config.log_level);
   config.kafka = reader.RequiredString("kafka.bootstrap");
   config.group = reader.String("kafka.group", config.group);
@@ -32,7 +36,14 @@ Result<Config> Read(ConfigReader reader) {
   config.redis = reader.RequiredString("redis.address");
   config.redis_account = redis::ReadCredentials(reader);
   config.executors = reader.Strings("link.executors", {});
+  config.link = ReadLinkTrust(reader);
+  for (const auto& address : config.executors) {
+    if (auto allowed = CheckLinkAddress(address, config.link); !allowed) {
+      reader.Reject("link.executors", allowed.error().message);
+    }
+  }
   core.reply_topics_allowed = reader.Strings("admission.reply_topics", {core.reply_topic});
+  core.realtime_users = reader.Strings("admission.realtime_users", {});
   core.user_concurrency =
       static_cast<std::int32_t>(reader.Integer("admission.user_concurrency", core.user_concurrency, 1, 1'000'000));
   core.user_queue_limit =

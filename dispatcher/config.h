@@ -6,13 +6,15 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/link/trust.h"
 #include "common/redis/account.h"
 #include "dispatcher/core/core.h"
 
 namespace hearth::dispatcher {
 
 struct Config {
-  std::string http;  // HOST:PORT
+  std::string http;       // HOST:PORT
+  std::string decisions;  // unix:PATH, where the decision log is told; empty: nowhere
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
   std::string group = "hearth";
@@ -21,6 +23,7 @@ struct Config {
   std::string redis;
   redis::Credentials redis_account;
   std::vector<std::string> executors;  // addresses besides those that Redis names
+  LinkTrust link;
   Settings core;
 };
 

@@ -236,7 +236,7 @@ void Directory::Claim(const UserId& user, const ExecutorId& executor, const Cont
 
 void Directory::Announce() {
   const std::string key = "di:" + self_.id.value;
-  client_.Command({"HSET", key, "http", self_.http}, nullptr);
+  client_.Command({"HSET", key, "http", self_.http, "decisions", self_.decisions}, nullptr);
   client_.Command({"PEXPIRE", key, std::to_string(kDirectoryExpiryMs)}, nullptr);
   client_.Command({"SADD", "di:idx", self_.id.value}, nullptr);
 }

@@ -53,7 +53,8 @@ class Directory {
   // What the dispatcher says of itself: the hash di:<id>, which expires unless it is renewed, and its place in di:idx.
   struct Self {
     DispatcherId id;
-    std::string http;  // HOST:PORT
+    std::string http;         // HOST:PORT
+    std::string decisions{};  // unix:PATH; empty: nowhere
   };
   struct Options {
     redis::Credentials credentials{};

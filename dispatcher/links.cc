@@ -3,12 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "schemas/request.h"
+
 namespace hearth::dispatcher {
 
-ExecutorLinks::ExecutorLinks(Loop& loop, DispatcherId self, Callbacks callbacks)
-    : loop_(loop), self_(std::move(self)), callbacks_(std::move(callbacks)) {}
+ExecutorLinks::ExecutorLinks(Loop& loop, DispatcherId self, LinkTrust trust, Callbacks callbacks)
+    : loop_(loop), self_(std::move(self)), trust_(std::move(trust)), callbacks_(std::move(callbacks)) {}
 
 void ExecutorLinks::Add(const std::string& address) {
+  if (auto allowed = CheckLinkAddress(address, trust_); !allowed) {
+    return callbacks_.failed(address, allowed.error().message);
+  }
   Peer& peer = peers_[address];
   peer.wanted = true;
   if (peer.timer != nullptr) return;
@@ -46,10 +51,14 @@ void ExecutorLinks::Connect(Peer& peer) {
            return;
          }
          dialled_peer.stream = std::move(*dialled);
+         if (!dialled_peer.stream->PeerIsOurs()) return Close(address, "another account of this host listens there");
          dialled_peer.stream->Start([this, address](RawFrame raw) { Take(address, std::move(raw)); },
                                     [this, address](std::string reason) { Close(address, reason); });
+         dialled_peer.handshake = {self_, {}, NewNonce(), {}};
          std::string hello;
-         if (auto made = link::AppendLinkMessage(hello, link::DispatcherHello{link::kProtocolVersion, self_}); !made)
+         if (auto made = link::AppendLinkMessage(
+                 hello, link::DispatcherHello{link::kProtocolVersion, self_, dialled_peer.handshake.dispatcher_nonce});
+             !made)
            return Close(address, made.error().message);
          dialled_peer.timer->StartOnce(kExecutorHelloMs);
          dialled_peer.stream->Send(std::move(hello));
@@ -60,23 +69,49 @@ void ExecutorLinks::Take(const std::string& address, RawFrame raw) {
   Peer& peer = peers_.at(address);
   auto message = link::DecodeLinkMessage(std::move(raw));
   if (!message) return Close(address, message.error().message);
-  auto* hello = std::get_if<link::ExecutorHello>(&*message);
-  if (!peer.executor.empty()) {
-    if (hello != nullptr) return Close(address, "a second hello");
-    return callbacks_.message(peer.executor, std::move(*message));
+  if (peer.executor.empty()) return Greet(peer, std::move(*message));
+  if (std::holds_alternative<link::ExecutorHello>(*message) || std::holds_alternative<link::Challenge>(*message)) {
+    return Close(address, "a second hello");
   }
-  if (hello == nullptr) return Close(address, "the first message was no hello");
-  if (hello->protocol != link::kProtocolVersion)
-    return Close(address, "the executor speaks another version of the link");
-  if (hello->executor.empty() || by_executor_.contains(hello->executor)) {
-    return Close(address, "executor " + hello->executor.value + " is connected already");
+  callbacks_.message(peer.executor, std::move(*message));
+}
+
+void ExecutorLinks::Greet(Peer& peer, link::Message message) {
+  auto& handshake = peer.handshake;
+  if (!handshake.executor.empty()) {
+    auto* hello = std::get_if<link::ExecutorHello>(&message);
+    if (hello == nullptr) return Close(peer.address, "no hello followed the challenge");
+    return Open(peer, std::move(*hello));
   }
-  peer.executor = hello->executor;
+  const auto* challenge = std::get_if<link::Challenge>(&message);
+  if (challenge == nullptr) return Close(peer.address, "the first message was no challenge");
+  if (challenge->protocol != link::kProtocolVersion) {
+    return Close(peer.address, "the executor speaks another version of the link");
+  }
+  if (!IsIdentifier(challenge->executor.value)) return Close(peer.address, "the challenge has no proper id");
+  handshake.executor = challenge->executor;
+  handshake.executor_nonce = challenge->nonce;
+  if (!Proves(trust_, LinkRole::kExecutor, handshake, challenge->proof)) {
+    return Close(peer.address, "the executor did not prove that it knows the link's secret");
+  }
+  std::string proof;
+  (void)link::AppendLinkMessage(proof, link::Proof{ProofOf(trust_, LinkRole::kDispatcher, handshake)});
+  peer.stream->Send(std::move(proof));
+}
+
+void ExecutorLinks::Open(Peer& peer, link::ExecutorHello hello) {
+  if (hello.protocol != link::kProtocolVersion || hello.executor != peer.handshake.executor) {
+    return Close(peer.address, "the hello is not of the executor that proved itself");
+  }
+  if (by_executor_.contains(hello.executor)) {
+    return Close(peer.address, "executor " + hello.executor.value + " is connected already");
+  }
+  peer.executor = hello.executor;
   peer.backoff_ms = kRedialFirstMs;
   peer.timer->Cancel();
   by_executor_[peer.executor] = &peer;
   peer.heard = true;
-  callbacks_.connected(address, std::move(*hello));
+  callbacks_.connected(peer.address, std::move(hello));
 }
 
 void ExecutorLinks::Close(const std::string& address, const std::string& reason) {

@@ -1,5 +1,6 @@
-// The connections to executors: dials every address it is given, greets, and dials again with back-off when a
-// connection ends. Messages of one step travel in one write. Loop thread only.
+// The connections to executors: dials every address it is given, opens the link (common/link/trust.h), and dials again
+// with back-off when a connection ends. Until an executor has proven itself it gets nothing but a hello.
+// Messages of one step travel in one write. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/link/trust.h"
 #include "common/loop/loop.h"
 #include "common/loop/stream.h"
 #include "schemas/link.h"
@@ -17,7 +19,7 @@ namespace hearth::dispatcher {
 
 constexpr std::int64_t kRedialFirstMs = 100;
 constexpr std::int64_t kRedialMostMs = 1000;
-constexpr std::int64_t kExecutorHelloMs = 3000;
+constexpr std::int64_t kExecutorHelloMs = 3000;  // for the whole handshake
 
 class ExecutorLinks {
  public:
@@ -29,9 +31,9 @@ class ExecutorLinks {
         failed;                                              // could not be dialled or greeted
     std::function<void(const std::string& address)> absent;  // nobody listens there
   };
-  ExecutorLinks(Loop& loop, DispatcherId self, Callbacks callbacks);
+  ExecutorLinks(Loop& loop, DispatcherId self, LinkTrust trust, Callbacks callbacks);
 
-  // Dials the address from now on; what is known already is left alone.
+  // Dials the address from now on; what is known already is left alone, and where nobody may dial too.
   void Add(const std::string& address);
   // No new dials to addresses that are not among these; what is connected stays.
   void KeepOnly(const std::vector<std::string>& addresses);
@@ -54,13 +56,17 @@ class ExecutorLinks {
     bool heard = false;  // connected before, or nobody listens
     std::string out;
     std::string broken;  // why the connection ends at the next Flush: a message that no frame holds
+    Handshake handshake;  // proven once it names the executor
   };
   void Connect(Peer& peer);
   void Take(const std::string& address, RawFrame raw);
+  void Greet(Peer& peer, link::Message message);
+  void Open(Peer& peer, link::ExecutorHello hello);
   void Close(const std::string& address, const std::string& reason);
 
   Loop& loop_;
   const DispatcherId self_;
+  const LinkTrust trust_;
   const Callbacks callbacks_;
   std::map<std::string, Peer> peers_;  // by address
   std::map<ExecutorId, Peer*> by_executor_;

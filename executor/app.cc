@@ -1,9 +1,7 @@
 #include "executor/app.h"
 
 #include <fmt/format.h>
-#include <grp.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 
 #include <utility>
 
@@ -14,37 +12,14 @@
 #include "schemas/function.h"
 
 namespace hearth::executor {
-namespace {
 
-// QEMU's accounts lie above all that Debian, containers and systemd hand out, and below 2^31. Each executor of a host
-// has a block of its own, chosen by its id.
-constexpr std::uint32_t kFirstUid = 1'900'000'000;
-constexpr std::uint32_t kUidsOfExecutor = 1024;
-constexpr std::uint32_t kUidBlocks = 4096;
-constexpr std::uint32_t kNoGroup = 65534;
-
-std::uint32_t Fnv1a(const std::string& text) {
-  std::uint32_t hash = 2166136261U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return hash;
-}
-
-// The group that may open the KVM device.
-std::uint32_t MachineGroup() {
-  struct stat device{};
-  if (stat("/dev/kvm", &device) == 0 && device.st_gid != 0) return device.st_gid;
-  // Called once, before there are threads that could call it too.
-  const group* kvm = getgrnam("kvm");  // NOLINT(concurrency-mt-unsafe)
-  return kvm != nullptr ? kvm->gr_gid : kNoGroup;
-}
-
-}  // namespace
-
-App::App(Loop& loop, Config config, MachineImage image, std::string incarnation, Logger log)
+App::App(Loop& loop, Config config, MachineImage image, std::string incarnation,
+         std::optional<MachineAccount> first_account, Logger log)
     : loop_(loop),
       config_(std::move(config)),
       image_(std::move(image)),
       incarnation_(std::move(incarnation)),
+      first_account_(first_account),
       log_(std::move(log)),
       metrics_(*registry_),
       pool_overrides_(config_.id, config_.profiles),
@@ -68,10 +43,7 @@ FleetOptions App::MakeFleetOptions() const {
   options.executor = config_.id;
   options.incarnation = incarnation_;
   options.run_dir = config_.run_dir;
-  if (MachinesHaveAccounts(config_)) {
-    const std::uint32_t block = Fnv1a(config_.id.value) % kUidBlocks;
-    options.first_account = MachineAccount{kFirstUid + block * kUidsOfExecutor, MachineGroup()};
-  }
+  options.first_account = first_account_;
   return options;
 }
 
@@ -81,7 +53,7 @@ Result<void> App::Start() {
   readiness_->Set("redis", "not connected yet");
   readiness_->Set("kafka", "the functions were not read yet");
   readiness_->Set("pool", "no machine is warm yet");
-  auto status = StatusServer::Start(config_.http, readiness_, registry_);
+  auto status = ServeStatus(config_.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
   auto outbox = Outbox::Create(loop_, config_.kafka, config_.id.value, config_.topics.usage,
@@ -186,6 +158,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.users = config_.users;
   settings.container_idle_ms = config_.container_idle_s * 1000;
   settings.instance_idle_ms = config_.instance_idle_s * 1000;
+  settings.replies = config_.replies;
   settings.undeliverable_topic = config_.topics.undeliverable;
   settings.usage_topic = config_.topics.usage;
   getrandom(&settings.seed, sizeof settings.seed, 0);
@@ -288,7 +261,7 @@ Result<void> App::ListenForDispatchers() {
     Handle(DispatcherDisconnected{link});
   };
   callbacks.refused = [this](const std::string& reason) { log_->warn("a connection was refused: {}", reason); };
-  auto links = DispatcherLinks::Listen(loop_, config_.listen, std::move(callbacks));
+  auto links = DispatcherLinks::Listen(loop_, config_.listen, {config_.id, config_.link}, std::move(callbacks));
   if (!links) return std::unexpected(links.error());
   links_ = std::move(*links);
   return {};
@@ -313,6 +286,7 @@ Result<void> App::FollowFunctions() {
     readiness_->Remark("kafka", "the functions are read");
     last_alarm_.clear();
     log_->info("topic={} is read to its end", config_.topics.functions);
+    Handle(FunctionsCaughtUp{});
   };
   callbacks.alarm = [this](const std::string& what) {
     readiness_->Remark("kafka", what);

@@ -8,10 +8,11 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "common/http/status_server.h"
+#include "common/http/status.h"
 #include "common/kafka/follower.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
@@ -42,7 +43,9 @@ constexpr std::int64_t kShutdownMs = 15'000;  // for the machines to be destroye
 class App {
  public:
   // `image` is checked and staged already. `incarnation` is new for each process.
-  App(Loop& loop, Config config, MachineImage image, std::string incarnation, Logger log);
+  // `first_account`: of those that machines run under; none: they run under this process's.
+  App(Loop& loop, Config config, MachineImage image, std::string incarnation,
+      std::optional<MachineAccount> first_account, Logger log);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -93,12 +96,13 @@ class App {
   const Config config_;
   const MachineImage image_;
   const std::string incarnation_;
+  const std::optional<MachineAccount> first_account_;
   const Logger log_;
 
   std::shared_ptr<Readiness> readiness_ = std::make_shared<Readiness>();
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   Metrics metrics_;
-  std::unique_ptr<StatusServer> status_;
+  std::unique_ptr<HttpServer> status_;
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<FolderCodeStore> code_store_;
   std::unique_ptr<Hypervisor> hypervisor_;

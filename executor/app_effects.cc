@@ -83,10 +83,13 @@ void App::Do(SendArchive& effect) {
 }
 
 void App::Do(LoadCode& effect) {
-  code_store_->Load(effect.hash, [this, hash = effect.hash](Result<std::shared_ptr<const std::string>> loaded) {
-    if (!loaded) log_->warn("code={} cannot be loaded: {}", hash.value, loaded.error().message);
-    Handle(CodeLoaded{hash, loaded ? *loaded : nullptr, loaded ? "" : loaded.error().message});
-  });
+  code_store_->Load(effect.user, effect.hash,
+                    [this, user = effect.user, hash = effect.hash](Result<std::shared_ptr<const std::string>> loaded) {
+                      if (!loaded)
+                        log_->warn("user={} code={} cannot be loaded: {}", user.value, hash.value,
+                                   loaded.error().message);
+                      Handle(CodeLoaded{user, hash, loaded ? *loaded : nullptr, loaded ? "" : loaded.error().message});
+                    });
 }
 
 void App::Do(Publish& effect) {

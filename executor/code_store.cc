@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "common/base/sha256.h"
+#include "schemas/function.h"
 #include "schemas/limits.h"
+#include "schemas/request.h"
 
 namespace hearth::executor {
 namespace {
@@ -19,9 +21,9 @@ bool IsHash(const std::string& text) {
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-Result<std::shared_ptr<const std::string>> Read(const std::string& folder, const CodeHash& hash) {
-  std::ifstream file(folder + "/" + hash.value, std::ios::binary | std::ios::ate);
-  if (!file) return Fail(Code::kNotFound, fmt::format("the code store has no {}", hash.value));
+Result<std::shared_ptr<const std::string>> Read(const std::string& path, const CodeHash& hash) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return Fail(Code::kNotFound, fmt::format("the code store has no {}", path));
   const auto size = file.tellg();
   if (size < 0 || static_cast<std::size_t>(size) > kMaxCodeBytes) {
     return Fail(Code::kInvalid, fmt::format("code {} is larger than {} bytes", hash.value, kMaxCodeBytes));
@@ -39,12 +41,13 @@ Result<std::shared_ptr<const std::string>> Read(const std::string& folder, const
 FolderCodeStore::FolderCodeStore(std::string folder, Post post)
     : folder_(std::move(folder)), post_(std::move(post)), reader_("code-store", 1, kMaxCodeLoadsQueued) {}
 
-void FolderCodeStore::Load(const CodeHash& hash, Loaded loaded) {
-  if (!IsHash(hash.value)) {
+void FolderCodeStore::Load(const UserId& user, const CodeHash& hash, Loaded loaded) {
+  if (!IsHash(hash.value) || !IsIdentifier(user.value)) {
     return post_([loaded = std::move(loaded)] { loaded(Fail(Code::kInvalid, "not the name of a code archive")); });
   }
-  const bool queued =
-      reader_.Post([this, hash, loaded] { post_([loaded, result = Read(folder_, hash)] { loaded(result); }); });
+  const bool queued = reader_.Post([this, path = folder_ + "/" + CodePath(user, hash), hash, loaded] {
+    post_([loaded, result = Read(path, hash)] { loaded(result); });
+  });
   if (!queued) post_([loaded = std::move(loaded)] { loaded(Fail(Code::kExhausted, "too many code loads wait")); });
 }
 

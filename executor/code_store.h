@@ -1,5 +1,5 @@
-// Where code archives come from. The folder is the store of one host or of a shared mount; an object store fits the
-// same interface.
+// Where code archives come from: each belongs to a user. The folder is the store of one host or of a shared mount; an
+// object store fits the same interface.
 #pragma once
 
 #include <functional>
@@ -18,17 +18,18 @@ class CodeStore {
  public:
   using Loaded = std::function<void(Result<std::shared_ptr<const std::string>>)>;
   virtual ~CodeStore() = default;
-  // `loaded` is called once, on the loop's thread, with an archive whose SHA-256 is `hash`. kNotFound: the store has
-  // none; kInvalid: what it has is not that archive or is larger than kMaxCodeBytes; kExhausted: too many loads wait.
-  virtual void Load(const CodeHash& hash, Loaded loaded) = 0;
+  // `loaded` is called once, on the loop's thread, with an archive of the user's whose SHA-256 is `hash`. kNotFound:
+  // the user has none in the store, whoever else may have it; kInvalid: what it has is not that archive or is larger
+  // than kMaxCodeBytes; kExhausted: too many loads wait.
+  virtual void Load(const UserId& user, const CodeHash& hash, Loaded loaded) = 0;
 };
 
-// Files named by their hash. They are read on a thread of its own.
+// A folder for each user, with files named by their hash. They are read on a thread of its own.
 class FolderCodeStore : public CodeStore {
  public:
   using Post = std::function<void(std::function<void()>)>;  // runs a function on the loop's thread; any thread calls it
   FolderCodeStore(std::string folder, Post post);
-  void Load(const CodeHash& hash, Loaded loaded) override;
+  void Load(const UserId& user, const CodeHash& hash, Loaded loaded) override;
 
  private:
   const std::string folder_;

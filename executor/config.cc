@@ -59,12 +59,33 @@ void ReadUser(ConfigReader& reader, std::map<UserId, UserLimits>& users) {
   if (!users.emplace(user, limits).second) reader.Reject("name", "stands for two users");
 }
 
+// The table of topics is the same for both daemons. No reply goes to one of hearth's own, whoever asks for it.
+void ReadReplies(ConfigReader& reader, Config& config) {
+  config.replies.default_topic = reader.String("topics.reply", "hearth.reply");
+  config.replies.allowed = reader.Strings("admission.reply_topics", {"*"});
+  config.replies.own = {config.topics.functions,
+                        config.topics.undeliverable,
+                        config.topics.usage,
+                        config.topics.settings,
+                        reader.String("topics.rt", "hearth.invoke.rt"),
+                        reader.String("topics.std", "hearth.invoke.std"),
+                        reader.String("topics.batch", "hearth.invoke.batch"),
+                        reader.String("topics.dead_letter", "hearth.dead-letter")};
+  if (config.replies.own.contains(config.replies.default_topic)) {
+    reader.Reject("topics.reply", "must be a topic of its own");
+  }
+}
+
 Result<Config> Read(ConfigReader reader) {
   Config config;
   config.id = ExecutorId(reader.RequiredString("id"));
   if (!config.id.empty() && !IsIdentifier(config.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
   config.http = reader.RequiredString("http");
   config.listen = reader.RequiredString("listen");
+  config.link = ReadLinkTrust(reader);
+  if (auto allowed = CheckLinkAddress(config.listen, config.link); !config.listen.empty() && !allowed) {
+    reader.Reject("listen", allowed.error().message);
+  }
   config.run_dir = reader.RequiredString("run_dir");
   if (config.run_dir.size() > kMaxRunDirBytes) reader.Reject("run_dir", "must not be longer than 80 bytes");
   if (!config.run_dir.empty() && config.run_dir.front() != '/') reader.Reject("run_dir", "must be an absolute path");
@@ -72,14 +93,11 @@ Result<Config> Read(ConfigReader reader) {
   config.code_store = reader.RequiredString("code_store");
   config.log_level = reader.String("log_level", config.log_level);
   config.kafka = reader.RequiredString("kafka.bootstrap");
-  // The whole table is the same for both daemons, so that one file may serve as a template; these three are used here.
-  for (const char* other : {"rt", "std", "batch", "reply", "dead_letter"}) {
-    reader.String(std::string("topics.") + other, "");
-  }
   config.topics.functions = reader.String("topics.functions", config.topics.functions);
   config.topics.undeliverable = reader.String("topics.undeliverable", config.topics.undeliverable);
   config.topics.usage = reader.String("topics.usage", config.topics.usage);
   config.topics.settings = reader.String("topics.settings", config.topics.settings);
+  ReadReplies(reader, config);
   config.redis = reader.RequiredString("redis.address");
   config.redis_account = redis::ReadCredentials(reader);
   config.libvirt = reader.String("machines.libvirt", "qemu:///system");

@@ -8,10 +8,12 @@
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
+#include "common/link/trust.h"
 #include "common/redis/account.h"
 #include "executor/core/core.h"
 #include "executor/machines/acceleration.h"
 #include "executor/machines/ways.h"
+#include "schemas/reply_policy.h"
 
 namespace hearth::executor {
 
@@ -24,14 +26,16 @@ struct Topics {
 
 struct Config {
   ExecutorId id;
-  std::string http;     // HOST:PORT
-  std::string listen;   // unix:PATH or tcp:HOST:PORT, for dispatchers
+  std::string http;    // HOST:PORT
+  std::string listen;  // unix:PATH or tcp:HOST:PORT, for dispatchers
+  LinkTrust link;
   std::string run_dir;  // sockets of machines; a short path that other accounts may pass through
   std::string state_dir;
   std::string code_store;
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
   Topics topics;
+  ReplyPolicy replies;
   std::string redis;
   redis::Credentials redis_account;
   std::string libvirt;  // connection URI

@@ -2,21 +2,35 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
+
+#include "schemas/request.h"
 
 namespace hearth::executor {
 
-Result<std::unique_ptr<DispatcherLinks>> DispatcherLinks::Listen(Loop& loop, const std::string& address,
+Result<std::unique_ptr<DispatcherLinks>> DispatcherLinks::Listen(Loop& loop, const std::string& address, Self self,
                                                                  Callbacks callbacks) {
-  auto links = std::unique_ptr<DispatcherLinks>(new DispatcherLinks(loop, std::move(callbacks)));
+  if (auto allowed = CheckLinkAddress(address, self.trust); !allowed) return std::unexpected(allowed.error());
+  auto links = std::unique_ptr<DispatcherLinks>(new DispatcherLinks(loop, std::move(self), std::move(callbacks)));
   auto listener = Listener::Listen(
-      loop, address, [raw = links.get()](std::unique_ptr<FrameStream> stream) { raw->Accept(std::move(stream)); });
+      loop, address, [raw = links.get()](std::unique_ptr<FrameStream> stream) { raw->Accept(std::move(stream)); },
+      SocketMode::kOwner);
   if (!listener) return std::unexpected(listener.error());
   links->listener_ = std::move(*listener);
   return links;
 }
 
+// Strangers who say nothing do not keep dispatchers out: the oldest of them goes.
+void DispatcherLinks::MakeRoom() {
+  if (links_.size() < kMaxDispatcherLinks) return;
+  const auto stranger = std::ranges::find_if(links_, [](const auto& one) { return !one.second.open; });
+  if (stranger != links_.end()) Close(stranger->first, "others want to connect");
+}
+
 void DispatcherLinks::Accept(std::unique_ptr<FrameStream> stream) {
+  if (!stream->PeerIsOurs()) return callbacks_.refused("the peer is another account of this host");
+  MakeRoom();
   if (links_.size() >= kMaxDispatcherLinks) {
     return callbacks_.refused(fmt::format("{} dispatchers are connected already", kMaxDispatcherLinks));
   }
@@ -35,25 +49,47 @@ void DispatcherLinks::Take(LinkId id, RawFrame raw) {
   Link& link = found->second;
   auto message = link::DecodeLinkMessage(std::move(raw));
   if (!message) return Close(id, message.error().message);
-  const auto* hello = std::get_if<link::DispatcherHello>(&*message);
-  if (link.greeted) {
-    if (hello != nullptr) return Close(id, "a second hello");
-    return callbacks_.message(id, std::move(*message));
+  if (!link.open) return Greet(id, link, *message);
+  if (std::holds_alternative<link::DispatcherHello>(*message) || std::holds_alternative<link::Proof>(*message)) {
+    return Close(id, "a second hello");
   }
-  if (hello == nullptr) return Close(id, "the first message was no hello");
-  if (hello->protocol != link::kProtocolVersion) {
-    return Close(id, fmt::format("the dispatcher speaks version {}, not {}", hello->protocol, link::kProtocolVersion));
+  callbacks_.message(id, std::move(*message));
+}
+
+void DispatcherLinks::Greet(LinkId id, Link& link, const link::Message& message) {
+  if (link.handshake.executor_nonce.empty()) {
+    const auto* hello = std::get_if<link::DispatcherHello>(&message);
+    if (hello == nullptr) return Close(id, "the first message was no hello");
+    if (hello->protocol != link::kProtocolVersion) {
+      return Close(id,
+                   fmt::format("the dispatcher speaks version {}, not {}", hello->protocol, link::kProtocolVersion));
+    }
+    if (!IsIdentifier(hello->dispatcher.value)) return Close(id, "the hello has no proper id");
+    return Challenge(link, *hello);
   }
-  link.greeted = true;
+  const auto* proof = std::get_if<link::Proof>(&message);
+  if (proof == nullptr || !Proves(self_.trust, LinkRole::kDispatcher, link.handshake, proof->proof)) {
+    return Close(id, "the dispatcher did not prove that it knows the link's secret");
+  }
+  link.open = true;
   link.deadline.reset();
-  callbacks_.connected(id, hello->dispatcher);
+  callbacks_.connected(id, link.handshake.dispatcher);
+}
+
+void DispatcherLinks::Challenge(Link& link, const link::DispatcherHello& hello) {
+  link.handshake = {hello.dispatcher, self_.executor, hello.nonce, NewNonce()};
+  std::string bytes;
+  (void)link::AppendLinkMessage(bytes,
+                                link::Challenge{link::kProtocolVersion, self_.executor, link.handshake.executor_nonce,
+                                                ProofOf(self_.trust, LinkRole::kExecutor, link.handshake)});
+  link.stream->Send(std::move(bytes));
 }
 
 void DispatcherLinks::Close(LinkId id, const std::string& reason) {
   const auto node = links_.extract(id);
   if (node.empty()) return;
   const std::string why = reason;  // may live in what is destroyed here
-  if (node.mapped().greeted) return callbacks_.disconnected(id, why);
+  if (node.mapped().open) return callbacks_.disconnected(id, why);
   callbacks_.refused(why);
 }
 

@@ -1,4 +1,4 @@
-// The connections from dispatchers. Loop thread only.
+// The connections from dispatchers, each of which has proven who it is (common/link/trust.h). Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/link/trust.h"
 #include "common/loop/loop.h"
 #include "common/loop/stream.h"
 #include "executor/core/core.h"
@@ -17,17 +18,22 @@
 namespace hearth::executor {
 
 constexpr std::size_t kMaxDispatcherLinks = 256;
-constexpr std::int64_t kDispatcherHelloMs = 5000;
+constexpr std::int64_t kDispatcherHelloMs = 5000;  // for the whole handshake
 
 class DispatcherLinks {
  public:
   struct Callbacks {
-    std::function<void(LinkId, const DispatcherId&)> connected;  // its hello was read
+    std::function<void(LinkId, const DispatcherId&)> connected;  // it has proven itself
     std::function<void(LinkId, link::Message)> message;
     std::function<void(LinkId, const std::string& reason)> disconnected;  // only after `connected`
-    std::function<void(const std::string& reason)> refused;               // a peer that never said a proper hello
+    std::function<void(const std::string& reason)> refused;               // a peer that has not proven itself
   };
-  static Result<std::unique_ptr<DispatcherLinks>> Listen(Loop& loop, const std::string& address, Callbacks callbacks);
+  struct Self {
+    ExecutorId executor;
+    LinkTrust trust;
+  };
+  static Result<std::unique_ptr<DispatcherLinks>> Listen(Loop& loop, const std::string& address, Self self,
+                                                         Callbacks callbacks);
   DispatcherLinks(const DispatcherLinks&) = delete;
   DispatcherLinks& operator=(const DispatcherLinks&) = delete;
 
@@ -40,18 +46,24 @@ class DispatcherLinks {
  private:
   struct Link {
     std::unique_ptr<FrameStream> stream;
-    std::unique_ptr<Timer> deadline;  // gone once the hello was read
+    std::unique_ptr<Timer> deadline;  // gone once the link is open
     std::string out;
     std::string broken;  // why the connection ends at the next Flush: a message that no frame holds
-    bool greeted = false;
+    Handshake handshake;  // the executor's nonce is empty until the hello was read
+    bool open = false;
   };
 
-  DispatcherLinks(Loop& loop, Callbacks callbacks) : loop_(loop), callbacks_(std::move(callbacks)) {}
+  DispatcherLinks(Loop& loop, Self self, Callbacks callbacks)
+      : loop_(loop), self_(std::move(self)), callbacks_(std::move(callbacks)) {}
   void Accept(std::unique_ptr<FrameStream> stream);
   void Take(LinkId id, RawFrame raw);
+  void Greet(LinkId id, Link& link, const link::Message& message);
+  void Challenge(Link& link, const link::DispatcherHello& hello);
+  void MakeRoom();
   void Close(LinkId id, const std::string& reason);
 
   Loop& loop_;
+  const Self self_;
   const Callbacks callbacks_;
   std::unique_ptr<Listener> listener_;
   std::map<LinkId, Link> links_;

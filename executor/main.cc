@@ -15,6 +15,7 @@
 #include "executor/config.h"
 #include "executor/folders.h"
 #include "executor/machines/image.h"
+#include "executor/uid_block.h"
 
 namespace {
 
@@ -42,14 +43,20 @@ int Run(const std::string& path) {
   if (!image) return Complain(kExitUsage, image.error().message);
   const auto lock = executor::PrepareFolders(*config);
   if (!lock) return Complain(lock.error().code == Code::kInvalid ? kExitUsage : kExitFailed, lock.error().message);
+  std::optional<executor::UidBlock> block;
   if (executor::MachinesHaveAccounts(*config)) {
+    auto claimed = executor::UidBlock::Claim(config->id, {.state_dir = config->state_dir});
+    if (!claimed) return Complain(kExitFailed, claimed.error().message);
+    block.emplace(std::move(*claimed));
+    log.value()->info("executor={} uids={}+{}", config->id.value, block->first_uid(), executor::kAccountsOfExecutor);
     image = executor::StageImage(*image, config->run_dir);
     if (!image) return Complain(kExitFailed, image.error().message);
   }
 
   signal(SIGPIPE, SIG_IGN);
   Loop loop;
-  executor::App app(loop, std::move(*config), std::move(*image), MakeIncarnation(), *log);
+  const auto account = block ? std::optional(block->first_account()) : std::nullopt;
+  executor::App app(loop, std::move(*config), std::move(*image), MakeIncarnation(), account, *log);
   loop.OnSignal(SIGTERM, [&app] { app.Drain(); });
   loop.OnSignal(SIGINT, [&app] { app.Drain(); });
   if (auto started = app.Start(); !started) return Complain(kExitFailed, started.error().message);

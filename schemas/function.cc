@@ -40,6 +40,10 @@ std::string FunctionKey(const UserId& user, const FunctionName& name) {
   return user.str() + "/" + name.str();
 }
 
+std::string CodePath(const UserId& user, const CodeHash& code) {
+  return "u-" + user.str() + "/" + code.str();  // no user's folder is "." or ".."
+}
+
 std::string EncodeFunction(const Function& function) {
   std::string bytes;
   codec::Encode<codec::Layout::kMap>(bytes, VersionedFunction{kFormatVersion, function});

@@ -19,7 +19,7 @@ struct Function {
   UserId user;
   FunctionName name;
   std::int64_t version = 0;  // rises with each deployment (ms since the epoch of the deployment)
-  CodeHash code;             // of the archive (ustar) in the code store
+  CodeHash code;             // of the archive (ustar), which lies in the code store at CodePath
   std::int64_t code_bytes = 0;
   Runtime runtime = Runtime::kPython3;
   std::string handler;  // python3: "module.function"; native: path of the executable inside the archive
@@ -38,8 +38,10 @@ std::string_view RuntimeName(Runtime runtime);  // "python3", "native"
 Result<Runtime> ParseRuntime(std::string_view name);
 
 std::string FunctionKey(const UserId& user, const FunctionName& name);  // "<user>/<name>"
-std::string EncodeFunction(const Function& function);                   // msgpack map, "v" = 1
-Result<Function> DecodeFunction(std::string_view bytes);                // decodes and validates every field
+// Where a code store has the archive: "u-<user>/<hash>". Code belongs to its user: who knows a hash has not the code.
+std::string CodePath(const UserId& user, const CodeHash& code);
+std::string EncodeFunction(const Function& function);     // msgpack map, "v" = 1
+Result<Function> DecodeFunction(std::string_view bytes);  // decodes and validates every field
 // A record of the registry: its key has to name the function that its value holds. Else whoever may write one key could
 // replace every user's functions.
 Result<Function> DecodeFunctionRecord(std::string_view key, std::string_view value);

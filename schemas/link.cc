@@ -13,7 +13,7 @@ constexpr std::uint8_t EnumSize(SlotState) {
   return 4;
 }
 constexpr std::uint8_t EnumSize(NackReason) {
-  return 5;
+  return 6;
 }
 constexpr std::uint8_t EnumSize(Outcome) {
   return 4;
@@ -38,7 +38,15 @@ void Describe(A& a, ProfileCapacity& m) {
 }
 template <class A>
 void Describe(A& a, DispatcherHello& m) {
-  a("protocol", m.protocol)("dispatcher", m.dispatcher);
+  a("protocol", m.protocol)("dispatcher", m.dispatcher).Optional("nonce", m.nonce);
+}
+template <class A>
+void Describe(A& a, Challenge& m) {
+  a("protocol", m.protocol)("executor", m.executor)("nonce", m.nonce)("proof", m.proof);
+}
+template <class A>
+void Describe(A& a, Proof& m) {
+  a("proof", m.proof);
 }
 template <class A>
 void Describe(A& a, ExecutorHello& m) {

@@ -1,7 +1,9 @@
 // Frames between a dispatcher and an executor. The executor listens; dispatchers dial. Stream is always 0.
 //
-//   dispatcher → executor  DispatcherHello, once, first;  Exec, Fence, Cancel, Drop, DoneAck, HeartbeatAck, Demand
-//   executor → dispatcher  ExecutorHello, once, first;    Nack, Done, FenceReport, Heartbeat, SlotReport
+//   dispatcher → executor  DispatcherHello, Proof;  then Exec, Fence, Cancel, Drop, DoneAck, HeartbeatAck, Demand
+//   executor → dispatcher  Challenge, ExecutorHello;  then Nack, Done, FenceReport, Heartbeat, SlotReport
+//
+// The first four open the link, once each, in the order of common/link/trust.h, which says what the proofs are.
 //
 // Leases: the executor sends Heartbeat every kHeartbeatMs with its own send time; the acknowledgement renews the lease
 // of every attempt of that dispatcher to that send time plus orphan grace. Fencing: an executor obeys the highest epoch
@@ -23,7 +25,7 @@
 
 namespace hearth::link {
 
-constexpr std::uint32_t kProtocolVersion = 3;
+constexpr std::uint32_t kProtocolVersion = 4;
 constexpr std::size_t kMaxListed = 1000;  // entries of one frame of a list that travels in several frames
 constexpr std::int64_t kHeartbeatMs = 200;
 constexpr std::int64_t kSuspectMs = 600;  // no heartbeat for so long: no new work goes there
@@ -44,6 +46,16 @@ struct AttemptRef {
 struct DispatcherHello {
   std::uint32_t protocol = kProtocolVersion;
   DispatcherId dispatcher;
+  std::string nonce{};  // absent before version 4: empty
+};
+struct Challenge {
+  std::uint32_t protocol = kProtocolVersion;
+  ExecutorId executor;
+  std::string nonce;
+  std::string proof;
+};
+struct Proof {
+  std::string proof;
 };
 
 enum class SlotState : std::uint8_t { kCreating = 0, kIdle = 1, kBusy = 2, kGone = 3 };
@@ -116,7 +128,14 @@ struct DoneAck {
   AttemptRef ref;
 };
 
-enum class NackReason : std::uint8_t { kBusy = 0, kFenced = 1, kDraining = 2, kNoCapacity = 3, kUnknownProfile = 4 };
+enum class NackReason : std::uint8_t {
+  kBusy = 0,
+  kFenced = 1,
+  kDraining = 2,
+  kNoCapacity = 3,
+  kUnknownProfile = 4,
+  kUnknownFunction = 5,  // the registry, as far as the executor has read it, has another function or none
+};
 struct Nack {
   AttemptRef ref;
   NackReason reason = NackReason::kBusy;
@@ -193,7 +212,7 @@ struct Demand {
 };
 
 using Message = std::variant<DispatcherHello, ExecutorHello, Exec, Fence, Cancel, DoneAck, Nack, Done, FenceReport,
-                             Heartbeat, HeartbeatAck, SlotReport, Demand, Drop>;
+                             Heartbeat, HeartbeatAck, SlotReport, Demand, Drop, Challenge, Proof>;
 
 // The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order. What
 // is larger than a frame is refused (kExhausted), and `out` stays as it was. Whatever is made of valid requests and

@@ -1,4 +1,4 @@
-// SHA-256, the name of a code archive.
+// SHA-256, the name of a code archive, and what is made of it.
 #pragma once
 
 #include <memory>
@@ -6,6 +6,8 @@
 #include <string_view>
 
 namespace hearth {
+
+std::string ToHex(std::string_view bytes);  // lower case
 
 // Takes bytes piece by piece. Not thread-safe.
 class Sha256 {
@@ -25,5 +27,9 @@ class Sha256 {
 };
 
 std::string Sha256Hex(std::string_view bytes);
+// In lower-case hex.
+std::string HmacSha256Hex(std::string_view key, std::string_view bytes);
+// The time that it takes depends on the sizes alone.
+bool EqualInConstantTime(std::string_view a, std::string_view b);
 
 }  // namespace hearth

@@ -1,6 +1,8 @@
 #include "common/loop/stream.h"
 
+#include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,6 +70,14 @@ bool IsStale(const std::string& path) {
 
 }  // namespace
 
+Result<Reach> ReachOf(const std::string& text) {
+  const auto address = ParseAddress(text);
+  if (!address) return std::unexpected(address.error());
+  if (address->is_unix) return Reach::kUnix;
+  constexpr std::uint32_t kLoopbackNet = 127;
+  return ntohl(address->tcp.sin_addr.s_addr) >> 24 == kLoopbackNet ? Reach::kLoopback : Reach::kNetwork;
+}
+
 struct FrameStream::Impl {
   union {
     uv_stream_t stream;
@@ -104,6 +114,18 @@ struct FrameStream::Impl {
     closed = true;
     uv_read_stop(&stream);
     if (auto report = std::exchange(on_close, nullptr)) report(std::move(reason));  // may destroy the owner
+  }
+
+  // Of a Unix socket's other end.
+  [[nodiscard]] std::optional<ucred> Peer() const {
+    uv_os_fd_t descriptor = -1;
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (uv_fileno(reinterpret_cast<const uv_handle_t*>(&stream), &descriptor) != 0 ||
+        getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+      return std::nullopt;
+    }
+    return peer;
   }
 
   void Take(std::string_view bytes) {
@@ -149,14 +171,14 @@ void FrameStream::Start(std::function<void(RawFrame)> on_frame, std::function<vo
 }
 
 std::optional<pid_t> FrameStream::PeerProcess() const {
-  uv_os_fd_t descriptor = -1;
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (uv_fileno(reinterpret_cast<const uv_handle_t*>(&impl_->stream), &descriptor) != 0 ||
-      getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) {
-    return std::nullopt;
-  }
-  return peer.pid;
+  const auto peer = impl_->Peer();
+  return peer && peer->pid > 0 ? std::optional(peer->pid) : std::nullopt;
+}
+
+bool FrameStream::PeerIsOurs() const {
+  if (impl_->stream.type != UV_NAMED_PIPE) return true;
+  const auto peer = impl_->Peer();
+  return peer && (peer->uid == geteuid() || peer->uid == 0);
 }
 
 void FrameStream::Bound(Budget budget, std::string reason) {
@@ -214,7 +236,8 @@ struct Listener::Impl {
 };
 
 Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const std::string& text,
-                                                   std::function<void(std::unique_ptr<FrameStream>)> on_accept) {
+                                                   std::function<void(std::unique_ptr<FrameStream>)> on_accept,
+                                                   SocketMode mode) {
   auto address = ParseAddress(text);
   if (!address) return std::unexpected(address.error());
   auto* impl = new Impl;  // freed by libuv's close callback
@@ -229,6 +252,10 @@ Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const std::string
     impl->stream.data = impl;
     status = uv_pipe_bind(&impl->pipe, address->path.c_str());
     if (status == 0) impl->path = address->path;
+    // Before it listens: until then nobody can connect.
+    if (status == 0 && mode == SocketMode::kOwner && chmod(address->path.c_str(), S_IRUSR | S_IWUSR) != 0) {
+      status = uv_translate_sys_error(errno);
+    }
   } else {
     uv_tcp_init(loop.raw(), &impl->tcp);
     impl->stream.data = impl;

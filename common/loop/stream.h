@@ -39,6 +39,8 @@ class FrameStream {
   // What the peer's bytes may cost the loop in a second, counted as they come and before anything is decoded. A peer
   // that costs more is cut off for `reason`.
   void Bound(Budget budget, std::string reason);
+  // False: the peer of a Unix socket is neither of this process's account nor root.
+  [[nodiscard]] bool PeerIsOurs() const;
   // Queues framed bytes and writes at once what the socket takes.
   void Send(std::string bytes);
   // What still waits to be written.
@@ -50,14 +52,22 @@ class FrameStream {
   Impl* impl_;
 };
 
+enum class Reach : std::uint8_t { kUnix, kLoopback, kNetwork };
+// From where an address can be reached. kInvalid: it is none.
+Result<Reach> ReachOf(const std::string& address);
+
 // Listens at "unix:PATH" or "tcp:HOST:PORT". A stale socket file in the way is removed when nobody listens on it.
+// Who may connect to a socket file: as the process's umask has it, or its account alone.
+enum class SocketMode : std::uint8_t { kUmask, kOwner };
+
 class Listener {
  public:
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   static Result<std::unique_ptr<Listener>> Listen(Loop& loop, const std::string& address,
-                                                  std::function<void(std::unique_ptr<FrameStream>)> on_accept);
+                                                  std::function<void(std::unique_ptr<FrameStream>)> on_accept,
+                                                  SocketMode mode = SocketMode::kUmask);
 
  private:
   struct Impl;

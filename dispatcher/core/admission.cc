@@ -4,17 +4,6 @@
 
 namespace hearth::dispatcher {
 
-bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic) {
-  if (topic.empty() || topic == policy.default_topic) return true;
-  if (policy.own.contains(topic)) return false;
-  return std::any_of(policy.allowed.begin(), policy.allowed.end(), [topic](const std::string& pattern) {
-    if (!pattern.empty() && pattern.back() == '*') {
-      return topic.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1));
-    }
-    return topic == pattern;
-  });
-}
-
 std::int64_t DeadlineMs(const Request& request, const Function* function, std::int64_t record_timestamp_ms) {
   std::int64_t deadline = request.expires_ms;
   if (function != nullptr && function->max_age_ms > 0 && record_timestamp_ms > 0) {
@@ -41,6 +30,13 @@ Answer Admit(const Request& request, const Function* function, std::int64_t reco
     return {Verdict::kExpire, "max_age", "the invocation is older than its function allows"};
   }
   return {};
+}
+
+std::optional<Answer> AdmitClass(RequestClass request_class, const UserId& user,
+                                 const std::vector<std::string>& realtime_users) {
+  if (request_class != RequestClass::kRealtime || MatchesAny(realtime_users, user.value)) return std::nullopt;
+  return Answer{Verdict::kReject, "class_not_granted",
+                "the class rt is not granted to user " + user.value + " (admission.realtime_users)"};
 }
 
 Answer AdmitUnreadable(const Error& error, const Refusal& refusal, const ReplyPolicy& policy) {

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <set>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "dispatcher/core/request_class.h"
 #include "schemas/function.h"
+#include "schemas/reply_policy.h"
 #include "schemas/request.h"
 
 namespace hearth::dispatcher {
@@ -29,15 +29,6 @@ struct Answer {
   std::string message;  // for people
 };
 
-struct ReplyPolicy {
-  std::string default_topic;
-  std::vector<std::string> allowed;          // exact names, or a prefix followed by '*'
-  std::set<std::string, std::less<>> own{};  // hearth's own topics: no name and no prefix reaches them
-};
-
-// An empty topic stands for the default one, which is always allowed.
-bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic);
-
 // When the invocation is too old to be started: the earlier of its own expiry and its function's age limit, ms since
 // the epoch; 0: never. `function` may be null.
 std::int64_t DeadlineMs(const Request& request, const Function* function, std::int64_t record_timestamp_ms);
@@ -45,6 +36,11 @@ std::int64_t DeadlineMs(const Request& request, const Function* function, std::i
 // The checks at intake, and again before each placement. `function` may be null.
 Answer Admit(const Request& request, const Function* function, std::int64_t record_timestamp_ms,
              std::int64_t now_wall_ms, const ReplyPolicy& policy);
+
+// The class rt goes before all others: whoever may write to its topic has it only where it was granted. The refusal, or
+// nothing.
+std::optional<Answer> AdmitClass(RequestClass request_class, const UserId& user,
+                                 const std::vector<std::string>& realtime_users);
 
 // What to do with a record that DecodeRequest refused.
 Answer AdmitUnreadable(const Error& error, const Refusal& refusal, const ReplyPolicy& policy);

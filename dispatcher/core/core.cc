@@ -111,8 +111,7 @@ void Core::State::FireTimer(Invocation& invocation) {
       Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
       return;
     case Stage::kNoFunction: {
-      Answer answer = Admit(invocation.request, FunctionOf(invocation.request), invocation.record->timestamp_ms,
-                            now.wall_us / kMicrosPerMilli, reply_policy);
+      Answer answer = AnswerTo(invocation);
       if (answer.verdict == Verdict::kAwaitFunction) answer.verdict = Verdict::kReject;
       Refuse(invocation, answer);
       return;

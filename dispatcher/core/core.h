@@ -16,6 +16,7 @@
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "dispatcher/core/decisions.h"
+#include "dispatcher/core/request_class.h"
 #include "schemas/function.h"
 #include "schemas/link.h"
 #include "schemas/record.h"
@@ -23,13 +24,12 @@
 
 namespace hearth::dispatcher {
 
-enum class RequestClass : std::uint8_t { kRealtime = 0, kStandard = 1, kBatch = 2 };
-
 struct Settings {
   DispatcherId id;
   std::map<std::string, RequestClass> request_topics;  // which topics it reads, and their class
   std::string reply_topic = "hearth.reply";            // where a request names none
   std::vector<std::string> reply_topics_allowed;       // exact names, or a prefix followed by '*'
+  std::vector<std::string> realtime_users;             // who is granted the class rt; written alike
   std::set<std::string, std::less<>> own_topics;       // no reply goes there, whatever is allowed
   std::string dead_letter_topic = "hearth.dead-letter";
   std::string undeliverable_topic = "hearth.undeliverable";  // where a reply goes whose topic refused it

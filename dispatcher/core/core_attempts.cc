@@ -216,9 +216,15 @@ void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
       UpdateOpen(executor);
       break;
     case link::NackReason::kFenced: reason = "fenced"; break;
+    case link::NackReason::kUnknownFunction: reason = "unknown_function"; break;
   }
   Note(Trace::Kind::kNacked, *invocation, reason);
   ++invocation->returned;
+  if (nack.reason == link::NackReason::kUnknownFunction) {
+    // One of the two has not read the registry so far yet. The others' work goes on meanwhile.
+    ChangeStage(*invocation, Stage::kBackoff);
+    return SetTimer(*invocation, now.mono_us + kUnknownFunctionWaitMs * kMicrosPerMilli);
+  }
   Enqueue(*invocation);
   // The executor obeys a higher epoch: the partition is somebody else's, unless our commit still goes through.
   if (nack.reason == link::NackReason::kFenced && partition->phase != Partition::Phase::kClaiming) {

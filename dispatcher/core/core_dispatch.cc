@@ -137,8 +137,7 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   }
 
   const Function* function = FunctionOf(invocation.request);
-  const Answer answer =
-      Admit(invocation.request, function, invocation.record->timestamp_ms, now.wall_us / kMicrosPerMilli, reply_policy);
+  const Answer answer = AnswerTo(invocation);
   if (answer.verdict != Verdict::kAdmit) {
     invocation.in_queue = false;  // the queue takes it out itself
     Answer refusal = answer;

@@ -104,7 +104,8 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
   Partition* partition = Find(report.partition);
   if (partition == nullptr) return;  // what is owed stays owed, to the next owner
   if (report.refused) {              // somebody has this epoch or a higher one: only a commit shows who the owner is
-    if (partition->phase != Partition::Phase::kClaiming && report.epoch >= partition->epoch) {
+    if (partition->phase != Partition::Phase::kClaiming && report.epoch >= partition->epoch &&
+        report.epoch < kMaxLedgerEpoch) {
       Reclaim(*partition, report.epoch + 1);
     }
     return;

@@ -128,6 +128,15 @@ void Core::State::On(const RecordReceived& event) {
   Activate(invocation);
 }
 
+Answer Core::State::AnswerTo(const Invocation& invocation) const {
+  const Request& request = invocation.request;
+  Answer answer =
+      Admit(request, FunctionOf(request), invocation.record->timestamp_ms, now.wall_us / kMicrosPerMilli, reply_policy);
+  const bool goes_on = answer.verdict == Verdict::kAdmit || answer.verdict == Verdict::kAwaitFunction;
+  if (!goes_on) return answer;
+  return AdmitClass(invocation.partition->request_class, request.user, settings.realtime_users).value_or(answer);
+}
+
 void Core::State::Activate(Invocation& invocation) {
   // Behind the head of its key, or while a former owner's attempt of it may be reported, it waits; it is admitted when
   // its turn comes. A refusal would contradict a result that is there already.
@@ -135,9 +144,7 @@ void Core::State::Activate(Invocation& invocation) {
     Enqueue(invocation);
     return;
   }
-  const Function* function = FunctionOf(invocation.request);
-  const std::int64_t wall_ms = now.wall_us / kMicrosPerMilli;
-  const Answer answer = Admit(invocation.request, function, invocation.record->timestamp_ms, wall_ms, reply_policy);
+  const Answer answer = AnswerTo(invocation);
   if (answer.verdict == Verdict::kAdmit) {
     Enqueue(invocation);
   } else if (answer.verdict == Verdict::kAwaitFunction) {

@@ -32,6 +32,7 @@ constexpr std::size_t kMaxIdleUsers = 100'000;           // users remembered wit
 constexpr std::int64_t kClaimRetryMs = 100;              // first back-off of a failed epoch commit; doubles
 constexpr std::int64_t kProduceRetryMs = 100;            // first back-off of a failed produce; doubles
 constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
+constexpr std::int64_t kUnknownFunctionWaitMs = 50;      // an invocation whose function an executor knows otherwise
 constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
 constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
@@ -255,6 +256,7 @@ struct Core::State {
   [[nodiscard]] Partition* Find(const PartitionId& id) const;
   [[nodiscard]] static Invocation* Find(Partition& partition, std::int64_t offset);
   [[nodiscard]] const Function* FunctionOf(const Request& request) const;
+  [[nodiscard]] Answer AnswerTo(const Invocation& invocation) const;  // as of now
 
   // core_partitions.cc
   void On(const PartitionAssigned& event);

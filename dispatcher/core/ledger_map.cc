@@ -193,7 +193,7 @@ Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
   if (!cursor.Byte(version) || (version != kVersion && version != kVersionWithoutGeneration)) {
     return Broken("unknown version");
   }
-  if (!cursor.Varint(map.epoch)) return Broken("epoch");
+  if (!cursor.Varint(map.epoch) || map.epoch > kMaxLedgerEpoch) return Broken("epoch");
   if (version == kVersion) {
     if (!cursor.Varint(map.generation)) return Broken("generation");
     if (!cursor.Varint(map.witness_ms)) return Broken("witness");

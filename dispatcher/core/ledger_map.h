@@ -28,6 +28,9 @@ struct LedgerRange {
   friend bool operator==(const LedgerRange&, const LedgerRange&) = default;
 };
 
+// What stands above it was not written by hearth: take-overs count one by one.
+constexpr std::int64_t kMaxLedgerEpoch = 1LL << 62;
+
 struct LedgerMap {
   std::int64_t epoch = 0;
   std::int64_t generation = 0;          // 0: of a ledger that had none

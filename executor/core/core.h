@@ -18,6 +18,7 @@
 #include "schemas/link.h"
 #include "schemas/pool_status.h"
 #include "schemas/record.h"
+#include "schemas/reply_policy.h"
 #include "schemas/result.h"
 #include "schemas/usage.h"
 
@@ -59,6 +60,7 @@ struct Settings {
   std::int64_t container_timeout_ms = 30'000;  // Create → Created, Remove → ContainerGone
   std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the instance is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
+  ReplyPolicy replies{.default_topic = {}, .allowed = {"*"}};
   std::string undeliverable_topic = "hearth.undeliverable";
   std::string usage_topic = "hearth.usage";
   std::uint64_t seed = 0;
@@ -121,6 +123,7 @@ struct GuestMessage {
 };
 // Answer to LoadCode; empty error: `bytes` holds the archive, hash already verified.
 struct CodeLoaded {
+  UserId user;
   CodeHash hash;
   std::shared_ptr<const std::string> bytes;
   std::string error;
@@ -144,13 +147,14 @@ struct FunctionRemoved {
   UserId user;
   FunctionName name;
 };
+struct FunctionsCaughtUp {};  // all that the registry held at the start was told
 struct DrainRequested {};
 struct Tick {};  // at least every 50 ms
 
-using Event =
-    std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
-                 MachineLost, MachineDestroyed, ShellsChanged, HostPressure, ImageChanged, PoolChanged, GuestMessage,
-                 CodeLoaded, ArchiveSent, PublishFinished, FunctionUpdated, FunctionRemoved, DrainRequested, Tick>;
+using Event = std::variant<DispatcherConnected, DispatcherDisconnected, DispatcherMessage, MachineReady, MachineFailed,
+                           MachineLost, MachineDestroyed, ShellsChanged, HostPressure, ImageChanged, PoolChanged,
+                           GuestMessage, CodeLoaded, ArchiveSent, PublishFinished, FunctionUpdated, FunctionRemoved,
+                           FunctionsCaughtUp, DrainRequested, Tick>;
 
 // ---- effects -------------------------------------------------------------------------------------------------------
 struct SendToDispatcher {
@@ -190,8 +194,8 @@ struct SendArchive {
   std::shared_ptr<const std::string> bytes;
 };
 struct LoadCode {
-  CodeHash hash;
   UserId user;
+  CodeHash hash;
 };
 // Answered by PublishFinished with the same token, exactly once.
 struct Publish {

@@ -75,19 +75,8 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   }
   const auto key = KeyOf(exec.ref);
   if (attempts.contains(key)) return;
-  if (draining) return nack(link::NackReason::kDraining, "draining");
-  if (static_cast<std::int32_t>(attempts.size()) >= Credit()) return nack(link::NackReason::kBusy, "credit");
-  if (ring.full()) return nack(link::NackReason::kBusy, "unacknowledged_ends");
-  if (!LeaseHolds(dispatcher)) return nack(link::NackReason::kBusy, "no_lease");
-  const auto index = ProfileOf(exec.function);
-  if (index == profiles.size()) return nack(link::NackReason::kUnknownProfile, "unknown_profile");
-  const ProfileState& profile = profiles[index];
-  if (exec.function.memory_mib > profile.profile.memory_mib - profile.profile.reserve_mib) {
-    return nack(link::NackReason::kNoCapacity, "larger_than_machine");
-  }
-  if (!profile.runtimes.empty() && !profile.runtimes.contains(exec.function.runtime)) {
-    return nack(link::NackReason::kNoCapacity, "runtime_not_in_image");
-  }
+  if (!MayReplyTo(exec)) return RefuseReply(link, exec);
+  if (const auto refusal = RefusalOf(exec, dispatcher)) return nack(refusal->first, refusal->second);
   Attempt attempt;
   attempt.exec = exec;
   attempt.order = next_order++;
@@ -118,6 +107,41 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   }
   Queue(key, placed);
   dirty = true;
+}
+
+bool Core::State::MayReplyTo(const link::Exec& exec) const {
+  return !exec.reply_to.empty() && ReplyTopicAllowed(settings.replies, exec.reply_to);
+}
+
+// Its dispatcher has other rules than this executor: that is told as what it is, and not tried for ever.
+void Core::State::RefuseReply(LinkId link, const link::Exec& exec) {
+  link::Done done;
+  done.ref = exec.ref;
+  done.id = exec.id;
+  done.outcome = link::Outcome::kInfrastructure;
+  done.error_type = "reply_topic_not_allowed";
+  done.error_message = "executor " + settings.id.value + " does not reply to the topic " + exec.reply_to;
+  done.try_number = exec.try_number;
+  Emit(SendToDispatcher{link, std::move(done)});
+}
+
+std::optional<Core::State::Refusal> Core::State::RefusalOf(const link::Exec& exec,
+                                                           const DispatcherId& dispatcher) const {
+  if (draining) return Refusal{link::NackReason::kDraining, "draining"};
+  if (static_cast<std::int32_t>(attempts.size()) >= Credit()) return Refusal{link::NackReason::kBusy, "credit"};
+  if (ring.full()) return Refusal{link::NackReason::kBusy, "unacknowledged_ends"};
+  if (!LeaseHolds(dispatcher)) return Refusal{link::NackReason::kBusy, "no_lease"};
+  if (!registry.MayRun(exec.function)) return Refusal{link::NackReason::kUnknownFunction, "unknown_function"};
+  const auto index = ProfileOf(exec.function);
+  if (index == profiles.size()) return Refusal{link::NackReason::kUnknownProfile, "unknown_profile"};
+  const ProfileState& profile = profiles[index];
+  if (exec.function.memory_mib > profile.profile.memory_mib - profile.profile.reserve_mib) {
+    return Refusal{link::NackReason::kNoCapacity, "larger_than_machine"};
+  }
+  if (!profile.runtimes.empty() && !profile.runtimes.contains(exec.function.runtime)) {
+    return Refusal{link::NackReason::kNoCapacity, "runtime_not_in_image"};
+  }
+  return std::nullopt;
 }
 
 void Core::State::OnFence(LinkId link, const link::Fence& fence) {

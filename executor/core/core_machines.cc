@@ -146,8 +146,7 @@ void Core::State::Destroy(Instance& instance, InstanceState to, const std::strin
 }
 
 void Core::State::On(const FunctionUpdated& event) {
-  auto& version = latest[{event.function->user, event.function->name}];
-  version = event.function->version;
+  registry.Update(event.function);
   // Idle containers of retired versions go first: their room is worth more than their warmth.
   const auto holding = holdings.find(event.function->user);
   if (holding == holdings.end()) return;
@@ -163,7 +162,11 @@ void Core::State::On(const FunctionUpdated& event) {
 }
 
 void Core::State::On(const FunctionRemoved& event) {
-  latest[{event.user, event.name}] = INT64_MAX;
+  registry.Remove(event.user, event.name);
+}
+
+void Core::State::On(const FunctionsCaughtUp&) {
+  registry.CaughtUp();
 }
 
 void Core::State::On(const DrainRequested&) {

@@ -6,8 +6,7 @@
 namespace hearth::executor {
 
 bool Core::State::IsRetired(const FunctionVersion& function) const {
-  const auto found = latest.find({std::get<0>(function), std::get<1>(function)});
-  return found != latest.end() && found->second > std::get<2>(function);
+  return registry.IsRetired(std::get<0>(function), std::get<1>(function), std::get<2>(function));
 }
 
 std::pair<Instance*, Container*> Core::State::FindIdle(const FunctionVersion& function) {
@@ -220,23 +219,23 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
   NoteChange(instance, placed);
   SendCode(instance, function.code);
   if (instance.codes.contains(function.code)) return SendCreate(instance, placed);
-  awaiting_code[function.code].insert(key);
+  awaiting_code[{function.user, function.code}].insert(key);
 }
 
 // Sends the archive unless the instance has it; where it is not here either, it is loaded and sent when it comes.
 void Core::State::SendCode(Instance& instance, const CodeHash& hash) {
   if (instance.codes.contains(hash) || instance.sending.contains(hash)) return;
-  const auto [found, is_new] = codes.try_emplace(hash);
+  const auto [found, is_new] = codes.try_emplace({instance.user, hash});
   found->second.used = next_use++;
-  if (is_new) Emit(LoadCode{hash, instance.user});
+  if (is_new) Emit(LoadCode{instance.user, hash});
   if (found->second.bytes == nullptr) return;
   Emit(SendArchive{instance.id, hash, found->second.bytes});
   instance.sending.insert(hash);
 }
 
-std::vector<AttemptKey> Core::State::AwaitingCode(const CodeHash& hash, const Instance* in) const {
+std::vector<AttemptKey> Core::State::AwaitingCode(const UserCode& code, const Instance* in) const {
   std::vector<AttemptKey> keys;
-  const auto awaiting = awaiting_code.find(hash);
+  const auto awaiting = awaiting_code.find(code);
   if (awaiting == awaiting_code.end()) return keys;
   for (const auto& key : awaiting->second) {
     if (in == nullptr || attempts.at(key).instance == in->number) keys.push_back(key);
@@ -252,8 +251,9 @@ void Core::State::On(const ArchiveSent& event) {
 }
 
 void Core::State::CreateAwaiting(Instance& instance, const CodeHash& hash) {
-  for (const auto& key : AwaitingCode(hash, &instance)) {
-    const auto awaiting = awaiting_code.find(hash);
+  const UserCode code{instance.user, hash};
+  for (const auto& key : AwaitingCode(code, &instance)) {
+    const auto awaiting = awaiting_code.find(code);
     awaiting->second.erase(key);
     if (awaiting->second.empty()) awaiting_code.erase(awaiting);
     SendCreate(instance, instance.containers.at(attempts.at(key).container));
@@ -271,7 +271,8 @@ void Core::State::SendCreate(Instance& instance, Container& container) {
 }
 
 void Core::State::On(const CodeLoaded& event) {
-  const auto found = codes.find(event.hash);
+  const UserCode loaded_code{event.user, event.hash};
+  const auto found = codes.find(loaded_code);
   if (found == codes.end()) return;
   const bool loaded = event.error.empty() && event.bytes != nullptr;
   if (loaded) {
@@ -279,7 +280,7 @@ void Core::State::On(const CodeLoaded& event) {
   } else {
     codes.erase(found);
   }
-  for (const auto& key : AwaitingCode(event.hash, nullptr)) {
+  for (const auto& key : AwaitingCode(loaded_code, nullptr)) {
     const Attempt& attempt = attempts.at(key);
     Instance& instance = instances.at(attempt.instance);
     if (loaded) {
@@ -292,7 +293,7 @@ void Core::State::On(const CodeLoaded& event) {
     FailAttempt(key, "code_unavailable: " + event.error);
   }
   std::size_t total = 0;  // keep what was used last
-  for (const auto& [hash, code] : codes) total += code.bytes == nullptr ? 0 : code.bytes->size();
+  for (const auto& [of, code] : codes) total += code.bytes == nullptr ? 0 : code.bytes->size();
   while (total > kMaxCodeCacheBytes) {
     auto oldest = codes.end();
     for (auto at = codes.begin(); at != codes.end(); ++at) {

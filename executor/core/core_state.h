@@ -17,6 +17,7 @@
 #include "executor/core/done_ring.h"
 #include "executor/core/fencing.h"
 #include "executor/core/pool.h"
+#include "executor/core/registry.h"
 #include "executor/core/states.h"
 #include "executor/core/why.h"
 
@@ -86,7 +87,7 @@ struct Instance {
   std::int64_t quiet_us = -1;  // its line in `quiet`: assigned, and every container idle; since when
   std::int32_t free_mib = 0;
   std::int32_t freeing_mib = 0;
-  std::set<CodeHash> codes;    // sent to it
+  std::set<CodeHash> codes;    // of its user, sent to it
   std::set<CodeHash> sending;  // on the way to it
   std::map<std::uint32_t, Container> containers;
   std::int32_t not_idle = 0;  // of the containers
@@ -137,6 +138,8 @@ struct Holding {
 // The order in which the idle containers of a function version wait: the last used at the back.
 using IdleLine = std::map<std::uint64_t, std::pair<std::uint64_t, std::uint32_t>>;
 
+// Code is its user's: equal bytes of two users are two codes.
+using UserCode = std::pair<UserId, CodeHash>;
 struct CachedCode {
   std::shared_ptr<const std::string> bytes;  // null: being loaded
   std::uint64_t used = 0;
@@ -149,6 +152,10 @@ struct Core::State {
   void On(const DispatcherConnected& event);
   void On(const DispatcherDisconnected& event);
   void On(const DispatcherMessage& event);
+  using Refusal = std::pair<link::NackReason, const char*>;  // and why, for people
+  [[nodiscard]] std::optional<Refusal> RefusalOf(const link::Exec& exec, const DispatcherId& dispatcher) const;
+  [[nodiscard]] bool MayReplyTo(const link::Exec& exec) const;
+  void RefuseReply(LinkId link, const link::Exec& exec);
   void OnExec(LinkId link, const link::Exec& exec);
   void OnFence(LinkId link, const link::Fence& fence);
   void OnCancel(const link::Cancel& cancel);
@@ -203,7 +210,7 @@ struct Core::State {
   void On(const CodeLoaded& event);
   void On(const ArchiveSent& event);
   // The attempts that wait for the code, in this machine or in any.
-  [[nodiscard]] std::vector<AttemptKey> AwaitingCode(const CodeHash& hash, const Instance* in) const;
+  [[nodiscard]] std::vector<AttemptKey> AwaitingCode(const UserCode& code, const Instance* in) const;
   void CreateAwaiting(Instance& instance, const CodeHash& hash);
   [[nodiscard]] std::pair<Instance*, Container*> FindIdle(const FunctionVersion& function);
   [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
@@ -219,6 +226,7 @@ struct Core::State {
   void On(const MachineDestroyed& event);
   void On(const FunctionUpdated& event);
   void On(const FunctionRemoved& event);
+  void On(const FunctionsCaughtUp& event);
   void On(const DrainRequested& event);
   void On(const Tick& event);
   void Condemn(Instance& instance, const std::string& reason);
@@ -286,7 +294,7 @@ struct Core::State {
   std::set<std::pair<std::int64_t, std::uint64_t>> expiring;  // of those that wait: when, order of arrival
   std::map<std::uint64_t, AttemptKey> publishing;             // by token
   std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
-  std::map<CodeHash, std::set<AttemptKey>> awaiting_code;  // until all of it is on its way to their machines
+  std::map<UserCode, std::set<AttemptKey>> awaiting_code;  // until all of it is on its way to their machines
   std::map<std::uint64_t, Instance> instances;
   std::map<InstanceId, std::uint64_t> numbers;
   std::map<FunctionVersion, IdleLine> idle;
@@ -301,8 +309,8 @@ struct Core::State {
   std::int32_t freeing_mib = 0;  // of that, of machines that are going
   bool starved = false;          // a request waits for a start: refill yields
   Shortage shortage;
-  std::map<std::pair<UserId, FunctionName>, std::int64_t> latest;  // version; removed: the largest
-  std::map<CodeHash, CachedCode> codes;
+  Registry registry;
+  std::map<UserCode, CachedCode> codes;
   std::map<std::string, link::Slot> changed;  // by slot id, to be reported
   std::int64_t last_change_ms = 0;
   std::int32_t lent_credit = 0;  // as of the last heartbeat: for results that wait for their topic

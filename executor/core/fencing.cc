@@ -1,11 +1,14 @@
 // Epochs only rise.
 #include "executor/core/fencing.h"
 
+#include <algorithm>
+
 namespace hearth::executor {
 
 Admission Fencing::Admit(const PartitionId& partition, std::int64_t epoch, const DispatcherId& dispatcher,
                          std::uint64_t link) {
   Ownership& owner = owners_[partition];
+  if (epoch > std::max(kMaxEpoch, owner.epoch + kMaxEpochStep)) return Admission::kFenced;
   if (epoch < owner.epoch) return Admission::kFenced;
   if (epoch == owner.epoch) {
     if (owner.dispatcher != dispatcher) return Admission::kFenced;

@@ -88,6 +88,9 @@ Fleet::Machine& Fleet::Add(const InstanceId& instance, const Profile& profile, s
 }
 
 Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
+  if (machine.account && machine.slot >= options_.accounts) {  // the next ones are another executor's
+    return Fail(Code::kExhausted, fmt::format("all {} accounts for machines are in use", options_.accounts));
+  }
   std::error_code error;
   fs::remove_all(machine.folder, error);
   if (mkdir(machine.folder.c_str(), 0700) != 0) {

@@ -30,6 +30,8 @@ constexpr std::int32_t kShellsMadeAtOnce = 1;  // of all profiles, and none whil
 constexpr std::int64_t kShellYieldMs = 500;
 constexpr std::int64_t kMarkAfterMs = 500;
 constexpr std::int32_t kMaxShellsOfProfile = 256;
+// Machines at once, shells included, where each has an account of its own.
+constexpr std::uint32_t kAccountsOfExecutor = 1024;
 
 struct FleetOptions {
   ExecutorId executor;
@@ -40,8 +42,9 @@ struct FleetOptions {
   std::int64_t start_within_ms = 30'000;   // from the order to HELLO
   std::int64_t hello_within_ms = 30'000;   // from libvirt's answer to HELLO, and from there to Warmed
   std::int64_t aside_within_ms = 120'000;  // both, for machines that nobody waits for
-  // Accounts for QEMU, where the executor is root: one of `accounts` uids from `first_uid` for each machine.
+  // Accounts for QEMU, where the executor is root: one of `accounts` uids from this one on for each machine.
   std::optional<MachineAccount> first_account;
+  std::uint32_t accounts = kAccountsOfExecutor;
 };
 
 // What a machine of the profile is made of, without name, socket, account and mark.

@@ -19,6 +19,7 @@ class Client:
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
         self.producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "message.max.bytes": 4_000_000, "log_level": 0})
+        self.asked = {}   # id → what its reply has to name
         self.readers = {}
         self.seen = {}
 
@@ -31,6 +32,7 @@ class Client:
         invocation = more.pop("id", None) or new_id()
         headers = {"hearth-fn": function, "hearth-user": user, "hearth-id": invocation}
         headers.update({"hearth-" + name.replace("_", "-"): str(text) for name, text in more.items()})
+        self.asked[invocation] = {"hearth-fn": function, "hearth-user": user}
         self.send(value, headers, key=user.encode())
         return invocation
 
@@ -56,7 +58,11 @@ class Client:
         raise AssertionError(f"nothing fitting on {topic} in {deadline_s} s; seen: {self.seen[topic][-5:]}")
 
     def reply(self, invocation, topic="hearth.reply", deadline_s=DEADLINE_S):
-        return self.find(topic, lambda record: record.headers.get("hearth-id") == invocation, deadline_s)
+        def is_ours(record):   # not another's under the same id
+            asked = self.asked.get(invocation, {}).items()
+            return (record.headers.get("hearth-id") == invocation
+                    and all(record.headers.get(name, text) == text for name, text in asked))
+        return self.find(topic, is_ours, deadline_s)
 
 
 class Record:

@@ -125,6 +125,8 @@ class Daemon:
         self.stack, self.place, self.program = stack, pathlib.Path(place), program
         self.config = tomllib.loads((stack.folder / "etc" / f"{source}.toml").read_text())
         self.config.update(http="127.0.0.1:0", **changes)
+        if "decisions" in self.config:
+            self.config["decisions"] = f"unix:{self.place}/decisions.sock"
         self.log = self.place / f"{self.config['id']}.log"
         self.process = None
 

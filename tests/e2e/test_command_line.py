@@ -164,3 +164,21 @@ def test_the_first_request_of_the_readme_works_as_written(stack):
         return answer if "Hello, Ada!" in answer else ""
 
     assert "hearth-status=ok" in until(read, "kcat reads no reply")
+
+
+def test_variables_are_secrets(stack, tmp_path):
+    """No list shows a value unless it is asked for one; files and the command's environment keep them out of argv."""
+    (tmp_path / "app.py").write_text("import os\ndef handler(event):\n    return {k: os.environ[k] for k in event}\n")
+    variables = tmp_path / "variables"
+    variables.write_text("# of the shop\nTOKEN=s3cret-a\nINHERITED\n")
+    deploy = f"deploy keeps --runtime python3 --handler app.handler {tmp_path} --env-file {variables} --env OWN"
+    done = stack.run(f"env INHERITED=s3cret-b OWN=s3cret-c {HEARTH}{deploy}")
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(stack.run(f"{HEARTH}--json functions").stdout)
+    assert next(each for each in listed if each["name"] == "keeps")["environment"] == {
+        "TOKEN": None, "INHERITED": None, "OWN": None}
+    assert "s3cret" not in done.stdout + stack.run(f"{HEARTH}functions").stdout
+    assert "TOKEN=s3cret-a" in stack.run(f"{HEARTH}functions --show-secrets").stdout
+    variables.write_text("A=1\n=s3cret\n")
+    done = stack.run(f"{HEARTH}{deploy}")
+    assert done.returncode == 2 and "variables: line 2: expected NAME=VALUE" in done.stderr and "s3cret" not in done.stderr

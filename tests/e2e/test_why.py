@@ -1,16 +1,24 @@
 """hearth why: how an invocation got its place, from the reply and from the dispatcher's decision log."""
 
 import json
+import os
 import re
+import stat
+import tomllib
 
 from client import new_id
 from conftest import deploy
+from support import get
 
 HEARTH = ["hearth", "--user", "alice"]
 
 
 def why(stack, *words):
     return stack.run([*HEARTH, *words])
+
+
+def decisions_socket(stack):
+    return tomllib.loads((stack.folder / "etc" / "dispatcher.toml").read_text())["decisions"].removeprefix("unix:")
 
 
 def test_a_warm_invocation_is_explained_from_both_sources(stack, client):
@@ -72,10 +80,17 @@ def test_what_is_not_known_says_what_was_looked_at(stack, client):
     done = why(stack, "why", "../../metrics")
     assert (done.returncode, "an id is of" in done.stderr) == (2, True)
     done = stack.run([*HEARTH, "--bootstrap", "127.0.0.1:1", "--redis", "unix:/no/such/socket", "why", "never-sent",
-                      "--dispatcher", "127.0.0.1:1"])
+                      "--dispatcher", "unix:/no/such/decisions"])
     assert done.returncode == 3
-    for text in ("unix:/no/such/socket", "127.0.0.1:1 does not answer", "kafka at 127.0.0.1:1"):
+    for text in ("unix:/no/such/socket", "unix:/no/such/decisions is asked on its own host", "kafka at 127.0.0.1:1"):
         assert text in done.stderr, done.stderr
+
+
+def test_decisions_are_not_for_whoever_reaches_the_status_port(stack, client):
+    invocation = client.request("witness", b"{}")
+    client.reply(invocation)
+    assert get(stack.env()["HEARTH_DISPATCHER_HTTP"], f"/decisions/{invocation}")[0] == 404
+    assert stat.S_IMODE(os.stat(decisions_socket(stack)).st_mode) == 0o600
 
 
 def test_one_source_is_enough(stack, client):
@@ -83,6 +98,6 @@ def test_one_source_is_enough(stack, client):
     client.reply(invocation)
     away = stack.run([*HEARTH, "--bootstrap", "127.0.0.1:1", "why", invocation])
     assert away.returncode == 0 and "decided by" in away.stdout, away.stderr
-    reply_only = stack.run([*HEARTH, "--redis", "unix:/no/such/socket", "--json", "why", invocation, "--dispatcher", "127.0.0.1:1"])
+    reply_only = stack.run([*HEARTH, "--redis", "unix:/no/such/socket", "--json", "why", invocation, "--dispatcher", "unix:/no/such/decisions"])
     assert reply_only.returncode == 0, reply_only.stderr
     assert json.loads(reply_only.stdout)["reply"]["why"]["rung"]

@@ -21,6 +21,7 @@ void World::StartDispatcher(int index) {
                              {"hearth.invoke.batch", dispatcher::RequestClass::kBatch}};
   settings.user_queue_limit = options_.user_queue_limit;
   settings.reply_topics_allowed = {"hearth.reply"};
+  settings.realtime_users = {"*"};
   settings.retry_base_ms = 200;
   settings.seed = options_.seed;
   node.core = std::make_unique<dispatcher::Core>(settings);

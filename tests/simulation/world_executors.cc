@@ -190,7 +190,8 @@ void World::Do(int index, executor::Effect& effect) {
     later(sent_us, executor::ArchiveSent{archive->instance, archive->hash});
     FromGuest(index, archive->instance, {0, guest::CodeStored{archive->hash, ""}}, sent_us + Between(500, 5000));
   } else if (auto* load = std::get_if<executor::LoadCode>(&effect)) {
-    later(Between(500, 5000), executor::CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
+    later(Between(500, 5000),
+          executor::CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
   } else if (auto* publish = std::get_if<executor::Publish>(&effect)) {
     std::string id;
     std::int64_t epoch = 0;

@@ -167,10 +167,11 @@ Result<void> OwnStack::StartDispatcher(const OwnStackOptions& options) {
     sockets += fmt::format("{}\"unix:{}/{}.sock\"", sockets.empty() ? "" : ", ", folder_, executor.wanted.id);
   const std::string config = folder_ + "/dispatcher.toml";
   const auto written =
-      Write(config, fmt::format("id = \"bench-dispatcher\"\nhttp = \"127.0.0.1:{0}\"\n[kafka]\nbootstrap = \"{1}\"\n"
-                                "group = \"hearth-bench\"\n[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
-                                "[link]\nexecutors = [{4}]\n[admission]\nreply_topics = [\"{5}\"]\n",
-                                *port, options.bootstrap, folder_, TopicsToml(), sockets, kReplyTopic));
+      Write(config,
+            fmt::format("id = \"bench-dispatcher\"\nhttp = \"127.0.0.1:{0}\"\n[kafka]\nbootstrap = \"{1}\"\n"
+                        "group = \"hearth-bench\"\n[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
+                        "[link]\nexecutors = [{4}]\n[admission]\nreply_topics = [\"{5}\"]\nrealtime_users = [\"*\"]\n",
+                        *port, options.bootstrap, folder_, TopicsToml(), sockets, kReplyTopic));
   if (!written) return written;
   auto child = Child::Spawn({options.bin + "/hearth-dispatcher", "--config", config}, folder_ + "/dispatcher.log");
   if (!child) return std::unexpected(child.error());

@@ -19,6 +19,7 @@
 #include "tools/bench/echo.h"
 #include "tools/bench/figures.h"
 #include "tools/bench/hand.h"
+#include "tools/code/archive.h"
 #include "tools/machine/template.h"
 
 namespace hearth::bench {
@@ -83,6 +84,7 @@ class Paths {
   Result<void> CloneByHand(const Round& round, bool counts);
   Result<void> BootByHand(const Round& round, bool counts, const InstanceId& like);
   [[nodiscard]] Result<Round> MakeRound(int number, Runtime runtime) const;
+  [[nodiscard]] static Request MakeRequest(const std::string& id, const std::string& user, const std::string& function);
   [[nodiscard]] OutRecord MakeRecord(const std::string& id, const std::string& user, const std::string& function) const;
   [[nodiscard]] bool Available(StartPath path) const { return !unavailable_.contains(path); }
   [[nodiscard]] std::vector<Bound> Bounds(Runtime runtime) const;
@@ -154,9 +156,9 @@ Result<void> Paths::DeployOne(const std::string& user, const std::string& name, 
   function.max_attempts = 1;
   function.profile = profile;
   if (auto valid = ValidateFunction(function); !valid) return valid;
-  std::ofstream file(stack_.code_store() + "/" + code.hash.value, std::ios::binary);
-  file << code.archive;
-  if (!file.flush()) return Fail(Code::kUnavailable, "cannot write to " + stack_.code_store());
+  if (auto stored = tool::StoreCode(stack_.code_store(), function.user, code.archive); !stored) {
+    return std::unexpected(stored.error());
+  }
   auto sent = sender_.Send({kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}});
   sender_.Poll();
   return sent;
@@ -183,7 +185,7 @@ Result<void> Paths::Deploy() {
   }
 }
 
-OutRecord Paths::MakeRecord(const std::string& id, const std::string& user, const std::string& function) const {
+Request Paths::MakeRequest(const std::string& id, const std::string& user, const std::string& function) {
   Request request;
   request.form = RequestForm::kHeaders;
   request.id = InvocationId(id);
@@ -192,13 +194,18 @@ OutRecord Paths::MakeRecord(const std::string& id, const std::string& user, cons
   request.reply_to = kReplyTopic;
   request.expires_ms = ReadClocks().wall_us / kMicrosPerMilli + kWaitMs;
   request.payload = "null";
-  auto record = EncodeRequest(request, kRequestTopic);
+  return request;
+}
+
+OutRecord Paths::MakeRecord(const std::string& id, const std::string& user, const std::string& function) const {
+  auto record = EncodeRequest(MakeRequest(id, user, function), kRequestTopic);
   record.key = user;
   return record;
 }
 
 Result<InvocationResult> Paths::Invoke(const std::string& user, const std::string& function) {
   const std::string id = fmt::format("{}-i{}", prefix_, ++sent_);
+  const Request request = MakeRequest(id, user, function);
   if (auto sent = sender_.Send(MakeRecord(id, user, function)); !sent) return std::unexpected(sent.error());
   const std::int64_t end_us = ReadClocks().mono_us + (kWaitMs + kWaitMs / 2) * kMicrosPerMilli;
   while (true) {
@@ -207,7 +214,9 @@ Result<InvocationResult> Paths::Invoke(const std::string& user, const std::strin
     auto reply = replies_.Next(left_ms);
     if (!reply) return std::unexpected(reply.error());
     sender_.Poll();
-    if (*reply && (*reply)->key == id) return DecodeReply(**reply);
+    if (!*reply || (*reply)->key != id) continue;
+    auto result = DecodeReply(**reply);
+    if (!result || Answers(*result, request)) return result;
   }
 }
 

@@ -44,7 +44,9 @@ class Warm {
   Result<void> Echo(const std::string& id, bool counts);
   Result<void> Ping(guest::Machine& machine, bool counts);
   void Note(const Record& reply);
+  Request MakeRequest(const std::string& id) const;
   OutRecord MakeRecord(const std::string& id) const;
+  bool IsOurs(const Record& reply) const;
 
   const WarmOptions& options_;
   Sender sender_;
@@ -69,7 +71,7 @@ class Warm {
   };
 };
 
-OutRecord Warm::MakeRecord(const std::string& id) const {
+Request Warm::MakeRequest(const std::string& id) const {
   Request request;
   request.form = RequestForm::kHeaders;
   request.id = InvocationId(id);
@@ -77,9 +79,19 @@ OutRecord Warm::MakeRecord(const std::string& id) const {
   request.function = FunctionName(options_.function);
   request.reply_to = kHearthReplies;
   request.payload = "null";
-  auto record = EncodeRequest(request, kHearthRequests);
+  return request;
+}
+
+OutRecord Warm::MakeRecord(const std::string& id) const {
+  auto record = EncodeRequest(MakeRequest(id), kHearthRequests);
   record.key = options_.user;
   return record;
+}
+
+// Not another's under the same id. One that cannot be read is told as such.
+bool Warm::IsOurs(const Record& reply) const {
+  const auto result = DecodeReply(reply);
+  return !result || Answers(*result, MakeRequest(reply.key));
 }
 
 void Warm::Note(const Record& reply) {
@@ -108,7 +120,7 @@ Result<void> Warm::Invoke(const std::string& id, bool counts) {
     if (left_ms <= 0) return Fail(Code::kDeadline, "no reply to " + id);
     auto reply = replies_.Next(left_ms);
     if (!reply) return std::unexpected(reply.error());
-    if (!*reply) continue;
+    if (!*reply || !IsOurs(**reply)) continue;
     const std::int64_t end_us = ReadClocks().mono_us;
     sender_.Poll();
     Note(**reply);

@@ -13,6 +13,7 @@
 
 #include "common/base/handle.h"
 #include "common/base/sha256.h"
+#include "schemas/function.h"
 #include "schemas/limits.h"
 
 namespace hearth::tool {
@@ -102,20 +103,20 @@ Result<std::string> PackCode(std::vector<CodeFile> files) {
   return bytes;
 }
 
-Result<std::string> StoreCode(const std::string& store, const std::string& archive) {
-  std::string hash = Sha256Hex(archive);
-  const fs::path folder(store);
+Result<CodeHash> StoreCode(const std::string& store, const UserId& user, const std::string& archive) {
+  CodeHash hash(Sha256Hex(archive));
+  const fs::path path = fs::path(store) / CodePath(user, hash);
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (fs::exists(folder / hash, error)) return hash;
-  const fs::path draft = folder / ("." + hash + "." + std::to_string(getpid()));
+  fs::create_directories(path.parent_path(), error);
+  if (fs::exists(path, error)) return hash;
+  const fs::path draft = path.parent_path() / ("." + hash.value + "." + std::to_string(getpid()));
   {
     std::ofstream out(draft, std::ios::binary);
     out.write(archive.data(), static_cast<std::streamsize>(archive.size()));
     out.flush();
     if (!out) return Fail(Code::kUnavailable, "cannot write into the code store " + store);
   }
-  fs::rename(draft, folder / hash, error);
+  fs::rename(draft, path, error);
   if (error) return Fail(Code::kUnavailable, "code store " + store + ": " + error.message());
   return hash;
 }

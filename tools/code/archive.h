@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/ids.h"
 #include "common/base/result.h"
 
 namespace hearth::tool {
@@ -23,7 +24,7 @@ Result<std::vector<CodeFile>> ReadCode(const std::string& path);
 // kExhausted above kMaxCodeBytes, kMaxCodeEntries or kMaxCodePathParts; kInvalid: a path too long for ustar.
 Result<std::string> PackCode(std::vector<CodeFile> files);
 
-// Puts the archive into the code store under its hash, whole or not at all. Returns the hash.
-Result<std::string> StoreCode(const std::string& store, const std::string& archive);
+// Puts the archive into the code store under its user and hash, whole or not at all. Returns the hash.
+Result<CodeHash> StoreCode(const std::string& store, const UserId& user, const std::string& archive);
 
 }  // namespace hearth::tool

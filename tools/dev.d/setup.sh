@@ -5,7 +5,7 @@ PACKAGES=(
   g++ cmake ninja-build ccache pkg-config git python3 procps util-linux iproute2 shellcheck
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev
   librdkafka-dev libhiredis-dev libvirt-dev libmsgpack-cxx-dev libspdlog-dev libfmt-dev libgtest-dev libgmock-dev
-  libbenchmark-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libcpp-httplib-dev prometheus-cpp-dev
+  libbenchmark-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
   libuv1-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils seabios
   squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jdk-headless

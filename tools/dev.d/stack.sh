@@ -95,6 +95,16 @@ redis_accounts() (
 redis_toml() {
   printf '[redis]\naddress = "unix:%s/redis.sock"\nuser = "hearth"\npassword_file = "%s/redis/password"\n' "$RUN" "$STATE"
 }
+# Dispatchers and executors prove to each other that they know it.
+link_secret() (
+  umask 077
+  cd "$STATE/etc" || return 1
+  [ -s link-secret ] || head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > link-secret
+)
+link_toml() {  # link_toml [LINE…]
+  printf '[link]\nsecret_file = "%s/etc/link-secret"\n' "$STATE"
+  [ $# -eq 0 ] || printf '%s\n' "$@"
+}
 redis_ready() { [ "$(redis-cli -s "$RUN/redis.sock" ping)" = PONG ]; }
 
 up_libvirtd() {
@@ -172,14 +182,15 @@ TOML
 
 up_dispatcher() {
   running dispatcher && return
+  link_secret
   local sockets="" n
   for ((n = 1; n <= EXECUTORS; ++n)); do sockets+="\"unix:$RUN/executor-$n.sock\", "; done
   {
-    printf 'id = "dispatcher-1"\nhttp = "127.0.0.1:%s"\n' "$DISPATCHER_PORT"
+    printf 'id = "dispatcher-1"\nhttp = "127.0.0.1:%s"\ndecisions = "unix:%s/decisions.sock"\n' "$DISPATCHER_PORT" "$RUN"
     common_toml
     redis_toml
-    printf '[link]\nexecutors = [%s]\n' "${sockets%, }"
-    printf '[admission]\nreply_topics = ["hearth.reply", "reply.*"]\n'
+    link_toml "executors = [${sockets%, }]"
+    printf '[admission]\nreply_topics = ["hearth.reply", "reply.*"]\nrealtime_users = ["*"]\n'
   } > "$STATE/etc/dispatcher.toml"
   launch dispatcher "$BIN/hearth-dispatcher" --config "$STATE/etc/dispatcher.toml"
 }
@@ -187,6 +198,7 @@ up_dispatcher() {
 up_executor() {
   local n=$1 port=${EXECUTOR_PORTS[$(($1 - 1))]}
   running "executor-$n" && return
+  link_secret
   mkdir -p "$STATE/executor-$n" "$STATE/code" "$RUN/e$n"
   chmod 711 "$RUN/e$n"
   {
@@ -195,6 +207,7 @@ up_executor() {
     printf 'state_dir = "%s/executor-%s"\ncode_store = "%s/code"\n' "$STATE" "$n" "$STATE"
     common_toml
     redis_toml
+    link_toml
     printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nstart = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" \
       "${HEARTH_ACCEL:-auto}" "${HEARTH_START:-auto}" "${HEARTH_MEMORY_MIB:-8192}"
     printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\nshells = %s\n' \

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "common/base/sha256.h"
 #include "common/base/time.h"
 #include "common/kafka/follower.h"
 #include "schemas/function.h"
@@ -12,6 +13,7 @@
 #include "tools/code/archive.h"
 #include "tools/code/byte_code.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/environment.h"
 
 namespace hearth::tool {
 namespace {
@@ -23,6 +25,7 @@ struct Deployment {
   std::string name;
   std::string runtime = "python3";
   std::vector<std::string> environment;
+  std::vector<std::string> environment_files;
   std::string path;
 };
 
@@ -48,6 +51,18 @@ Result<std::string> Pack(const std::string& path, Runtime runtime) {
   return without;
 }
 
+// What is said on the command line counts before what is in files.
+Result<void> ReadEnvironment(const Deployment& deployment, Variables& variables) {
+  for (const auto& file : deployment.environment_files) {
+    if (auto read = AddVariablesOfFile(variables, file, OwnVariable); !read)
+      return FailWith("--env-file", read.error());
+  }
+  for (const auto& text : deployment.environment) {
+    if (auto added = AddVariable(variables, text, OwnVariable); !added) return FailWith("--env", added.error());
+  }
+  return {};
+}
+
 int Deploy(const Context& context, Deployment& deployment) {
   Function& function = deployment.function;
   function.user = UserId(context.user);
@@ -59,13 +74,9 @@ int Deploy(const Context& context, Deployment& deployment) {
     return kUsage;
   }
   function.runtime = *runtime;
-  for (const auto& pair : deployment.environment) {
-    const auto equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      PrintError("hearth: --env {}: expected NAME=VALUE\n", pair);
-      return kUsage;
-    }
-    function.environment[pair.substr(0, equals)] = pair.substr(equals + 1);
+  if (auto read = ReadEnvironment(deployment, function.environment); !read) {
+    PrintError("hearth: {}\n", Shown(read.error().message));
+    return kUsage;
   }
   if (context.code_store.empty()) {
     PrintError("hearth: where is the code store? Say --code-store FOLDER or set HEARTH_CODE_STORE\n");
@@ -74,14 +85,13 @@ int Deploy(const Context& context, Deployment& deployment) {
   auto archive = Pack(deployment.path, function.runtime);
   if (!archive) return Report(archive.error());
   function.code_bytes = static_cast<std::int64_t>(archive->size());
-  auto hash = StoreCode(context.code_store, *archive);
-  if (!hash) return Report(hash.error());
-  function.code = CodeHash(*hash);
+  function.code = CodeHash(Sha256Hex(*archive));
   if (auto valid = ValidateFunction(function); !valid) return Report(valid.error());
+  if (auto stored = StoreCode(context.code_store, function.user, *archive); !stored) return Report(stored.error());
   OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
   if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
   Print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(), function.version,
-        deployment.runtime, function.code_bytes, hash->substr(0, 12));
+        deployment.runtime, function.code_bytes, function.code.value.substr(0, 12));
   return kFine;
 }
 
@@ -112,7 +122,21 @@ Result<std::map<std::string, Function>> ReadFunctions(const Context& context) {
   return functions;
 }
 
-int List(const Context& context, bool all) {
+// Names alone unless values are asked for: they may be secrets, and output ends in logs and on screens.
+nlohmann::json EnvironmentJson(const Function& function, bool show_secrets) {
+  auto shown = nlohmann::json::object();
+  for (const auto& [name, value] : function.environment) {
+    shown[name] = show_secrets ? nlohmann::json(value) : nlohmann::json();
+  }
+  return shown;
+}
+
+struct Listing {
+  bool all = false;
+  bool show_secrets = false;
+};
+
+int List(const Context& context, const Listing& listing) {
   auto functions = ReadFunctions(context);
   if (!functions) return Report(functions.error());
   auto rows = nlohmann::json::array();
@@ -120,7 +144,7 @@ int List(const Context& context, bool all) {
     Print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT",
           "ATTEMPTS");
   for (const auto& [key, function] : *functions) {
-    if (!all && function.user.str() != context.user) continue;
+    if (!listing.all && function.user.str() != context.user) continue;
     if (context.json) {
       rows.push_back({{"user", function.user.str()},
                       {"name", function.name.str()},
@@ -130,10 +154,13 @@ int List(const Context& context, bool all) {
                       {"memory_mib", function.memory_mib},
                       {"timeout_ms", function.timeout_ms},
                       {"max_attempts", function.max_attempts},
+                      {"environment", EnvironmentJson(function, listing.show_secrets)},
                       {"code", function.code.str()}});
     } else {
       Print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  {}\n", key, RuntimeName(function.runtime), function.handler,
             function.memory_mib, fmt::format("{} ms", function.timeout_ms), function.max_attempts, function.version);
+      if (!listing.show_secrets) continue;
+      for (const auto& [name, value] : function.environment) Print("  {}={}\n", Shown(name), Shown(value));
     }
   }
   if (context.json) PrintJson(rows);
@@ -173,13 +200,18 @@ void AddFunctions(CLI::App& app, Context& context, int& exit_code) {
                    "seconds that an idle container is kept; 0: as the executors are configured")
       ->capture_default_str();
   deploy->add_option("--profile", deployment->function.profile, "kind of machine")->capture_default_str();
-  deploy->add_option("--env", deployment->environment, "NAME=VALUE, may be repeated");
+  deploy->add_option("--env", deployment->environment,
+                     "NAME=VALUE, which others on this host can read, or NAME, which takes its value from here; may be "
+                     "repeated");
+  deploy->add_option("--env-file", deployment->environment_files,
+                     "file with one NAME=VALUE or NAME a line; may be repeated");
   deploy->callback([&context, &exit_code, deployment] { exit_code = Deploy(context, *deployment); });
 
-  auto all = std::make_shared<bool>(false);
+  auto listing = std::make_shared<Listing>();
   auto* functions = app.add_subcommand("functions", "list the functions of the user");
-  functions->add_flag("--all", *all, "of all users");
-  functions->callback([&context, &exit_code, all] { exit_code = List(context, *all); });
+  functions->add_flag("--all", listing->all, "of all users");
+  functions->add_flag("--show-secrets", listing->show_secrets, "the values of variables too");
+  functions->callback([&context, &exit_code, listing] { exit_code = List(context, *listing); });
 
   auto name = std::make_shared<std::string>();
   auto* remove = app.add_subcommand("remove", "remove a function");

@@ -163,7 +163,7 @@ void AddInvoke(CLI::App& app, Context& context, int& exit_code) {
   invoke->add_option("--form", options->form, "how the request is written")
       ->check(CLI::IsMember({"headers", "msgpack", "json", "cloudevent", "cloudevent-structured"}))
       ->capture_default_str();
-  invoke->add_option("--class", options->priority, "rt, std or batch")
+  invoke->add_option("--class", options->priority, "rt (where an operator granted it), std or batch")
       ->check(CLI::IsMember({"rt", "std", "batch"}))
       ->capture_default_str();
   invoke->add_option("--reply-to", options->reply_to, "topic of the reply")->capture_default_str();

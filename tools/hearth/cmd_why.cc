@@ -1,20 +1,20 @@
 // hearth why: how an invocation got its place. Asks every dispatcher that Redis names for its decision log, and reads
 // the reply from its topic.
 #include <fmt/format.h>
-#include <httplib.h>
 
-#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/base/time.h"
+#include "common/http/server.h"
 #include "common/kafka/find.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "schemas/times_json.h"
 #include "schemas/why.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/local_http.h"
 
 namespace hearth::tool {
 namespace {
@@ -22,7 +22,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMaxDispatchers = 64;  // asked at most
-constexpr std::size_t kMaxAnswerBytes = 256U << 10;
 
 struct Options {
   std::string id;
@@ -41,7 +40,7 @@ struct Search {
   std::optional<InvocationResult> reply;
 };
 
-// "HOST:PORT" of each dispatcher that is there, by its id.
+// Where each dispatcher that is there tells its decisions, by its id: unix:PATH, or empty.
 std::map<std::string, std::string> FindDispatchers(const Context& context, Search& search) {
   std::map<std::string, std::string> dispatchers;
   if (context.redis.empty()) return dispatchers;
@@ -56,35 +55,31 @@ std::map<std::string, std::string> FindDispatchers(const Context& context, Searc
   if (!ids) return away(ids.error());
   for (const auto& id : ids->elements) {
     if (dispatchers.size() >= kMaxDispatchers) break;
-    auto http = redis->Command({"HGET", "di:" + id.text, "http"});
-    if (!http) return away(http.error());
-    if (http->kind == redis::Value::Kind::kText) dispatchers[id.text] = http->text;
+    auto decisions = redis->Command({"HGET", "di:" + id.text, "decisions"});
+    if (!decisions) return away(decisions.error());
+    dispatchers[id.text] = decisions->text;
   }
   if (dispatchers.empty()) search.looked_at.emplace_back("redis at " + context.redis + " names no dispatcher");
   return dispatchers;
 }
 
 void Ask(const std::string& id, const std::string& name, const std::string& address, Search& search) {
-  const auto colon = address.rfind(':');
-  int port = 0;
-  if (colon != std::string::npos) std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-  httplib::Client client(address.substr(0, colon), port);
-  client.set_connection_timeout(kServerTimeoutMs / 1000, 0);
-  client.set_read_timeout(kServerTimeoutMs / 1000, 0);
-  std::string body;
-  const auto answer = client.Get("/decisions/" + httplib::detail::encode_query_param(id),
-                                 [&body](const char* bytes, std::size_t count) {
-                                   if (body.size() + count > kMaxAnswerBytes) return false;
-                                   body.append(bytes, count);
-                                   return true;
-                                 });
+  if (address.empty()) {
+    search.looked_at.push_back(fmt::format("dispatcher {} tells its decisions nowhere: set decisions there", name));
+    return;
+  }
+  const auto answer = GetLocally(address, "/decisions/" + PercentEncoded(id), kServerTimeoutMs);
+  if (!answer && answer.error().code == Code::kNotFound) {
+    search.looked_at.push_back(fmt::format("dispatcher {} is asked on its own host, at {}", name, address));
+    return;
+  }
   if (!answer || (answer->status != 200 && answer->status != 404)) {
     search.something_away = true;
     search.looked_at.push_back(fmt::format("dispatcher {} at {} does not answer", name, address));
     return;
   }
   if (answer->status == 200) {
-    auto json = Json::parse(body, nullptr, false);
+    auto json = Json::parse(answer->body, nullptr, false);
     if (json.is_object()) search.decision = std::move(json);
   }
   if (!search.decision) search.looked_at.push_back(fmt::format("dispatcher {} does not remember it", name));
@@ -209,6 +204,10 @@ int Explain(const Context& context, const Options& options) {
     if (search.decision) break;
   }
   if (!options.no_reply) ReadReply(context, options, search);
+  if (search.decision && search.reply && search.reply->user.value != search.decision->value("user", std::string())) {
+    search.looked_at.push_back("the reply is another user's under the same id: " + search.reply->user.value);
+    search.reply.reset();
+  }
   const bool found = search.decision || search.reply;
   if (context.json && (found || !search.something_away)) PrintFound(options, search);
   if (!found) {
@@ -241,8 +240,9 @@ void AddWhy(CLI::App& app, Context& context, int& exit_code) {
       ->capture_default_str();
   why->add_option("--max-records", options->max_records, "read at most so many replies")->capture_default_str();
   why->add_flag("--no-reply", options->no_reply, "ask the dispatchers only");
-  why->add_option("--dispatcher", options->dispatcher, "HOST:PORT of a dispatcher to ask besides those in Redis")
-      ->envname("HEARTH_DISPATCHER_HTTP");
+  why->add_option("--dispatcher", options->dispatcher,
+                  "unix:PATH of a dispatcher's decisions, asked besides those in Redis")
+      ->envname("HEARTH_DECISIONS");
   why->callback([&context, &exit_code, options] { exit_code = Explain(context, *options); });
 }
 

@@ -15,6 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kPatienceMs = 10'000;
+const ExecutorId kExecutor("executor-1");
+const DispatcherId kDispatcher("dispatcher-1");
+const LinkTrust kTrust{.secret = std::string(kMinLinkSecretBytes, 's')};
 
 class LinksTest : public testing::Test {
  protected:
@@ -31,7 +34,7 @@ class LinksTest : public testing::Test {
     callbacks.message = [this](LinkId, link::Message message) { messages_.push_back(std::move(message)); };
     callbacks.disconnected = [this](LinkId, const std::string&) { ++disconnected_; };
     callbacks.refused = [this](const std::string& reason) { refused_ = reason; };
-    auto links = DispatcherLinks::Listen(loop_, address_, std::move(callbacks));
+    auto links = DispatcherLinks::Listen(loop_, address_, {kExecutor, kTrust}, std::move(callbacks));
     ASSERT_TRUE(links) << links.error().message;
     links_ = std::move(*links);
     Dial(loop_, address_, [this](Result<std::unique_ptr<FrameStream>> dialled) {
@@ -50,6 +53,27 @@ class LinksTest : public testing::Test {
     peer_->Send(std::move(bytes));
   }
 
+  // Says hello and waits for the challenge.
+  Handshake Greet() {
+    Handshake handshake{kDispatcher, kExecutor, NewNonce(), {}};
+    Say(link::DispatcherHello{link::kProtocolVersion, kDispatcher, handshake.dispatcher_nonce});
+    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !received_.empty(); })) << refused_;
+    auto message = link::DecodeLinkMessage(std::move(received_.front()));
+    received_.clear();
+    const auto challenge = std::get<link::Challenge>(*message);
+    handshake.executor_nonce = challenge.nonce;
+    EXPECT_EQ(challenge.executor, kExecutor);
+    EXPECT_TRUE(Proves(kTrust, LinkRole::kExecutor, handshake, challenge.proof));
+    return handshake;
+  }
+  // Nobody hears of the peer but by a refusal with these words.
+  void ExpectRefused(const std::string& why) {
+    EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return closed_; }));
+    EXPECT_NE(refused_.find(why), std::string::npos) << refused_;
+    EXPECT_FALSE(link_);
+    EXPECT_TRUE(messages_.empty());
+  }
+
   fs::path folder_;
   std::string address_;
   Loop loop_;
@@ -65,10 +89,10 @@ class LinksTest : public testing::Test {
 };
 
 TEST_F(LinksTest, CarriesMessagesBothWaysAfterTheHello) {
-  Say(link::DispatcherHello{link::kProtocolVersion, DispatcherId("dispatcher-1")});
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kDispatcher, Greet())});
   Say(link::HeartbeatAck{3, 4});
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !messages_.empty(); })) << refused_;
-  EXPECT_EQ(dispatcher_, DispatcherId("dispatcher-1"));
+  EXPECT_EQ(dispatcher_, kDispatcher);
   const auto* ack = std::get_if<link::HeartbeatAck>(&messages_.front());
   ASSERT_NE(ack, nullptr);
   EXPECT_EQ(ack->sequence, 3U);
@@ -109,6 +133,60 @@ TEST_F(LinksTest, ADispatcherOfAnotherProtocolIsRefused) {
   Say(link::DispatcherHello{99, DispatcherId("dispatcher-1")});
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return closed_; }));
   EXPECT_NE(refused_.find("99"), std::string::npos) << refused_;
+}
+
+TEST_F(LinksTest, AStrangerIsNotObeyedWhateverItSays) {
+  EXPECT_EQ(fs::status(folder_ / "link.sock").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  Greet();
+  Say(link::Fence{{"hearth.invoke.std", 0}, INT64_MAX, 0});
+  ExpectRefused("did not prove");
+}
+
+TEST_F(LinksTest, AProofOfAnotherSecretIsNone) {
+  const LinkTrust other{.secret = std::string(kMinLinkSecretBytes, 'x')};
+  Say(link::Proof{ProofOf(other, LinkRole::kDispatcher, Greet())});
+  ExpectRefused("did not prove");
+}
+
+TEST_F(LinksTest, TheExecutorsOwnProofIsNotTheDispatchers) {
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kExecutor, Greet())});
+  ExpectRefused("did not prove");
+}
+
+TEST_F(LinksTest, AProofHoldsForOneConnectionOnly) {
+  Handshake earlier = Greet();
+  earlier.executor_nonce = NewNonce();  // as it was in another connection
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kDispatcher, earlier)});
+  ExpectRefused("did not prove");
+}
+
+TEST_F(LinksTest, ANonceOfTheWrongSizeProvesNothing) {
+  Handshake handshake{kDispatcher, kExecutor, "", {}};
+  Say(link::DispatcherHello{link::kProtocolVersion, kDispatcher, ""});
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !received_.empty(); }));
+  handshake.executor_nonce = std::get<link::Challenge>(*link::DecodeLinkMessage(std::move(received_.front()))).nonce;
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kDispatcher, handshake)});
+  ExpectRefused("did not prove");
+}
+
+TEST_F(LinksTest, WhoSaysNothingKeepsNobodyOut) {
+  std::vector<std::unique_ptr<FrameStream>> silent;
+  for (std::size_t i = 0; i < 2 * kMaxDispatcherLinks; ++i) {
+    Dial(loop_, address_, [&](Result<std::unique_ptr<FrameStream>> dialled) {
+      ASSERT_TRUE(dialled) << dialled.error().message;
+      silent.push_back(std::move(*dialled));
+    });
+    ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return silent.size() == i + 1; }));
+  }
+  closed_ = false;
+  std::unique_ptr<FrameStream> late;
+  Dial(loop_, address_, [&](Result<std::unique_ptr<FrameStream>> dialled) { late = std::move(*dialled); });
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return late != nullptr; }));
+  late->Start([this](RawFrame raw) { received_.push_back(std::move(raw)); }, [](const std::string&) {});
+  peer_ = std::move(late);
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kDispatcher, Greet())});
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return link_.has_value(); })) << refused_;
+  EXPECT_LE(links_->size(), kMaxDispatcherLinks);
 }
 
 TEST_F(LinksTest, RubbishClosesTheConnection) {

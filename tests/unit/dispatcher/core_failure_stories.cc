@@ -1,4 +1,5 @@
 // Stories about refusals, retries, poison, and records that cannot be delivered.
+#include "dispatcher/core/admission.h"
 #include "tests/unit/dispatcher/core_stories.h"
 
 namespace hearth::dispatcher {
@@ -37,6 +38,36 @@ TEST_F(Failures, AFunctionThatWasJustDeployedRuns) {
   Forget();
   Deploy("ada", "fresh");
   ExpectExec("e1", 0);
+}
+
+// Whoever may write to the topic of the class rt would go before everybody else.
+TEST_F(Failures, TheClassRtIsGrantedNotTaken) {
+  realtime_users_ = {"eve", "ops-*"};
+  Start();
+  Connect("e1");
+  Own("rt/0");
+  Own("std/0");
+  Forget();
+  Receive("rt/0", 0);
+  const auto reply = ExpectProduce("hearth.reply");
+  EXPECT_EQ(StatusOf(reply), Status::kRejected);
+  EXPECT_EQ(HeaderOf(reply.record, "hearth-error-type"), "class_not_granted");
+  ExpectNoExec();
+  Receive("std/0", 0);
+  ExpectExec("e1", 0);
+  Receive("rt/0", 1, {.reply_to = "somebody.elses"});
+  EXPECT_EQ(HeaderOf(ExpectProduce("hearth.dead-letter").record, "hearth-dead-reason"), "reply_topic_not_allowed")
+      << "and no refusal goes where no reply may";
+}
+
+TEST(Admission, TheClassRtBelongsToWhomItIsGranted) {
+  const std::vector<std::string> granted = {"eve", "ops-*"};
+  EXPECT_FALSE(AdmitClass(RequestClass::kRealtime, UserId("eve"), granted));
+  EXPECT_FALSE(AdmitClass(RequestClass::kRealtime, UserId("ops-1"), granted));
+  EXPECT_FALSE(AdmitClass(RequestClass::kStandard, UserId("ada"), granted));
+  EXPECT_FALSE(AdmitClass(RequestClass::kBatch, UserId("ada"), granted));
+  EXPECT_EQ(AdmitClass(RequestClass::kRealtime, UserId("ada"), granted)->reason, "class_not_granted");
+  EXPECT_TRUE(AdmitClass(RequestClass::kRealtime, UserId("ada"), {})) << "by default nobody has it";
 }
 
 TEST_F(Failures, ARemovedFunctionRunsNoMore) {

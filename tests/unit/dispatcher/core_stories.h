@@ -45,6 +45,7 @@ class CoreStory : public testing::Test {
                                {"hearth.invoke.std", RequestClass::kStandard},
                                {"hearth.invoke.batch", RequestClass::kBatch}};
     settings.reply_topics_allowed = {"mine.*"};
+    settings.realtime_users = realtime_users_;
     settings.user_concurrency = user_concurrency_;
     settings.user_queue_limit = user_queue_limit_;
     core_ = std::make_unique<Core>(settings);
@@ -284,6 +285,7 @@ class CoreStory : public testing::Test {
   std::unique_ptr<Core> core_;
   Time now_{1'000'000'000, 1'700'000'000'000'000};
   std::vector<Effect> effects_;
+  std::vector<std::string> realtime_users_ = {"*"};
   std::int32_t user_concurrency_ = 64;
   std::int32_t user_queue_limit_ = 10'000;
   std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;  // what is committed

@@ -60,6 +60,20 @@ TEST_F(Whys, APlacementNamesItsCandidatesAndWhatDecided) {
   EXPECT_GT(best.rendezvous, other.rendezvous);
 }
 
+// Either the executor or we have not read the registry so far: only the invocation waits, not the executor's others.
+TEST_F(Whys, AFunctionThatAnExecutorDoesNotKnowYetIsAskedForAgain) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0, {.id = "asked"});
+  Nack("e1", ExpectExec("e1", 0).ref, NackReason::kUnknownFunction);
+  Receive("std/0", 1, {.id = "other"});
+  Done("e1", ExpectExec("e1", 1).ref);
+  PassAlive(100);
+  Done("e1", ExpectExec("e1", 0).ref);
+  EXPECT_EQ(Steps("asked"), "placed:only_one nacked:unknown_function placed:only_one ");
+}
+
 TEST_F(Whys, TheWholeStoryIsThereOnceItIsComplete) {
   Connect("e1");
   Own("std/0");

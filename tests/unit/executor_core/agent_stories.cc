@@ -36,7 +36,8 @@ TEST_F(Agents, WhoNeverMakesAContainerIsCondemnedAndTheWorkGoesElsewhere) {
   const auto instance = Boot();
   Connect();
   Exec(MakeExec(0));
-  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  const auto load = Take<LoadCode>();
+  Step(CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
   ASSERT_TRUE(TakeFrame<guest::Create>());
   for (int i = 0; i < 31; ++i) {
     After(1000);

@@ -119,7 +119,7 @@ TEST_F(Story, ACreateWaitsForItsArchiveAndItsTimeOutToo) {
   Connect();
   Exec(MakeExec(0));
   Exec(MakeExec(1));
-  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  Step(CodeLoaded{UserId("ada"), Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
   const auto archive = Take<SendArchive>();
   ASSERT_TRUE(archive);
   EXPECT_FALSE(Take<SendArchive>()) << "one is enough for both";
@@ -143,7 +143,7 @@ TEST_F(Story, WhoIsCancelledWhileItsArchiveTravelsLeavesNoContainer) {
   Boot();
   Connect();
   Exec(MakeExec(0));
-  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  Step(CodeLoaded{UserId("ada"), Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
   const auto archive = Take<SendArchive>();
   ASSERT_TRUE(archive);
   Step(DispatcherMessage{kLink, link::Cancel{MakeExec(0).ref}});
@@ -157,7 +157,7 @@ TEST_F(Story, AMachineThatEndsInTheMiddleOfATransferTakesItsAttemptsAlong) {
   const auto instance = Boot();
   Connect();
   Exec(MakeExec(0));
-  Step(CodeLoaded{Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
+  Step(CodeLoaded{UserId("ada"), Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
   const auto archive = Take<SendArchive>();
   ASSERT_TRUE(archive);
   Step(MachineLost{instance, "ended"});
@@ -170,8 +170,8 @@ TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
   Boot();
   Connect();
   Exec(MakeExec(0));
-  EXPECT_TRUE(Take<LoadCode>());
-  Step(CodeLoaded{CodeHash(std::string(64, 'a')), std::make_shared<const std::string>("code"), ""});
+  EXPECT_EQ(Take<LoadCode>()->user, UserId("ada"));
+  Step(CodeLoaded{UserId("ada"), CodeHash(std::string(64, 'a')), std::make_shared<const std::string>("code"), ""});
   EXPECT_EQ(archives.size(), 1U);
   Exec(MakeExec(1));
   EXPECT_EQ(archives.size(), 1U);

@@ -118,7 +118,8 @@ class Story : public testing::Test {
   }
   // Answers what the agent is asked until it is told to run; returns where.
   std::pair<SendToGuest, guest::Run> UntilRun() {
-    if (auto load = Take<LoadCode>()) Step(CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
+    if (auto load = Take<LoadCode>())
+      Step(CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
     while (auto create = TakeFrame<guest::Create>()) {
       Step(GuestMessage{create->first.instance, {create->first.frame.stream, guest::Created{}}});
     }

@@ -243,7 +243,7 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   usual.function.name = FunctionName("g");
   step(DispatcherMessage{kLink, quick});
   step(DispatcherMessage{kLink, usual});
-  step(CodeLoaded{quick.function.code, std::make_shared<const std::string>("code"), ""});
+  step(CodeLoaded{quick.function.user, quick.function.code, std::make_shared<const std::string>("code"), ""});
   for (const auto& effect : std::vector<Effect>(out)) {
     if (const auto* archive = std::get_if<SendArchive>(&effect)) step(ArchiveSent{archive->instance, archive->hash});
   }

@@ -202,7 +202,7 @@ class SmallWorld {
       alive_.erase(destroy->instance);
       Later(50, MachineDestroyed{destroy->instance});
     } else if (auto* load = std::get_if<LoadCode>(&effect)) {
-      Later(2, CodeLoaded{load->hash, std::make_shared<const std::string>("code"), ""});
+      Later(2, CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
     } else if (auto* archive = std::get_if<SendArchive>(&effect)) {
       Later(1, ArchiveSent{archive->instance, archive->hash});
     } else if (auto* publish = std::get_if<Publish>(&effect)) {

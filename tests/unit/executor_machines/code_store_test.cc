@@ -24,11 +24,16 @@ class CodeStoreTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  Result<std::shared_ptr<const std::string>> Load(const std::string& hash) {
+  Result<std::shared_ptr<const std::string>> Load(const std::string& hash, const std::string& user = "ada") {
     FolderCodeStore store(folder_.string(), [](std::function<void()> work) { work(); });
     std::promise<Result<std::shared_ptr<const std::string>>> answer;
-    store.Load(CodeHash(hash), [&answer](auto loaded) { answer.set_value(std::move(loaded)); });
+    store.Load(UserId(user), CodeHash(hash), [&answer](auto loaded) { answer.set_value(std::move(loaded)); });
     return answer.get_future().get();
+  }
+
+  void Store(const std::string& path, const std::string& text) {
+    fs::create_directories((folder_ / path).parent_path());
+    std::ofstream(folder_ / path) << text;
   }
 
   fs::path folder_;
@@ -36,7 +41,7 @@ class CodeStoreTest : public testing::Test {
 
 TEST_F(CodeStoreTest, LoadsWhatHasTheHash) {
   const std::string hash = Sha256Hex("archive");
-  std::ofstream(folder_ / hash) << "archive";
+  Store("u-ada/" + hash, "archive");
   const auto loaded = Load(hash);
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(**loaded, "archive");
@@ -44,8 +49,19 @@ TEST_F(CodeStoreTest, LoadsWhatHasTheHash) {
 
 TEST_F(CodeStoreTest, RefusesWhatHasAnotherHash) {
   const std::string hash = Sha256Hex("archive");
-  std::ofstream(folder_ / hash) << "tampered";
+  Store("u-ada/" + hash, "tampered");
   EXPECT_EQ(Load(hash).error().code, Code::kInvalid);
+}
+
+TEST_F(CodeStoreTest, WhoKnowsAHashHasNotTheCode) {
+  const std::string hash = Sha256Hex("archive");
+  Store("u-ada/" + hash, "archive");
+  Store(hash, "archive");  // where a store of an earlier version had it
+  EXPECT_EQ(Load(hash, "eve").error().code, Code::kNotFound);
+  for (const std::string user : {"", "../u-ada", "u-ada/..", "ada/"}) {
+    EXPECT_EQ(Load(hash, user).error().code, Code::kInvalid) << user;
+  }
+  for (const std::string user : {".", ".."}) EXPECT_EQ(Load(hash, user).error().code, Code::kNotFound) << user;
 }
 
 TEST_F(CodeStoreTest, AbsentCodeIsNotFound) {

@@ -72,6 +72,24 @@ TEST(ExecutorConfig, UsersMayHaveLimitsOfTheirOwn) {
   EXPECT_FALSE(ParseConfig(kGood + std::string("[[user]]\nname = \"a/b\"\n"), "executor.toml"));
 }
 
+TEST(ExecutorConfig, TheLinkLeavesTheHostOnlyWhereItIsSaid) {
+  std::string tcp = kGood;
+  tcp.replace(tcp.find("unix:/run/hearth/e.sock"), 23, "tcp:10.0.0.7:7000");
+  EXPECT_FALSE(ParseConfig(tcp, "executor.toml"));
+  EXPECT_FALSE(ParseConfig(tcp + "[link]\nallow_plain = true\n", "executor.toml")) << "and never without a secret";
+  EXPECT_FALSE(ParseConfig(kGood + std::string("[link]\nsecret_file = \"/nowhere\"\n"), "executor.toml"));
+}
+
+TEST(ExecutorConfig, RepliesStayOutOfHearthsOwnTopics) {
+  const auto config = ParseConfig(kGood, "executor.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  for (const char* own : {"hearth.functions", "hearth.settings", "hearth.usage", "hearth.undeliverable",
+                          "hearth.dead-letter", "hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
+    EXPECT_FALSE(ReplyTopicAllowed(config->replies, own)) << own;
+  }
+  EXPECT_TRUE(ReplyTopicAllowed(config->replies, "orders.reply"));
+}
+
 TEST(ExecutorConfig, TheWayToStartMachinesMayBeForced) {
   const std::pair<const char*, StartChoice> choices[] = {
       {"template", StartChoice::kTemplate}, {"save", StartChoice::kSave}, {"boot", StartChoice::kBoot}};

@@ -94,7 +94,7 @@ std::vector<link::Message> LinkMessages() {
   exec.why = "decided=path expected=pool";
   const Done done{ref,    InvocationId("inv-1"), Outcome::kFailed,  Status::kTimeout, "timeout",
                   "late", StartPath::kBoot,      {1, 2, 3, 4, 5, 6}};
-  return {DispatcherHello{1, DispatcherId("d-1")},
+  return {DispatcherHello{1, DispatcherId("d-1"), std::string(64, 'd')},
           ExecutorHello{1, ExecutorId("executor-1"), "abc", "tcg", 64, false, {capacity}, {slot}},
           exec,
           Fence{{"hearth.invoke.rt", 3}, 8, 40},
@@ -107,7 +107,9 @@ std::vector<link::Message> LinkMessages() {
           HeartbeatAck{9, -5},
           SlotReport{{slot, slot}},
           Demand{{{"default", 7}, {"large", 1}}},
-          Drop{ref}};
+          Drop{ref},
+          Challenge{1, ExecutorId("executor-1"), std::string(64, 'a'), std::string(64, 'b')},
+          Proof{std::string(64, 'c')}};
 }
 
 std::vector<guest::Message> GuestMessages() {

@@ -1,0 +1,21 @@
+// One GET over a Unix socket of this host.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace hearth::tool {
+
+constexpr std::size_t kMaxLocalAnswerBytes = 256U << 10;
+
+struct LocalAnswer {
+  int status = 0;
+  std::string body;
+};
+// `address` is unix:PATH. kNotFound: no such socket on this host; kUnavailable: nobody answers, not in time, or too
+// much.
+Result<LocalAnswer> GetLocally(const std::string& address, const std::string& path, std::int64_t timeout_ms);
+
+}  // namespace hearth::tool
