@@ -243,3 +243,18 @@ def test_a_configuration_that_is_not_there_is_named_and_exits_2(stack, tmp_path,
     done = stack.run([daemon, "--config", str(path)])
     assert done.returncode == 2 and str(path) in done.stderr, done.stderr
     assert stack.run([daemon]).returncode == 2
+
+
+def test_two_archives_of_50_mib_reach_one_machine_together(stack, client, tmp_path):
+    for name in ("heavy-a", "heavy-b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "app.py").write_text("def handler(event, context):\n    return 'here'\n")
+        (folder / "ballast").write_bytes(os.urandom(50 << 20))
+        done = stack.run(["hearth", "--user", "heavy", "deploy", name, "--runtime", "python3", "--handler", "app.handler",
+                          "--timeout-ms", "30000", str(folder)])
+        assert done.returncode == 0, done.stderr
+    sent = [client.request(name, b"1", user="heavy") for name in ("heavy-a", "heavy-b")]
+    replies = [client.reply(invocation) for invocation in sent]
+    assert [reply.status for reply in replies] == ["ok", "ok"], replies
+    assert len({reply.headers["hearth-instance"] for reply in replies}) == 1
