@@ -61,6 +61,18 @@ std::set<std::uint32_t> BlocksInUse(const std::string& processes) {
   return blocks;
 }
 
+// A lock's file names who took the block last, so that it is known after an executor was killed.
+bool NamesOwner(const Fd& lock, const std::string& owner) {
+  std::string named(owner.size() + 1, '\0');
+  return pread(lock.get(), named.data(), named.size(), 0) == static_cast<ssize_t>(owner.size()) &&
+         named.starts_with(owner);
+}
+
+bool NameOwner(const Fd& lock, const std::string& owner) {
+  return ftruncate(lock.get(), 0) == 0 &&
+         pwrite(lock.get(), owner.data(), owner.size(), 0) == static_cast<ssize_t>(owner.size());
+}
+
 std::optional<std::uint32_t> Remembered(const std::string& file) {
   std::uint32_t number = 0;
   if (std::ifstream in(file); in >> number && number < kUidBlocks) return number;
@@ -84,16 +96,20 @@ Result<UidBlock> UidBlock::Try(const ExecutorId& executor, const Places& places)
   if (auto opened = OpenFolder(places.locks); !opened) return std::unexpected(opened.error());
   const auto name = [&](std::uint32_t number) { return fmt::format("{}/{}", places.locks, number); };
   const std::string memory = places.state_dir + "/uid-block";
-  const auto last = Remembered(memory);
-  if (last) {
-    if (auto lock = Lock(name(*last))) return UidBlock(name(*last), std::move(*lock), *last);
-  }
+  const std::string owner = fs::absolute(places.state_dir).string();
   const auto in_use = BlocksInUse(places.processes);
+  if (const auto last = Remembered(memory)) {
+    auto lock = Lock(name(*last));
+    // What runs there may be another executor's, which had the block since and was killed.
+    if (lock && (NamesOwner(*lock, owner) || (!in_use.contains(*last) && NameOwner(*lock, owner)))) {
+      return UidBlock(name(*last), std::move(*lock), *last);
+    }
+  }
   for (std::uint32_t i = 0; i < kUidBlocks; ++i) {
     const std::uint32_t number = (Fnv1a(executor.value) + i) % kUidBlocks;
     if (in_use.contains(number)) continue;
     auto lock = Lock(name(number));
-    if (!lock) continue;
+    if (!lock || !NameOwner(*lock, owner)) continue;
     UidBlock block(name(number), std::move(*lock), number);
     std::ofstream out(memory, std::ios::trunc);
     out << number << '\n';

@@ -24,8 +24,9 @@ class UidBlock {
     std::string processes = "/proc";
     std::string state_dir;  // remembers the block, so that machines of an earlier life are the executor's own
   };
-  // The block of the last life; else the first one from where the id's hash points that no other executor has locked,
-  // and under whose accounts nothing runs. kUnavailable: the lock's folder is not ours, or every block is taken.
+  // The block of the last life, unless something of another executor runs under it; else the first one from where the
+  // id's hash points that no other executor has locked, and under whose accounts nothing runs. kUnavailable: the lock's
+  // folder is not ours, or every block is taken.
   static Result<UidBlock> Claim(const ExecutorId& executor, const Places& places);
   UidBlock(UidBlock&&) noexcept = default;
   UidBlock& operator=(UidBlock&&) = delete;

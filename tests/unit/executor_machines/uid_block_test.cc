@@ -64,6 +64,21 @@ TEST_F(UidBlockTest, ABlockUnderWhichSomethingRunsIsSomebodys) {
   EXPECT_NE(Claim("b")->number(), free);
 }
 
+TEST_F(UidBlockTest, ARememberedBlockUnderWhichAnothersMachinesRunIsLeft) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const std::uint32_t block = Claim("a")->number();
+  std::ofstream(folder_ / "b/uid-block") << block;
+  ASSERT_EQ(Claim("b")->number(), block) << "nothing runs there: either may have it";
+  // One that is killed leaves the lock's file and its machines.
+  fs::create_directory(folder_ / "locks");
+  fs::permissions(folder_ / "locks", fs::perms::owner_all);
+  std::ofstream(folder_ / "locks" / std::to_string(block)) << (folder_ / "b").string();
+  fs::create_directory(folder_ / "proc/4711");
+  ASSERT_EQ(chown((folder_ / "proc/4711").c_str(), kFirstUid + block * kAccountsOfExecutor, 0), 0);
+  EXPECT_NE(Claim("a")->number(), block);
+  EXPECT_EQ(Claim("b")->number(), block) << "its own machines";
+}
+
 TEST_F(UidBlockTest, AFolderThatOthersWriteIntoIsRefused) {
   fs::create_directory(folder_ / "locks");
   fs::permissions(folder_ / "locks", fs::perms::all);
