@@ -97,7 +97,7 @@ Result<void> App::ServeDecisions() {
 
 HttpAnswer App::Explain(std::string_view path) {
   constexpr std::string_view kPage = "/decisions/";
-  const std::string id = PercentDecoded(path.substr(std::min(kPage.size(), path.size())));
+  const std::string id(path.substr(std::min(kPage.size(), path.size())));
   if (!path.starts_with(kPage) || !IsInvocationId(id, RequestForm::kCloudEventBinary)) return {404, "no such page\n"};
   auto asked = std::make_shared<std::promise<HttpAnswer>>();
   auto answer = asked->get_future();

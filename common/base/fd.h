@@ -20,6 +20,8 @@ class Fd {
 
   [[nodiscard]] int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  // Somebody else owns it from now on.
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
   // Closes what it owns and owns `fd` from now on.
   void Reset(int fd = -1) {
     if (fd_ >= 0) close(fd_);

@@ -1,17 +1,15 @@
 #include "common/http/server.h"
 
 #include <fmt/format.h>
+#include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <thread>
@@ -25,31 +23,24 @@ namespace hearth {
 namespace {
 
 constexpr int kBacklog = 512;
-constexpr std::int64_t kAcceptPauseMs = 50;  // where no descriptor is left
-
-std::string_view Phrase(int status) {
-  switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 413: return "Payload Too Large";
-    case 431: return "Request Header Fields Too Large";
-    default: return "Service Unavailable";
-  }
-}
+// As the library counts them: with those that were cut off and are not closed yet.
+constexpr unsigned int kMaxOpenConnections = 2 * kMaxHttpConnections;
 
 std::int64_t NowMs() {
   return ReadClocks().mono_us / kMicrosPerMilli;
 }
 
-struct Connection {
-  Fd socket;
-  std::int64_t until_ms = 0;
-  std::string in;
-  std::string out;  // empty: the request is not whole
-  std::size_t sent = 0;
-};
+int SocketOf(MHD_Connection* connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+// A body is announced: by its length, unless that is 0, or by its coding.
+bool AnnouncesBody(MHD_Connection* connection) {
+  const auto header = [&](const char* name) { return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name); };
+  const char* length = header(MHD_HTTP_HEADER_CONTENT_LENGTH);
+  return header(MHD_HTTP_HEADER_TRANSFER_ENCODING) != nullptr ||
+         (length != nullptr && std::string_view(length).find_first_not_of('0') != std::string_view::npos);
+}
 
 struct Bound {
   Fd socket;
@@ -114,135 +105,134 @@ Result<Bound> BindTcp(const std::string& address) {
 }  // namespace
 
 struct HttpServer::Impl {
-  Bound bound;
+  // Not cut off and not closed.
+  struct Connection {
+    int socket;
+    std::int64_t until_ms;
+    bool answered = false;
+  };
+  // The body of an answer that the client has not taken whole.
+  struct Held {
+    Impl* server;
+    std::string body;
+  };
+
+  std::string socket_file;
+  int port = 0;
   Handler handler;
-  Fd wake{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  MHD_Daemon* daemon = nullptr;
   std::vector<Connection> connections;  // the oldest first
   std::size_t held_bytes = 0;
-  std::int64_t accept_from_ms = 0;
   std::jthread thread;
 
+  ~Impl();
   void Run(const std::stop_token& stop);
-  void Accept();
-  void Read(Connection& connection);
-  void Answer(Connection& connection, const HttpRequest& request);
-  void Write(Connection& connection);
-  void Close(Connection& connection);
+  void Cut(std::vector<Connection>::iterator connection);
   void MakeRoom();
+  HttpAnswer AnswerTo(MHD_Connection* connection, const char* path, std::string_view method);
+
+  // What the library calls, all on `thread`.
+  static void OnConnection(void* self, MHD_Connection* connection, void** context, MHD_ConnectionNotificationCode code);
+  static MHD_Result OnRequest(void* self, MHD_Connection* connection, const char* path, const char* method,
+                              const char* version, const char* body, size_t* body_size, void** context);
+  static void OnTaken(void* held);
 };
 
-// A closed connection has no socket; it is taken out at the end of the round.
-void HttpServer::Impl::Close(Connection& connection) {
-  held_bytes -= std::exchange(connection.out, {}).size();
-  connection.socket.Reset();
+// The library sees the end of it in its next round and closes it.
+void HttpServer::Impl::Cut(std::vector<Connection>::iterator connection) {
+  shutdown(connection->socket, SHUT_RDWR);
+  connections.erase(connection);
 }
 
 void HttpServer::Impl::MakeRoom() {
-  std::erase_if(connections, [](const Connection& one) { return !one.socket; });
   if (connections.size() < kMaxHttpConnections) return;
-  const auto silent = std::ranges::find_if(connections, [](const Connection& one) { return one.out.empty(); });
-  const auto oldest = silent != connections.end() ? silent : connections.begin();
-  Close(*oldest);
-  connections.erase(oldest);
+  const auto silent = std::ranges::find_if(connections, [](const Connection& one) { return !one.answered; });
+  Cut(silent != connections.end() ? silent : connections.begin());
 }
 
-void HttpServer::Impl::Accept() {
-  for (std::size_t i = 0; i < kMaxHttpConnections; ++i) {
-    Fd socket(accept4(bound.socket.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) {
-      if (errno == EMFILE || errno == ENFILE) accept_from_ms = NowMs() + kAcceptPauseMs;
-      return;
-    }
-    MakeRoom();
-    connections.push_back({std::move(socket), NowMs() + kHttpConnectionMs, {}, {}});
-    Read(connections.back());  // mostly it is there already
+void HttpServer::Impl::OnConnection(void* self, MHD_Connection* connection, void** /*context*/,
+                                    MHD_ConnectionNotificationCode code) {
+  auto& server = *static_cast<Impl*>(self);
+  const int socket = SocketOf(connection);
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    server.MakeRoom();
+    server.connections.push_back({socket, NowMs() + kHttpConnectionMs});
+  } else {
+    std::erase_if(server.connections, [&](const Connection& one) { return one.socket == socket; });
   }
 }
 
-void HttpServer::Impl::Read(Connection& connection) {
-  std::array<char, kMaxHttpRequestBytes> chunk{};
-  const ssize_t count = recv(connection.socket.get(), chunk.data(), chunk.size(), 0);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count <= 0) return Close(connection);
-  connection.in.append(chunk.data(), static_cast<std::size_t>(count));
-  const HttpRequest request = ReadHttpRequest(connection.in);
-  if (request.state != HttpRequest::State::kPartial) Answer(connection, request);
+HttpAnswer HttpServer::Impl::AnswerTo(MHD_Connection* connection, const char* path, std::string_view method) {
+  if (AnnouncesBody(connection)) return {413, "no body is taken\n"};
+  if (method != MHD_HTTP_METHOD_GET && method != MHD_HTTP_METHOD_HEAD) return {405, "GET alone is answered\n"};
+  if (*path != '/') return {400, "no such path\n"};
+  if (held_bytes > kMaxHttpHeldBytes) return {503, "busy\n"};
+  return handler(path);
 }
 
-void HttpServer::Impl::Answer(Connection& connection, const HttpRequest& request) {
-  HttpAnswer answer{503, "busy\n"};
-  if (request.state == HttpRequest::State::kRefused) {
-    answer = {request.status, fmt::format("{}\n", Phrase(request.status))};
-  } else if (held_bytes <= kMaxHttpHeldBytes) {
-    answer = handler(request.path);
-  }
-  connection.in = {};
-  connection.out = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                               answer.status, Phrase(answer.status), answer.content_type, answer.body.size());
-  if (!request.head) connection.out += answer.body;
-  held_bytes += connection.out.size();
-  Write(connection);
+// Called when the headers are there and before the body is.
+MHD_Result HttpServer::Impl::OnRequest(void* self, MHD_Connection* connection, const char* path, const char* method,
+                                       const char* /*version*/, const char* /*body*/, size_t* /*body_size*/,
+                                       void** /*context*/) {
+  auto& server = *static_cast<Impl*>(self);
+  for (auto& one : server.connections) one.answered |= one.socket == SocketOf(connection);
+  HttpAnswer answer = server.AnswerTo(connection, path, method);
+  auto held = std::make_unique<Held>(&server, std::move(answer.body));
+  MHD_Response* response = MHD_create_response_from_buffer_with_free_callback_cls(held->body.size(), held->body.data(),
+                                                                                  &OnTaken, held.get());
+  if (response == nullptr) return MHD_NO;
+  server.held_bytes += held.release()->body.size();
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.content_type.c_str());
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+  const MHD_Result queued = MHD_queue_response(connection, static_cast<unsigned int>(answer.status), response);
+  MHD_destroy_response(response);
+  return queued;
 }
 
-void HttpServer::Impl::Write(Connection& connection) {
-  const ssize_t count = send(connection.socket.get(), connection.out.data() + connection.sent,
-                             connection.out.size() - connection.sent, MSG_NOSIGNAL);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (count < 0) return Close(connection);
-  connection.sent += static_cast<std::size_t>(count);
-  if (connection.sent == connection.out.size()) Close(connection);
+void HttpServer::Impl::OnTaken(void* held) {
+  const std::unique_ptr<Held> taken(static_cast<Held*>(held));
+  taken->server->held_bytes -= taken->body.size();
 }
 
+// The rounds are run here and not by a thread of the library: its own time-out starts anew with every byte.
 void HttpServer::Impl::Run(const std::stop_token& stop) {
-  std::vector<pollfd> polled;
   while (!stop.stop_requested()) {
     const std::int64_t now_ms = NowMs();
-    std::int64_t wait_ms = -1;
-    const auto until = [&](std::int64_t at_ms) {
-      const std::int64_t left_ms = std::max<std::int64_t>(0, at_ms - now_ms);
-      wait_ms = wait_ms < 0 ? left_ms : std::min(wait_ms, left_ms);
-    };
-    const bool accepting = now_ms >= accept_from_ms;
-    if (!accepting) until(accept_from_ms);
-    polled.assign({{wake.get(), POLLIN, 0}, {accepting ? bound.socket.get() : -1, POLLIN, 0}});
-    for (const auto& one : connections) {
-      until(one.until_ms);
-      polled.push_back({one.socket.get(), static_cast<short>(one.out.empty() ? POLLIN : POLLOUT), 0});
-    }
-    poll(polled.data(), polled.size(), static_cast<int>(wait_ms));
-    for (std::size_t i = 0; i < connections.size(); ++i) {
-      Connection& one = connections[i];
-      if (NowMs() >= one.until_ms) {
-        Close(one);
-      } else if (polled[i + 2].revents != 0) {
-        one.out.empty() ? Read(one) : Write(one);
-      }
-    }
-    std::erase_if(connections, [](const Connection& one) { return !one.socket; });
-    if ((polled[1].revents & POLLIN) != 0) Accept();
-    std::erase_if(connections, [](const Connection& one) { return !one.socket; });
+    while (!connections.empty() && connections.front().until_ms <= now_ms) Cut(connections.begin());
+    MHD_run_wait(daemon, connections.empty() ? -1 : static_cast<std::int32_t>(connections.front().until_ms - now_ms));
   }
+}
+
+HttpServer::Impl::~Impl() {
+  if (daemon == nullptr) return;
+  thread.request_stop();
+  // Wakes the thread.
+  shutdown(MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd, SHUT_RDWR);
+  thread.join();
+  MHD_stop_daemon(daemon);
+  if (!socket_file.empty()) unlink(socket_file.c_str());
 }
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-HttpServer::~HttpServer() {
-  impl_->thread.request_stop();
-  eventfd_write(impl_->wake.get(), 1);
-  impl_->thread.join();
-  if (!impl_->bound.path.empty()) unlink(impl_->bound.path.c_str());
-}
+HttpServer::~HttpServer() = default;
 
 int HttpServer::port() const {
-  return impl_->bound.port;
+  return impl_->port;
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, Handler handler) {
   auto bound = address.starts_with("unix:") ? BindUnix(address) : BindTcp(address);
   if (!bound) return std::unexpected(bound.error());
   auto impl = std::make_unique<Impl>();
-  impl->bound = std::move(*bound);
+  impl->socket_file = bound->path;
+  impl->port = bound->port;
   impl->handler = std::move(handler);
+  impl->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, nullptr, nullptr, &Impl::OnRequest, impl.get(),
+                                  MHD_OPTION_LISTEN_SOCKET, bound->socket.Release(), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                  kMaxHttpRequestBytes, MHD_OPTION_CONNECTION_LIMIT, kMaxOpenConnections,
+                                  MHD_OPTION_NOTIFY_CONNECTION, &Impl::OnConnection, impl.get(), MHD_OPTION_END);
+  if (impl->daemon == nullptr) return Failed(address, errno);
   impl->thread = std::jthread([raw = impl.get()](const std::stop_token& stop) { raw->Run(stop); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

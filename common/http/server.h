@@ -13,8 +13,9 @@
 
 namespace hearth {
 
-constexpr std::size_t kMaxHttpConnections = 256;     // one more closes the one that has waited longest
-constexpr std::size_t kMaxHttpRequestBytes = 8192;   // of the line and the headers; beyond it: 431
+constexpr std::size_t kMaxHttpConnections = 256;  // one more closes the one that has waited longest
+constexpr std::size_t kMaxHttpRequestBytes =
+    8192;  // of the line and the headers, as the library keeps them; beyond it: 414, 431
 constexpr std::size_t kMaxHttpHeldBytes = 8U << 20;  // answers that were not taken yet; beyond it: 503
 constexpr std::int64_t kHttpConnectionMs = 3000;     // from the connection to the end of the answer
 
@@ -26,7 +27,8 @@ struct HttpAnswer {
 
 class HttpServer {
  public:
-  // `path` has no query. Called on the server's thread: while it runs, nobody else is answered.
+  // `path` is decoded (%2F is a slash) and has no query. Called on the server's thread: while it runs, nobody else is
+  // answered.
   using Handler = std::function<HttpAnswer(std::string_view path)>;
   // `address` is HOST:PORT, where port 0 takes a free one, or unix:PATH, which this process's account alone can reach.
   static Result<std::unique_ptr<HttpServer>> Start(const std::string& address, Handler handler);
@@ -40,19 +42,5 @@ class HttpServer {
   explicit HttpServer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// What a request's first bytes are answered with.
-struct HttpRequest {
-  enum class State : std::uint8_t { kPartial, kWhole, kRefused };
-  State state = State::kPartial;
-  std::string path;   // kWhole
-  int status = 0;     // kRefused
-  bool head = false;  // the answer's body is left out
-};
-HttpRequest ReadHttpRequest(std::string_view bytes);
-
-// Any text as one part of a path, and back. What is no such text is read as it stands.
-std::string PercentEncoded(std::string_view text);
-std::string PercentDecoded(std::string_view text);
 
 }  // namespace hearth

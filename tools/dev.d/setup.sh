@@ -6,7 +6,7 @@ PACKAGES=(
   clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev
   librdkafka-dev libhiredis-dev libvirt-dev libmsgpack-cxx-dev libspdlog-dev libfmt-dev libgtest-dev libgmock-dev
   libbenchmark-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
-  libuv1-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
+  libuv1-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils seabios
   squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jdk-headless
   python3-pytest python3-confluent-kafka python3-redis python3-msgpack

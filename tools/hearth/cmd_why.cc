@@ -7,7 +7,6 @@
 #include <optional>
 
 #include "common/base/time.h"
-#include "common/http/server.h"
 #include "common/kafka/find.h"
 #include "schemas/request.h"
 #include "schemas/result.h"
@@ -68,7 +67,7 @@ void Ask(const std::string& id, const std::string& name, const std::string& addr
     search.looked_at.push_back(fmt::format("dispatcher {} tells its decisions nowhere: set decisions there", name));
     return;
   }
-  const auto answer = GetLocally(address, "/decisions/" + PercentEncoded(id), kServerTimeoutMs);
+  const auto answer = GetLocally(address, "/decisions/", id, kServerTimeoutMs);
   if (!answer && answer.error().code == Code::kNotFound) {
     search.looked_at.push_back(fmt::format("dispatcher {} is asked on its own host, at {}", name, address));
     return;

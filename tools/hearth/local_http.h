@@ -14,8 +14,9 @@ struct LocalAnswer {
   int status = 0;
   std::string body;
 };
-// `address` is unix:PATH. kNotFound: no such socket on this host; kUnavailable: nobody answers, not in time, or too
-// much.
-Result<LocalAnswer> GetLocally(const std::string& address, const std::string& path, std::int64_t timeout_ms);
+// Asks for `folder` + `name`, where `name` is any text: it is sent as one part of the path. `address` is unix:PATH.
+// kNotFound: no such socket on this host; kUnavailable: nobody answers, not in time, or too much.
+Result<LocalAnswer> GetLocally(const std::string& address, const std::string& folder, const std::string& name,
+                               std::int64_t timeout_ms);
 
 }  // namespace hearth::tool
