@@ -62,6 +62,8 @@ Result<void> GroupConsumer::Open() {
                                    {"max.poll.interval.ms", "60000"},
                                    // Soon enough for a topic that was made anew, or got partitions.
                                    {"topic.metadata.refresh.interval.ms", "5000"},
+                                   // After a fetch that failed, so that a topic is seen to be missing for a moment.
+                                   {"topic.metadata.refresh.fast.interval.ms", "20"},
                                    {"enable.partition.eof", "true"},
                                    {"fetch.error.backoff.ms", "20"},
                                    {"queued.max.messages.kbytes", "65536"}};
@@ -104,8 +106,8 @@ void GroupConsumer::Close() {
 void GroupConsumer::Shut() {
   doorbell_.reset();
   finder_.reset();
-  rd_kafka_consumer_close(client_.get());
-  client_.reset();
+  rd_kafka_consumer_close(client_.get());  // its revocation commits
+  Discard(std::move(client_));
 }
 
 // A member with an instance that only closes keeps its seat until the session is over: nobody would read its partitions

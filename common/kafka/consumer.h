@@ -114,6 +114,7 @@ class GroupConsumer {
   [[nodiscard]] PartitionList Positions() const;  // of all that is read
   void OutOfRange(const PartitionId& partition);
   void TopicMissing(const std::string& topic);
+  std::vector<PartitionId> SetAside(const std::string& topic);  // what is read of it, but for what has just begun
 
   Loop& loop_;
   Membership membership_;

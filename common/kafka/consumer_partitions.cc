@@ -22,6 +22,7 @@ std::int64_t WallMs() {
 struct GroupConsumer::Told {
   std::vector<Assigned> assigned;
   std::vector<std::pair<PartitionId, std::int64_t>> moved;
+  std::set<std::string> made_anew;  // topics
   std::vector<std::string> alarms;
 };
 
@@ -86,7 +87,12 @@ void GroupConsumer::Found(std::uint64_t ticket, const std::vector<PositionAnswer
     again_ms_ = std::min(again_ms_ * 2, kMaxAgainMs);
   }
   for (const std::string& what : told.alarms) callbacks_.alarm(what);
+  std::vector<PartitionId> gone;  // what was known of the topic's other partitions is to be doubted
+  for (const std::string& topic : told.made_anew) {
+    for (auto& partition : SetAside(topic)) gone.push_back(std::move(partition));
+  }
   if (!begun || !ReadAll()) return;
+  if (!gone.empty()) callbacks_.revoked(std::move(gone), true);
   if (!told.assigned.empty()) callbacks_.assigned(std::move(told.assigned));
   for (const auto& [partition, start] : told.moved) callbacks_.log_start_moved(partition, start);
 }
@@ -113,6 +119,7 @@ void GroupConsumer::Begin(const PartitionId& partition, const Aside& aside, cons
       return;
     }
     assigned.next_offset = -1;
+    told.made_anew.insert(partition.topic);
     told.alarms.push_back(was + " is beyond the end at " + std::to_string(position.end) +
                           ": the log was cut or made anew, reading again from the start of the partition");
   } else if (aside.missing_ms != 0) {
@@ -124,6 +131,7 @@ void GroupConsumer::Begin(const PartitionId& partition, const Aside& aside, cons
     assigned.next_offset = position.start;
     assigned.metadata.clear();
   }
+  paused_.erase(partition);
   reading_[partition] = {assigned.next_offset};
   told.assigned.push_back(std::move(assigned));
 }
@@ -176,20 +184,26 @@ void GroupConsumer::OutOfRange(const PartitionId& partition) {
 
 // What was known of its partitions is void, and is not committed any more: the topic may be there again already.
 void GroupConsumer::TopicMissing(const std::string& topic) {
+  auto gone = SetAside(topic);
+  if (gone.empty()) return;
+  ReadAll();
+  callbacks_.revoked(std::move(gone), true);
+}
+
+std::vector<PartitionId> GroupConsumer::SetAside(const std::string& topic) {
   std::vector<PartitionId> gone;
   for (const auto& [partition, reading] : reading_) {
-    if (partition.topic == topic) gone.push_back(partition);
+    if (partition.topic == topic && !reading.fresh) gone.push_back(partition);
   }
-  if (gone.empty()) return;
   for (const PartitionId& partition : gone) {
     reading_.erase(partition);
     missing_[partition] = WallMs();
     aside_[partition].missing_ms = missing_[partition];
   }
+  if (gone.empty()) return gone;
   again_ms_ = kAgainMs;
   again_.StartOnce(again_ms_);
-  ReadAll();
-  callbacks_.revoked(std::move(gone), true);
+  return gone;
 }
 
 }  // namespace hearth::kafka

@@ -27,7 +27,9 @@ Result<std::unique_ptr<TopicFollower>> TopicFollower::Create(Loop& loop, const s
 
 TopicFollower::~TopicFollower() {
   doorbell_.reset();
-  if (client_) rd_kafka_consumer_close(client_.get());
+  if (!client_) return;
+  rd_kafka_consumer_close(client_.get());
+  Discard(std::move(client_));
 }
 
 void TopicFollower::TryAssign() {

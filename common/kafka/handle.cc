@@ -4,11 +4,15 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
+#include <future>
+#include <thread>
 
 namespace hearth::kafka {
 namespace {
 
 constexpr std::int64_t kDoorbellPeriodMs = 100;
+constexpr std::int64_t kDiscardMs = 2000;
 
 }  // namespace
 
@@ -44,6 +48,16 @@ Result<Client> MakeClient(rd_kafka_type_t type, Conf conf) {
   if (!client) return Fail(Code::kInvalid, std::string("kafka client: ") + reason.data());
   (void)conf.release();  // rd_kafka_new owns the configuration only once it has succeeded
   return client;
+}
+
+void Discard(Client consumer) {
+  std::promise<void> done;
+  const auto ended = done.get_future();
+  std::thread([raw = consumer.release(), done = std::move(done)]() mutable {
+    rd_kafka_destroy(raw);
+    done.set_value();
+  }).detach();
+  ended.wait_for(std::chrono::milliseconds(kDiscardMs));
 }
 
 Result<Client> MakeReader(const std::string& bootstrap, const std::string& client_id, const char* reset,

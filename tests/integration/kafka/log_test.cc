@@ -16,9 +16,9 @@ class LogTest : public BrokerTest {
     EXPECT_TRUE(client);
     return std::move(*client);
   }
-  static void Write(rd_kafka_t* writer, const std::string& topic, int count) {
+  static void Write(rd_kafka_t* writer, const std::string& topic, int count, int partition = 0) {
     for (int i = 0; i < count; ++i) {
-      const auto sent = rd_kafka_producev(writer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(0),
+      const auto sent = rd_kafka_producev(writer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
                                           RD_KAFKA_V_VALUE(const_cast<char*>("value"), 5), RD_KAFKA_V_END);
       ASSERT_EQ(sent, RD_KAFKA_RESP_ERR_NO_ERROR);
     }
@@ -41,6 +41,13 @@ class LogTest : public BrokerTest {
       rd_kafka_DeleteRecords_t* order = rd_kafka_DeleteRecords_new(list.get());
       rd_kafka_DeleteRecords(client, &order, 1, nullptr, answers);
       rd_kafka_DeleteRecords_destroy(order);
+    });
+  }
+  void DeleteTopic(const std::string& topic) {
+    Administer([&](rd_kafka_t* client, rd_kafka_queue_t* answers) {
+      rd_kafka_DeleteTopic_t* order = rd_kafka_DeleteTopic_new(topic.c_str());
+      rd_kafka_DeleteTopics(client, &order, 1, nullptr, answers);
+      rd_kafka_DeleteTopic_destroy(order);
     });
   }
 };
@@ -94,6 +101,69 @@ TEST_F(LogTest, WhatRetentionRemovedUnreadIsToldAndTheAssignmentStands) {
   EXPECT_EQ(second.assigned[partition].next_offset, 2);
   EXPECT_EQ(second.assigned[partition].metadata, "map") << "what it says of the records from 6 on still holds";
   EXPECT_EQ(second.assignments, 1);
+}
+
+TEST_F(LogTest, ATopicThatIsMadeAnewIsReadFromItsStartAsIfNothingHadBeenKnown) {
+  const std::string topic = MakeTopic(1);
+  const PartitionId partition{topic, 0};
+  Write(Open().get(), topic, 8);
+  Member member(loop_, bootstrap_, "member", Unique("group"), topic);
+  // Commits what it has read and what it gives up, as a dispatcher does.
+  bool gone = false;
+  member.on_revoked = [&](const std::vector<PartitionId>& taken) {
+    for (const auto& each : taken) {
+      if (!member.lost && member.assigned.contains(each)) (void)member.CommitNow(each, 8, "map");
+    }
+    gone = gone || member.lost;
+  };
+  ASSERT_TRUE(Until([&] { return member.offsets[partition].size() == 8; }));
+  ASSERT_TRUE(member.CommitNow(partition, 8, "map"));
+  DeleteTopic(topic);
+  ASSERT_TRUE(Until([&] { return gone; })) << "nothing is committed for a topic that is gone";
+  member.offsets.clear();
+  ASSERT_TRUE(CreateTopics(bootstrap_, {{topic, 1, 1, {}}}, kPatienceMs));
+  Write(Open().get(), topic, 12);  // beyond where reading was
+  ASSERT_TRUE(Until([&] { return member.offsets[partition].size() == 12; })) << testing::PrintToString(member.alarms);
+  EXPECT_EQ(member.offsets[partition].front(), 0);
+  EXPECT_EQ(member.assigned[partition].next_offset, 0);
+  EXPECT_EQ(member.assigned[partition].metadata, "");
+}
+
+TEST_F(LogTest, ATopicThatIsMadeAnewAtOnceIsReadFromItsStart) {
+  const std::string topic = MakeTopic(1);
+  const PartitionId partition{topic, 0};
+  Write(Open().get(), topic, 8);
+  Member member(loop_, bootstrap_, "member", Unique("group"), topic);
+  ASSERT_TRUE(Until([&] { return member.offsets[partition].size() == 8; }));
+  ASSERT_TRUE(member.CommitNow(partition, 8, "map"));
+  member.offsets.clear();
+  DeleteTopic(topic);
+  ASSERT_TRUE(CreateTopics(bootstrap_, {{topic, 1, 1, {}}}, kPatienceMs));
+  Write(Open().get(), topic, 3);
+  ASSERT_TRUE(Until([&] { return member.offsets[partition].size() == 3; })) << testing::PrintToString(member.alarms);
+  EXPECT_EQ(member.offsets[partition].front(), 0);
+  EXPECT_EQ(member.assigned[partition].metadata, "");
+}
+
+TEST_F(LogTest, OfATopicThatIsSeenToBeMadeAnewAllPartitionsAreReadFromTheirStart) {
+  const std::string topic = MakeTopic(2);
+  const PartitionId seen{topic, 1};
+  const PartitionId other{topic, 0};
+  const auto write = [&](const PartitionId& partition, int count) {
+    Write(Open().get(), topic, count, partition.partition);
+  };
+  write(other, 3);
+  write(seen, 8);
+  Member member(loop_, bootstrap_, "member", Unique("group"), topic);
+  ASSERT_TRUE(Until([&] { return member.offsets[other].size() == 3 && member.offsets[seen].size() == 8; }));
+  ASSERT_TRUE(member.CommitNow(other, 3, "map"));
+  member.offsets.clear();
+  member.consumer->Pause(other);  // so that it is not looked at before the old offset is there again
+  DeleteTopic(topic);
+  ASSERT_TRUE(CreateTopics(bootstrap_, {{topic, 2, 1, {}}}, kPatienceMs));
+  write(other, 5);
+  ASSERT_TRUE(Until([&] { return member.offsets[other].size() == 5; })) << testing::PrintToString(member.alarms);
+  EXPECT_EQ(member.offsets[other].front(), 0);
 }
 
 }  // namespace
