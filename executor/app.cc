@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include <cstdlib>
 #include <utility>
 
 #include "common/base/text.h"
@@ -161,7 +162,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.replies = config_.replies;
   settings.undeliverable_topic = config_.topics.undeliverable;
   settings.usage_topic = config_.topics.usage;
-  getrandom(&settings.seed, sizeof settings.seed, 0);
+  if (getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed) std::abort();
 
   FleetOptions options = MakeFleetOptions();
   options.acceleration = outcome.acceleration;
