@@ -77,8 +77,11 @@ def test_what_is_not_known_says_what_was_looked_at(stack, client):
     assert "dispatcher-1 does not remember it" in done.stderr
     assert re.search(r"hearth\.reply holds no reply of the last 3600 s \(\d+ records read\)", done.stderr)
     assert json.loads(why(stack, "--json", "why", "never-sent").stdout)["decision"] is None
-    done = why(stack, "why", "../../metrics")
-    assert (done.returncode, "an id is of" in done.stderr) == (2, True)
+    for odd in ("../../metrics", "partition:1/offset:24", "a b", "ä"):
+        done = why(stack, "why", odd)
+        assert (done.returncode, "dispatcher-1 does not remember it" in done.stderr) == (1, True), done.stderr
+    done = why(stack, "why", "a\tb")
+    assert (done.returncode, "an id is a text of" in done.stderr) == (2, True), done.stderr
     done = stack.run([*HEARTH, "--bootstrap", "127.0.0.1:1", "--redis", "unix:/no/such/socket", "why", "never-sent",
                       "--dispatcher", "unix:/no/such/decisions"])
     assert done.returncode == 3
