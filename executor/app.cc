@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <utility>
 
 #include "common/base/text.h"
@@ -188,7 +189,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.instance_idle_ms = config_.instance_idle_s * 1000;
   settings.undeliverable_topic = config_.topics.undeliverable;
   settings.usage_topic = config_.topics.usage;
-  getrandom(&settings.seed, sizeof settings.seed, 0);
+  if (getrandom(&settings.seed, sizeof settings.seed, 0) != sizeof settings.seed) std::abort();
 
   FleetOptions options = MakeFleetOptions();
   options.acceleration = outcome.acceleration;
