@@ -217,12 +217,14 @@ void World::DeployNewVersion() {
   const auto number = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
   auto& version = versions_[{Padded("user" + std::to_string(user)), "f" + std::to_string(number)}];
   version = std::max(version, 1) + 1;
-  const auto function = MakeFunction(user, number);
+  // A compacted topic: whoever reads later reads the newest.
   for (int i = 0; i < options_.dispatchers; ++i) {
-    At(Between(0, 500'000), [this, i, function] { StepDispatcher(i, dispatcher::FunctionUpdated{function}); });
+    At(Between(0, 500'000),
+       [this, i, user, number] { StepDispatcher(i, dispatcher::FunctionUpdated{MakeFunction(user, number)}); });
   }
   for (int i = 0; i < options_.executors; ++i) {
-    At(Between(0, 500'000), [this, i, function] { StepExecutor(i, executor::FunctionUpdated{function}); });
+    At(Between(0, 500'000),
+       [this, i, user, number] { StepExecutor(i, executor::FunctionUpdated{MakeFunction(user, number)}); });
   }
 }
 

@@ -111,7 +111,7 @@ TEST_F(LinksTest, CarriesMessagesBothWaysAfterTheHello) {
 }
 
 TEST_F(LinksTest, AMessageThatNoFrameHoldsEndsTheConnectionAndNotTheProcess) {
-  Say(link::DispatcherHello{link::kProtocolVersion, DispatcherId("dispatcher-1")});
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kDispatcher, Greet())});
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return link_.has_value(); }));
   link::Heartbeat beat;
   beat.profiles.resize(20'000, {std::string(100, 'p')});
