@@ -20,6 +20,7 @@ void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   State& state = *state_;
   state.now = now;
   state.effects = &effects;
+  state.DoubtOwnership();
   std::visit([&state](const auto& one) { state.On(one); }, event);
   state.Dispatch();
   state.CheckDrain();
@@ -57,6 +58,18 @@ Gauges Core::ReadGauges(Time now) const {
 
 const Decision* Core::Explain(const InvocationId& id) const {
   return state_->decisions.Find(id);
+}
+
+// Who stood still for as long as a session may have been deposed without knowing it. Nothing is placed before a commit
+// has shown whose the partitions are: the next owner may not see every executor, and an executor that has not heard of
+// it would run what is being run.
+void Core::State::DoubtOwnership() {
+  const bool stood_still = stepped_us != 0 && now.mono_us - stepped_us > kSessionMs * kMicrosPerMilli;
+  stepped_us = now.mono_us;
+  if (!stood_still) return;
+  for (auto& [id, partition] : partitions) {
+    if (partition->phase == Partition::Phase::kOwned) Reclaim(*partition, partition->epoch + 1);
+  }
 }
 
 // While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says nothing.

@@ -42,6 +42,7 @@ constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the 
 
 constexpr std::int64_t kSettleLookMs = 100;  // what expired while its partition settles is looked at again
 constexpr std::int64_t kStallMs = 1000;  // without a tick for so long we stood still, and what was sent to us is unread
+constexpr std::int64_t kSessionMs = 3000;     // of the group: who stood still for longer may have lost its partitions
 constexpr std::int64_t kStallGraceMs = 1000;  // so long after a stall nobody's silence is judged
 
 constexpr std::int64_t kDemandIntervalMs = 500;  // executors are told at most so often what waits
@@ -239,9 +240,11 @@ struct Core::State {
   std::int64_t drain_until_us = 0;
   std::int64_t demand_due_us = 0;
   std::int64_t ticked_us = 0;
+  std::int64_t stepped_us = 0;
   std::int64_t lenient_until_us = 0;  // we stood still: silence is not judged before
 
   // core.cc
+  void DoubtOwnership();
   void RunTimers();
   void FireTimer(Invocation& invocation);
   void CheckDrain();

@@ -168,8 +168,24 @@ TEST_F(Executors, AStallOfOurOwnIsNobodysSilence) {
   Beat("e1");
   Pass(2'000);
   EXPECT_FALSE(Traced(Trace::Kind::kLostPlacement));
-  Done("e1", ref);
+  CommitEnds("std/0");
+  Report("e1", "std/0", 2, {}, {MakeDone(ref, Outcome::kPublished, Status::kOk)});
   EXPECT_EQ(Numbers().complete, 1);
+}
+
+// Its partitions may be somebody else's by now, who may not see every executor that we see.
+TEST_F(Executors, WhoStoodStillForASessionPlacesNothingBeforeACommitHasShownWhoOwnsThePartition) {
+  Connect("e1");
+  Own("std/0");
+  Pass(10);
+  Forget();
+  Stall(3'001);
+  Beat("e1");
+  Receive("std/0", 0);
+  ExpectNoExec();
+  CommitEnds("std/0", false);
+  Beat("e1");
+  ExpectNoExec();
 }
 
 TEST_F(Executors, AnAttemptThatWasDroppedBeforeItBeganIsNotHeldAgainstIt) {
