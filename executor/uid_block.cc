@@ -111,9 +111,8 @@ Result<UidBlock> UidBlock::Try(const ExecutorId& executor, const Places& places)
     auto lock = Lock(name(number));
     if (!lock || !NameOwner(*lock, owner)) continue;
     UidBlock block(name(number), std::move(*lock), number);
-    std::ofstream out(memory, std::ios::trunc);
-    out << number << '\n';
-    if (!out.flush()) return Fail(Code::kUnavailable, "cannot write " + memory);
+    // Best effort: without it the next life takes another block, unless machines run under this one.
+    std::ofstream(memory, std::ios::trunc) << number << '\n';
     return block;
   }
   return Fail(Code::kUnavailable, "no block of accounts for machines is free on this host");

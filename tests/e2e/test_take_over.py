@@ -98,6 +98,7 @@ def test_of_two_dispatchers_with_one_id_the_first_ends_and_says_why(calm, place)
     twin = Daemon(stack, place, "hearth-dispatcher", "dispatcher", id="twin")
     second = Daemon(stack, place, "hearth-dispatcher", "dispatcher", id="twin")
     second.log = place / "second.log"
+    second.config["decisions"] = f"unix:{place}/second.sock"   # as on another host
     try:
         twin.start().ready()
         second.start().ready()
