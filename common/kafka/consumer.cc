@@ -1,6 +1,5 @@
 #include "common/kafka/consumer.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -148,11 +147,7 @@ void GroupConsumer::Drain() {
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       TakeError(*message);
     } else {
-      auto record = std::make_shared<const Record>(ToRecord(*message));
-      if (const auto reading = reading_.find(record->partition); reading != reading_.end()) {
-        reading->second.newest_ms = std::max(reading->second.newest_ms, record->timestamp_ms);
-      }
-      callbacks_.record(std::move(record));
+      callbacks_.record(std::make_shared<const Record>(ToRecord(*message)));
     }
     if (count + 1 < kMaxRecordsPerTurn) continue;
     loop_.Post([this, alive = std::weak_ptr<int>(alive_)] {

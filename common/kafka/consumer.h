@@ -84,19 +84,13 @@ class GroupConsumer {
  private:
   struct Aside {
     std::int64_t out_of_range = -1;  // where reading was, if the log does not have it
-    std::int64_t since_ms = 0;       // its topic was missing: records of the old one are older than that; 0: it was not
-    bool doubted = false;            // it is read; what is asked is whether its topic is another one
+    std::int64_t missing_ms = 0;     // when its topic was missing, wall clock; 0: never
     bool asked = false;              // and not answered yet
     std::string reason;              // of the last failure
   };
   struct Reading {
     std::int64_t begin = 0;
-    bool fresh = true;           // the library does not read it yet
-    std::int64_t newest_ms = 0;  // timestamp of the newest record that was told, or when reading began
-  };
-  struct Missing {
-    std::int64_t since_ms = 0;  // as in Aside
-    std::int64_t seen_ms = 0;
+    bool fresh = true;  // the library does not read it yet
   };
   struct Told;  // what an answer has to tell
 
@@ -114,13 +108,13 @@ class GroupConsumer {
   void Assign(const rd_kafka_topic_partition_list_t& partitions);
   void AskAside();
   void Found(std::uint64_t ticket, const std::vector<PositionAnswer>& answers);
-  bool Begin(const PartitionId& partition, const Aside& aside, const Position& position, Told& told);
+  void Begin(const PartitionId& partition, const Aside& aside, const Position& position, Told& told);
   void Postpone(const PartitionId& partition, Aside& aside, const Error& error);
   bool ReadAll();
   [[nodiscard]] PartitionList Positions() const;  // of all that is read
   void OutOfRange(const PartitionId& partition);
   void TopicMissing(const std::string& topic);
-  void Doubt(const std::string& topic);
+  std::vector<PartitionId> SetAside(const std::string& topic);  // what is read of it, but for what has just begun
 
   Loop& loop_;
   Membership membership_;
@@ -131,7 +125,7 @@ class GroupConsumer {
   std::uint64_t assignment_ = 0;  // rises with each one
   std::map<PartitionId, Reading> reading_;
   std::map<PartitionId, Aside> aside_;
-  std::map<PartitionId, Missing> missing_;  // of partitions that we had, until it is judged
+  std::map<PartitionId, std::int64_t> missing_;  // partitions that we had: when their topic was missing
   Timer again_;
   std::int64_t again_ms_ = 0;
   std::set<PartitionId> paused_;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kAgainMs = 100;            // first back-off of a question; doubles
 constexpr std::int64_t kMaxAgainMs = 5000;        // and ends here
+constexpr std::int64_t kClockSlackMs = 60'000;    // producers' clocks may be wrong by so much
 constexpr std::int64_t kMissingVoidMs = 600'000;  // a topic that was missing before that says nothing any more
 
 std::int64_t WallMs() {
@@ -43,11 +44,11 @@ void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition
 
 // The group is answered at once, with nothing: what is read comes when the answers do.
 void GroupConsumer::Assign(const rd_kafka_topic_partition_list_t& partitions) {
-  std::erase_if(missing_, [](const auto& one) { return one.second.seen_ms + kMissingVoidMs < WallMs(); });
+  std::erase_if(missing_, [](const auto& one) { return one.second + kMissingVoidMs < WallMs(); });
   for (int i = 0; i < partitions.cnt; ++i) {
     const PartitionId id{partitions.elems[i].topic, partitions.elems[i].partition};
     const auto missing = missing_.find(id);
-    aside_[id].since_ms = missing == missing_.end() ? 0 : missing->second.since_ms;
+    aside_[id].missing_ms = missing == missing_.end() ? 0 : missing->second;
   }
   rd_kafka_assign(client_.get(), ListOf({}).get());
   again_ms_ = kAgainMs;
@@ -58,7 +59,7 @@ void GroupConsumer::AskAside() {
   std::vector<PositionQuestion> questions;
   for (auto& [partition, aside] : aside_) {
     if (std::exchange(aside.asked, true)) continue;
-    questions.push_back({partition, aside.since_ms});
+    questions.push_back({partition, aside.missing_ms == 0 ? 0 : aside.missing_ms - kClockSlackMs});
   }
   if (finder_) finder_->Ask(assignment_, std::move(questions));
 }
@@ -78,15 +79,20 @@ void GroupConsumer::Found(std::uint64_t ticket, const std::vector<PositionAnswer
     }
     const Aside aside = std::move(found->second);
     aside_.erase(found);
-    begun = Begin(partition, aside, *position, told) || begun;
+    Begin(partition, aside, *position, told);
+    begun = true;
   }
   if (failed) {
     again_.StartOnce(again_ms_);
     again_ms_ = std::min(again_ms_ * 2, kMaxAgainMs);
   }
   for (const std::string& what : told.alarms) callbacks_.alarm(what);
-  for (const std::string& topic : told.made_anew) Doubt(topic);
+  std::vector<PartitionId> gone;  // what was known of the topic's other partitions is to be doubted
+  for (const std::string& topic : told.made_anew) {
+    for (auto& partition : SetAside(topic)) gone.push_back(std::move(partition));
+  }
   if (!begun || !ReadAll()) return;
+  if (!gone.empty()) callbacks_.revoked(std::move(gone), true);
   if (!told.assigned.empty()) callbacks_.assigned(std::move(told.assigned));
   for (const auto& [partition, start] : told.moved) callbacks_.log_start_moved(partition, start);
 }
@@ -98,40 +104,36 @@ void GroupConsumer::Postpone(const PartitionId& partition, Aside& aside, const E
   callbacks_.alarm(Name(partition) + ": not read until it is known where to begin: " + error.message);
 }
 
-bool GroupConsumer::Begin(const PartitionId& partition, const Aside& aside, const Position& position, Told& told) {
+void GroupConsumer::Begin(const PartitionId& partition, const Aside& aside, const Position& position, Told& told) {
   Assigned assigned{partition, position.committed, position.metadata, position.end};
   if (aside.out_of_range >= 0) {
     const std::string was = Name(partition) + ": offset " + std::to_string(aside.out_of_range);
     if (aside.out_of_range < position.start) {
-      reading_[partition] = {.begin = position.start, .newest_ms = WallMs()};
+      reading_[partition] = {position.start};
       told.moved.emplace_back(partition, position.start);
-      told.alarms.push_back(was + " was removed by retention, going on from the start of the partition at " +
-                            std::to_string(position.start));
-      return true;
+      return told.alarms.push_back(was + " was removed by retention, going on from the start of the partition at " +
+                                   std::to_string(position.start));
     }
     if (aside.out_of_range <= position.end) {  // it is there after all
-      reading_[partition] = {.begin = aside.out_of_range, .newest_ms = WallMs()};
-      return true;
+      reading_[partition] = {aside.out_of_range};
+      return;
     }
     assigned.next_offset = -1;
     told.made_anew.insert(partition.topic);
     told.alarms.push_back(was + " is beyond the end at " + std::to_string(position.end) +
                           ": the log was cut or made anew, reading again from the start of the partition");
-  } else if (aside.since_ms != 0) {
+  } else if (aside.missing_ms != 0) {
     missing_.erase(partition);
-    // All that is there is newer than what we had: it is another topic, whatever was committed since.
-    const bool another = position.since == position.start || position.start == position.end;
-    if (!another && aside.doubted) return false;
-    if (another) assigned.next_offset = -1;
+    // All that is there came after its topic was missing: it is another topic, whatever was committed since.
+    if (position.since == position.start || position.start == position.end) assigned.next_offset = -1;
   }
   if (assigned.next_offset < 0) {
     assigned.next_offset = position.start;
     assigned.metadata.clear();
   }
   paused_.erase(partition);
-  reading_[partition] = {.begin = assigned.next_offset, .newest_ms = WallMs()};
+  reading_[partition] = {assigned.next_offset};
   told.assigned.push_back(std::move(assigned));
-  return true;
 }
 
 PartitionList GroupConsumer::Positions() const {
@@ -182,31 +184,26 @@ void GroupConsumer::OutOfRange(const PartitionId& partition) {
 
 // What was known of its partitions is void, and is not committed any more: the topic may be there again already.
 void GroupConsumer::TopicMissing(const std::string& topic) {
-  std::vector<PartitionId> gone;
-  for (const auto& [partition, reading] : reading_) {
-    if (partition.topic != topic) continue;
-    missing_[partition] = {reading.newest_ms + 1, WallMs()};
-    aside_[partition] = {};
-    aside_[partition].since_ms = reading.newest_ms + 1;
-    gone.push_back(partition);
-  }
+  auto gone = SetAside(topic);
   if (gone.empty()) return;
-  for (const PartitionId& partition : gone) reading_.erase(partition);
-  again_ms_ = kAgainMs;
-  again_.StartOnce(again_ms_);
   ReadAll();
   callbacks_.revoked(std::move(gone), true);
 }
 
-// One of its partitions was cut, or the topic was made anew: then another one may be read in the middle.
-void GroupConsumer::Doubt(const std::string& topic) {
+std::vector<PartitionId> GroupConsumer::SetAside(const std::string& topic) {
+  std::vector<PartitionId> gone;
   for (const auto& [partition, reading] : reading_) {
-    if (partition.topic != topic || reading.fresh || aside_.contains(partition)) continue;
-    aside_[partition].since_ms = reading.newest_ms + 1;
-    aside_[partition].doubted = true;
+    if (partition.topic == topic && !reading.fresh) gone.push_back(partition);
   }
+  for (const PartitionId& partition : gone) {
+    reading_.erase(partition);
+    missing_[partition] = WallMs();
+    aside_[partition].missing_ms = missing_[partition];
+  }
+  if (gone.empty()) return gone;
   again_ms_ = kAgainMs;
   again_.StartOnce(again_ms_);
+  return gone;
 }
 
 }  // namespace hearth::kafka
