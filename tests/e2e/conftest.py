@@ -135,6 +135,14 @@ def stack():
         yield stack
 
 
+@pytest.fixture
+def place():
+    """A folder that the accounts of machines can pass through."""
+    folder = pathlib.Path(temporary_folder())
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 FUNCTIONS = pathlib.Path(__file__).parent / "functions"
 HANDLERS = ["witness", "prints", "forks", "eats", "sleeps", "exits", "nothing", "raises", "large", "waits"]
 ENDLESS = {"sleeps", "forks"}   # only these are ended by their time; for the others it is long enough on a loaded host too

@@ -1,8 +1,6 @@
 """Servers that are away, at the start and later; daemons that end; two executors on one host."""
 
 import os
-import pathlib
-import shutil
 import signal
 import socket
 import threading
@@ -10,7 +8,7 @@ import threading
 import pytest
 from client import Client
 from confluent_kafka.admin import AdminClient, NewTopic
-from conftest import deploy, running_stack, temporary_folder
+from conftest import deploy, running_stack
 from support import Daemon, Executor, answered_once, ask, get, machines, pid_alive, until
 
 USERS = [f"user{n}" for n in range(8)]
@@ -23,14 +21,6 @@ def pair():
         for user in USERS:
             deploy(stack, "waits", user, attempts=3)  # with one, the death of an executor would be the end
         yield stack, Client(stack.env()["HEARTH_BOOTSTRAP"])
-
-
-@pytest.fixture
-def place():
-    """A folder that the accounts of machines can pass through."""
-    folder = pathlib.Path(temporary_folder())
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_two_executors_share_the_users_and_one_may_die(pair):

@@ -1,8 +1,6 @@
 """Dispatchers that die, as their users see it: how long nobody is answered. And a group whose lag returns to zero."""
 
 import os
-import pathlib
-import shutil
 import signal
 import time
 
@@ -10,7 +8,7 @@ import pytest
 from client import Client, new_id
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from conftest import deploy, running_stack, temporary_folder
+from conftest import deploy, running_stack
 from support import Daemon, pid_alive, until
 
 TOPIC = "hearth.invoke.std"
@@ -26,13 +24,6 @@ def calm():
         client = Client(stack.env()["HEARTH_BOOTSTRAP"])
         client.reply(client.request("witness", b"{}"))
         yield stack, client
-
-
-@pytest.fixture
-def place():
-    folder = pathlib.Path(temporary_folder())
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def kill(pid):
