@@ -62,6 +62,10 @@ Result<void> DecodeForm(const Record& record, Request& request) {
   return Fail(Code::kInternal, "a form that does not exist");
 }
 
+bool IsEvent(RequestForm form) {
+  return form == RequestForm::kCloudEventBinary || form == RequestForm::kCloudEventStructured;
+}
+
 // A text as CloudEvents has it.
 bool IsEventId(std::string_view text) {
   if (text.empty() || text.size() > kMaxEventIdBytes || !fields::IsUtf8(text)) return false;
@@ -108,9 +112,9 @@ Result<void> CheckEventId(const std::string& id) {
 }
 
 Result<void> Validate(const Request& request) {
-  const bool event =
-      request.form == RequestForm::kCloudEventBinary || request.form == RequestForm::kCloudEventStructured;
-  if (auto good = event ? CheckEventId(request.id.value) : Identifier("id", request.id.value, true); !good) return good;
+  if (auto good = IsEvent(request.form) ? CheckEventId(request.id.value) : Identifier("id", request.id.value, true);
+      !good)
+    return good;
   if (auto good = Identifier("fn", request.function.value, true); !good) return good;
   if (auto good = Identifier("user", request.user.value, true); !good) return good;
   if (auto good = Identifier("reply_to", request.reply_to, false); !good) return good;
@@ -147,8 +151,7 @@ bool IsIdentifier(std::string_view text) {
 }
 
 bool IsInvocationId(std::string_view text, RequestForm form) {
-  const bool event = form == RequestForm::kCloudEventBinary || form == RequestForm::kCloudEventStructured;
-  return event ? IsEventId(text) : IsIdentifier(text);
+  return IsEvent(form) ? IsEventId(text) : IsIdentifier(text);
 }
 
 InvocationId IdOfPlace(const Record& record) {
