@@ -23,7 +23,7 @@ struct StoredSlot {
 template <class A>
 void Describe(A& a, StoredSlot& m) {
   auto& s = m.slot;
-  a("fn", s.function)("version", s.version)("state", m.state)("executor", m.executor)("instance", s.instance)(
+  a("fn", s.function)("version", s.version)("state", m.state)("executor", m.executor)("instance", s.machine)(
       "container", s.container)("memory_mib", s.memory_mib)("since_ms", s.since_ms);
 }
 
@@ -42,7 +42,7 @@ const char* StateName(SlotState state) {
 }
 
 std::string SlotId(const link::Slot& slot) {
-  return slot.container.empty() ? slot.instance.value : slot.container.value;
+  return slot.container.empty() ? slot.machine.value : slot.container.value;
 }
 
 std::string UserKey(const UserId& user, const char* what) {

@@ -158,7 +158,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   settings.user_starts = config_.user_starts;
   settings.users = config_.users;
   settings.container_idle_ms = config_.container_idle_s * 1000;
-  settings.instance_idle_ms = config_.instance_idle_s * 1000;
+  settings.machine_idle_ms = config_.machine_idle_s * 1000;
   settings.replies = config_.replies;
   settings.undeliverable_topic = config_.topics.undeliverable;
   settings.usage_topic = config_.topics.usage;
@@ -169,34 +169,34 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   options.start_within_ms = kMaxStartStretch * settings.start_timeout_ms;  // the core gives up before
   options.hello_within_ms = options.start_within_ms;
   Fleet::Callbacks callbacks;
-  callbacks.ready = [this](const InstanceId& instance, StartPath path, guest::Hello hello) {
+  callbacks.ready = [this](const MachineId& machine, StartPath path, guest::Hello hello) {
     metrics_.Start(true);
     if (std::exchange(failed_starts_, 0) >= kStartFailuresGiveUp) readiness_->Set("machines", "");
-    if (const auto node = started_us_.extract(instance); !node.empty()) {
+    if (const auto node = started_us_.extract(machine); !node.empty()) {
       metrics_.StartTook(path, ReadClocks().mono_us - node.mapped());
     }
-    Handle(MachineReady{instance, path, std::move(hello)});
+    Handle(MachineReady{machine, path, std::move(hello)});
   };
-  callbacks.failed = [this](const InstanceId& instance, std::string reason) {
+  callbacks.failed = [this](const MachineId& machine, std::string reason) {
     metrics_.Start(false);
-    started_us_.erase(instance);
-    log_->error("instance={} could not be started: {}", instance.value, Quoted(reason));
+    started_us_.erase(machine);
+    log_->error("instance={} could not be started: {}", machine.value, Quoted(reason));
     if (++failed_starts_ >= kStartFailuresGiveUp) {
       readiness_->Set("machines", fmt::format("the last {} could not be started: {}", failed_starts_, reason));
     }
-    Handle(MachineFailed{instance, std::move(reason)});
+    Handle(MachineFailed{machine, std::move(reason)});
   };
-  callbacks.lost = [this](const InstanceId& instance, std::string reason) {
-    log_->warn("instance={} lost: {}", instance.value, Quoted(reason));
+  callbacks.lost = [this](const MachineId& machine, std::string reason) {
+    log_->warn("instance={} lost: {}", machine.value, Quoted(reason));
     metrics_.Lost(reason == kGuestFloods);
-    Handle(MachineLost{instance, std::move(reason)});
+    Handle(MachineLost{machine, std::move(reason)});
   };
-  callbacks.frame = [this](const InstanceId& instance, guest::Frame frame) {
-    Handle(GuestMessage{instance, std::move(frame)});
+  callbacks.frame = [this](const MachineId& machine, guest::Frame frame) {
+    Handle(GuestMessage{machine, std::move(frame)});
   };
-  callbacks.destroyed = [this](const InstanceId& instance) {
-    started_us_.erase(instance);
-    Handle(MachineDestroyed{instance});
+  callbacks.destroyed = [this](const MachineId& machine) {
+    started_us_.erase(machine);
+    Handle(MachineDestroyed{machine});
   };
   callbacks.process = [this](pid_t process) { JudgeNetwork(process); };
   callbacks.shells = [this](const std::string& profile, std::int32_t ready) { Handle(ShellsChanged{profile, ready}); };
@@ -336,7 +336,7 @@ DirectoryRecord App::DescribeSelf() const {
   record.state = draining_ ? "draining" : "ready";
   record.credit = gauges.credit;
   record.held = gauges.held;
-  record.instances = gauges.instances;
+  record.machines = gauges.machines;
   record.memory_mib = config_.memory_mib;
   record.pools = gauges.pools;
   return record;

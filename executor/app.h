@@ -121,7 +121,7 @@ class App {
   std::string settings_alarm_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<Ways> ways_;
-  std::map<InstanceId, std::int64_t> started_us_;  // machines that have not said HELLO yet
+  std::map<MachineId, std::int64_t> started_us_;  // machines that have not said HELLO yet
 
   Timer sweep_retry_;
   Timer tick_;

@@ -46,11 +46,11 @@ void App::Do(SendToDispatcher& effect) {
 }
 
 void App::Do(StartMachine& effect) {
-  started_us_[effect.instance] = ReadClocks().mono_us;
+  started_us_[effect.machine] = ReadClocks().mono_us;
   for (const auto& profile : config_.profiles) {
-    if (profile.name == effect.profile) return fleet_->Start(effect.instance, profile, effect.warm_up);
+    if (profile.name == effect.profile) return fleet_->Start(effect.machine, profile, effect.warm_up);
   }
-  log_->critical("instance={} profile={} is not in the configuration", effect.instance.value, effect.profile);
+  log_->critical("instance={} profile={} is not in the configuration", effect.machine.value, effect.profile);
   std::abort();
 }
 
@@ -61,25 +61,25 @@ void App::Do(KeepShells& effect) {
 }
 
 void App::Do(DestroyMachine& effect) {
-  log_->info("instance={} is destroyed: {}", effect.instance.value, Quoted(effect.reason));
-  fleet_->Destroy(effect.instance);
+  log_->info("instance={} is destroyed: {}", effect.machine.value, Quoted(effect.reason));
+  fleet_->Destroy(effect.machine);
 }
 
 void App::Do(MarkOwner& effect) {
-  fleet_->MarkOwner(effect.instance, effect.user);
+  fleet_->MarkOwner(effect.machine, effect.user);
 }
 
 void App::Do(SendToGuest& effect) {
   if (auto* configure = std::get_if<guest::Configure>(&effect.frame.message)) configure->entropy = Entropy();
-  const auto sent = fleet_->Send(effect.instance, effect.frame);
+  const auto sent = fleet_->Send(effect.machine, effect.frame);
   if (sent) return;
   // The container that it is about is not there for it, as if the agent had said so.
-  Handle(GuestMessage{effect.instance, {effect.frame.stream, guest::ContainerGone{sent.error().message}}});
+  Handle(GuestMessage{effect.machine, {effect.frame.stream, guest::ContainerGone{sent.error().message}}});
 }
 
 void App::Do(SendArchive& effect) {
-  fleet_->SendArchive(effect.instance, effect.hash, std::move(effect.bytes),
-                      [this, sent = ArchiveSent{effect.instance, effect.hash}] { Handle(sent); });
+  fleet_->SendArchive(effect.machine, effect.hash, std::move(effect.bytes),
+                      [this, sent = ArchiveSent{effect.machine, effect.hash}] { Handle(sent); });
 }
 
 void App::Do(LoadCode& effect) {
@@ -107,24 +107,24 @@ void App::Do(PublishUsage& effect) {
 void App::Do(Trace& effect) {
   metrics_.Count(effect);
   switch (effect.kind) {
-    case Trace::Kind::kInstanceMoved:
-      log_->info("user={} instance={} from={} to={} reason={}", effect.user.value, effect.instance.value, effect.from,
+    case Trace::Kind::kMachineMoved:
+      log_->info("user={} instance={} from={} to={} reason={}", effect.user.value, effect.machine.value, effect.from,
                  effect.to, Quoted(effect.reason));
       break;
     case Trace::Kind::kContainerMoved:
       log_->debug("user={} fn={} instance={} container={} from={} to={} reason={}", effect.user.value,
-                  effect.function.value, effect.instance.value, effect.container.value, effect.from, effect.to,
+                  effect.function.value, effect.machine.value, effect.container.value, effect.from, effect.to,
                   Quoted(effect.reason));
       break;
     case Trace::Kind::kOrphaned:
     case Trace::Kind::kNacked:
       log_->warn("inv={} user={} fn={} instance={} {} reason={}", Quoted(effect.id.value), effect.user.value,
-                 effect.function.value, effect.instance.value,
+                 effect.function.value, effect.machine.value,
                  effect.kind == Trace::Kind::kNacked ? "nacked" : "orphaned", Quoted(effect.reason));
       break;
     case Trace::Kind::kEnded:
       log_->debug("inv={} user={} fn={} instance={} container={} ended status={} path={}", Quoted(effect.id.value),
-                  effect.user.value, effect.function.value, effect.instance.value, effect.container.value,
+                  effect.user.value, effect.function.value, effect.machine.value, effect.container.value,
                   StatusName(effect.status), StartPathName(effect.path));
       break;
     case Trace::Kind::kAccepted:

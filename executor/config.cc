@@ -54,7 +54,7 @@ void ReadUser(ConfigReader& reader, std::map<UserId, UserLimits>& users) {
   if (!user.empty() && !IsIdentifier(user.value)) reader.Reject("name", "must be of [A-Za-z0-9._-]");
   UserLimits limits;
   limits.container_idle_ms = reader.Integer("container_idle_s", 0, 1, kLongestIdleS) * 1000;
-  limits.instance_idle_ms = reader.Integer("instance_idle_s", 0, 1, kLongestIdleS) * 1000;
+  limits.machine_idle_ms = reader.Integer("instance_idle_s", 0, 1, kLongestIdleS) * 1000;
   limits.max_starts = static_cast<std::int32_t>(reader.Integer("max_starts", 0, 1, 64));
   if (!users.emplace(user, limits).second) reader.Reject("name", "stands for two users");
 }
@@ -126,7 +126,7 @@ Result<Config> Read(ConfigReader reader) {
       reader.Integer("machines.concurrent_activations", config.concurrent_activations, 1, 64));
   config.user_starts = static_cast<std::int32_t>(reader.Integer("machines.user_starts", config.user_starts, 1, 64));
   config.container_idle_s = reader.Integer("machines.container_idle_s", config.container_idle_s, 1, kLongestIdleS);
-  config.instance_idle_s = reader.Integer("machines.instance_idle_s", config.instance_idle_s, 1, kLongestIdleS);
+  config.machine_idle_s = reader.Integer("machines.instance_idle_s", config.machine_idle_s, 1, kLongestIdleS);
   std::set<std::string> names;
   for (auto& table : reader.Tables("profile")) {
     Profile profile = ReadProfile(table);

@@ -52,7 +52,7 @@ struct Config {
   std::int32_t concurrent_activations = 8;
   std::int32_t user_starts = 4;
   std::int64_t container_idle_s = 300;
-  std::int64_t instance_idle_s = 900;
+  std::int64_t machine_idle_s = 900;
   std::vector<Profile> profiles;
   std::map<UserId, UserLimits> users;
 };

@@ -32,7 +32,7 @@ void Directory::Renew() {
                    "state",        record.state,
                    "credit",       std::to_string(record.credit),
                    "held",         std::to_string(record.held),
-                   "instances",    std::to_string(record.instances),
+                   "instances",    std::to_string(record.machines),
                    "memory_mib",   std::to_string(record.memory_mib),
                    "pools",        EncodePools(record.pools)},
                   ignore);

@@ -26,7 +26,7 @@ struct DirectoryRecord {
   std::string state;  // "ready" or "draining"
   std::int64_t credit = 0;
   std::int64_t held = 0;
-  std::int64_t instances = 0;
+  std::int64_t machines = 0;
   std::int64_t memory_mib = 0;
   std::vector<PoolStatus> pools;
 };

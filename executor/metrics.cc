@@ -19,7 +19,7 @@ const char* KindName(Trace::Kind kind) {
     case Trace::Kind::kEnded: return "ended";
     case Trace::Kind::kPublished: return "published";
     case Trace::Kind::kOrphaned: return "orphaned";
-    case Trace::Kind::kInstanceMoved: return "instance_moved";
+    case Trace::Kind::kMachineMoved: return "instance_moved";
     case Trace::Kind::kContainerMoved: return "container_moved";
   }
   return "unknown";
@@ -117,7 +117,7 @@ void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
   Set("waiting", static_cast<double>(gauges.waiting));
   Set("running", static_cast<double>(gauges.running));
   Set("publishing", static_cast<double>(gauges.publishing));
-  Set("instances", static_cast<double>(gauges.instances));
+  Set("instances", static_cast<double>(gauges.machines));
   Set("assigned_instances", static_cast<double>(gauges.assigned));
   Set("starting_instances", static_cast<double>(gauges.starting));
   Set("containers", static_cast<double>(gauges.containers));

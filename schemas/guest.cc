@@ -18,7 +18,7 @@ void Describe(A& a, Hello& m) {
 }
 template <class A>
 void Describe(A& a, Configure& m) {
-  a("instance", m.instance)("user", m.user)("wall_us", m.wall_us).Bytes("entropy", m.entropy, kMaxStringBytes);
+  a("instance", m.machine)("user", m.user)("wall_us", m.wall_us).Bytes("entropy", m.entropy, kMaxStringBytes);
 }
 template <class A>
 void Describe(A& a, Configured& m) {

@@ -1,9 +1,9 @@
-// Frames between an executor and the agent inside one instance. The executor listens, QEMU connects, the agent says
+// Frames between an executor and the agent inside one machine. The executor listens, QEMU connects, the agent says
 // Hello. The agent trusts the executor; the executor checks all that the agent says.
 //
-// A frame's stream is the number of the container it concerns (1…), or 0 for the instance as a whole.
+// A frame's stream is the number of the container it concerns (1…), or 0 for the machine as a whole.
 //   agent → executor  Hello, once, first
-//   executor → agent  Configure (binds the instance to a user, once) → Configured
+//   executor → agent  Configure (binds the machine to a user, once) → Configured
 //   executor → agent  CodeOffer, CodeChunk… → CodeStored          (stream 0; one transfer at a time)
 //   executor → agent  Create (stream n) → Created or ContainerGone
 //   executor → agent  Run (stream n, container idle) → Ended      (one at a time in each container)
@@ -39,7 +39,7 @@ struct Hello {
   std::int64_t memory_bytes = 0;      // of the machine
 };
 struct Configure {
-  InstanceId instance;
+  MachineId machine;
   UserId user;
   std::int64_t wall_us = 0;  // the host's clock
   std::string entropy;       // 64 bytes, mixed into the guest's generator before anything runs

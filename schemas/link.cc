@@ -27,7 +27,7 @@ void Describe(A& a, AttemptRef& m) {
 }
 template <class A>
 void Describe(A& a, Slot& m) {
-  a("user", m.user)("instance", m.instance)("container", m.container)("function", m.function)("version", m.version)(
+  a("user", m.user)("instance", m.machine)("container", m.container)("function", m.function)("version", m.version)(
       "state", m.state)("memory_mib", m.memory_mib)("since_ms", m.since_ms);
 }
 template <class A>

@@ -59,26 +59,26 @@ struct Proof {
 };
 
 enum class SlotState : std::uint8_t { kCreating = 0, kIdle = 1, kBusy = 2, kGone = 3 };
-// One container, or (container empty) one instance, as the directory knows it.
+// One container, or (container empty) one machine, as the directory knows it.
 struct Slot {
   UserId user;
-  InstanceId instance;
-  ContainerId container;  // empty: the line of the instance itself
+  MachineId machine;
+  ContainerId container;  // empty: the line of the machine itself
   FunctionName function;
   std::int64_t version = 0;
   SlotState state = SlotState::kIdle;
-  std::int32_t memory_mib = 0;  // of the container; of the instance: free for further containers
+  std::int32_t memory_mib = 0;  // of the container; of the machine: free for further containers
   std::int64_t since_ms = 0;    // wall clock of the change
   friend bool operator==(const Slot&, const Slot&) = default;
 };
 
 struct ProfileCapacity {
   std::string profile;
-  std::int32_t pool_ready = 0;  // unassigned warm instances
+  std::int32_t pool_ready = 0;  // unassigned warm machines
   std::int32_t shells = 0;
-  std::int32_t can_start = 0;           // further instances that memory allows
-  std::int32_t container_mib = 0;       // largest container that one instance can hold; absent, 0: not known
-  std::vector<std::string> runtimes{};  // that its instances have; absent, empty: not known
+  std::int32_t can_start = 0;           // further machines that memory allows
+  std::int32_t container_mib = 0;       // largest container that one machine can hold; absent, 0: not known
+  std::vector<std::string> runtimes{};  // that its machines have; absent, empty: not known
   friend bool operator==(const ProfileCapacity&, const ProfileCapacity&) = default;
 };
 

@@ -25,7 +25,7 @@ void Describe(A& a, ReplyMap& m) {
       "attempt", r.attempt)("start_path", m.start_path)("enqueued_us", r.times.enqueued_us)(
       "received_us", r.times.received_us)("placed_us", r.times.placed_us)("leased_us", r.times.leased_us)(
       "started_us", r.times.started_us)("ended_us", r.times.ended_us)("epoch", r.epoch)("executor", r.executor)(
-      "instance", r.instance)("container", r.container)("accel", r.acceleration)("billed_ms", r.billed_ms)(
+      "instance", r.machine)("container", r.container)("accel", r.acceleration)("billed_ms", r.billed_ms)(
       "memory_peak_bytes", r.memory_peak_bytes)("log_truncated", r.log_truncated)("traceparent", r.traceparent)("why",
                                                                                                                 r.why)
       .Bytes("log", r.log_tail, kMaxLogTailBytes)
@@ -99,7 +99,7 @@ const std::vector<TextField>& TextFields() {
       Number("started-us", [](R& r) -> std::int64_t& { return r.times.started_us; }),
       Number("ended-us", [](R& r) -> std::int64_t& { return r.times.ended_us; }),
       Text("executor", [](R& r) -> std::string& { return r.executor.value; }),
-      Text("instance", [](R& r) -> std::string& { return r.instance.value; }),
+      Text("instance", [](R& r) -> std::string& { return r.machine.value; }),
       Text("container", [](R& r) -> std::string& { return r.container.value; }),
       Text("accel", [](R& r) -> std::string& { return r.acceleration; }),
       Number("billed-ms", [](R& r) -> std::int64_t& { return r.billed_ms; }),

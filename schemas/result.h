@@ -26,7 +26,7 @@ enum class StartPath : std::uint8_t {
   kNone = 0,
   kContainer = 1,
   kCached = 2,
-  kInstance = 3,
+  kMachine = 3,
   kPool = 4,
   kRestore = 5,
   kBoot = 6,
@@ -62,7 +62,7 @@ struct InvocationResult {
   Times times;
   std::int64_t epoch = 0;  // of the dispatcher that placed it
   ExecutorId executor;
-  InstanceId instance;
+  MachineId machine;
   ContainerId container;
   std::string acceleration;    // "kvm" or "tcg"; empty where nothing ran
   std::int64_t billed_ms = 0;  // from handing the run to the machine to its end, on the host's clock, rounded up

@@ -17,7 +17,7 @@ void Describe(A& a, VersionedUsage& m) {
   a("v", m.v)("id", u.id)("user", u.user)("fn", u.function)("version", u.version)("attempt", u.attempt)(
       "status", u.status)("start_path", u.start_path)("started_us", u.started_us)("ended_us", u.ended_us)(
       "billed_ms", u.billed_ms)("memory_mib", u.memory_mib)("memory_peak_bytes", u.memory_peak_bytes)(
-      "cpu_us", u.cpu_us)("executor", u.executor)("instance", u.instance);
+      "cpu_us", u.cpu_us)("executor", u.executor)("instance", u.machine);
 }
 
 std::string EncodeUsage(const Usage& usage) {

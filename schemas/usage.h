@@ -24,7 +24,7 @@ struct Usage {
   std::int64_t memory_peak_bytes = 0;  // the guest's claim
   std::int64_t cpu_us = 0;             // the same
   ExecutorId executor;
-  InstanceId instance;
+  MachineId machine;
   friend bool operator==(const Usage&, const Usage&) = default;
 };
 

@@ -27,8 +27,8 @@ using FunctionName = Id<struct FunctionTag>;
 using InvocationId = Id<struct InvocationTag>;
 using ExecutorId = Id<struct ExecutorTag>;
 using DispatcherId = Id<struct DispatcherTag>;
-using InstanceId = Id<struct InstanceTag>;    // one machine (libvirt domain), unique for ever
-using ContainerId = Id<struct ContainerTag>;  // "<instance>/<number>"
+using MachineId = Id<struct MachineTag>;      // one machine (libvirt domain), unique for ever
+using ContainerId = Id<struct ContainerTag>;  // "<machine>/<number>"
 using CodeHash = Id<struct CodeTag>;          // SHA-256 of the code archive, lower-case hex
 
 }  // namespace hearth

@@ -121,7 +121,7 @@ Candidate Core::State::Describe(const Executor& executor, const Function& functi
     const std::int32_t have = warm.Of(function.user, executor.id, name, version, 0).containers;
     promised_mib += std::max(0, it->second.count - have) * it->second.memory_mib;
   }
-  candidate.instance_room_mib = std::max(0, warmth.instance_room_mib - promised_mib);
+  candidate.machine_room_mib = std::max(0, warmth.machine_room_mib - promised_mib);
   candidate.code_cached = warmth.code_cached;
   return candidate;
 }

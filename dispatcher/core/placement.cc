@@ -20,7 +20,7 @@ constexpr std::array kFilters{
     Filter{"not_draining", [](const Wanted&, const Candidate& c) { return !c.draining; }},
     Filter{"profile", [](const Wanted&, const Candidate& c) { return c.has_profile; }},
     Filter{"runtime", [](const Wanted&, const Candidate& c) { return c.has_runtime; }},
-    // Memory that is taken now does not refuse: idle instances make room, or the attempt waits for what comes free.
+    // Memory that is taken now does not refuse: idle machines make room, or the attempt waits for what comes free.
     Filter{"memory",
            [](const Wanted& w, const Candidate& c) { return c.largest_mib == 0 || w.memory_mib <= c.largest_mib; }},
     Filter{"not_cooling", [](const Wanted&, const Candidate& c) { return !c.cooling; }},
@@ -47,9 +47,9 @@ constexpr std::array kRanks{
 
 StartPath ExpectedPath(const Wanted& wanted, const Candidate& candidate) {
   if (candidate.idle_containers > 0) return StartPath::kContainer;
-  const bool room = candidate.instance_room_mib >= std::max(1, wanted.memory_mib);
+  const bool room = candidate.machine_room_mib >= std::max(1, wanted.memory_mib);
   if (room && candidate.code_cached) return StartPath::kCached;
-  if (room) return StartPath::kInstance;
+  if (room) return StartPath::kMachine;
   if (candidate.pool_ready > 0) return StartPath::kPool;
   if (candidate.shells > 0) return StartPath::kRestore;
   if (candidate.can_start > 0) return StartPath::kBoot;
@@ -94,7 +94,7 @@ Placement PlaceWarmFirst(const Wanted& wanted, const std::vector<Candidate>& own
     Placement placement = Place(wanted, own);
     const StartPath path = placement.expected;
     if (placement.executor &&
-        (path == StartPath::kContainer || path == StartPath::kCached || path == StartPath::kInstance)) {
+        (path == StartPath::kContainer || path == StartPath::kCached || path == StartPath::kMachine)) {
       if (others && placement.fit == 1) placement.constraint = "path";
       return placement;
     }

@@ -30,9 +30,9 @@ struct Candidate {
   bool has_runtime = true;       // false: its machines of the profile are known to lack the runtime
   std::int32_t largest_mib = 0;  // container that one of its machines can hold at all; 0: not known
   std::int32_t free_credit = 0;
-  std::int32_t idle_containers = 0;    // of this function version, for the user
-  bool code_cached = false;            // an instance of the user holds the code, and has room
-  std::int32_t instance_room_mib = 0;  // largest room in an instance of the user; 0: no instance
+  std::int32_t idle_containers = 0;   // of this function version, for the user
+  bool code_cached = false;           // a machine of the user holds the code, and has room
+  std::int32_t machine_room_mib = 0;  // largest room in a machine of the user; 0: no machine
   std::int32_t pool_ready = 0;
   std::int32_t shells = 0;
   std::int32_t can_start = 0;

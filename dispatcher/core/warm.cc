@@ -9,7 +9,7 @@ namespace hearth::dispatcher {
 std::vector<link::Slot> Warm::Replace(const ExecutorId& executor, const std::vector<link::Slot>& slots) {
   std::vector<link::Slot> changes;
   std::set<std::pair<UserId, SlotKey>> present;
-  for (const link::Slot& slot : slots) present.insert({slot.user, {slot.instance, slot.container}});
+  for (const link::Slot& slot : slots) present.insert({slot.user, {slot.machine, slot.container}});
   if (const auto users = users_of_.find(executor); users != users_of_.end()) {
     for (const UserId& user : users->second) {
       for (const auto& [key, slot] : users_.at(user).at(executor).slots) {
@@ -39,12 +39,12 @@ void Warm::Holding::Count(const link::Slot& slot, std::int32_t by) {
   const Version version{slot.function, slot.version};
   Held& held = versions[version];
   held.containers += by;
-  if ((held.in[slot.instance] += by) == 0) held.in.erase(slot.instance);
+  if ((held.in[slot.machine] += by) == 0) held.in.erase(slot.machine);
   if (held.containers == 0) versions.erase(version);
 }
 
 void Warm::Apply(const ExecutorId& executor, const link::Slot& slot) {
-  const SlotKey key{slot.instance, slot.container};
+  const SlotKey key{slot.machine, slot.container};
   if (slot.state != link::SlotState::kGone) {
     Holding& holding = users_[slot.user][executor];
     users_of_[executor].insert(slot.user);
@@ -85,12 +85,12 @@ Warmth Warm::Of(const UserId& user, const ExecutorId& executor, const FunctionNa
   const auto found = executors->second.find(executor);
   if (found == executors->second.end()) return warmth;
   const Holding& holding = found->second;
-  if (!holding.rooms.empty()) warmth.instance_room_mib = *holding.rooms.rbegin();
+  if (!holding.rooms.empty()) warmth.machine_room_mib = *holding.rooms.rbegin();
   const auto held = holding.versions.find({function, version});
   if (held == holding.versions.end()) return warmth;
   warmth.containers = held->second.containers;
-  for (const auto& [instance, count] : held->second.in) {
-    const auto line = holding.slots.find({instance, ContainerId{}});
+  for (const auto& [machine, count] : held->second.in) {
+    const auto line = holding.slots.find({machine, ContainerId{}});
     if (line != holding.slots.end() && line->second.memory_mib >= std::max(1, memory_mib)) warmth.code_cached = true;
   }
   return warmth;
@@ -100,7 +100,7 @@ bool Warm::Has(const ExecutorId& executor, const link::Slot& slot) const {
   const auto executors = users_.find(slot.user);
   if (executors == users_.end()) return false;
   const auto holding = executors->second.find(executor);
-  return holding != executors->second.end() && holding->second.slots.contains({slot.instance, slot.container});
+  return holding != executors->second.end() && holding->second.slots.contains({slot.machine, slot.container});
 }
 
 std::vector<link::Slot> Warm::IdleOf(const UserId& user, const ExecutorId& executor, const FunctionName& function,

@@ -15,9 +15,9 @@ namespace hearth::dispatcher {
 
 // What one executor has for one user and one function version.
 struct Warmth {
-  std::int32_t containers = 0;         // of the version, idle, busy or being made
-  std::int32_t instance_room_mib = 0;  // largest room in one instance
-  bool code_cached = false;            // an instance with room has run this version
+  std::int32_t containers = 0;        // of the version, idle, busy or being made
+  std::int32_t machine_room_mib = 0;  // largest room in one machine
+  bool code_cached = false;           // a machine with room has run this version
 };
 
 class Warm {
@@ -44,17 +44,17 @@ class Warm {
   [[nodiscard]] std::vector<std::pair<ExecutorId, link::Slot>> SlotsOf(const UserId& user) const;
 
  private:
-  using SlotKey = std::pair<InstanceId, ContainerId>;
+  using SlotKey = std::pair<MachineId, ContainerId>;
   using Version = std::pair<FunctionName, std::int64_t>;
   struct Held {
     std::int32_t containers = 0;
-    std::map<InstanceId, std::int32_t> in;  // how many of them in which instance
+    std::map<MachineId, std::int32_t> in;  // how many of them in which machine
   };
   // Of one user on one executor. The counts say at once what a walk over the slots would.
   struct Holding {
     std::map<SlotKey, link::Slot> slots;
     std::map<Version, Held> versions;
-    std::multiset<std::int32_t> rooms;  // of the instances
+    std::multiset<std::int32_t> rooms;  // of the machines
     void Count(const link::Slot& slot, std::int32_t by);
   };
   std::map<UserId, std::map<ExecutorId, Holding>> users_;

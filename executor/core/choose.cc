@@ -8,38 +8,38 @@
 namespace hearth::executor {
 namespace {
 
-// The instance with the least room that fits, so that others can drain; the oldest of equals.
-const OwnInstance* Tightest(std::int32_t need_mib, const std::vector<OwnInstance>& own, bool holds_code) {
-  const OwnInstance* best = nullptr;
-  for (const OwnInstance& instance : own) {
-    if (instance.holds_code != holds_code || instance.free_mib < need_mib) continue;
-    if (best == nullptr || std::tie(instance.free_mib, instance.number) < std::tie(best->free_mib, best->number)) {
-      best = &instance;
+// The machine with the least room that fits, so that others can drain; the oldest of equals.
+const OwnMachine* Tightest(std::int32_t need_mib, const std::vector<OwnMachine>& own, bool holds_code) {
+  const OwnMachine* best = nullptr;
+  for (const OwnMachine& machine : own) {
+    if (machine.holds_code != holds_code || machine.free_mib < need_mib) continue;
+    if (best == nullptr || std::tie(machine.free_mib, machine.number) < std::tie(best->free_mib, best->number)) {
+      best = &machine;
     }
   }
   return best;
 }
 
-// Fewest regrets: the instance whose last container to go is retired or has been idle longest.
-std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<OwnInstance>& own) {
+// Fewest regrets: the machine whose last container to go is retired or has been idle longest.
+std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<OwnMachine>& own) {
   std::optional<Choice> best;
   std::tuple<bool, std::int64_t, std::uint64_t> best_cost{true, std::numeric_limits<std::int64_t>::max(), 0};
-  for (const OwnInstance& instance : own) {
-    std::vector<IdleContainer> idle = instance.idle;
+  for (const OwnMachine& machine : own) {
+    std::vector<IdleContainer> idle = machine.idle;
     std::sort(idle.begin(), idle.end(), [](const IdleContainer& a, const IdleContainer& b) {
       return std::tuple(!a.retired, a.idle_since_us, a.number) < std::tuple(!b.retired, b.idle_since_us, b.number);
     });
-    std::int32_t room = instance.free_mib + instance.freeing_mib;
+    std::int32_t room = machine.free_mib + machine.freeing_mib;
     std::vector<std::uint32_t> removed;
     for (const IdleContainer& container : idle) {
       room += container.memory_mib;
       removed.push_back(container.number);
       if (room < need_mib) continue;
-      const std::tuple cost{!container.retired, container.idle_since_us, instance.number};
+      const std::tuple cost{!container.retired, container.idle_since_us, machine.number};
       if (!best || cost < best_cost) {
         best_cost = cost;
         best = Choice{Rung::kEvictContainers,
-                      instance.number,
+                      machine.number,
                       removed,
                       {},
                       container.retired ? "own_retired_container" : "own_longest_idle_container"};
@@ -50,17 +50,17 @@ std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<O
   return best;
 }
 
-std::optional<Choice> EvictInstances(const House& house) {
+std::optional<Choice> EvictMachines(const House& house) {
   std::vector<Spare> spares = house.spares;
   std::sort(spares.begin(), spares.end(), [](const Spare& a, const Spare& b) {
     return std::tuple(!a.unassigned, !a.empty, a.idle_since_us, a.number) <
            std::tuple(!b.unassigned, !b.empty, b.idle_since_us, b.number);
   });
-  Choice choice{Rung::kEvictInstances, 0, {}, {}, "longest_idle_instance"};
+  Choice choice{Rung::kEvictMachines, 0, {}, {}, "longest_idle_instance"};
   std::int32_t room = house.free_mib + house.freeing_mib;
   for (const Spare& spare : spares) {
     room += spare.memory_mib;
-    choice.instances.push_back(spare.number);
+    choice.machines.push_back(spare.number);
     if (room >= house.machine_mib) return choice;
   }
   return std::nullopt;
@@ -68,14 +68,14 @@ std::optional<Choice> EvictInstances(const House& house) {
 
 }  // namespace
 
-Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnInstance>& own, const House& house) {
+Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnMachine>& own, const House& house) {
   if (idle_container) return {Rung::kContainer, 0, {}, {}, "idle_container"};
-  if (const OwnInstance* at = Tightest(need_mib, own, true)) return {Rung::kCached, at->number, {}, {}, "code_cached"};
-  if (const OwnInstance* at = Tightest(need_mib, own, false))
-    return {Rung::kInstance, at->number, {}, {}, "own_instance"};
-  for (const OwnInstance& instance : own) {
-    if (instance.freeing_mib > 0 && instance.free_mib + instance.freeing_mib >= need_mib) {
-      return {Rung::kAwaitRoom, instance.number, {}, {}, "own_memory_coming_free"};
+  if (const OwnMachine* at = Tightest(need_mib, own, true)) return {Rung::kCached, at->number, {}, {}, "code_cached"};
+  if (const OwnMachine* at = Tightest(need_mib, own, false))
+    return {Rung::kMachine, at->number, {}, {}, "own_instance"};
+  for (const OwnMachine& machine : own) {
+    if (machine.freeing_mib > 0 && machine.free_mib + machine.freeing_mib >= need_mib) {
+      return {Rung::kAwaitRoom, machine.number, {}, {}, "own_memory_coming_free"};
     }
   }
   if (house.pool) return {Rung::kPool, *house.pool, {}, {}, "pool"};
@@ -92,7 +92,7 @@ Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnI
   if (!fits) {
     if (auto choice = EvictContainers(need_mib, own)) return *choice;
     if (house.may_start || (house.shells > 0 && house.may_activate)) {
-      if (auto choice = EvictInstances(house)) return *choice;
+      if (auto choice = EvictMachines(house)) return *choice;
     }
   }
   return {Rung::kWait, 0, {}, {}, fits ? "starts_bounded" : "memory_full"};
@@ -102,7 +102,7 @@ std::string_view RungName(Rung rung) {
   switch (rung) {
     case Rung::kContainer: return "container";
     case Rung::kCached: return "cached";
-    case Rung::kInstance: return "instance";
+    case Rung::kMachine: return "instance";
     case Rung::kAwaitRoom: return "await_room";
     case Rung::kPool: return "pool";
     case Rung::kAwaitMachine: return "await_machine";
@@ -111,7 +111,7 @@ std::string_view RungName(Rung rung) {
     case Rung::kStart: return "start";
     case Rung::kAwaitMemory: return "await_memory";
     case Rung::kEvictContainers: return "evict_containers";
-    case Rung::kEvictInstances: return "evict_instances";
+    case Rung::kEvictMachines: return "evict_instances";
     case Rung::kWait: return "wait";
   }
   return "unknown";

@@ -11,17 +11,17 @@ namespace hearth::executor {
 
 enum class Rung : std::uint8_t {
   kContainer,        // an idle container of this function version
-  kCached,           // a new container in an own instance that holds the code
-  kInstance,         // a new container in an own instance, the code is sent first
-  kAwaitRoom,        // memory in an own instance is being freed already
-  kPool,             // a ready instance of the pool is assigned
+  kCached,           // a new container in an own machine that holds the code
+  kMachine,          // a new container in an own machine, the code is sent first
+  kAwaitRoom,        // memory in an own machine is being freed already
+  kPool,             // a ready machine of the pool is assigned
   kAwaitMachine,     // a machine that starts already will serve it
   kRestore,          // a waiting shell is activated for it
   kAwaitShell,       // a shell is being made, which is sooner than a boot
   kStart,            // a machine is booted for it
   kAwaitMemory,      // memory of the host is being freed already
-  kEvictContainers,  // idle containers of an own instance make room
-  kEvictInstances,   // idle instances are destroyed to make room
+  kEvictContainers,  // idle containers of an own machine make room
+  kEvictMachines,    // idle machines are destroyed to make room
   kWait,             // nothing of that: until something comes free or the attempt expires
 };
 [[nodiscard]] std::string_view RungName(Rung rung);
@@ -33,8 +33,8 @@ struct IdleContainer {
   bool retired = false;  // of a function version that is not the latest known
 };
 
-// An instance of the same user, assigned and healthy, of the profile, with the runtime.
-struct OwnInstance {
+// A machine of the same user, assigned and healthy, of the profile, with the runtime.
+struct OwnMachine {
   std::uint64_t number = 0;
   std::int32_t free_mib = 0;
   std::int32_t freeing_mib = 0;  // comes free without further decision
@@ -42,7 +42,7 @@ struct OwnInstance {
   std::vector<IdleContainer> idle;
 };
 
-// A whole instance that could be given up: nothing runs in it, nothing is promised in it.
+// A whole machine that could be given up: nothing runs in it, nothing is promised in it.
 struct Spare {
   std::uint64_t number = 0;
   std::int32_t memory_mib = 0;
@@ -52,7 +52,7 @@ struct Spare {
 };
 
 struct House {
-  std::optional<std::uint64_t> pool;  // the ready instance of the profile that was taken into the pool first
+  std::optional<std::uint64_t> pool;  // the ready machine of the profile that was taken into the pool first
   std::int32_t awaited_mib = 0;       // room left in starting machines that are meant for this user already
   std::int32_t shells = 0;            // of the profile, that wait
   bool shell_coming = false;          // one is made, and is expected before a boot would be over
@@ -67,13 +67,13 @@ struct House {
 
 struct Choice {
   Rung rung = Rung::kWait;
-  std::uint64_t instance = 0;             // kCached, kInstance, kAwaitRoom, kPool, kEvictContainers
+  std::uint64_t machine = 0;              // kCached, kMachine, kAwaitRoom, kPool, kEvictContainers
   std::vector<std::uint32_t> containers;  // kEvictContainers: to be removed, longest idle first, retired before others
-  std::vector<std::uint64_t> instances;   // kEvictInstances
+  std::vector<std::uint64_t> machines;    // kEvictMachines
   std::string_view because;
 };
 
-[[nodiscard]] Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnInstance>& own,
+[[nodiscard]] Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnMachine>& own,
                             const House& house);
 
 }  // namespace hearth::executor

@@ -49,11 +49,11 @@ Gauges Core::ReadGauges() const {
     if (attempt.phase == Phase::kRunning) ++gauges.running;
     if (attempt.phase == Phase::kPublishing) ++gauges.publishing;
   }
-  for (const auto& [number, instance] : state.instances) {
-    ++gauges.instances;
-    if (instance.state == InstanceState::kAssigned) ++gauges.assigned;
-    if (instance.state == InstanceState::kCreating) ++gauges.starting;
-    for (const auto& [container_number, container] : instance.containers) {
+  for (const auto& [number, machine] : state.machines) {
+    ++gauges.machines;
+    if (machine.state == MachineState::kAssigned) ++gauges.assigned;
+    if (machine.state == MachineState::kCreating) ++gauges.starting;
+    for (const auto& [container_number, container] : machine.containers) {
       if (container.state == ContainerState::kGone) continue;
       ++gauges.containers;
       if (container.state == ContainerState::kIdle) ++gauges.idle_containers;

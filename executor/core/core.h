@@ -1,4 +1,4 @@
-// The executor's core: which attempt runs in which container of which instance, and what becomes of it. One state
+// The executor's core: which attempt runs in which container of which machine, and what becomes of it. One state
 // machine, Step(event, now) → effects; the shell (executor/app) owns sockets, libvirt, Kafka and clocks.
 #pragma once
 
@@ -26,10 +26,10 @@ namespace hearth::executor {
 
 struct Profile {
   std::string name = "default";
-  std::int32_t memory_mib = 512;   // of an instance
+  std::int32_t memory_mib = 512;   // of a machine
   std::int32_t reserve_mib = 128;  // of that, kept for kernel, agent and runtimes
   std::int32_t vcpus = 1;
-  std::int32_t pool_min = 1;  // unassigned warm instances to hold
+  std::int32_t pool_min = 1;  // unassigned warm machines to hold
   std::int32_t pool_max = 4;
   std::int32_t shells = 2;  // to hold behind the pool
 };
@@ -37,7 +37,7 @@ struct Profile {
 // What holds for one user instead of the executor's defaults; 0 where nothing else was said.
 struct UserLimits {
   std::int64_t container_idle_ms = 0;
-  std::int64_t instance_idle_ms = 0;
+  std::int64_t machine_idle_ms = 0;
   std::int32_t max_starts = 0;  // machines starting at once
 };
 
@@ -47,18 +47,18 @@ struct Settings {
   std::string acceleration;  // "kvm", "tcg" or "simulated"
   std::vector<Profile> profiles;
   std::set<Runtime> runtimes;                   // that a machine must have; one that started without is replaced
-  std::int32_t memory_mib = 8192;               // for all instances together
+  std::int32_t memory_mib = 8192;               // for all machines together
   std::int32_t credit = 64;                     // attempts held at once
   std::int32_t concurrent_starts = 2;           // machines starting at once: boots, and what refills the pool
   std::int32_t concurrent_activations = 8;      // shells activated at once for requests; refill never holds these back
   std::int32_t user_starts = 4;                 // machines starting at once for one user
   std::int64_t container_idle_ms = 5 * 60'000;  // where neither the function nor its user says otherwise
-  std::int64_t instance_idle_ms = 15 * 60'000;
+  std::int64_t machine_idle_ms = 15 * 60'000;
   std::map<UserId, UserLimits> users;
   std::int64_t start_timeout_ms = 30'000;      // StartMachine → agent's Hello; stretched by StartLimitMs
   std::int64_t ping_interval_ms = 2'000;       // three misses condemn
   std::int64_t container_timeout_ms = 30'000;  // Create → Created, Remove → ContainerGone
-  std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the instance is condemned
+  std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the machine is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
   ReplyPolicy replies{.default_topic = {}, .allowed = {"*"}};
   std::string undeliverable_topic = "hearth.undeliverable";
@@ -81,22 +81,22 @@ struct DispatcherMessage {
   LinkId link = 0;
   link::Message message;
 };
-// The agent said Hello on the instance's link; `path` is how the machine was made (kRestore or kBoot).
+// The agent said Hello on the machine's link; `path` is how the machine was made (kRestore or kBoot).
 struct MachineReady {
-  InstanceId instance;
+  MachineId machine;
   StartPath path = StartPath::kBoot;
   guest::Hello hello;
 };
 struct MachineFailed {
-  InstanceId instance;
+  MachineId machine;
   std::string reason;
 };  // could not be started
 struct MachineLost {
-  InstanceId instance;
+  MachineId machine;
   std::string reason;
 };  // its link or process ended, or it lied
 struct MachineDestroyed {
-  InstanceId instance;
+  MachineId machine;
 };  // answer to DestroyMachine
 struct ShellsChanged {
   std::string profile;
@@ -118,7 +118,7 @@ struct PoolChanged {
   std::int32_t min = 0, max = 0, shells = 0;
 };
 struct GuestMessage {
-  InstanceId instance;
+  MachineId machine;
   guest::Frame frame;
 };
 // Answer to LoadCode; empty error: `bytes` holds the archive, hash already verified.
@@ -130,7 +130,7 @@ struct CodeLoaded {
 };
 // Answer to SendArchive: all of it is on its way to the machine, in order before whatever is sent from now on.
 struct ArchiveSent {
-  InstanceId instance;
+  MachineId machine;
   CodeHash hash;
 };
 struct PublishFinished {
@@ -163,7 +163,7 @@ struct SendToDispatcher {
 };
 // Make a machine of the profile, from a shell where one waits; answered by MachineReady or MachineFailed.
 struct StartMachine {
-  InstanceId instance;
+  MachineId machine;
   std::string profile;
   bool warm_up = true;  // for the pool: each runtime runs once before MachineReady; else nobody waits for that
 };
@@ -174,22 +174,22 @@ struct KeepShells {
 };
 // Answered by MachineDestroyed. Legal in every state, also while starting.
 struct DestroyMachine {
-  InstanceId instance;
+  MachineId machine;
   std::string reason;
 };
-// The instance has an owner now: the shell records it in the domain's metadata, off the way of the request.
+// The machine has an owner now: the shell records it in the domain's metadata, off the way of the request.
 struct MarkOwner {
-  InstanceId instance;
+  MachineId machine;
   UserId user;
 };
 struct SendToGuest {
-  InstanceId instance;
+  MachineId machine;
   guest::Frame frame;
 };
 // The code travels a few chunks at a time, so that other frames to the machine do not wait behind it. Answered by
 // ArchiveSent, unless the machine ends.
 struct SendArchive {
-  InstanceId instance;
+  MachineId machine;
   CodeHash hash;
   std::shared_ptr<const std::string> bytes;
 };
@@ -215,7 +215,7 @@ struct Trace {
     kEnded,
     kPublished,
     kOrphaned,
-    kInstanceMoved,
+    kMachineMoved,
     kContainerMoved
   };
   Kind kind = Kind::kAccepted;
@@ -223,7 +223,7 @@ struct Trace {
   InvocationId id;
   UserId user;
   FunctionName function;
-  InstanceId instance;
+  MachineId machine;
   ContainerId container;
   std::string from, to;  // states, where something moved
   Status status = Status::kOk;
@@ -239,11 +239,11 @@ using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyM
 // One profile's pool as it stands.
 struct Gauges {
   std::int64_t held = 0, credit = 0, waiting = 0, running = 0, publishing = 0;
-  std::int64_t instances = 0, assigned = 0, starting = 0, containers = 0, idle_containers = 0;
+  std::int64_t machines = 0, assigned = 0, starting = 0, containers = 0, idle_containers = 0;
   std::vector<PoolStatus> pools;
   bool memory_short = false, cpu_short = false;
   std::int64_t done_ring = 0;
-  std::int64_t indexed = 0;  // entries of the indexes beside the instances themselves: what would leak
+  std::int64_t indexed = 0;  // entries of the indexes beside the machines themselves: what would leak
 };
 
 // Not thread-safe: one thread steps it. Effects are appended in the order in which they must be carried out.

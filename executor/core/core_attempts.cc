@@ -34,21 +34,20 @@ link::Done Core::State::DoneOf(const Attempt& attempt) const {
   return done;
 }
 
-void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest::Ended& ended) {
-  const auto found = instance.containers.find(number);
-  if (found == instance.containers.end() || found->second.state == ContainerState::kGone) return Unasked(instance);
+void Core::State::OnEnded(Machine& machine, std::uint32_t number, const guest::Ended& ended) {
+  const auto found = machine.containers.find(number);
+  if (found == machine.containers.end() || found->second.state == ContainerState::kGone) return Unasked(machine);
   Container& container = found->second;
-  if (container.state != ContainerState::kBusy || !container.attempt)
-    return Condemn(instance, "ended what did not run");
+  if (container.state != ContainerState::kBusy || !container.attempt) return Condemn(machine, "ended what did not run");
   const AttemptKey key = *container.attempt;
   Attempt& attempt = attempts.at(key);
   const bool known_status = ended.status == Status::kOk || ended.status == Status::kError ||
                             ended.status == Status::kTimeout || ended.status == Status::kOom;
   if (ended.id != attempt.exec.id || ended.attempt != attempt.exec.try_number || !known_status) {
-    return Condemn(instance, "the agent's answer does not fit the attempt");
+    return Condemn(machine, "the agent's answer does not fit the attempt");
   }
   const std::int64_t took_us = now.mono_us - attempt.run_sent.mono_us;
-  const std::int64_t machine_mib = profiles[instance.profile].profile.memory_mib;
+  const std::int64_t machine_mib = profiles[machine.profile].profile.memory_mib;
   const Claims claims = ClaimsOf(ended, took_us, machine_mib << 20);
   Times& times = attempt.exec.times;
   times.started_us = attempt.run_sent.wall_us + claims.start_us;
@@ -63,21 +62,20 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
   result.log_truncated = ended.log_bytes > static_cast<std::int64_t>(ended.log_tail.size());
   result.memory_peak_bytes = claims.memory_peak_bytes;
   result.billed_ms = (took_us + kMicrosPerMilli - 1) / kMicrosPerMilli;  // the host's own, whatever the guest claims
-  result.instance = instance.id;
-  result.container = ContainerId(instance.id.value + "/" + std::to_string(number));
+  result.machine = machine.id;
+  result.container = ContainerId(machine.id.value + "/" + std::to_string(number));
   result.acceleration = settings.acceleration;
 
   const link::Exec& exec = attempt.exec;
-  Emit(
-      PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
-                         ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
-                         exec.function.memory_mib, claims.memory_peak_bytes, claims.cpu_us, settings.id, instance.id}});
+  Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
+                          ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
+                          exec.function.memory_mib, claims.memory_peak_bytes, claims.cpu_us, settings.id, machine.id}});
   Emit(Trace{Trace::Kind::kEnded,
              exec.ref,
              exec.id,
              exec.function.user,
              exec.function.name,
-             instance.id,
+             machine.id,
              result.container,
              {},
              {},
@@ -87,7 +85,7 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
              result.error_type});
 
   container.attempt.reset();
-  attempt.instance = 0;
+  attempt.machine = 0;
   if (ended.status == Status::kOk || exec.final_try) {
     PublishResult(key, attempt, result);
   } else {
@@ -100,11 +98,11 @@ void Core::State::OnEnded(Instance& instance, std::uint32_t number, const guest:
     Finish(key, std::move(done));
   }
   if (ended.reusable) {
-    TurnIdle(instance, container);
+    TurnIdle(machine, container);
   } else {  // ContainerGone follows
-    Move(instance, container, ContainerState::kGone, "not reusable");
-    SetDue(instance, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
-    instance.freeing_mib += container.memory_mib;
+    Move(machine, container, ContainerState::kGone, "not reusable");
+    SetDue(machine, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
+    machine.freeing_mib += container.memory_mib;
   }
 }
 
@@ -299,10 +297,10 @@ void Core::State::LetGo(const AttemptKey& key, const char* reason) {
   Attempt& attempt = found->second;
   Unqueue(key, attempt);
   if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
-    Instance& instance = instances.at(attempt.instance);
-    Container& container = instance.containers.at(attempt.container);
+    Machine& machine = machines.at(attempt.machine);
+    Container& container = machine.containers.at(attempt.container);
     container.attempt.reset();
-    RemoveContainer(instance, container, reason);
+    RemoveContainer(machine, container, reason);
   }
   std::erase_if(publish_again, [&key](const auto& one) { return one.second == key; });
   std::erase_if(publishing, [&key](const auto& one) { return one.second == key; });

@@ -100,10 +100,10 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
              {}});
   Attempt& placed = attempts.emplace(key, std::move(attempt)).first->second;
   // The warm way: nothing else is looked at, and the attempt never waits.
-  if (auto [instance, container] = FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
+  if (auto [machine, container] = FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
     placed.path = StartPath::kContainer;
     placed.why.Note(Rung::kContainer, "idle_container");
-    return Run(key, placed, *instance, *container);
+    return Run(key, placed, *machine, *container);
   }
   Queue(key, placed);
   dirty = true;
@@ -200,11 +200,11 @@ void Core::State::OnCancel(const link::Cancel& cancel) {
   Attempt& attempt = found->second;
   Unqueue(key, attempt);
   if (attempt.phase == Phase::kRunning || attempt.phase == Phase::kPromised) {
-    Instance& instance = instances.at(attempt.instance);
-    Container& container = instance.containers.at(attempt.container);
+    Machine& machine = machines.at(attempt.machine);
+    Container& container = machine.containers.at(attempt.container);
     container.attempt.reset();
     // One that waits for its code has nobody to be made for any more.
-    if (attempt.phase == Phase::kRunning || !container.create_sent) RemoveContainer(instance, container, "cancelled");
+    if (attempt.phase == Phase::kRunning || !container.create_sent) RemoveContainer(machine, container, "cancelled");
   }
   InvocationResult result;
   result.status = Status::kCancelled;
@@ -255,19 +255,19 @@ void Core::State::Heartbeats() {
   }
 }
 
-link::Slot Core::State::SlotOf(const Instance& instance, const Container* container) const {
+link::Slot Core::State::SlotOf(const Machine& machine, const Container* container) const {
   link::Slot slot;
-  slot.user = instance.user;
-  slot.instance = instance.id;
-  slot.since_ms = instance.changed_ms;
-  const bool gone = instance.state != InstanceState::kAssigned;
+  slot.user = machine.user;
+  slot.machine = machine.id;
+  slot.since_ms = machine.changed_ms;
+  const bool gone = machine.state != MachineState::kAssigned;
   if (container == nullptr) {
     slot.state = gone ? link::SlotState::kGone : link::SlotState::kIdle;
-    slot.memory_mib = instance.free_mib;
+    slot.memory_mib = machine.free_mib;
     return slot;
   }
   slot.since_ms = container->changed_ms;
-  slot.container = ContainerId(instance.id.value + "/" + std::to_string(container->number));
+  slot.container = ContainerId(machine.id.value + "/" + std::to_string(container->number));
   slot.function = std::get<1>(container->function);
   slot.version = std::get<2>(container->function);
   slot.memory_mib = container->memory_mib;
@@ -286,14 +286,14 @@ std::int64_t Core::State::ChangeMs() {
   return last_change_ms;
 }
 
-void Core::State::NoteChange(Instance& instance) {
-  instance.changed_ms = ChangeMs();
-  changed.insert_or_assign(instance.id.value, SlotOf(instance, nullptr));
+void Core::State::NoteChange(Machine& machine) {
+  machine.changed_ms = ChangeMs();
+  changed.insert_or_assign(machine.id.value, SlotOf(machine, nullptr));
 }
 
-void Core::State::NoteChange(Instance& instance, Container& container) {
+void Core::State::NoteChange(Machine& machine, Container& container) {
   container.changed_ms = ChangeMs();
-  link::Slot slot = SlotOf(instance, &container);
+  link::Slot slot = SlotOf(machine, &container);
   changed.insert_or_assign(slot.container.value, std::move(slot));
 }
 
@@ -316,11 +316,11 @@ link::ExecutorHello Core::State::Hello() const {
   hello.credit = Credit();
   hello.draining = draining;
   hello.profiles = Capacities();
-  for (const auto& [number, instance] : instances) {
-    if (instance.state != InstanceState::kAssigned) continue;
-    hello.slots.push_back(SlotOf(instance, nullptr));
-    for (const auto& [container_number, container] : instance.containers) {
-      if (container.state != ContainerState::kGone) hello.slots.push_back(SlotOf(instance, &container));
+  for (const auto& [number, machine] : machines) {
+    if (machine.state != MachineState::kAssigned) continue;
+    hello.slots.push_back(SlotOf(machine, nullptr));
+    for (const auto& [container_number, container] : machine.containers) {
+      if (container.state != ContainerState::kGone) hello.slots.push_back(SlotOf(machine, &container));
     }
   }
   return hello;

@@ -21,7 +21,7 @@ void Core::State::On(const HostPressure& event) {
   if (!shortage.memory) return;
   if (freeing_mib > 0) return;
   const auto spares = Spares(profiles.size(), 1);
-  if (!spares.empty()) Destroy(instances.at(spares.front().number), InstanceState::kDraining, "memory is short");
+  if (!spares.empty()) Destroy(machines.at(spares.front().number), MachineState::kDraining, "memory is short");
 }
 
 void Core::State::On(const ImageChanged& event) {
@@ -62,8 +62,8 @@ void Core::State::SumBacklog() {
   dirty = true;
 }
 
-bool Core::State::IsOutdated(const Instance& instance) const {
-  return instance.image != profiles[instance.profile].image;
+bool Core::State::IsOutdated(const Machine& machine) const {
+  return machine.image != profiles[machine.profile].image;
 }
 
 // The profile's machines come from shells here: some waited lately.
@@ -84,7 +84,7 @@ void Core::State::KeepEnoughShells() {
 PoolView Core::State::View(ProfileState& profile, std::int32_t target) {
   PoolView view;
   view.target = shortage.cpu ? std::min(target, profile.profile.pool_min) : target;
-  for (const auto number : profile.warm) view.ready += IsOutdated(instances.at(number)) ? 0 : 1;
+  for (const auto number : profile.warm) view.ready += IsOutdated(machines.at(number)) ? 0 : 1;
   view.starting = static_cast<std::int32_t>(profile.starting.size());
   view.machine_mib = profile.profile.memory_mib;
   if (now.mono_us < profile.may_start_us) {
@@ -109,13 +109,13 @@ void Core::State::Shrink(ProfileState& profile, std::int32_t target) {
   std::int32_t outdated = 0;
   std::uint64_t oldest_outdated = 0;
   for (const auto number : profile.warm) {
-    if (!IsOutdated(instances.at(number))) continue;
+    if (!IsOutdated(machines.at(number))) continue;
     if (outdated++ == 0) oldest_outdated = number;
   }
   const auto ready = static_cast<std::int32_t>(profile.warm.size());
   const bool no_room = FreeMib() < profile.profile.memory_mib && freeing_mib == 0 && profile.starting.empty();
   if (outdated > 0 && (ready > target || no_room)) {
-    return Destroy(instances.at(oldest_outdated), InstanceState::kDraining, "outdated");
+    return Destroy(machines.at(oldest_outdated), MachineState::kDraining, "outdated");
   }
   if (ready + static_cast<std::int32_t>(profile.starting.size()) <= target || ready == 0) {
     profile.surplus_since_us = 0;
@@ -123,7 +123,7 @@ void Core::State::Shrink(ProfileState& profile, std::int32_t target) {
     profile.surplus_since_us = now.mono_us;
   } else if (now.mono_us - profile.surplus_since_us > kSurplusMs * kMicrosPerMilli) {
     profile.surplus_since_us = now.mono_us;
-    Destroy(instances.at(*profile.warm.begin()), InstanceState::kDraining, "more than the target");
+    Destroy(machines.at(*profile.warm.begin()), MachineState::kDraining, "more than the target");
   }
 }
 

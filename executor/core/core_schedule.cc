@@ -9,26 +9,26 @@ bool Core::State::IsRetired(const FunctionVersion& function) const {
   return registry.IsRetired(std::get<0>(function), std::get<1>(function), std::get<2>(function));
 }
 
-std::pair<Instance*, Container*> Core::State::FindIdle(const FunctionVersion& function) {
+std::pair<Machine*, Container*> Core::State::FindIdle(const FunctionVersion& function) {
   const auto found = idle.find(function);
   if (found == idle.end()) return {nullptr, nullptr};
   // Last used: its caches are warm, and the others may expire.
-  const auto [instance, container] = found->second.rbegin()->second;
-  Instance& at = instances.at(instance);
+  const auto [machine, container] = found->second.rbegin()->second;
+  Machine& at = machines.at(machine);
   return {&at, &at.containers.at(container)};
 }
 
-std::vector<OwnInstance> Core::State::OwnInstances(const Attempt& attempt) const {
+std::vector<OwnMachine> Core::State::OwnMachines(const Attempt& attempt) const {
   const Function& function = attempt.exec.function;
-  std::vector<OwnInstance> own;
+  std::vector<OwnMachine> own;
   const auto holding = holdings.find(function.user);
   if (holding == holdings.end()) return own;
   for (const auto number : holding->second.assigned) {
-    const Instance& instance = instances.at(number);
-    if (profiles[instance.profile].profile.name != function.profile || !instance.runtimes.contains(function.runtime))
+    const Machine& machine = machines.at(number);
+    if (profiles[machine.profile].profile.name != function.profile || !machine.runtimes.contains(function.runtime))
       continue;
-    OwnInstance view{number, instance.free_mib, instance.freeing_mib, instance.codes.contains(function.code), {}};
-    for (const auto& [container_number, container] : instance.containers) {
+    OwnMachine view{number, machine.free_mib, machine.freeing_mib, machine.codes.contains(function.code), {}};
+    for (const auto& [container_number, container] : machine.containers) {
       if (container.state != ContainerState::kIdle) continue;
       view.idle.push_back(
           {container_number, container.memory_mib, container.idle_since_us, IsRetired(container.function)});
@@ -43,7 +43,7 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::size_t index, std:
   const ProfileState& profile = profiles[index];
   const auto holding = holdings.find(function.user);
   const auto has_runtime = [&](std::uint64_t number) {
-    return instances.at(number).runtimes.contains(function.runtime);
+    return machines.at(number).runtimes.contains(function.runtime);
   };
   House house;
   house.awaited_mib = awaited_mib;
@@ -52,8 +52,8 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::size_t index, std:
   house.freeing_mib = freeing_mib;
   if (holding != holdings.end()) {
     for (const auto number : holding->second.coming) {  // became ready for the user in this step
-      const Instance& instance = instances.at(number);
-      if (house.pool || instance.state != InstanceState::kWarm || instance.profile != index || !has_runtime(number))
+      const Machine& machine = machines.at(number);
+      if (house.pool || machine.state != MachineState::kWarm || machine.profile != index || !has_runtime(number))
         continue;
       house.pool = number;
     }
@@ -79,22 +79,22 @@ House Core::State::DescribeHouse(const Attempt& attempt, std::size_t index, std:
 // whose containers have all been idle longest.
 std::vector<Spare> Core::State::Spares(std::size_t for_profile, std::int32_t missing_mib) const {
   std::vector<Spare> spares;
-  const auto add = [&](const Instance& instance, bool unassigned) {
-    const auto memory_mib = profiles[instance.profile].profile.memory_mib;
-    const auto since_us = unassigned ? instance.since_us : instance.quiet_us;
-    spares.push_back({instance.number, memory_mib, since_us, unassigned, instance.containers.empty()});
+  const auto add = [&](const Machine& machine, bool unassigned) {
+    const auto memory_mib = profiles[machine.profile].profile.memory_mib;
+    const auto since_us = unassigned ? machine.since_us : machine.quiet_us;
+    spares.push_back({machine.number, memory_mib, since_us, unassigned, machine.containers.empty()});
     missing_mib -= memory_mib;
   };
   for (std::size_t i = 0; i < profiles.size(); ++i) {
     if (i == for_profile) continue;
     for (const auto number : profiles[i].warm) {
       if (missing_mib <= 0) return spares;
-      add(instances.at(number), true);
+      add(machines.at(number), true);
     }
   }
   for (const auto& [since_us, number] : quiet) {
     if (missing_mib <= 0) return spares;
-    add(instances.at(number), false);
+    add(machines.at(number), false);
   }
   return spares;
 }
@@ -114,8 +114,8 @@ void Core::State::Schedule() {
     const auto [room, is_new] = awaited.try_emplace({user, profile});
     if (const auto holding = holdings.find(user); is_new && holding != holdings.end()) {
       for (const auto number : holding->second.coming) {
-        const Instance& instance = instances.at(number);
-        if (instance.profile == profile) room->second += instance.free_mib;
+        const Machine& machine = machines.at(number);
+        if (machine.profile == profile) room->second += machine.free_mib;
       }
     }
     Place(key, attempt, profile, room->second);
@@ -129,31 +129,31 @@ void Core::State::CountArrival(Attempt& attempt, std::size_t profile) {
 // Gives the attempt a container, made or promised, or says what it waits for.
 void Core::State::Place(const AttemptKey& key, Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib) {
   const Function& function = attempt.exec.function;
-  if (auto [instance, container] = FindIdle(VersionOf(function)); container != nullptr) {
+  if (auto [machine, container] = FindIdle(VersionOf(function)); container != nullptr) {
     Unqueue(key, attempt);
     attempt.path = StartPath::kContainer;
     attempt.why.Note(Rung::kContainer, "idle_container");
-    return Run(key, attempt, *instance, *container);
+    return Run(key, attempt, *machine, *container);
   }
   const auto choice =
-      Choose(function.memory_mib, false, OwnInstances(attempt), DescribeHouse(attempt, profile, awaited_mib));
+      Choose(function.memory_mib, false, OwnMachines(attempt), DescribeHouse(attempt, profile, awaited_mib));
   attempt.why.Note(choice.rung, choice.because);
   const std::int32_t room_mib = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
   switch (choice.rung) {
-    case Rung::kCached: return CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kCached);
-    case Rung::kInstance: return CreateContainer(key, attempt, instances.at(choice.instance), StartPath::kInstance);
+    case Rung::kCached: return CreateContainer(key, attempt, machines.at(choice.machine), StartPath::kCached);
+    case Rung::kMachine: return CreateContainer(key, attempt, machines.at(choice.machine), StartPath::kMachine);
     case Rung::kPool: {
-      Instance& instance = instances.at(choice.instance);
-      const bool own = !instance.meant_for.empty();
-      if (own) awaited_mib -= std::min(awaited_mib, instance.free_mib);
+      Machine& machine = machines.at(choice.machine);
+      const bool own = !machine.meant_for.empty();
+      if (own) awaited_mib -= std::min(awaited_mib, machine.free_mib);
       CountArrival(attempt, profile);
-      Assign(instance, function.user);
-      return CreateContainer(key, attempt, instance, own ? instance.path : StartPath::kPool);
+      Assign(machine, function.user);
+      return CreateContainer(key, attempt, machine, own ? machine.path : StartPath::kPool);
     }
     case Rung::kAwaitMachine:
       CountArrival(attempt, profile);
       if (awaited_mib < function.memory_mib) {  // the one that has been starting longest becomes the user's
-        MeanFor(instances.at(*profiles[profile].starting.begin()), function.user);
+        MeanFor(machines.at(*profiles[profile].starting.begin()), function.user);
         awaited_mib += room_mib;
       }
       awaited_mib -= function.memory_mib;
@@ -165,12 +165,12 @@ void Core::State::Place(const AttemptKey& key, Attempt& attempt, std::size_t pro
       awaited_mib += room_mib - function.memory_mib;
       return;
     case Rung::kEvictContainers: {
-      Instance& instance = instances.at(choice.instance);
-      for (const auto number : choice.containers) RemoveContainer(instance, instance.containers.at(number), "evicted");
+      Machine& machine = machines.at(choice.machine);
+      for (const auto number : choice.containers) RemoveContainer(machine, machine.containers.at(number), "evicted");
       return;
     }
-    case Rung::kEvictInstances:
-      for (const auto number : choice.instances) Destroy(instances.at(number), InstanceState::kDraining, "evicted");
+    case Rung::kEvictMachines:
+      for (const auto number : choice.machines) Destroy(machines.at(number), MachineState::kDraining, "evicted");
       starved = true;
       return;
     case Rung::kAwaitShell:
@@ -184,19 +184,19 @@ void Core::State::Place(const AttemptKey& key, Attempt& attempt, std::size_t pro
   }
 }
 
-void Core::State::Assign(Instance& instance, const UserId& user) {
-  MeanFor(instance, user);
-  Move(instance, InstanceState::kAssigned, "taken");
-  instance.since_us = now.mono_us;
-  SetDue(instance, 0);
-  Emit(SendToGuest{instance.id, {0, guest::Configure{instance.id, user, now.wall_us, ""}}});
-  Emit(MarkOwner{instance.id, user});
+void Core::State::Assign(Machine& machine, const UserId& user) {
+  MeanFor(machine, user);
+  Move(machine, MachineState::kAssigned, "taken");
+  machine.since_us = now.mono_us;
+  SetDue(machine, 0);
+  Emit(SendToGuest{machine.id, {0, guest::Configure{machine.id, user, now.wall_us, ""}}});
+  Emit(MarkOwner{machine.id, user});
 }
 
-void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Instance& instance, StartPath path) {
+void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Machine& machine, StartPath path) {
   const Function& function = attempt.exec.function;
   Container container;
-  container.number = instance.next_container++;
+  container.number = machine.next_container++;
   container.function = VersionOf(function);
   container.memory_mib = function.memory_mib;
   container.attempt = key;
@@ -204,67 +204,67 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Insta
   container.idle_limit_us = function.container_idle_s > 0
                                 ? function.container_idle_s * kMicrosPerSecond
                                 : (user_ms > 0 ? user_ms : settings.container_idle_ms) * kMicrosPerMilli;
-  instance.free_mib -= function.memory_mib;
-  ++instance.not_idle;
-  SetDue(instance, 0);
+  machine.free_mib -= function.memory_mib;
+  ++machine.not_idle;
+  SetDue(machine, 0);
   Unqueue(key, attempt);
   promised_for[container.function].emplace(attempt.order, key);
   attempt.phase = Phase::kPromised;
-  attempt.instance = instance.number;
+  attempt.machine = machine.number;
   attempt.container = container.number;
   attempt.path = path;
-  auto& placed = instance.containers.emplace(container.number, std::move(container)).first->second;
-  UpdateQuiet(instance);
-  NoteChange(instance);
-  NoteChange(instance, placed);
-  SendCode(instance, function.code);
-  if (instance.codes.contains(function.code)) return SendCreate(instance, placed);
+  auto& placed = machine.containers.emplace(container.number, std::move(container)).first->second;
+  UpdateQuiet(machine);
+  NoteChange(machine);
+  NoteChange(machine, placed);
+  SendCode(machine, function.code);
+  if (machine.codes.contains(function.code)) return SendCreate(machine, placed);
   awaiting_code[{function.user, function.code}].insert(key);
 }
 
-// Sends the archive unless the instance has it; where it is not here either, it is loaded and sent when it comes.
-void Core::State::SendCode(Instance& instance, const CodeHash& hash) {
-  if (instance.codes.contains(hash) || instance.sending.contains(hash)) return;
-  const auto [found, is_new] = codes.try_emplace({instance.user, hash});
+// Sends the archive unless the machine has it; where it is not here either, it is loaded and sent when it comes.
+void Core::State::SendCode(Machine& machine, const CodeHash& hash) {
+  if (machine.codes.contains(hash) || machine.sending.contains(hash)) return;
+  const auto [found, is_new] = codes.try_emplace({machine.user, hash});
   found->second.used = next_use++;
-  if (is_new) Emit(LoadCode{instance.user, hash});
+  if (is_new) Emit(LoadCode{machine.user, hash});
   if (found->second.bytes == nullptr) return;
-  Emit(SendArchive{instance.id, hash, found->second.bytes});
-  instance.sending.insert(hash);
+  Emit(SendArchive{machine.id, hash, found->second.bytes});
+  machine.sending.insert(hash);
 }
 
-std::vector<AttemptKey> Core::State::AwaitingCode(const UserCode& code, const Instance* in) const {
+std::vector<AttemptKey> Core::State::AwaitingCode(const UserCode& code, const Machine* in) const {
   std::vector<AttemptKey> keys;
   const auto awaiting = awaiting_code.find(code);
   if (awaiting == awaiting_code.end()) return keys;
   for (const auto& key : awaiting->second) {
-    if (in == nullptr || attempts.at(key).instance == in->number) keys.push_back(key);
+    if (in == nullptr || attempts.at(key).machine == in->number) keys.push_back(key);
   }
   return keys;
 }
 
 void Core::State::On(const ArchiveSent& event) {
-  Instance* instance = Find(event.instance);
-  if (instance == nullptr || instance->sending.erase(event.hash) == 0) return;
-  instance->codes.insert(event.hash);
-  CreateAwaiting(*instance, event.hash);
+  Machine* machine = Find(event.machine);
+  if (machine == nullptr || machine->sending.erase(event.hash) == 0) return;
+  machine->codes.insert(event.hash);
+  CreateAwaiting(*machine, event.hash);
 }
 
-void Core::State::CreateAwaiting(Instance& instance, const CodeHash& hash) {
-  const UserCode code{instance.user, hash};
-  for (const auto& key : AwaitingCode(code, &instance)) {
+void Core::State::CreateAwaiting(Machine& machine, const CodeHash& hash) {
+  const UserCode code{machine.user, hash};
+  for (const auto& key : AwaitingCode(code, &machine)) {
     const auto awaiting = awaiting_code.find(code);
     awaiting->second.erase(key);
     if (awaiting->second.empty()) awaiting_code.erase(awaiting);
-    SendCreate(instance, instance.containers.at(attempts.at(key).container));
+    SendCreate(machine, machine.containers.at(attempts.at(key).container));
   }
 }
 
-void Core::State::SendCreate(Instance& instance, Container& container) {
+void Core::State::SendCreate(Machine& machine, Container& container) {
   const Function& function = attempts.at(*container.attempt).exec.function;
   container.create_sent = true;
-  SetDue(instance, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
-  Emit(SendToGuest{instance.id,
+  SetDue(machine, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
+  Emit(SendToGuest{machine.id,
                    {container.number,
                     guest::Create{function.code, FunctionKey(function.user, function.name), function.version,
                                   function.runtime, function.handler, function.memory_mib, function.environment}}});
@@ -282,14 +282,14 @@ void Core::State::On(const CodeLoaded& event) {
   }
   for (const auto& key : AwaitingCode(loaded_code, nullptr)) {
     const Attempt& attempt = attempts.at(key);
-    Instance& instance = instances.at(attempt.instance);
+    Machine& machine = machines.at(attempt.machine);
     if (loaded) {
-      SendCode(instance, event.hash);
+      SendCode(machine, event.hash);
       continue;
     }
-    Container& container = instance.containers.at(attempt.container);
+    Container& container = machine.containers.at(attempt.container);
     container.attempt.reset();
-    RemoveContainer(instance, container, "no code");
+    RemoveContainer(machine, container, "no code");
     FailAttempt(key, "code_unavailable: " + event.error);
   }
   std::size_t total = 0;  // keep what was used last
@@ -305,18 +305,18 @@ void Core::State::On(const CodeLoaded& event) {
   }
 }
 
-void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instance, Container& container) {
+void Core::State::Run(const AttemptKey& key, Attempt& attempt, Machine& machine, Container& container) {
   Unqueue(key, attempt);
-  Move(instance, container, ContainerState::kBusy, "leased");
+  Move(machine, container, ContainerState::kBusy, "leased");
   container.attempt = key;
   attempt.phase = Phase::kRunning;
-  attempt.instance = instance.number;
+  attempt.machine = machine.number;
   attempt.container = container.number;
   attempt.run_sent = now;
   attempt.exec.times.leased_us = now.wall_us;
   const link::Exec& exec = attempt.exec;
-  SetDue(instance, container, now.mono_us + (exec.timeout_ms + settings.kill_grace_ms) * kMicrosPerMilli);
-  Emit(SendToGuest{instance.id,
+  SetDue(machine, container, now.mono_us + (exec.timeout_ms + settings.kill_grace_ms) * kMicrosPerMilli);
+  Emit(SendToGuest{machine.id,
                    {container.number, guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
                                                  exec.traceparent, exec.payload}}});
   Emit(Trace{Trace::Kind::kStarted,
@@ -324,8 +324,8 @@ void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instanc
              exec.id,
              exec.function.user,
              exec.function.name,
-             instance.id,
-             ContainerId(instance.id.value + "/" + std::to_string(container.number)),
+             machine.id,
+             ContainerId(machine.id.value + "/" + std::to_string(container.number)),
              {},
              {},
              Status::kOk,
@@ -336,39 +336,39 @@ void Core::State::Run(const AttemptKey& key, Attempt& attempt, Instance& instanc
 
 // A container that comes free serves first who waits for its function, then who was promised one that is still made:
 // the first container that comes free, own or promised, takes the oldest.
-void Core::State::TurnIdle(Instance& instance, Container& container) {
-  Move(instance, container, ContainerState::kIdle, "ready");
+void Core::State::TurnIdle(Machine& machine, Container& container) {
+  Move(machine, container, ContainerState::kIdle, "ready");
   container.idle_since_us = now.mono_us;
-  SetDue(instance, container, now.mono_us + container.idle_limit_us);
+  SetDue(machine, container, now.mono_us + container.idle_limit_us);
   if (const auto line = waiting_for.find(container.function); line != waiting_for.end()) {
     const AttemptKey key = line->second.begin()->second;
     Attempt& attempt = attempts.at(key);
     attempt.path = StartPath::kContainer;
     attempt.why.Note(Rung::kContainer, "container_came_free");
-    return Run(key, attempt, instance, container);
+    return Run(key, attempt, machine, container);
   }
   if (const auto line = promised_for.find(container.function); line != promised_for.end()) {
     for (const auto& [order, key] : line->second) {
       Attempt& attempt = attempts.at(key);
-      Container& promised = instances.at(attempt.instance).containers.at(attempt.container);
+      Container& promised = machines.at(attempt.machine).containers.at(attempt.container);
       if (!promised.create_sent) continue;  // its making still needs to know for whom
       promised.attempt.reset();
       attempt.path = StartPath::kContainer;
       attempt.why.Note(Rung::kContainer, "freed_before_promised");
       const AttemptKey taken = key;
-      return Run(taken, attempt, instance, container);
+      return Run(taken, attempt, machine, container);
     }
   }
   dirty = dirty || !waiting.empty();  // its room may serve another function
 }
 
-void Core::State::RemoveContainer(Instance& instance, Container& container, const std::string& reason) {
+void Core::State::RemoveContainer(Machine& machine, Container& container, const std::string& reason) {
   if (container.state == ContainerState::kGone) return;
-  Move(instance, container, ContainerState::kGone, reason);
-  instance.freeing_mib += container.memory_mib;
-  if (!container.create_sent) return FreeContainer(instance, container.number);  // the agent never heard of it
-  SetDue(instance, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
-  Emit(SendToGuest{instance.id, {container.number, guest::Remove{}}});
+  Move(machine, container, ContainerState::kGone, reason);
+  machine.freeing_mib += container.memory_mib;
+  if (!container.create_sent) return FreeContainer(machine, container.number);  // the agent never heard of it
+  SetDue(machine, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
+  Emit(SendToGuest{machine.id, {container.number, guest::Remove{}}});
 }
 
 }  // namespace hearth::executor

@@ -23,7 +23,7 @@
 
 namespace hearth::executor {
 
-constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be sent to further instances
+constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be sent to further machines
 constexpr std::int32_t kPingMisses = 3;
 constexpr std::int32_t kMaxUnaskedFrames = 64;  // that an agent may send between two pings for nothing
 constexpr std::int64_t kPublishRetryMs = 1000;
@@ -43,7 +43,7 @@ struct Attempt {
   Phase phase = Phase::kArrived;
   std::uint64_t order = 0;      // of arrival
   std::int64_t expires_us = 0;  // on the monotonic clock; 0: never
-  std::uint64_t instance = 0;   // kPromised, kRunning
+  std::uint64_t machine = 0;    // kPromised, kRunning
   std::uint32_t container = 0;
   bool counted = false;  // as a request for a machine
   StartPath path = StartPath::kNone;
@@ -70,11 +70,11 @@ struct Container {
   std::int64_t changed_ms = 0;  // see ChangeMs
 };
 
-struct Instance {
+struct Machine {
   std::uint64_t number = 0;
-  InstanceId id;
+  MachineId id;
   std::size_t profile = 0;
-  InstanceState state = InstanceState::kCreating;
+  MachineState state = MachineState::kCreating;
   StartPath path = StartPath::kBoot;
   std::string image;
   bool activates = false;  // creating: a shell is activated for a request
@@ -128,7 +128,7 @@ struct ProfileState {
   std::int32_t assigned = 0;
 };
 
-// What a user has of the instances.
+// What a user has of the machines.
 struct Holding {
   std::set<std::uint64_t> assigned;
   std::set<std::uint64_t> coming;  // creating or warm, meant for the user
@@ -169,17 +169,17 @@ struct Core::State {
   [[nodiscard]] std::int32_t SlowlyPublishing() const;
   void ReportSlots();
   [[nodiscard]] std::vector<link::ProfileCapacity> Capacities() const;
-  [[nodiscard]] link::Slot SlotOf(const Instance& instance, const Container* container) const;
+  [[nodiscard]] link::Slot SlotOf(const Machine& machine, const Container* container) const;
   // The time of a change that is reported. It never falls while the process lives, whatever becomes of the clock:
   // what is known of a slot is ordered by it.
   [[nodiscard]] std::int64_t ChangeMs();
-  void NoteChange(Instance& instance);
-  void NoteChange(Instance& instance, Container& container);
+  void NoteChange(Machine& machine);
+  void NoteChange(Machine& machine, Container& container);
   [[nodiscard]] link::ExecutorHello Hello() const;
 
   // core_attempts.cc
   void On(const PublishFinished& event);
-  void OnEnded(Instance& instance, std::uint32_t number, const guest::Ended& ended);
+  void OnEnded(Machine& machine, std::uint32_t number, const guest::Ended& ended);
   void PublishResult(const AttemptKey& key, Attempt& attempt, const InvocationResult& result);
   void Finish(const AttemptKey& key, link::Done done);  // forgets the attempt and tells its owner
   void FailAttempt(const AttemptKey& key, const std::string& reason);
@@ -200,22 +200,22 @@ struct Core::State {
   // core_schedule.cc
   void Schedule();
   void Place(const AttemptKey& key, Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
-  void Assign(Instance& instance, const UserId& user);
-  void CreateContainer(const AttemptKey& key, Attempt& attempt, Instance& instance, StartPath path);
-  void SendCode(Instance& instance, const CodeHash& hash);
-  void SendCreate(Instance& instance, Container& container);
-  void Run(const AttemptKey& key, Attempt& attempt, Instance& instance, Container& container);
-  void TurnIdle(Instance& instance, Container& container);
-  void RemoveContainer(Instance& instance, Container& container, const std::string& reason);
+  void Assign(Machine& machine, const UserId& user);
+  void CreateContainer(const AttemptKey& key, Attempt& attempt, Machine& machine, StartPath path);
+  void SendCode(Machine& machine, const CodeHash& hash);
+  void SendCreate(Machine& machine, Container& container);
+  void Run(const AttemptKey& key, Attempt& attempt, Machine& machine, Container& container);
+  void TurnIdle(Machine& machine, Container& container);
+  void RemoveContainer(Machine& machine, Container& container, const std::string& reason);
   void On(const CodeLoaded& event);
   void On(const ArchiveSent& event);
   // The attempts that wait for the code, in this machine or in any.
-  [[nodiscard]] std::vector<AttemptKey> AwaitingCode(const UserCode& code, const Instance* in) const;
-  void CreateAwaiting(Instance& instance, const CodeHash& hash);
-  [[nodiscard]] std::pair<Instance*, Container*> FindIdle(const FunctionVersion& function);
+  [[nodiscard]] std::vector<AttemptKey> AwaitingCode(const UserCode& code, const Machine* in) const;
+  void CreateAwaiting(Machine& machine, const CodeHash& hash);
+  [[nodiscard]] std::pair<Machine*, Container*> FindIdle(const FunctionVersion& function);
   [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
   void CountArrival(Attempt& attempt, std::size_t profile);
-  [[nodiscard]] std::vector<OwnInstance> OwnInstances(const Attempt& attempt) const;
+  [[nodiscard]] std::vector<OwnMachine> OwnMachines(const Attempt& attempt) const;
   [[nodiscard]] House DescribeHouse(const Attempt& attempt, std::size_t profile, std::int32_t awaited_mib) const;
   [[nodiscard]] std::vector<Spare> Spares(std::size_t for_profile, std::int32_t missing_mib) const;
 
@@ -229,22 +229,22 @@ struct Core::State {
   void On(const FunctionsCaughtUp& event);
   void On(const DrainRequested& event);
   void On(const Tick& event);
-  void Condemn(Instance& instance, const std::string& reason);
-  void Destroy(Instance& instance, InstanceState to, const std::string& reason);
+  void Condemn(Machine& machine, const std::string& reason);
+  void Destroy(Machine& machine, MachineState to, const std::string& reason);
   void Start(std::size_t profile, const UserId& meant_for);
   void StartFailed(std::size_t profile);
   void Unclaim();  // what became ready for a user who needs it no more is the pool's
   void RunDue();
-  void Expire(Instance& instance);
-  void Expire(Instance& instance, Container& container);
+  void Expire(Machine& machine);
+  void Expire(Machine& machine, Container& container);
   void PingAll();
 
   // core_guest.cc
   void On(const GuestMessage& event);
-  void OnGuest(Instance& instance, std::uint32_t stream, const guest::Message& message);
-  void OnCreated(Instance& instance, Container& container, const guest::Created& created);
-  void OnGone(Instance& instance, Container& container, const std::string& reason);
-  void Unasked(Instance& instance);
+  void OnGuest(Machine& machine, std::uint32_t stream, const guest::Message& message);
+  void OnCreated(Machine& machine, Container& container, const guest::Created& created);
+  void OnGone(Machine& machine, Container& container, const std::string& reason);
+  void Unasked(Machine& machine);
 
   // core_pools.cc
   void On(const ShellsChanged& event);
@@ -257,21 +257,21 @@ struct Core::State {
   void KeepEnoughShells();
   void Shrink(ProfileState& profile, std::int32_t target);
   [[nodiscard]] PoolView View(ProfileState& profile, std::int32_t target);
-  [[nodiscard]] bool IsOutdated(const Instance& instance) const;
+  [[nodiscard]] bool IsOutdated(const Machine& machine) const;
   [[nodiscard]] bool ShellsComeAndGo(const ProfileState& profile) const;
 
   // core_index.cc: every change of what the indexes are made of goes through these.
-  void Move(Instance& instance, InstanceState to, const std::string& reason);
-  void Move(Instance& instance, Container& container, ContainerState to, const std::string& reason);
-  void MeanFor(Instance& instance, const UserId& user);
-  void FreeContainer(Instance& instance, std::uint32_t number);
-  void Erase(Instance& instance);
-  void Index(const Instance& instance, int sign);
-  void UpdateQuiet(Instance& instance);
-  void SetDue(Instance& instance, std::int64_t at_us);
-  void SetDue(Instance& instance, Container& container, std::int64_t at_us);
-  void SetPing(Instance& instance, std::int64_t at_us);
-  [[nodiscard]] Instance* Find(const InstanceId& id);
+  void Move(Machine& machine, MachineState to, const std::string& reason);
+  void Move(Machine& machine, Container& container, ContainerState to, const std::string& reason);
+  void MeanFor(Machine& machine, const UserId& user);
+  void FreeContainer(Machine& machine, std::uint32_t number);
+  void Erase(Machine& machine);
+  void Index(const Machine& machine, int sign);
+  void UpdateQuiet(Machine& machine);
+  void SetDue(Machine& machine, std::int64_t at_us);
+  void SetDue(Machine& machine, Container& container, std::int64_t at_us);
+  void SetPing(Machine& machine, std::int64_t at_us);
+  [[nodiscard]] Machine* Find(const MachineId& id);
   [[nodiscard]] std::size_t ProfileOf(const Function& function) const;  // its index; profiles.size() where unknown
   [[nodiscard]] const UserLimits& LimitsOf(const UserId& user) const;
   [[nodiscard]] std::int32_t FreeMib() const;  // for machines; shells give way to them
@@ -295,13 +295,13 @@ struct Core::State {
   std::map<std::uint64_t, AttemptKey> publishing;             // by token
   std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
   std::map<UserCode, std::set<AttemptKey>> awaiting_code;  // until all of it is on its way to their machines
-  std::map<std::uint64_t, Instance> instances;
-  std::map<InstanceId, std::uint64_t> numbers;
+  std::map<std::uint64_t, Machine> machines;
+  std::map<MachineId, std::uint64_t> numbers;
   std::map<FunctionVersion, IdleLine> idle;
   std::map<UserId, Holding> holdings;
-  std::set<std::tuple<std::int64_t, std::uint64_t, std::uint32_t>> due;  // when, instance, container (0: none)
-  std::set<std::pair<std::int64_t, std::uint64_t>> pings;                // when, instance
-  std::set<std::pair<std::int64_t, std::uint64_t>> quiet;                // since when, instance
+  std::set<std::tuple<std::int64_t, std::uint64_t, std::uint32_t>> due;  // when, machine, container (0: none)
+  std::set<std::pair<std::int64_t, std::uint64_t>> pings;                // when, machine
+  std::set<std::pair<std::int64_t, std::uint64_t>> quiet;                // since when, machine
   std::vector<std::uint64_t> just_ready;                                 // in this step, meant for a user
   std::int32_t starting = 0;                                             // machines: boots, and what refills the pools
   std::int32_t activating = 0;                                           // machines: shells for requests
@@ -316,7 +316,7 @@ struct Core::State {
   std::int32_t lent_credit = 0;  // as of the last heartbeat: for results that wait for their topic
   std::uint64_t next_order = 1;
   std::uint64_t next_token = 1;
-  std::uint64_t next_instance = 1;
+  std::uint64_t next_machine = 1;
   std::uint64_t next_use = 1;
   std::uint64_t next_idle = 1;
   std::int64_t next_heartbeat_us = 0;

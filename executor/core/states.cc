@@ -3,8 +3,8 @@
 
 namespace hearth::executor {
 
-bool CanMove(InstanceState from, InstanceState to) {
-  using enum InstanceState;
+bool CanMove(MachineState from, MachineState to) {
+  using enum MachineState;
   switch (from) {
     case kCreating: return to == kWarm || to == kDraining || to == kSuspect || to == kGone;
     case kWarm: return to == kAssigned || to == kDraining || to == kSuspect;
@@ -27,14 +27,14 @@ bool CanMove(ContainerState from, ContainerState to) {
   return false;
 }
 
-std::string_view StateName(InstanceState state) {
+std::string_view StateName(MachineState state) {
   switch (state) {
-    case InstanceState::kCreating: return "creating";
-    case InstanceState::kWarm: return "warm";
-    case InstanceState::kAssigned: return "assigned";
-    case InstanceState::kDraining: return "draining";
-    case InstanceState::kSuspect: return "suspect";
-    case InstanceState::kGone: return "gone";
+    case MachineState::kCreating: return "creating";
+    case MachineState::kWarm: return "warm";
+    case MachineState::kAssigned: return "assigned";
+    case MachineState::kDraining: return "draining";
+    case MachineState::kSuspect: return "suspect";
+    case MachineState::kGone: return "gone";
   }
   return "unknown";
 }

@@ -1,4 +1,4 @@
-// The lives of instances and containers: two enumerations, and one function each that knows every legal move.
+// The lives of machines and containers: two enumerations, and one function each that knows every legal move.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +8,15 @@ namespace hearth::executor {
 
 // creating → warm → assigned → draining → gone; suspect from anywhere, and then only gone. A machine serves one user
 // for its whole life: nothing leads from assigned back to warm.
-enum class InstanceState : std::uint8_t { kCreating, kWarm, kAssigned, kDraining, kSuspect, kGone };
+enum class MachineState : std::uint8_t { kCreating, kWarm, kAssigned, kDraining, kSuspect, kGone };
 
 // creating → idle ⇄ busy → gone. Gone is decided here; the memory is free when the agent has confirmed it.
 enum class ContainerState : std::uint8_t { kCreating, kIdle, kBusy, kGone };
 
-[[nodiscard]] bool CanMove(InstanceState from, InstanceState to);
+[[nodiscard]] bool CanMove(MachineState from, MachineState to);
 [[nodiscard]] bool CanMove(ContainerState from, ContainerState to);
 
-[[nodiscard]] std::string_view StateName(InstanceState state);  // "creating", "warm", …
+[[nodiscard]] std::string_view StateName(MachineState state);  // "creating", "warm", …
 [[nodiscard]] std::string_view StateName(ContainerState state);
 
 }  // namespace hearth::executor

@@ -125,17 +125,17 @@ void AccelerationProver::StartMachine() {
   options.folder_prefix = "kvm-proof";
   options.hello_within_ms = kProofHelloMs;
   Fleet::Callbacks callbacks;
-  callbacks.ready = [this](const InstanceId& instance, StartPath, guest::Hello) {
+  callbacks.ready = [this](const MachineId& machine, StartPath, guest::Hello) {
     heard_ = true;
-    fleet_->Destroy(instance);
+    fleet_->Destroy(machine);
   };
-  callbacks.failed = [this](const InstanceId& instance, std::string reason) {
+  callbacks.failed = [this](const MachineId& machine, std::string reason) {
     fault_ = std::move(reason);
-    fleet_->Destroy(instance);
+    fleet_->Destroy(machine);
   };
-  callbacks.lost = [](const InstanceId&, std::string) {};  // it has said HELLO; Destroy is under way
-  callbacks.frame = [](const InstanceId&, guest::Frame) {};
-  callbacks.destroyed = [this](const InstanceId&) {
+  callbacks.lost = [](const MachineId&, std::string) {};  // it has said HELLO; Destroy is under way
+  callbacks.frame = [](const MachineId&, guest::Frame) {};
+  callbacks.destroyed = [this](const MachineId&) {
     if (heard_) return Conclude(Acceleration::kKvm, "", true);
     Conclude(Acceleration::kTcg,
              fmt::format("{} opens but a machine of the image does not start under it: {}", options_.device,
@@ -143,7 +143,7 @@ void AccelerationProver::StartMachine() {
              true);
   };
   fleet_ = std::make_unique<Fleet>(loop_, hypervisor_, starter_, image_, options, std::move(callbacks));
-  fleet_->Start(InstanceId(fmt::format("{}-{}-kvm-proof", options.executor.value, options.incarnation)),
+  fleet_->Start(MachineId(fmt::format("{}-{}-kvm-proof", options.executor.value, options.incarnation)),
                 options_.profile, false);
 }
 

@@ -41,7 +41,7 @@ void AddMark(pugi::xml_node parent, const Mark& mark) {
   node.append_attribute("owner") = "hearth";
   node.append_attribute("executor") = mark.executor.value.c_str();
   node.append_attribute("incarnation") = mark.incarnation.c_str();
-  node.append_attribute("instance") = mark.instance.value.c_str();
+  node.append_attribute("instance") = mark.machine.value.c_str();
   node.append_attribute("user") = mark.user.value.c_str();
   node.append_attribute("profile") = mark.profile.c_str();
 }
@@ -237,9 +237,9 @@ Result<Mark> ReadMark(std::string_view domain_xml) {
     if (local != "machine" || node.attribute(declaration.c_str()).value() != kMarkNamespace) continue;
     if (node.attribute("owner").value() != std::string_view("hearth")) continue;
     Mark mark{ExecutorId(node.attribute("executor").value()), node.attribute("incarnation").value(),
-              InstanceId(node.attribute("instance").value()), UserId(node.attribute("user").value()),
+              MachineId(node.attribute("instance").value()), UserId(node.attribute("user").value()),
               node.attribute("profile").value()};
-    if (mark.executor.empty() || mark.incarnation.empty() || mark.instance.empty()) {
+    if (mark.executor.empty() || mark.incarnation.empty() || mark.machine.empty()) {
       return Fail(Code::kInvalid, "the mark lacks executor, incarnation or instance");
     }
     return mark;
@@ -247,8 +247,8 @@ Result<Mark> ReadMark(std::string_view domain_xml) {
   return Fail(Code::kNotFound, "no mark");
 }
 
-std::string DomainName(const InstanceId& instance) {
-  return "hearth-" + instance.value;
+std::string DomainName(const MachineId& machine) {
+  return "hearth-" + machine.value;
 }
 
 }  // namespace hearth::executor

@@ -24,7 +24,7 @@ constexpr std::string_view AccelerationName(Acceleration acceleration) {
 struct Mark {
   ExecutorId executor;
   std::string incarnation;
-  InstanceId instance;
+  MachineId machine;
   UserId user;  // empty: unassigned, in the pool
   std::string profile;
   friend bool operator==(const Mark&, const Mark&) = default;
@@ -76,10 +76,10 @@ std::string BuildMarkXml(const Mark& mark);
 Result<std::string> RenameDomainXml(std::string_view xml, const DomainSpec& spec, const std::string& uuid);
 
 // The mark of a domain's XML. kNotFound: the domain has none; kInvalid: not XML, or a mark without executor,
-// incarnation or instance.
+// incarnation or machine.
 Result<Mark> ReadMark(std::string_view domain_xml);
 
-// "hearth-<instance>"; the instance id is unique for ever.
-std::string DomainName(const InstanceId& instance);
+// "hearth-<machine>"; the machine id is unique for ever.
+std::string DomainName(const MachineId& machine);
 
 }  // namespace hearth::executor

@@ -35,8 +35,8 @@ void Fleet::Later(std::function<void()> work) {
   });
 }
 
-Fleet::Machine* Fleet::Find(const InstanceId& instance) {
-  const auto found = machines_.find(instance);
+Fleet::Machine* Fleet::Find(const MachineId& machine_id) {
+  const auto found = machines_.find(machine_id);
   return found == machines_.end() ? nullptr : found->second.get();
 }
 
@@ -63,17 +63,17 @@ DomainSpec Fleet::MakeSpec(const Machine& machine, const Profile& profile) const
   spec.name = machine.domain;
   spec.socket = machine.folder + "/agent.sock";
   spec.account = machine.account;
-  spec.mark = {options_.executor, options_.incarnation, machine.instance, UserId(), profile.name};
+  spec.mark = {options_.executor, options_.incarnation, machine.machine_id, UserId(), profile.name};
   return spec;
 }
 
-Fleet::Machine& Fleet::Add(const InstanceId& instance, const Profile& profile, std::shared_ptr<MachineStarter> owned,
+Fleet::Machine& Fleet::Add(const MachineId& machine_id, const Profile& profile, std::shared_ptr<MachineStarter> owned,
                            MachineStarter& starter) {
   auto made = std::make_unique<Machine>();
   Machine& machine = *made;
-  machine.instance = instance;
-  machine.id = std::make_shared<InstanceId>(instance);
-  machine.domain = DomainName(instance);
+  machine.machine_id = machine_id;
+  machine.id = std::make_shared<MachineId>(machine_id);
+  machine.domain = DomainName(machine_id);
   machine.profile = profile.name;
   machine.owned = std::move(owned);
   machine.starter = &starter;
@@ -83,7 +83,7 @@ Fleet::Machine& Fleet::Add(const InstanceId& instance, const Profile& profile, s
   if (options_.first_account) {
     machine.account = MachineAccount{options_.first_account->uid + machine.slot, options_.first_account->gid};
   }
-  machines_[instance] = std::move(made);
+  machines_[machine_id] = std::move(made);
   return machine;
 }
 
@@ -123,18 +123,18 @@ Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
   return {};
 }
 
-void Fleet::Start(const InstanceId& instance, const Profile& profile, bool warm_up) {
+void Fleet::Start(const MachineId& machine_id, const Profile& profile, bool warm_up) {
   Line& line = lines_[profile.name];
   line.profile = profile;
-  if (line.starter != nullptr && TakeShell(instance, line, warm_up)) return;
-  Machine& machine = Add(instance, profile, line.starter,
+  if (line.starter != nullptr && TakeShell(machine_id, line, warm_up)) return;
+  Machine& machine = Add(machine_id, profile, line.starter,
                          line.starter != nullptr ? *line.starter : static_cast<MachineStarter&>(boot_));
   machine.warm_up = warm_up;
   Begin(machine, profile);
 }
 
-void Fleet::StartAside(const InstanceId& instance, const Profile& profile, MachineStarter& starter, Watch watch) {
-  Machine& machine = Add(instance, profile, nullptr, starter);
+void Fleet::StartAside(const MachineId& machine_id, const Profile& profile, MachineStarter& starter, Watch watch) {
+  Machine& machine = Add(machine_id, profile, nullptr, starter);
   machine.watch = std::move(watch);
   Begin(machine, profile);
 }
@@ -142,24 +142,24 @@ void Fleet::StartAside(const InstanceId& instance, const Profile& profile, Machi
 void Fleet::Begin(Machine& machine, const Profile& profile) {
   if (auto prepared = Prepare(machine, machine.watch ? options_.aside_within_ms : options_.start_within_ms);
       !prepared) {
-    Later([this, instance = machine.instance, reason = prepared.error().message] { Broken(instance, reason); });
+    Later([this, machine_id = machine.machine_id, reason = prepared.error().message] { Broken(machine_id, reason); });
     return;
   }
   machine.asked = machine.creating = true;
   machine.starter->Start(MakeSpec(machine, profile),
-                         [this, alive = alive_, instance = machine.instance](Result<void> result) {
-                           if (*alive) Created(instance, std::move(result));
+                         [this, alive = alive_, machine_id = machine.machine_id](Result<void> result) {
+                           if (*alive) Created(machine_id, std::move(result));
                          });
 }
 
-void Fleet::Created(const InstanceId& instance, Result<void> result) {
-  Machine* machine = Find(instance);
+void Fleet::Created(const MachineId& machine_id, Result<void> result) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr) return;
   machine->creating = false;
   machine->created = result.has_value();
   if (machine->removing) return Remove(*machine);
-  if (!result) return Broken(instance, result.error().message);
-  if (!machine->fault.empty()) return Broken(instance, std::move(machine->fault));
+  if (!result) return Broken(machine_id, result.error().message);
+  if (!machine->fault.empty()) return Broken(machine_id, std::move(machine->fault));
   if (!machine->hello) {
     machine->link->ExpectHelloWithin(machine->watch ? options_.aside_within_ms : options_.hello_within_ms);
     if (machine->starter->path() == StartPath::kRestore) GreetUntilHello(*machine);
@@ -167,13 +167,13 @@ void Fleet::Created(const InstanceId& instance, Result<void> result) {
   MakeShells();
 }
 
-void Fleet::Greeted(const InstanceId& instance, guest::Hello hello) {
-  Machine* machine = Find(instance);
+void Fleet::Greeted(const MachineId& machine_id, guest::Hello hello) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr || machine->removing) return;
   machine->hello = std::move(hello);
   machine->greeting = false;
   machine->clock.reset();
-  if (machine->shell) return Broken(instance, "a shell that was not filled said HELLO");
+  if (machine->shell) return Broken(machine_id, "a shell that was not filled said HELLO");
   // A machine that was booted has warmed up before its HELLO; in a restored one nothing has run yet.
   if (!machine->warm_up || machine->starter->path() != StartPath::kRestore) return Ready(*machine);
   machine->warming = true;
@@ -190,11 +190,11 @@ void Fleet::Ready(Machine& machine) {
     return;
   }
   if (callbacks_.outcome && machine.starter != &boot_) callbacks_.outcome(machine.profile, machine.starter, "");
-  callbacks_.ready(machine.instance, machine.starter->path(), std::move(*machine.hello));
+  callbacks_.ready(machine.machine_id, machine.starter->path(), std::move(*machine.hello));
 }
 
-void Fleet::Heard(const InstanceId& instance, guest::Frame frame) {
-  Machine* machine = Find(instance);
+void Fleet::Heard(const MachineId& machine_id, guest::Frame frame) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr || machine->removing) return;
   if (auto* warmed = std::get_if<guest::Warmed>(&frame.message); warmed != nullptr && machine->warming) {
     machine->warming = false;
@@ -202,11 +202,11 @@ void Fleet::Heard(const InstanceId& instance, guest::Frame frame) {
     machine->hello->runtimes = std::move(warmed->runtimes);
     return Ready(*machine);
   }
-  if (machine->ready && !machine->watch) callbacks_.frame(instance, std::move(frame));
+  if (machine->ready && !machine->watch) callbacks_.frame(machine_id, std::move(frame));
 }
 
-void Fleet::Broken(const InstanceId& instance, std::string reason) {
-  Machine* machine = Find(instance);
+void Fleet::Broken(const MachineId& machine_id, std::string reason) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr || machine->removing) return;
   if (machine->creating && !machine->ready) {
     machine->fault = std::move(reason);
@@ -225,7 +225,7 @@ void Fleet::Broken(const InstanceId& instance, std::string reason) {
     return;
   }
   if (!was_ready && own_way && callbacks_.outcome) callbacks_.outcome(profile, starter, reason);
-  (was_ready ? callbacks_.lost : callbacks_.failed)(instance, std::move(reason));
+  (was_ready ? callbacks_.lost : callbacks_.failed)(machine_id, std::move(reason));
 }
 
 void Fleet::Remove(Machine& machine) {
@@ -236,17 +236,17 @@ void Fleet::Remove(Machine& machine) {
     Later([this] { ended_.clear(); });
   }
   if (machine.creating) return;  // Created comes back here: a domain that appears later must not be missed
-  hypervisor_.Destroy(machine.domain, [this, alive = alive_, instance = machine.instance](Result<void> r) {
-    if (*alive) Removed(instance, std::move(r));
+  hypervisor_.Destroy(machine.domain, [this, alive = alive_, machine_id = machine.machine_id](Result<void> r) {
+    if (*alive) Removed(machine_id, std::move(r));
   });
 }
 
-void Fleet::Removed(const InstanceId& instance, Result<void> result) {
-  Machine* machine = Find(instance);
+void Fleet::Removed(const MachineId& machine_id, Result<void> result) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr) return;
   if (!result) {
-    machine->retry = std::make_unique<Timer>(loop_, [this, instance] {
-      if (Machine* again = Find(instance)) Remove(*again);
+    machine->retry = std::make_unique<Timer>(loop_, [this, machine_id] {
+      if (Machine* again = Find(machine_id)) Remove(*again);
     });
     machine->retry->StartOnce(kDestroyRetryMs);
     return;
@@ -256,9 +256,9 @@ void Fleet::Removed(const InstanceId& instance, Result<void> result) {
   std::error_code error;
   fs::remove_all(machine->folder, error);
   slots_.erase(machine->slot);
-  machines_.erase(instance);
+  machines_.erase(machine_id);
   if (answer && watch && watch->destroyed) watch->destroyed();
-  if (answer && !watch) callbacks_.destroyed(instance);
+  if (answer && !watch) callbacks_.destroyed(machine_id);
   if (machines_.empty() && on_empty_) return std::exchange(on_empty_, nullptr)();
   MakeShells();
 }
@@ -273,37 +273,37 @@ void Fleet::DestroyAll(std::function<void()> done) {
   }
 }
 
-void Fleet::Destroy(const InstanceId& instance) {
-  Machine* machine = Find(instance);
+void Fleet::Destroy(const MachineId& machine_id) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr) {
-    Later([this, instance] { callbacks_.destroyed(instance); });
+    Later([this, machine_id] { callbacks_.destroyed(machine_id); });
     return;
   }
   machine->destroy_asked = true;
   if (!machine->removing) Remove(*machine);
 }
 
-Result<void> Fleet::Send(const InstanceId& instance, const guest::Frame& frame) {
-  Machine* machine = Find(instance);
+Result<void> Fleet::Send(const MachineId& machine_id, const guest::Frame& frame) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr || machine->link == nullptr) return {};
   return machine->link->Send(frame);
 }
 
-void Fleet::SendArchive(const InstanceId& instance, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
+void Fleet::SendArchive(const MachineId& machine_id, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
                         std::function<void()> sent) {
-  Machine* machine = Find(instance);
+  Machine* machine = Find(machine_id);
   if (machine != nullptr && machine->link != nullptr)
     machine->link->SendArchive(hash, std::move(bytes), std::move(sent));
 }
 
-void Fleet::MarkOwner(const InstanceId& instance, const UserId& user) {
-  Machine* machine = Find(instance);
+void Fleet::MarkOwner(const MachineId& machine_id, const UserId& user) {
+  Machine* machine = Find(machine_id);
   if (machine == nullptr || machine->removing) return;
-  machine->mark = std::make_unique<Timer>(loop_, [this, instance, user] {
-    const Machine* marked = Find(instance);
+  machine->mark = std::make_unique<Timer>(loop_, [this, machine_id, user] {
+    const Machine* marked = Find(machine_id);
     if (marked == nullptr || marked->removing) return;
     // A mark without the user costs operators a name and nothing else: the table here decides.
-    hypervisor_.SetMark(marked->domain, {options_.executor, options_.incarnation, instance, user, marked->profile},
+    hypervisor_.SetMark(marked->domain, {options_.executor, options_.incarnation, machine_id, user, marked->profile},
                         [](Result<void>) {});
   });
   machine->mark->StartOnce(kMarkAfterMs);
@@ -324,7 +324,7 @@ void Fleet::Reconcile(std::function<void(Result<std::size_t>)> done) {
     for (const auto& [id, machine] : machines_) known.insert(machine->domain);
     const auto plan = executor::Reconcile(*listed, options_.executor, options_.incarnation, known, *running);
     for (const auto& domain : plan.missing) {
-      if (const Machine* gone = FindDomain(domain)) Broken(InstanceId(gone->instance), "its domain is gone");
+      if (const Machine* gone = FindDomain(domain)) Broken(MachineId(gone->machine_id), "its domain is gone");
     }
     if (plan.destroy.empty()) {
       if (done) done(std::size_t{0});

@@ -53,11 +53,11 @@ DomainSpec DescribeMachine(const MachineImage& image, Acceleration acceleration,
 class Fleet {
  public:
   struct Callbacks {
-    std::function<void(const InstanceId&, StartPath, guest::Hello)> ready;
-    std::function<void(const InstanceId&, std::string reason)> failed;  // never became ready; it is being removed
-    std::function<void(const InstanceId&, std::string reason)> lost;    // was ready; it is being removed
-    std::function<void(const InstanceId&, guest::Frame)> frame;
-    std::function<void(const InstanceId&)> destroyed;  // answer to Destroy
+    std::function<void(const MachineId&, StartPath, guest::Hello)> ready;
+    std::function<void(const MachineId&, std::string reason)> failed;  // never became ready; it is being removed
+    std::function<void(const MachineId&, std::string reason)> lost;    // was ready; it is being removed
+    std::function<void(const MachineId&, guest::Frame)> frame;
+    std::function<void(const MachineId&)> destroyed;  // answer to Destroy
     // The rest may be empty.
     std::function<void(pid_t)> process;  // of a machine, or a shell: QEMU has connected
     std::function<void(const std::string& profile, std::int32_t ready)> shells;
@@ -80,26 +80,26 @@ class Fleet {
 
   // Answered by `ready` or `failed`, never from inside the call. A waiting shell is taken where there is one. With
   // `warm_up` a restored machine is ready only once each runtime has run in it again.
-  void Start(const InstanceId& instance, const Profile& profile, bool warm_up);
+  void Start(const MachineId& machine_id, const Profile& profile, bool warm_up);
   // A machine made by `starter`, which must live until `destroyed`.
-  void StartAside(const InstanceId& instance, const Profile& profile, MachineStarter& starter, Watch watch);
+  void StartAside(const MachineId& machine_id, const Profile& profile, MachineStarter& starter, Watch watch);
   // How machines of the profile are made from now on; null: booted. Shells of the former way are destroyed.
   void Use(const Profile& profile, std::shared_ptr<MachineStarter> starter);
   // How many shells shall wait, where the profile's way knows them. `shells` reports those that do.
   void KeepShells(const Profile& profile, std::int32_t count);
   [[nodiscard]] std::int32_t ShellsReady(const std::string& profile) const;
 
-  // Answered by `destroyed` once libvirt has confirmed; an instance that is not known is answered too. Legal in every
+  // Answered by `destroyed` once libvirt has confirmed; a machine that is not known is answered too. Legal in every
   // state. Where libvirt is away, it is tried until it answers.
-  void Destroy(const InstanceId& instance);
+  void Destroy(const MachineId& machine_id);
   // Destroys every machine and shell without a word to the callbacks; calls `done` when nothing is left of them. None
   // is made after it.
   void DestroyAll(std::function<void()> done);
-  Result<void> Send(const InstanceId& instance, const guest::Frame& frame);
-  void SendArchive(const InstanceId& instance, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
+  Result<void> Send(const MachineId& machine_id, const guest::Frame& frame);
+  void SendArchive(const MachineId& machine_id, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
                    std::function<void()> sent);  // see GuestLink
   // Records the owner in the domain's metadata, kMarkAfterMs later.
-  void MarkOwner(const InstanceId& instance, const UserId& user);
+  void MarkOwner(const MachineId& machine_id, const UserId& user);
   // Compares libvirt's domains with these: destroys strays of this executor, reports what is gone. `done` (may be
   // empty) hears how many strays were found once they are destroyed, or why libvirt could not be asked.
   void Reconcile(std::function<void(Result<std::size_t>)> done);
@@ -116,28 +116,28 @@ class Fleet {
     std::int64_t retry_at_ms = 0;
   };
 
-  Machine& Add(const InstanceId& instance, const Profile& profile, std::shared_ptr<MachineStarter> owned,
+  Machine& Add(const MachineId& machine_id, const Profile& profile, std::shared_ptr<MachineStarter> owned,
                MachineStarter& starter);
   DomainSpec MakeSpec(const Machine& machine, const Profile& profile) const;
   Result<void> Prepare(Machine& machine, std::int64_t hello_within_ms);
   void Begin(Machine& machine, const Profile& profile);
-  void Created(const InstanceId& instance, Result<void> result);
-  void Heard(const InstanceId& instance, guest::Frame frame);
-  void Greeted(const InstanceId& instance, guest::Hello hello);
+  void Created(const MachineId& machine_id, Result<void> result);
+  void Heard(const MachineId& machine_id, guest::Frame frame);
+  void Greeted(const MachineId& machine_id, guest::Hello hello);
   void Ready(Machine& machine);
-  void Broken(const InstanceId& instance, std::string reason);
+  void Broken(const MachineId& machine_id, std::string reason);
   void Remove(Machine& machine);
-  void Removed(const InstanceId& instance, Result<void> result);
-  Machine* Find(const InstanceId& instance);
+  void Removed(const MachineId& machine_id, Result<void> result);
+  Machine* Find(const MachineId& machine_id);
   Machine* FindDomain(const std::string& domain);
   void Later(std::function<void()> work);  // posts to the loop; dropped once the fleet is gone
 
   // fleet_shells.cc
   void GreetUntilHello(Machine& machine);
-  bool TakeShell(const InstanceId& instance, Line& line, bool warm_up);
+  bool TakeShell(const MachineId& machine_id, Line& line, bool warm_up);
   void MakeShells();
   void MakeShell(Line& line);
-  void ShellMade(const InstanceId& shell, Result<void> result);
+  void ShellMade(const MachineId& shell, Result<void> result);
   void ShellEnded(Machine& shell, const std::string& reason);
   void TellShells(Line& line);
   [[nodiscard]] bool Waits(const Machine& machine) const;
@@ -148,7 +148,7 @@ class Fleet {
   const MachineImage image_;
   const FleetOptions options_;
   const Callbacks callbacks_;
-  std::map<InstanceId, std::unique_ptr<Machine>> machines_;
+  std::map<MachineId, std::unique_ptr<Machine>> machines_;
   std::map<std::string, Line> lines_;
   std::uint64_t next_shell_ = 1;
   std::vector<std::unique_ptr<GuestLink>> ended_;  // may still be on the call stack; emptied from the loop

@@ -10,8 +10,8 @@
 namespace hearth::executor {
 
 struct Fleet::Machine {
-  InstanceId instance;             // of a shell: its own
-  std::shared_ptr<InstanceId> id;  // the same, for callbacks that were made before a shell became a machine
+  MachineId machine_id;           // of a shell: its own
+  std::shared_ptr<MachineId> id;  // the same, for callbacks that were made before a shell became a machine
   std::string domain;
   std::string profile;
   std::uint32_t slot = 0;

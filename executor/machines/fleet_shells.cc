@@ -55,26 +55,26 @@ void Fleet::KeepShells(const Profile& profile, std::int32_t count) {
   MakeShells();
 }
 
-bool Fleet::TakeShell(const InstanceId& instance, Line& line, bool warm_up) {
+bool Fleet::TakeShell(const MachineId& machine_id, Line& line, bool warm_up) {
   const auto found = std::find_if(machines_.begin(), machines_.end(), [&](const auto& each) {
     return each.second->profile == line.profile.name && each.second->starter == line.starter.get() &&
            Waits(*each.second);
   });
   if (found == machines_.end()) return false;
   auto node = machines_.extract(found);
-  node.key() = instance;
+  node.key() = machine_id;
   Machine& machine = *node.mapped();
   machines_.insert(std::move(node));
-  machine.instance = instance;
-  *machine.id = instance;
+  machine.machine_id = machine_id;
+  *machine.id = machine_id;
   machine.shell = false;
   machine.warm_up = warm_up;
   machine.creating = true;
   machine.link->ExpectHelloWithin(options_.start_within_ms);
-  machine.starter->Activate(machine.domain, [this, alive = alive_, instance](Result<void> result) {
-    if (*alive) Created(instance, std::move(result));
+  machine.starter->Activate(machine.domain, [this, alive = alive_, machine_id](Result<void> result) {
+    if (*alive) Created(machine_id, std::move(result));
   });
-  MarkOwner(instance, UserId());  // the mark names the instance from then on
+  MarkOwner(machine_id, UserId());  // the mark names the machine from then on
   TellShells(line);
   const auto now_ms = static_cast<std::int64_t>(uv_now(loop_.raw()));
   if (!warm_up && now_ms - shells_from_ms_ > kShellYieldMs) shells_from_ms_ = now_ms + kShellYieldMs;
@@ -110,7 +110,7 @@ void Fleet::MakeShells() {
 }
 
 void Fleet::MakeShell(Line& line) {
-  const InstanceId shell(
+  const MachineId shell(
       fmt::format("{}-{}-shell-{}", options_.executor.value, options_.incarnation.substr(0, 8), next_shell_++));
   Machine& machine = Add(shell, line.profile, line.starter, *line.starter);
   machine.shell = true;
@@ -124,7 +124,7 @@ void Fleet::MakeShell(Line& line) {
   });
 }
 
-void Fleet::ShellMade(const InstanceId& shell, Result<void> result) {
+void Fleet::ShellMade(const MachineId& shell, Result<void> result) {
   Machine* machine = Find(shell);
   if (machine == nullptr) return;
   machine->creating = false;

@@ -106,9 +106,9 @@ std::string Ways::NameOf(const Line& line) const {
                      WayName(line.trying));
 }
 
-InstanceId Ways::NextInstance(const char* purpose) {
-  return InstanceId(fmt::format("{}-{}-{}-{}", fleet_options_.executor.value, fleet_options_.incarnation.substr(0, 8),
-                                purpose, next_instance_++));
+MachineId Ways::NextMachine(const char* purpose) {
+  return MachineId(fmt::format("{}-{}-{}-{}", fleet_options_.executor.value, fleet_options_.incarnation.substr(0, 8),
+                               purpose, next_machine_++));
 }
 
 void Ways::Begin() {
@@ -203,7 +203,7 @@ void Ways::Make(Line& line, const std::string& why) {
   log_->info("profile={} way={} is made: {}", line.profile.name, WayName(line.trying), why);
   ++line.status.made;
   recorder_ = std::make_shared<Recorder>(hypervisor_, line.trying, store_.PathOf(NameOf(line), "image"));
-  const InstanceId instance = NextInstance("template");
+  const MachineId machine = NextMachine("template");
   struct Progress {
     std::string nonce;
     Result<void> outcome;
@@ -216,30 +216,30 @@ void Ways::Make(Line& line, const std::string& why) {
     if (progress->gone && !progress->saving) Saved(line, progress->nonce, progress->outcome);
   };
   Fleet::Watch watch;
-  watch.ready = [this, instance, progress, finish](const std::string& domain, guest::Hello hello) {
+  watch.ready = [this, machine, progress, finish](const std::string& domain, guest::Hello hello) {
     progress->nonce = hello.boot_nonce;
     if (!RunsAll(hello)) {  // what it lacks, all that are made from it would lack
       progress->outcome = Fail(Code::kUnavailable, "not every runtime ran in it");
-      return fleet_.Destroy(instance);
+      return fleet_.Destroy(machine);
     }
     progress->saving = true;
-    recorder_->Save(domain, [this, alive = alive_, instance, progress, finish](Result<void> saved) {
+    recorder_->Save(domain, [this, alive = alive_, machine, progress, finish](Result<void> saved) {
       if (!*alive) return;
       progress->saving = false;
       progress->outcome = std::move(saved);
       if (progress->gone) return finish();
-      fleet_.Destroy(instance);
+      fleet_.Destroy(machine);
     });
   };
-  watch.ended = [this, instance, progress](std::string reason) {
+  watch.ended = [this, machine, progress](std::string reason) {
     if (!progress->saving && progress->nonce.empty()) progress->outcome = Fail(Code::kUnavailable, std::move(reason));
-    fleet_.Destroy(instance);
+    fleet_.Destroy(machine);
   };
   watch.destroyed = [progress, finish] {
     progress->gone = true;
     finish();
   };
-  fleet_.StartAside(instance, line.profile, *recorder_, std::move(watch));
+  fleet_.StartAside(machine, line.profile, *recorder_, std::move(watch));
 }
 
 void Ways::Saved(Line& line, const std::string& nonce, Result<void> result) {
@@ -280,19 +280,19 @@ void Ways::Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh
   } else {
     trial_ = std::make_shared<SaveStarter>(hypervisor_, saved, options_.folder);
   }
-  const InstanceId instance = NextInstance("trial");
+  const MachineId machine = NextMachine("trial");
   auto fault = std::make_shared<std::string>();
   auto heard = std::make_shared<bool>(false);
   Fleet::Watch watch;
-  watch.ready = [this, instance, fault, heard, nonce = saved->boot_nonce](const std::string&, guest::Hello hello) {
+  watch.ready = [this, machine, fault, heard, nonce = saved->boot_nonce](const std::string&, guest::Hello hello) {
     *heard = true;
     if (hello.boot_nonce != nonce) *fault = "what came up is not the machine that was saved";
-    fleet_.Destroy(instance);
+    fleet_.Destroy(machine);
   };
-  watch.ended = [this, instance, fault, heard](std::string reason) {
+  watch.ended = [this, machine, fault, heard](std::string reason) {
     if (*heard) return;
     *fault = std::move(reason);
-    fleet_.Destroy(instance);
+    fleet_.Destroy(machine);
   };
   watch.destroyed = [this, &line, fault, fresh] {
     const auto starter = std::exchange(trial_, nullptr);
@@ -302,7 +302,7 @@ void Ways::Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh
     store_.Remove(NameOf(line));
     Make(line, "a machine made from what was found: " + *fault);
   };
-  fleet_.StartAside(instance, line.profile, *trial_, std::move(watch));
+  fleet_.StartAside(machine, line.profile, *trial_, std::move(watch));
 }
 
 void Ways::Refuse(Line& line, const std::string& reason) {

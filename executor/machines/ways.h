@@ -94,7 +94,7 @@ class Ways {
   void Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh);
   void Refuse(Line& line, const std::string& reason);
   void Settle(Line& line, Way way, std::shared_ptr<MachineStarter> starter);
-  [[nodiscard]] InstanceId NextInstance(const char* purpose);
+  [[nodiscard]] MachineId NextMachine(const char* purpose);
   [[nodiscard]] std::string NameOf(const Line& line) const;
   // Runs `work` on the file thread and `then`, if this still lives, on the loop's.
   template <class T>
@@ -114,7 +114,7 @@ class Ways {
   std::string busy_;               // the one that is being tried
   std::shared_ptr<Recorder> recorder_;
   std::shared_ptr<MachineStarter> trial_;
-  std::uint64_t next_instance_ = 1;
+  std::uint64_t next_machine_ = 1;
   bool stopped_ = false;
   Timer again_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -434,7 +434,7 @@ void Agent::Bind(const Configure& configure) {
   const timespec now{configure.wall_us / 1'000'000, configure.wall_us % 1'000'000 * 1000};
   if (clock_settime(CLOCK_REALTIME, &now) != 0) Note("cannot set the clock");
   if (auto mixed = MixEntropy(random_, configure.entropy); !mixed) Note(mixed.error().message);
-  services_.secret = configure.instance.str() + " " + RandomHex(kEntropyBytes);
+  services_.secret = configure.machine.str() + " " + RandomHex(kEntropyBytes);
   Send(0, Configured{RandomHex(16)});
 }
 

@@ -42,7 +42,7 @@ struct Services {
   Zygote* zygote = nullptr;  // null: python3 is not available
   std::string cgroup_parent;
   Home home;
-  std::string secret;  // of this instance; what containers take their identity from
+  std::string secret;  // of this machine; what containers take their identity from
 };
 
 class Container {
@@ -63,7 +63,7 @@ class Container {
   void AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const;
   void Readable(Source source, std::vector<Message>& out);
 
-  // Gives it a function, and an identity made of the instance and `number`. Legal until it was filled, prepared or not;
+  // Gives it a function, and an identity made of the machine and `number`. Legal until it was filled, prepared or not;
   // where it fails the container dies. Created follows, at once where it was prepared.
   Result<void> Fill(std::uint32_t number, Create create, const std::string& code_folder, std::vector<Message>& out);
   // Legal only when idle(); anything else is refused with an Ended of status kError.

@@ -1,4 +1,4 @@
-// Who a container says it is: made of the instance it is in and its number there, so that no two containers of any two
+// Who a container says it is: made of the machine it is in and its number there, so that no two containers of any two
 // machines share it, clones of one template included.
 #pragma once
 
@@ -13,7 +13,7 @@ struct Identity {
   std::string hostname;
 };
 
-// `secret` is what Configure brought and mixed: the instance's id and its nonce. Nothing of it can be computed back.
+// `secret` is what Configure brought and mixed: the machine's id and its nonce. Nothing of it can be computed back.
 Identity MakeIdentity(std::string_view secret, std::uint32_t container);
 
 }  // namespace hearth::guest

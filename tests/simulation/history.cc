@@ -143,13 +143,13 @@ std::string NotBoth(const History& history) {
 std::string OneAtATime(const History& history) {
   auto runs = history.executions;
   std::sort(runs.begin(), runs.end(), [](const Execution& a, const Execution& b) {
-    return std::tie(a.instance, a.container, a.begin_us) < std::tie(b.instance, b.container, b.begin_us);
+    return std::tie(a.machine, a.container, a.begin_us) < std::tie(b.machine, b.container, b.begin_us);
   });
   for (std::size_t i = 1; i < runs.size(); ++i) {
     const auto& a = runs[i - 1];
     const auto& b = runs[i];
-    if (a.instance == b.instance && a.container == b.container && b.begin_us < a.end_us) {
-      return "container " + a.instance + "/" + std::to_string(a.container) + " runs " + a.id + " and " + b.id +
+    if (a.machine == b.machine && a.container == b.container && b.begin_us < a.end_us) {
+      return "container " + a.machine + "/" + std::to_string(a.container) + " runs " + a.id + " and " + b.id +
              " at once";
     }
   }
@@ -159,9 +159,9 @@ std::string OneAtATime(const History& history) {
 std::string OneUser(const History& history) {
   std::map<std::string, std::string> owner;
   for (const auto& run : history.executions) {
-    const auto [found, fresh] = owner.emplace(run.instance, run.user);
+    const auto [found, fresh] = owner.emplace(run.machine, run.user);
     if (!fresh && found->second != run.user)
-      return "instance " + run.instance + " served " + found->second + " and " + run.user;
+      return "instance " + run.machine + " served " + found->second + " and " + run.user;
   }
   return "";
 }
@@ -215,7 +215,7 @@ std::string Seconds(std::int64_t at_us) {
 }
 
 std::string Describe(const Execution& run) {
-  return run.instance + " from " + Seconds(run.begin_us) + " to " + Seconds(run.end_us);
+  return run.machine + " from " + Seconds(run.begin_us) + " to " + Seconds(run.end_us);
 }
 
 // A record runs again only where a try failed and more are owed, or where what became of the last run may be unknown.

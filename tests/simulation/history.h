@@ -35,7 +35,7 @@ struct Outcome {
 // User code ran in a container, from the guest's own witness.
 struct Execution {
   std::string id;
-  std::string instance;
+  std::string machine;
   std::uint32_t container = 0;
   std::string user;
   std::int64_t begin_us = 0;

@@ -293,7 +293,7 @@ void World::Misfortune() {
       auto victim = executor.machines.begin();
       std::advance(victim, Between(0, static_cast<std::int64_t>(executor.machines.size()) - 1));
       KillRuns(victim->second);
-      const InstanceId id = victim->first;
+      const MachineId id = victim->first;
       executor.machines.erase(victim);
       StepExecutor(i, executor::MachineLost{id, "simulated death"});
     }

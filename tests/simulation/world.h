@@ -85,8 +85,8 @@ class World {
   void TickExecutor(int index, std::uint64_t life);
   void KillRuns(Machine& machine);
   void MakeShells(int index, const std::string& profile);
-  void Guest(int index, const InstanceId& instance, const guest::Frame& frame);
-  void FromGuest(int index, const InstanceId& instance, guest::Frame frame, std::int64_t delay_us);
+  void Guest(int index, const MachineId& machine_id, const guest::Frame& frame);
+  void FromGuest(int index, const MachineId& machine_id, guest::Frame frame, std::int64_t delay_us);
 
   void Connect(int dispatcher, int executor);
   void Disconnect(std::uint64_t connection);

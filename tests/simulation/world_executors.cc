@@ -131,7 +131,7 @@ void World::Do(int index, executor::Effect& effect) {
     ToDispatcher(send->link, send->message);
   } else if (const auto* trace = std::get_if<executor::Trace>(&effect)) {
     if (trace->kind == executor::Trace::Kind::kEnded) {
-      const auto machine = node.machines.find(trace->instance);
+      const auto machine = node.machines.find(trace->machine);
       const std::string& name = trace->container.value;
       const auto number = static_cast<std::uint32_t>(std::stoul(name.substr(name.rfind('/') + 1)));
       if (machine != node.machines.end()) {
@@ -153,7 +153,7 @@ void World::Do(int index, executor::Effect& effect) {
     const auto path = shell ? StartPath::kRestore : StartPath::kBoot;
     const auto took_us = shell ? Between(30'000, 120'000) : Between(200'000, 2'500'000);
     const auto warm_up_us = start->warm_up ? Between(50'000, 200'000) : 0;
-    At(took_us + warm_up_us, [this, index, life = node.life, id = start->instance, path] {
+    At(took_us + warm_up_us, [this, index, life = node.life, id = start->machine, path] {
       auto& host = *executors_[static_cast<std::size_t>(index)];
       if (host.life != life) return;
       if (Happens(Fault::kStartFailure)) {
@@ -173,22 +173,22 @@ void World::Do(int index, executor::Effect& effect) {
     }
     MakeShells(index, keep->profile);
   } else if (auto* destroy = std::get_if<executor::DestroyMachine>(&effect)) {
-    if (const auto found = node.machines.find(destroy->instance); found != node.machines.end()) {
+    if (const auto found = node.machines.find(destroy->machine); found != node.machines.end()) {
       for (auto& [number, box] : found->second.boxes) {
         if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
       }
       node.machines.erase(found);
     }
-    later(Between(50'000, 300'000), executor::MachineDestroyed{destroy->instance});
+    later(Between(50'000, 300'000), executor::MachineDestroyed{destroy->machine});
   } else if (auto* frame = std::get_if<executor::SendToGuest>(&effect)) {
-    Guest(index, frame->instance, frame->frame);
+    Guest(index, frame->machine, frame->frame);
   } else if (auto* archive = std::get_if<executor::SendArchive>(&effect)) {
-    const auto machine = node.machines.find(archive->instance);
+    const auto machine = node.machines.find(archive->machine);
     if (machine == node.machines.end()) return;
     machine->second.codes.insert(archive->hash.value);
     const auto sent_us = Between(100, 50'000);
-    later(sent_us, executor::ArchiveSent{archive->instance, archive->hash});
-    FromGuest(index, archive->instance, {0, guest::CodeStored{archive->hash, ""}}, sent_us + Between(500, 5000));
+    later(sent_us, executor::ArchiveSent{archive->machine, archive->hash});
+    FromGuest(index, archive->machine, {0, guest::CodeStored{archive->hash, ""}}, sent_us + Between(500, 5000));
   } else if (auto* load = std::get_if<executor::LoadCode>(&effect)) {
     later(Between(500, 5000),
           executor::CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
@@ -250,24 +250,24 @@ void World::MakeShells(int index, const std::string& profile) {
   });
 }
 
-void World::FromGuest(int index, const InstanceId& instance, guest::Frame frame, std::int64_t delay_us) {
+void World::FromGuest(int index, const MachineId& machine_id, guest::Frame frame, std::int64_t delay_us) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
-  auto& machine = node.machines.at(instance);
+  auto& machine = node.machines.at(machine_id);
   machine.last_us = std::max(now_us_ + delay_us, machine.last_us + 1);
-  At(machine.last_us - now_us_, [this, index, life = node.life, instance, frame = std::move(frame)] {
+  At(machine.last_us - now_us_, [this, index, life = node.life, machine_id, frame = std::move(frame)] {
     auto& host = *executors_[static_cast<std::size_t>(index)];
-    if (host.life == life && host.machines.contains(instance))
-      StepExecutor(index, executor::GuestMessage{instance, frame});
+    if (host.life == life && host.machines.contains(machine_id))
+      StepExecutor(index, executor::GuestMessage{machine_id, frame});
   });
 }
 
-void World::Guest(int index, const InstanceId& instance, const guest::Frame& frame) {
+void World::Guest(int index, const MachineId& machine_id, const guest::Frame& frame) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
-  const auto found = node.machines.find(instance);
+  const auto found = node.machines.find(machine_id);
   if (found == node.machines.end()) return;
   Machine& machine = found->second;
   const auto reply = [&](guest::Message message, std::int64_t delay_us) {
-    FromGuest(index, instance, {frame.stream, std::move(message)}, delay_us);
+    FromGuest(index, machine_id, {frame.stream, std::move(message)}, delay_us);
   };
   if (const auto* configure = std::get_if<guest::Configure>(&frame.message)) {
     machine.user = configure->user.value;
@@ -292,7 +292,8 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     } else if (status == Status::kTimeout) {
       run_us = run->timeout_ms * 1000LL;
     }
-    const auto shown = options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : instance.value;
+    const auto shown =
+        options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : machine_id.value;
     Note("run " + run->id.value);
     box.busy = true;
     machine.runs[frame.stream] = history_.executions.size();
@@ -318,15 +319,15 @@ void World::Guest(int index, const InstanceId& instance, const guest::Frame& fra
     ended.total_us = start_us + run_us;
     ended.reusable = status == Status::kOk || (status == Status::kError && !Chance(100));
     At(start_us + run_us,
-       [this, index, life = node.life, instance, stream = frame.stream, serial = box.run.serial, ended] {
+       [this, index, life = node.life, machine_id, stream = frame.stream, serial = box.run.serial, ended] {
          auto& host = *executors_[static_cast<std::size_t>(index)];
-         if (host.life != life || !host.machines.contains(instance)) return;
-         auto& boxes = host.machines.at(instance).boxes;
+         if (host.life != life || !host.machines.contains(machine_id)) return;
+         auto& boxes = host.machines.at(machine_id).boxes;
          const auto at = boxes.find(stream);
          if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
          at->second.busy = false;
-         FromGuest(index, instance, {stream, ended}, Between(50, 500));
-         if (!ended.reusable) FromGuest(index, instance, {stream, guest::ContainerGone{"check failed"}}, 500);
+         FromGuest(index, machine_id, {stream, ended}, Between(50, 500));
+         if (!ended.reusable) FromGuest(index, machine_id, {stream, guest::ContainerGone{"check failed"}}, 500);
        });
   } else if (std::holds_alternative<guest::Remove>(frame.message)) {
     if (const auto box = machine.boxes.find(frame.stream); box != machine.boxes.end()) {

@@ -67,7 +67,7 @@ struct World::Executor {
   std::uint64_t life = 0;
   std::deque<executor::Event> events;
   bool stepping = false;
-  std::map<InstanceId, Machine> machines;
+  std::map<MachineId, Machine> machines;
   bool frozen = false;
   std::map<int, std::int64_t> seen_epoch;
   std::map<std::uint64_t, std::shared_ptr<bool>> unsent;  // publishes that lie in Kafka's client: taken back?

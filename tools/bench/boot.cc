@@ -156,14 +156,14 @@ Result<void> Boot::ByLibvirt(int number, bool counts) {
   auto machine = guest::Machine::Listen();
   if (!machine) return std::unexpected(machine.error());
   executor::DomainSpec spec;
-  const InstanceId instance(fmt::format("bench-{}-{}", getpid(), number));
-  spec.name = executor::DomainName(instance);
+  const MachineId machine_id(fmt::format("bench-{}-{}", getpid(), number));
+  spec.name = executor::DomainName(machine_id);
   spec.kernel = image_.kernel;
   spec.initrd = image_.initrd;
   spec.cmdline = image_.cmdline_tcg;
   spec.root_image = image_.root_image;
   spec.socket = (*machine)->socket();
-  spec.mark = {ExecutorId("bench"), "bench", instance, UserId(), "bench"};
+  spec.mark = {ExecutorId("bench"), "bench", machine_id, UserId(), "bench"};
   const int commands = libvirt_.Commands();
   const std::int64_t begin_us = ReadClocks().mono_us;
   auto answer = libvirt_.Create(executor::BuildDomainXml(spec));

@@ -47,8 +47,7 @@ Result<std::int64_t> Hand::Ping() {
 }
 
 Result<void> Hand::Configure() {
-  machine_.Send(0,
-                guest::Configure{InstanceId("by-hand"), UserId("bench"), ReadClocks().wall_us, std::string(64, 'e')});
+  machine_.Send(0, guest::Configure{MachineId("by-hand"), UserId("bench"), ReadClocks().wall_us, std::string(64, 'e')});
   if (auto done = machine_.Expect<guest::Configured>(0); !done) return FailWith("configure", done.error());
   return {};
 }

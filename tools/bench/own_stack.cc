@@ -124,7 +124,7 @@ std::string OwnStack::Toml(const OwnStackOptions& options, const Running& execut
       "[redis]\naddress = \"unix:{2}/redis.sock\"\n{4}[machines]\nlibvirt = \"{5}\"\nimage = \"{6}\"\n"
       "memory_mib = {7}\nconcurrent_starts = {8}\ncontainer_idle_s = {9}\ninstance_idle_s = {10}\n",
       wanted.id, executor.port, folder_, options.bootstrap, TopicsToml(), options.libvirt, options.image,
-      wanted.memory_mib, wanted.concurrent_starts, wanted.container_idle_s, wanted.instance_idle_s);
+      wanted.memory_mib, wanted.concurrent_starts, wanted.container_idle_s, wanted.machine_idle_s);
   if (!wanted.start.empty() && !Lacks("start")) text += fmt::format("start = \"{}\"\n", wanted.start);
   for (const auto& profile : wanted.profiles) {
     text += fmt::format(

@@ -38,7 +38,7 @@ struct OwnExecutor {
   int memory_mib = 16384;
   int concurrent_starts = 2;
   int container_idle_s = 25;  // so that what was measured makes room before long
-  int instance_idle_s = 5;
+  int machine_idle_s = 5;
 };
 
 class OwnStack {

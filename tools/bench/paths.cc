@@ -34,7 +34,7 @@ constexpr std::int64_t kWaitMs = 60'000;   // for a reply
 constexpr std::int64_t kQuietMs = 90'000;  // for a pool to be full again
 constexpr std::int64_t kKnownMs = 30'000;  // for the dispatcher to know what was deployed
 constexpr std::array kRuntimes = {Runtime::kPython3, Runtime::kNative};
-constexpr std::array kPaths = {StartPath::kContainer, StartPath::kCached,  StartPath::kInstance,
+constexpr std::array kPaths = {StartPath::kContainer, StartPath::kCached,  StartPath::kMachine,
                                StartPath::kPool,      StartPath::kRestore, StartPath::kBoot};
 
 // What one runtime was measured at: the paths, and what goes beside them.
@@ -42,13 +42,13 @@ struct Measured {
   std::map<StartPath, Series> paths;
   Series echo;
   Series ping;
-  Series hand_cached;    // container by hand, code there already
-  Series hand_instance;  // the same with 1 MiB of code to send
-  Series hand_pool;      // the same with a little code to send
-  Series clone_ping;     // clone by hand: activation → first answer
-  Series clone_first;    // … → first instruction
-  Series boot_hello;     // QEMU by hand: start → HELLO
-  Series boot_first;     // … → first instruction
+  Series hand_cached;   // container by hand, code there already
+  Series hand_machine;  // the same with 1 MiB of code to send
+  Series hand_pool;     // the same with a little code to send
+  Series clone_ping;    // clone by hand: activation → first answer
+  Series clone_first;   // … → first instruction
+  Series boot_hello;    // QEMU by hand: start → HELLO
+  Series boot_first;    // … → first instruction
 };
 
 // The functions of one round and runtime; users are new in every round.
@@ -82,7 +82,7 @@ class Paths {
   Result<std::optional<InvocationResult>> Sample(const Round& round, bool counts, StartPath path,
                                                  const std::string& user, const std::string& function);
   Result<void> CloneByHand(const Round& round, bool counts);
-  Result<void> BootByHand(const Round& round, bool counts, const InstanceId& like);
+  Result<void> BootByHand(const Round& round, bool counts, const MachineId& like);
   [[nodiscard]] Result<Round> MakeRound(int number, Runtime runtime) const;
   [[nodiscard]] static Request MakeRequest(const std::string& id, const std::string& user, const std::string& function);
   [[nodiscard]] OutRecord MakeRecord(const std::string& id, const std::string& user, const std::string& function) const;
@@ -274,8 +274,8 @@ Result<void> Paths::Warm(const Round& round, bool counts) {
 
   if (auto done = by_hand(measured.hand_cached, round.by_hand); !done) return done;
   if (auto done = Sample(round, counts, StartPath::kCached, round.id, "b"); !done) return std::unexpected(done.error());
-  if (auto done = by_hand(measured.hand_instance, round.by_hand_1); !done) return done;
-  if (auto done = Sample(round, counts, StartPath::kInstance, round.id, "c"); !done)
+  if (auto done = by_hand(measured.hand_machine, round.by_hand_1); !done) return done;
+  if (auto done = Sample(round, counts, StartPath::kMachine, round.id, "c"); !done)
     return std::unexpected(done.error());
   return {};
 }
@@ -311,7 +311,7 @@ Result<void> Paths::Restore(const Round& round, bool counts) {
   return stack_.AwaitQuiet(kRestoreProfile, 0, 1, kQuietMs);
 }
 
-Result<void> Paths::BootByHand(const Round& round, bool counts, const InstanceId& like) {
+Result<void> Paths::BootByHand(const Round& round, bool counts, const MachineId& like) {
   auto machine = guest::Machine::Listen();
   if (!machine) return std::unexpected(machine.error());
   auto arguments =
@@ -340,7 +340,7 @@ Result<void> Paths::Boot(const Round& round, bool counts) {
   if (auto quiet = stack_.AwaitQuiet(kBootProfile, 0, 0, kQuietMs); !quiet) return quiet;
   auto sample = Sample(round, counts, StartPath::kBoot, round.id + "-boot", "a");
   if (!sample) return std::unexpected(sample.error());
-  return *sample ? BootByHand(round, counts, (*sample)->instance) : Result<void>();
+  return *sample ? BootByHand(round, counts, (*sample)->machine) : Result<void>();
 }
 
 Result<void> Paths::RunRound(const Round& round, bool counts, bool boots) {
@@ -391,7 +391,7 @@ std::vector<Bound> Paths::Bounds(Runtime runtime) const {
     bounds.push_back(
         {name + " container p50 ÷ (echo + ping)", container->At(0.5) / std::max(floor, 0.001), 1.5, false, "×"});
   }
-  for (const StartPath path : {StartPath::kCached, StartPath::kInstance, StartPath::kPool}) {
+  for (const StartPath path : {StartPath::kCached, StartPath::kMachine, StartPath::kPool}) {
     if (const Series* found = series(path))
       bounds.push_back({fmt::format("{} {} p99", name, StartPathName(path)), found->At(0.99), 100, false, "ms"});
   }
@@ -427,8 +427,8 @@ void Paths::PrintRuntime(Runtime runtime) const {
   table.AddSeries("bare guest ping", measured.ping);
   path(StartPath::kCached);
   table.AddSeries("container by hand, code there", measured.hand_cached);
-  path(StartPath::kInstance);
-  table.AddSeries("container by hand, 1 MiB of code", measured.hand_instance);
+  path(StartPath::kMachine);
+  table.AddSeries("container by hand, 1 MiB of code", measured.hand_machine);
   path(StartPath::kPool);
   table.AddSeries("container by hand, little code", measured.hand_pool);
   path(StartPath::kRestore);

@@ -71,7 +71,7 @@ void PrintResult(const Context& context, const InvocationResult& result) {
                                  {"attempt", result.attempt},
                                  {"start_path", StartPathName(result.start_path)},
                                  {"executor", result.executor.str()},
-                                 {"instance", result.instance.str()},
+                                 {"instance", result.machine.str()},
                                  {"container", result.container.str()},
                                  {"acceleration", result.acceleration},
                                  {"billed_ms", result.billed_ms},

@@ -118,7 +118,7 @@ void PrintFound(const Options& options, const Search& search) {
     json["reply"] = {{"status", StatusName(reply.status)}, {"start_path", StartPathName(reply.start_path)},
                      {"attempt", reply.attempt},           {"user", reply.user.value},
                      {"fn", reply.function.value},         {"epoch", reply.epoch},
-                     {"executor", reply.executor.value},   {"instance", reply.instance.value},
+                     {"executor", reply.executor.value},   {"instance", reply.machine.value},
                      {"container", reply.container.value}, {"accel", reply.acceleration},
                      {"error_type", reply.error_type},     {"why", why},
                      {"times_us", TimesJson(reply.times)}};

@@ -68,7 +68,7 @@ Result<void> Measure(const std::string& image, bool counts, int count) {
   Machine& machine = **started;
   if (auto hello = machine.Expect<Hello>(0, kBootTimeout); !hello) return std::unexpected(hello.error());
   Configure configure;
-  configure.instance = InstanceId("path");
+  configure.machine = MachineId("path");
   configure.user = UserId("path");
   configure.wall_us = 1'800'000'000'000'000;
   configure.entropy = std::string(64, 'e');

@@ -65,7 +65,7 @@ TEST_F(DirectoryTest, AnotherDispatcherReadsWhatWasWritten) {
   EXPECT_EQ(reader.loaded->front().second, slot);
 }
 
-TEST_F(DirectoryTest, IdleContainersAndInstancesAreIndexed) {
+TEST_F(DirectoryTest, IdleContainersAndMachinesAreIndexed) {
   Writer writer(loop_, server_.Address());
   writer.Write(MakeSlot("c-1"));
   writer.Write(MakeSlot("c-2", link::SlotState::kBusy));

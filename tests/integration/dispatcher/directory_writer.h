@@ -21,7 +21,7 @@ inline link::Slot MakeSlot(const std::string& container, link::SlotState state =
                            std::int64_t version = 1, std::int64_t since_ms = 1000) {
   link::Slot slot;
   slot.user = kAlice;
-  slot.instance = InstanceId("i-1");
+  slot.machine = MachineId("i-1");
   slot.container = ContainerId(container);
   slot.function = FunctionName("greet");
   slot.version = version;

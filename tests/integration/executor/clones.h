@@ -50,18 +50,18 @@ class CloneFixture : public MachineFixture {
 
   void MakeFleet(WaysOptions options, const std::string& incarnation = "life") {
     Fleet::Callbacks callbacks;
-    callbacks.ready = [this](const InstanceId& id, StartPath path, guest::Hello hello) {
+    callbacks.ready = [this](const MachineId& id, StartPath path, guest::Hello hello) {
       clones_[id.value].path = path;
       clones_[id.value].hello = std::move(hello);
     };
-    callbacks.failed = [this](const InstanceId& id, std::string reason) {
+    callbacks.failed = [this](const MachineId& id, std::string reason) {
       clones_[id.value].failed = std::move(reason);
     };
-    callbacks.lost = [this](const InstanceId& id, std::string reason) { clones_[id.value].lost = std::move(reason); };
-    callbacks.frame = [this](const InstanceId& id, guest::Frame frame) {
+    callbacks.lost = [this](const MachineId& id, std::string reason) { clones_[id.value].lost = std::move(reason); };
+    callbacks.frame = [this](const MachineId& id, guest::Frame frame) {
       clones_[id.value].frames.push_back(std::move(frame));
     };
-    callbacks.destroyed = [this](const InstanceId& id) { clones_[id.value].destroyed = true; };
+    callbacks.destroyed = [this](const MachineId& id) { clones_[id.value].destroyed = true; };
     callbacks.shells = [this](const std::string&, std::int32_t ready) { shells_.push_back(ready); };
     callbacks.outcome = [this](const std::string& profile, const MachineStarter* starter, const std::string& reason) {
       ways_->Report(profile, starter, reason);
@@ -91,14 +91,14 @@ class CloneFixture : public MachineFixture {
   }
 
   Clone& Start(const std::string& name, bool warm_up = false) {
-    fleet_->Start(InstanceId(name), profile_, warm_up);
+    fleet_->Start(MachineId(name), profile_, warm_up);
     Clone& clone = clones_[name];
     EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&clone] { return clone.hello || !clone.failed.empty(); }));
     EXPECT_TRUE(clone.hello) << name << ": " << clone.failed;
     return clone;
   }
   void Destroy(const std::string& name) {
-    fleet_->Destroy(InstanceId(name));
+    fleet_->Destroy(MachineId(name));
     EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return clones_[name].destroyed; }));
   }
 
@@ -123,11 +123,11 @@ class CloneFixture : public MachineFixture {
 
   void Configure(const std::string& name) {
     guest::Configure configure;
-    configure.instance = InstanceId(name);
+    configure.machine = MachineId(name);
     configure.user = UserId("alice");
     configure.wall_us = configured_us_[name] = ReadClocks().wall_us;
     configure.entropy = Sha256Hex(name);  // 64 bytes, others for each
-    fleet_->Send(InstanceId(name), {0, configure});
+    fleet_->Send(MachineId(name), {0, configure});
   }
 
   // Runs a function of one file; what it returned.
@@ -135,7 +135,7 @@ class CloneFixture : public MachineFixture {
                   const std::string& input) {
     const std::string archive = guest::MakeUstar({{runtime == Runtime::kPython3 ? "app.py" : "run", content}});
     const CodeHash hash(Sha256Hex(archive));
-    const InstanceId id(name);
+    const MachineId id(name);
     fleet_->Send(id, {0, guest::CodeOffer{hash, static_cast<std::int64_t>(archive.size())}});
     fleet_->Send(id, {0, guest::CodeChunk{archive}});
     const auto stored = Await<guest::CodeStored>(name, 0);

@@ -42,7 +42,7 @@ class ClonesTest : public CloneFixture {
     for (int first = 0; first < count; first += kAtOnce) {
       std::vector<std::string> names;
       for (int i = first; i < std::min(count, first + kAtOnce); ++i) names.push_back("clone-" + std::to_string(i));
-      for (const auto& name : names) fleet_->Start(InstanceId(name), profile_, false);
+      for (const auto& name : names) fleet_->Start(MachineId(name), profile_, false);
       for (const auto& name : names) {
         Clone& clone = clones_[name];
         ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return clone.hello || !clone.failed.empty(); })) << name;

@@ -55,7 +55,7 @@ TEST_F(HypervisorTest, CreatesListsMarksAndDestroysAndTouchesNothingElse) {
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return up_; })) << reason_;
   EXPECT_TRUE(List(*hypervisor).empty()) << "the test driver's own domain has no mark";
 
-  Mark mark{ExecutorId("executor-1"), "life", InstanceId("a"), UserId(), "default"};
+  Mark mark{ExecutorId("executor-1"), "life", MachineId("a"), UserId(), "default"};
   ASSERT_TRUE(Await([&](auto done) { hypervisor->Create(TestDomain("hearth-a", mark), done); }));
   auto domains = List(*hypervisor);
   ASSERT_EQ(domains.size(), 1U);

@@ -17,14 +17,14 @@ class MachineTest : public MachineFixture {
  protected:
   void MakeFleet() {
     Fleet::Callbacks callbacks;
-    callbacks.ready = [this](const InstanceId&, StartPath path, guest::Hello hello) {
+    callbacks.ready = [this](const MachineId&, StartPath path, guest::Hello hello) {
       path_ = path;
       hello_ = std::move(hello);
     };
-    callbacks.failed = [this](const InstanceId&, std::string reason) { failed_ = std::move(reason); };
-    callbacks.lost = [this](const InstanceId&, std::string reason) { lost_ = std::move(reason); };
-    callbacks.frame = [this](const InstanceId&, guest::Frame frame) { frames_.push_back(std::move(frame)); };
-    callbacks.destroyed = [this](const InstanceId&) { ++destroyed_; };
+    callbacks.failed = [this](const MachineId&, std::string reason) { failed_ = std::move(reason); };
+    callbacks.lost = [this](const MachineId&, std::string reason) { lost_ = std::move(reason); };
+    callbacks.frame = [this](const MachineId&, guest::Frame frame) { frames_.push_back(std::move(frame)); };
+    callbacks.destroyed = [this](const MachineId&) { ++destroyed_; };
     fleet_ =
         std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, Options("first-life"), std::move(callbacks));
   }
@@ -50,8 +50,8 @@ class MachineTest : public MachineFixture {
 
 TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
   MakeFleet();
-  const InstanceId instance("boots");
-  fleet_->Start(instance, Profile{}, true);
+  const MachineId machine("boots");
+  fleet_->Start(machine, Profile{}, true);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); }))
       << "neither HELLO nor failure";
   ASSERT_TRUE(hello_) << failed_;
@@ -59,19 +59,19 @@ TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
   EXPECT_EQ(hello_->boot_nonce.size(), 32U);
   EXPECT_GT(hello_->memory_bytes, 0);
 
-  fleet_->Send(instance, {0, guest::Ping{7}});
+  fleet_->Send(machine, {0, guest::Ping{7}});
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !frames_.empty(); }));
   const auto* pong = std::get_if<guest::Pong>(&frames_.front().message);
   ASSERT_NE(pong, nullptr);
   EXPECT_EQ(pong->sequence, 7U);
 
-  fleet_->MarkOwner(instance, UserId("alice"));
+  fleet_->MarkOwner(machine, UserId("alice"));
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] {
     const auto domains = Listed();
     return domains.size() == 1 && domains[0].mark.user == UserId("alice");
   }));
 
-  fleet_->Destroy(instance);
+  fleet_->Destroy(machine);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return destroyed_ == 1; }));
   EXPECT_TRUE(Listed().empty());
   EXPECT_TRUE(fs::is_empty(folder_ / "run"));
@@ -79,7 +79,7 @@ TEST_F(MachineTest, BootsSaysHelloAnswersPingsAndLeavesNothing) {
 
 TEST_F(MachineTest, TheNextLifeDestroysWhatTheEarlierLeft) {
   MakeFleet();
-  fleet_->Start(InstanceId("left"), Profile{}, true);
+  fleet_->Start(MachineId("left"), Profile{}, true);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hello_ || !failed_.empty(); }));
   ASSERT_TRUE(hello_) << failed_;
 
@@ -95,8 +95,8 @@ TEST_F(MachineTest, TheNextLifeDestroysWhatTheEarlierLeft) {
 
 TEST_F(MachineTest, DestroyWhileStartingLeavesNoDomain) {
   MakeFleet();
-  fleet_->Start(InstanceId("hasty"), Profile{}, true);
-  fleet_->Destroy(InstanceId("hasty"));
+  fleet_->Start(MachineId("hasty"), Profile{}, true);
+  fleet_->Destroy(MachineId("hasty"));
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return destroyed_ == 1; }));
   EXPECT_TRUE(Listed().empty());
   EXPECT_FALSE(hello_);
@@ -105,7 +105,7 @@ TEST_F(MachineTest, DestroyWhileStartingLeavesNoDomain) {
 TEST_F(MachineTest, AMachineThatCannotStartIsReportedWithTheReason) {
   image_.kernel = (folder_ / "no-kernel").string();
   MakeFleet();
-  fleet_->Start(InstanceId("broken"), Profile{}, true);
+  fleet_->Start(MachineId("broken"), Profile{}, true);
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return !failed_.empty(); }));
   EXPECT_FALSE(hello_);
 }

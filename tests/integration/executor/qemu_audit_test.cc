@@ -285,23 +285,23 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
   int ready = 0;
   std::string failed;
   Fleet::Callbacks callbacks;
-  callbacks.ready = [&ready](const InstanceId&, StartPath, const guest::Hello&) { ++ready; };
-  callbacks.failed = [&failed](const InstanceId&, const std::string& why) { failed = why; };
-  callbacks.lost = [&failed](const InstanceId&, const std::string& why) { failed = why; };
+  callbacks.ready = [&ready](const MachineId&, StartPath, const guest::Hello&) { ++ready; };
+  callbacks.failed = [&failed](const MachineId&, const std::string& why) { failed = why; };
+  callbacks.lost = [&failed](const MachineId&, const std::string& why) { failed = why; };
   std::set<pid_t> connected;
   callbacks.process = [&connected](pid_t process) { connected.insert(process); };
   Fleet fleet(host_.loop, hypervisor, starter, *image, fleet_options, callbacks);
-  const std::vector<InstanceId> instances = {InstanceId("audited-1-" + host_.folder.filename().string()),
-                                             InstanceId("audited-2-" + host_.folder.filename().string())};
-  for (const auto& instance : instances) fleet.Start(instance, Profile{}, true);
+  const std::vector<MachineId> machines = {MachineId("audited-1-" + host_.folder.filename().string()),
+                                           MachineId("audited-2-" + host_.folder.filename().string())};
+  for (const auto& machine : machines) fleet.Start(machine, Profile{}, true);
   ASSERT_TRUE(RunUntil(host_.loop, kPatienceMs, [&] { return ready == 2 || !failed.empty(); }));
   ASSERT_EQ(failed, "");
 
   apart.reset();  // the executor has a network: its machines, and libvirt's threads, have not
   std::set<std::string> accounts;
-  for (const auto& instance : instances) {
-    const pid_t pid = ProcessOf(DomainName(instance));
-    ASSERT_GT(pid, 0) << "no QEMU of " << instance.str();
+  for (const auto& machine : machines) {
+    const pid_t pid = ProcessOf(DomainName(machine));
+    ASSERT_GT(pid, 0) << "no QEMU of " << machine.str();
     EXPECT_TRUE(connected.contains(pid)) << "the executor knows the process by its connection";
     EXPECT_EQ(NetworkFault(pid), "");
     // Its own: its log and its pid file, which libvirt opened for it.
@@ -311,7 +311,7 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
     const auto uids = StatusOf(fmt::format("/proc/{}/status", pid))["Uid"];
     accounts.insert(uids.begin(), uids.end());
   }
-  EXPECT_EQ(accounts.size(), instances.size()) << "each machine has one uid, and no other machine has it";
+  EXPECT_EQ(accounts.size(), machines.size()) << "each machine has one uid, and no other machine has it";
 
   for (const auto& entry : fs::directory_iterator(fleet_options.run_dir)) {
     struct stat status{};

@@ -95,7 +95,7 @@ TEST_F(TemplateTest, AShellBecomesAMachineThatRunsFunctions) {
   ASSERT_TRUE(ShellsWait(1)) << "a taken shell is replaced";
   for (const auto& domain : Listed()) {
     if (domain.name != shell) continue;
-    EXPECT_EQ(domain.mark.instance, InstanceId("taken"));
+    EXPECT_EQ(domain.mark.machine, MachineId("taken"));
   }
   Destroy("taken");
   fleet_->KeepShells(profile_, 0);
@@ -166,7 +166,7 @@ TEST_F(TemplateTest, AMachineDestroyedWhileItsShellIsFilledLeavesNothing) {
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return fleet_->size() == 0; }));
   fleet_->KeepShells(profile_, 1);
   ASSERT_TRUE(ShellsWait(1));
-  fleet_->Start(InstanceId("hasty"), profile_, false);
+  fleet_->Start(MachineId("hasty"), profile_, false);
   fleet_->KeepShells(profile_, 0);
   Destroy("hasty");
   EXPECT_FALSE(clones_["hasty"].hello);

@@ -21,7 +21,7 @@ class GuestTest : public testing::Test {
 
   static Configure MakeConfigure() {
     Configure configure;
-    configure.instance = InstanceId("test-instance");
+    configure.machine = MachineId("test-instance");
     configure.user = UserId("alice");
     configure.wall_us = 1'800'000'000'000'000;  // 2027: not what QEMU's clock says
     configure.entropy = std::string(64, 'e');

@@ -198,7 +198,7 @@ TEST_F(IsolationTest, AFrameThatCannotBeReadCostsItsContainer) {
   EXPECT_EQ(RunIn(neighbour).output, "here");
 }
 
-TEST_F(IsolationTest, InstanceIsBoundOnce) {
+TEST_F(IsolationTest, MachineIsBoundOnce) {
   Configure other = MakeConfigure();
   other.user = UserId("mallory");
   other.wall_us = 0;

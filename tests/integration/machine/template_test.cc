@@ -61,7 +61,7 @@ TEST_F(TemplateTest, ClonesAnswerAndAreClones) {
 TEST_F(TemplateTest, ACloneRunsCode) {
   const auto clone = Clone();
   ASSERT_NE(clone, nullptr);
-  clone->Send(0, Configure{InstanceId("clone"), UserId("alice"), 1'800'000'000'000'000, std::string(64, 'e')});
+  clone->Send(0, Configure{MachineId("clone"), UserId("alice"), 1'800'000'000'000'000, std::string(64, 'e')});
   const auto configured = clone->Expect<Configured>(0);
   ASSERT_TRUE(configured) << configured.error().message;
   const std::string archive = MakeUstar({{"app.py", "def handler(event, context):\n    return event\n", '0', 0644}});

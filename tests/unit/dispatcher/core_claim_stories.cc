@@ -13,7 +13,7 @@ class Claims : public CoreStory {
   static link::Slot Container(int number, std::int64_t since_ms, link::SlotState state = link::SlotState::kIdle) {
     link::Slot slot;
     slot.user = UserId("ada");
-    slot.instance = InstanceId("m1");
+    slot.machine = MachineId("m1");
     slot.container = ContainerId("m1/" + std::to_string(number));
     slot.function = FunctionName("sum");
     slot.version = 1;

@@ -10,12 +10,12 @@ using link::Outcome;
 
 class Executors : public CoreStory {
  protected:
-  link::Slot Container(const std::string& user, const std::string& instance,
+  link::Slot Container(const std::string& user, const std::string& machine,
                        link::SlotState state = link::SlotState::kIdle) {
     link::Slot slot;
     slot.user = UserId(user);
-    slot.instance = InstanceId(instance);
-    slot.container = ContainerId(instance + "/1");
+    slot.machine = MachineId(machine);
+    slot.container = ContainerId(machine + "/1");
     slot.function = FunctionName("sum");
     slot.version = 1;
     slot.state = state;
@@ -370,7 +370,7 @@ TEST_F(Executors, WhatRedisRemembersWronglyIsRemovedThere) {
                    {ExecutorId("e7"), Container("ada", "m8")}}});
   const auto writes = All<DirectoryWrite>();
   ASSERT_EQ(writes.size(), 1U);
-  EXPECT_EQ(writes[0].slot.instance, InstanceId("m9"));
+  EXPECT_EQ(writes[0].slot.machine, MachineId("m9"));
   EXPECT_EQ(writes[0].slot.state, link::SlotState::kGone);
 }
 

@@ -128,11 +128,11 @@ TEST_F(Whys, ARefusalSaysWhyInItsReplyAndItsLog) {
 
 class Placings : public Whys {
  protected:
-  static link::Slot Container(const std::string& user, const std::string& instance, int number = 1) {
+  static link::Slot Container(const std::string& user, const std::string& machine, int number = 1) {
     link::Slot slot;
     slot.user = UserId(user);
-    slot.instance = InstanceId(instance);
-    slot.container = ContainerId(instance + "/" + std::to_string(number));
+    slot.machine = MachineId(machine);
+    slot.container = ContainerId(machine + "/" + std::to_string(number));
     slot.function = FunctionName("sum");
     slot.version = 1;
     slot.state = link::SlotState::kIdle;

@@ -50,9 +50,9 @@ TEST(Placement, TheEarlierStartPathWins) {
   restore.shells = 1;
   Candidate pool = Healthy("pool");
   pool.pool_ready = 1;
-  Candidate instance = Healthy("instance");
-  instance.instance_room_mib = 128;
-  Candidate cached = instance;
+  Candidate machine = Healthy("instance");
+  machine.machine_room_mib = 128;
+  Candidate cached = machine;
   cached.executor = ExecutorId("cached");
   cached.code_cached = true;
   Candidate container = Healthy("container");
@@ -60,10 +60,10 @@ TEST(Placement, TheEarlierStartPathWins) {
   Candidate full = Healthy("full");
   full.can_start = 0;
 
-  std::vector<Candidate> all{full, boot, restore, pool, instance, cached, container};
+  std::vector<Candidate> all{full, boot, restore, pool, machine, cached, container};
   const std::pair<const char*, StartPath> order[] = {{"container", StartPath::kContainer},
                                                      {"cached", StartPath::kCached},
-                                                     {"instance", StartPath::kInstance},
+                                                     {"instance", StartPath::kMachine},
                                                      {"pool", StartPath::kPool},
                                                      {"restore", StartPath::kRestore},
                                                      {"boot", StartPath::kBoot},
@@ -78,9 +78,9 @@ TEST(Placement, TheEarlierStartPathWins) {
   }
 }
 
-TEST(Placement, AnInstanceWithoutRoomIsNoInstance) {
+TEST(Placement, AnMachineWithoutRoomIsNoMachine) {
   Candidate tight = Healthy("e1");
-  tight.instance_room_mib = 127;
+  tight.machine_room_mib = 127;
   tight.code_cached = true;
   EXPECT_EQ(ExpectedPath(kWanted, tight), StartPath::kBoot);
 }
@@ -159,7 +159,7 @@ TEST(Placement, TheShortWayGivesTheAnswerOfTheLongOne) {
       c.can_start = chance(50) ? 1 : 0;
       if (chance(40)) {  // something of the user, perhaps of no use for this attempt
         c.idle_containers = chance(50) ? 1 : 0;
-        c.instance_room_mib = chance(50) ? 128 : 64;
+        c.machine_room_mib = chance(50) ? 128 : 64;
         c.code_cached = chance(50);
         own.push_back(c);
       }

@@ -9,17 +9,17 @@ const UserId kAda("ada");
 const ExecutorId kE1("e1");
 const FunctionName kSum("sum");
 
-link::Slot Instance(const char* instance, std::int32_t room) {
+link::Slot Machine(const char* machine, std::int32_t room) {
   link::Slot slot;
   slot.user = kAda;
-  slot.instance = InstanceId(instance);
+  slot.machine = MachineId(machine);
   slot.memory_mib = room;
   return slot;
 }
-link::Slot Container(const char* instance, int number, std::int64_t version,
+link::Slot Container(const char* machine, int number, std::int64_t version,
                      link::SlotState state = link::SlotState::kIdle) {
-  link::Slot slot = Instance(instance, 128);
-  slot.container = ContainerId(std::string(instance) + "/" + std::to_string(number));
+  link::Slot slot = Machine(machine, 128);
+  slot.container = ContainerId(std::string(machine) + "/" + std::to_string(number));
   slot.function = kSum;
   slot.version = version;
   slot.state = state;
@@ -28,17 +28,17 @@ link::Slot Container(const char* instance, int number, std::int64_t version,
 
 TEST(Warm, CountsContainersOfTheVersionAndRoom) {
   Warm warm;
-  for (const auto& slot : {Instance("m1", 100), Container("m1", 1, 1), Container("m1", 2, 2), Instance("m2", 300),
+  for (const auto& slot : {Machine("m1", 100), Container("m1", 1, 1), Container("m1", 2, 2), Machine("m2", 300),
                            Container("m2", 1, 2, link::SlotState::kBusy)}) {
     warm.Apply(kE1, slot);
   }
   EXPECT_EQ(warm.Of(kAda, kE1, kSum, 1, 128).containers, 1);
   EXPECT_EQ(warm.Of(kAda, kE1, kSum, 2, 128).containers, 2);
-  EXPECT_EQ(warm.Of(kAda, kE1, kSum, 2, 128).instance_room_mib, 300);
+  EXPECT_EQ(warm.Of(kAda, kE1, kSum, 2, 128).machine_room_mib, 300);
   EXPECT_TRUE(warm.Of(kAda, kE1, kSum, 2, 128).code_cached);
   EXPECT_FALSE(warm.Of(kAda, kE1, kSum, 1, 128).code_cached) << "m1 has the code but no room";
   EXPECT_EQ(warm.Of(UserId("bob"), kE1, kSum, 2, 128).containers, 0);
-  EXPECT_EQ(warm.Of(kAda, ExecutorId("e2"), kSum, 2, 128).instance_room_mib, 0);
+  EXPECT_EQ(warm.Of(kAda, ExecutorId("e2"), kSum, 2, 128).machine_room_mib, 0);
 }
 
 TEST(Warm, GoneRemoves) {

@@ -12,14 +12,14 @@ namespace {
 
 class Agents : public Story {
  public:
-  void Says(const InstanceId& instance, std::uint32_t stream, guest::Message message) {
-    Step(GuestMessage{instance, {stream, std::move(message)}});
+  void Says(const MachineId& machine, std::uint32_t stream, guest::Message message) {
+    Step(GuestMessage{machine, {stream, std::move(message)}});
   }
 
  protected:
-  bool IsCondemned(const InstanceId& instance) {
+  bool IsCondemned(const MachineId& machine) {
     while (auto destroy = Take<DestroyMachine>()) {
-      if (destroy->instance == instance) return true;
+      if (destroy->machine == machine) return true;
     }
     return false;
   }
@@ -33,7 +33,7 @@ class Agents : public Story {
 };
 
 TEST_F(Agents, WhoNeverMakesAContainerIsCondemnedAndTheWorkGoesElsewhere) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   Connect();
   Exec(MakeExec(0));
   const auto load = Take<LoadCode>();
@@ -41,11 +41,11 @@ TEST_F(Agents, WhoNeverMakesAContainerIsCondemnedAndTheWorkGoesElsewhere) {
   ASSERT_TRUE(TakeFrame<guest::Create>());
   for (int i = 0; i < 31; ++i) {
     After(1000);
-    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.instance, 0, guest::Pong{ping->second.sequence});
+    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.machine, 0, guest::Pong{ping->second.sequence});
     while (auto beat = TakeMessage<link::Heartbeat>())
       Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
   }
-  EXPECT_TRUE(IsCondemned(instance));
+  EXPECT_TRUE(IsCondemned(machine));
   EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
 }
 
@@ -53,9 +53,9 @@ TEST_F(Agents, WhoDoesNotEndAnAttemptAtItsTimeOutIsCondemned) {
   const auto run = Running();
   for (int i = 0; i < 4; ++i) {
     After(1000);
-    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.instance, 0, guest::Pong{ping->second.sequence});
+    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.machine, 0, guest::Pong{ping->second.sequence});
   }
-  EXPECT_TRUE(IsCondemned(run.first.instance));
+  EXPECT_TRUE(IsCondemned(run.first.machine));
   EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
 }
 
@@ -65,26 +65,26 @@ TEST_F(Agents, EveryLieCostsTheMachine) {
       {"another id",
        [](Agents& t, const SendToGuest& at, guest::Ended e) {
          e.id = InvocationId("other");
-         t.Says(at.instance, at.frame.stream, e);
+         t.Says(at.machine, at.frame.stream, e);
        }},
       {"another try",
        [](Agents& t, const SendToGuest& at, guest::Ended e) {
          e.attempt = 7;
-         t.Says(at.instance, at.frame.stream, e);
+         t.Says(at.machine, at.frame.stream, e);
        }},
       {"a status that agents do not give",
        [](Agents& t, const SendToGuest& at, guest::Ended e) {
          e.status = Status::kExpired;
-         t.Says(at.instance, at.frame.stream, e);
+         t.Says(at.machine, at.frame.stream, e);
        }},
       {"created twice", [](Agents& t, const SendToGuest& at,
-                           const guest::Ended&) { t.Says(at.instance, at.frame.stream, guest::Created{}); }},
+                           const guest::Ended&) { t.Says(at.machine, at.frame.stream, guest::Created{}); }},
       {"created what nobody asked for",
-       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.instance, 99, guest::Created{}); }},
+       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.machine, 99, guest::Created{}); }},
       {"an executor's frame",
-       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.instance, 0, guest::Ping{1}); }},
+       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.machine, 0, guest::Ping{1}); }},
       {"hello again",
-       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.instance, 0, guest::Hello{}); }},
+       [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.machine, 0, guest::Hello{}); }},
   };
   const auto run = Running();
   std::int64_t offset = 1;
@@ -96,17 +96,17 @@ TEST_F(Agents, EveryLieCostsTheMachine) {
     ended.attempt = at.second.attempt;
     ended.reusable = true;
     lie(*this, at.first, ended);
-    EXPECT_TRUE(IsCondemned(at.first.instance));
+    EXPECT_TRUE(IsCondemned(at.first.machine));
     auto done = TakeMessage<link::Done>();
     ASSERT_TRUE(done);
     EXPECT_EQ(done->outcome, link::Outcome::kInfrastructure);
     EXPECT_EQ(Count<Publish>(), 0) << "nothing of it is believed";
-    Step(MachineDestroyed{at.first.instance});
+    Step(MachineDestroyed{at.first.machine});
     // The next one runs elsewhere: never on that machine, and never on another user's.
     const auto fresh = Boot();
     Exec(MakeExec(offset++));
     at = UntilRun();
-    EXPECT_EQ(at.first.instance, fresh);
+    EXPECT_EQ(at.first.machine, fresh);
   }
 }
 
@@ -149,7 +149,7 @@ TEST_F(Agents, WhatIsChargedIsTheHostsIntervalWhateverTheGuestClaims) {
     ended.reusable = true;
     now.mono_us += 250'001;
     now.wall_us += 250'001;
-    Says(run.first.instance, run.first.frame.stream, ended);
+    Says(run.first.machine, run.first.frame.stream, ended);
     const auto usage = Take<PublishUsage>();
     ASSERT_TRUE(usage);
     EXPECT_EQ(usage->usage.billed_ms, 251);
@@ -191,7 +191,7 @@ TEST_F(Agents, EveryFieldAtItsLimitGivesADoneThatTheDispatcherReads) {
     ended.id = run.second.id;
     ended.attempt = run.second.attempt;
     ended.reusable = true;
-    Says(run.first.instance, run.first.frame.stream, ended);
+    Says(run.first.machine, run.first.frame.stream, ended);
     EXPECT_TRUE(DecodeUsage(EncodeUsage(Take<PublishUsage>()->usage)));
     read(again ? Published() : TakeMessage<link::Done>().value());
     link::Exec next = MakeExec(again ? 1 : 2);
@@ -199,12 +199,12 @@ TEST_F(Agents, EveryFieldAtItsLimitGivesADoneThatTheDispatcherReads) {
     Exec(next);
     run = UntilRun();
   }
-  Says(run.first.instance, run.first.frame.stream, guest::ContainerGone{text});
+  Says(run.first.machine, run.first.frame.stream, guest::ContainerGone{text});
   read(TakeMessage<link::Done>().value());
   Exec(MakeExec(3));
   const auto create = TakeFrame<guest::Create>();
   ASSERT_TRUE(create);
-  Says(create->first.instance, create->first.frame.stream, guest::Created{text});
+  Says(create->first.machine, create->first.frame.stream, guest::Created{text});
   read(TakeMessage<link::Done>().value());
 }
 
@@ -215,8 +215,8 @@ TEST_F(Agents, EndingWhatDoesNotRunCostsTheMachine) {
   guest::Ended again;
   again.id = run.second.id;
   again.attempt = run.second.attempt;
-  Says(run.first.instance, run.first.frame.stream, again);
-  EXPECT_TRUE(IsCondemned(run.first.instance));
+  Says(run.first.machine, run.first.frame.stream, again);
+  EXPECT_TRUE(IsCondemned(run.first.machine));
 }
 
 TEST_F(Agents, WhoFloodsWithWhatNobodyAskedIsCondemned) {
@@ -228,12 +228,12 @@ TEST_F(Agents, WhoFloodsWithWhatNobodyAskedIsCondemned) {
   for (const auto& message : floods) {
     SCOPED_TRACE(message.index());
     const auto stream = std::holds_alternative<guest::ContainerGone>(message) ? 77U : 0U;
-    for (int i = 0; i < 3; ++i) Says(run.first.instance, stream, message);
-    EXPECT_FALSE(IsCondemned(run.first.instance)) << "a few may cross";
-    for (int i = 0; i < 100; ++i) Says(run.first.instance, stream, message);
-    EXPECT_TRUE(IsCondemned(run.first.instance));
+    for (int i = 0; i < 3; ++i) Says(run.first.machine, stream, message);
+    EXPECT_FALSE(IsCondemned(run.first.machine)) << "a few may cross";
+    for (int i = 0; i < 100; ++i) Says(run.first.machine, stream, message);
+    EXPECT_TRUE(IsCondemned(run.first.machine));
     EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
-    Step(MachineDestroyed{run.first.instance});
+    Step(MachineDestroyed{run.first.machine});
     Boot();
     Exec(MakeExec(offset++));
     run = UntilRun();
@@ -249,9 +249,9 @@ TEST_F(Agents, AnOlderProtocolIsRefusedAndWhoWaitsIsSentBack) {
   bool sent_back = false;
   for (int i = 0; i < 20 && !sent_back; ++i) {
     while (auto start = Take<StartMachine>()) {
-      Step(MachineReady{start->instance, StartPath::kBoot, hello});
-      EXPECT_TRUE(IsCondemned(start->instance));
-      Step(MachineDestroyed{start->instance});
+      Step(MachineReady{start->machine, StartPath::kBoot, hello});
+      EXPECT_TRUE(IsCondemned(start->machine));
+      Step(MachineDestroyed{start->machine});
     }
     if (auto nack = TakeMessage<link::Nack>()) {
       EXPECT_EQ(nack->reason, link::NackReason::kNoCapacity);
@@ -277,7 +277,7 @@ TEST_F(NativeImage, SendsTheWorkOfAnotherRuntimeElsewhereAtOnce) {
   auto start = Take<StartMachine>();
   guest::Hello hello;
   hello.runtimes = {"native"};
-  Step(MachineReady{start->instance, StartPath::kBoot, hello});
+  Step(MachineReady{start->machine, StartPath::kBoot, hello});
   Connect();
   Exec(MakeExec(0));
   EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kNoCapacity);

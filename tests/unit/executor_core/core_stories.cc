@@ -5,14 +5,14 @@ namespace hearth::executor {
 namespace {
 
 TEST_F(Story, AFirstRequestTakesFromThePoolAndTheNextFindsItsContainer) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   Connect();
   Exec(MakeExec(0));
   EXPECT_TRUE(TakeFrame<guest::Configure>());
   EXPECT_EQ(Take<MarkOwner>()->user, UserId("ada"));
   EXPECT_TRUE(Take<StartMachine>()) << "a taken instance is replaced at once";
   const auto first = UntilRun();
-  EXPECT_EQ(first.first.instance, instance);
+  EXPECT_EQ(first.first.machine, machine);
   End(first);
   auto done = Published();
   EXPECT_EQ(done.outcome, link::Outcome::kPublished);
@@ -40,7 +40,7 @@ TEST_F(Story, TheHostsClockDecidesWhateverTheGuestClaims) {
   now.mono_us += 500;
   now.wall_us += 500;
   const auto leased_us = now.wall_us - 500;
-  Step(GuestMessage{run.first.instance, {run.first.frame.stream, ended}});
+  Step(GuestMessage{run.first.machine, {run.first.frame.stream, ended}});
   const auto done = Published();
   EXPECT_GE(done.times.started_us, leased_us);
   EXPECT_LE(done.times.ended_us, now.wall_us);
@@ -87,8 +87,8 @@ TEST_F(Story, AfterAStartThatTookTooLongTheNextMayTakeTwiceAsLong) {
   After(30'000);
   const auto broken_off = Take<DestroyMachine>();
   ASSERT_TRUE(broken_off);
-  EXPECT_EQ(broken_off->instance, first->instance);
-  Step(MachineDestroyed{first->instance});
+  EXPECT_EQ(broken_off->machine, first->machine);
+  Step(MachineDestroyed{first->machine});
   After(1000);
   const auto second = Take<StartMachine>();
   ASSERT_TRUE(second);
@@ -100,7 +100,7 @@ TEST_F(Story, AfterAStartThatTookTooLongTheNextMayTakeTwiceAsLong) {
   EXPECT_EQ(StartLimitMs(30'000, 100), 120'000);
 }
 
-TEST_F(Story, AnInstanceNeverServesAnotherUser) {
+TEST_F(Story, AnMachineNeverServesAnotherUser) {
   const auto adas = Boot();
   Connect();
   Exec(MakeExec(0, "ada"));
@@ -108,7 +108,7 @@ TEST_F(Story, AnInstanceNeverServesAnotherUser) {
   Published();
   const auto next = Boot();
   Exec(MakeExec(1, "bob"));
-  EXPECT_EQ(UntilRun().first.instance, next);
+  EXPECT_EQ(UntilRun().first.machine, next);
   EXPECT_NE(next, adas);
 }
 
@@ -126,14 +126,14 @@ TEST_F(Story, ACreateWaitsForItsArchiveAndItsTimeOutToo) {
   for (int i = 0; i < 60; ++i) {
     After(1000);
     while (auto ping = TakeFrame<guest::Ping>())
-      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+      Step(GuestMessage{ping->first.machine, {0, guest::Pong{ping->second.sequence}}});
     while (auto beat = TakeMessage<link::Heartbeat>())
       Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
   }
   EXPECT_FALSE(TakeFrame<guest::Create>());
   while (const auto destroy = Take<DestroyMachine>())
-    EXPECT_NE(destroy->instance, archive->instance) << "a slow transfer is nobody's fault";
-  Step(ArchiveSent{archive->instance, archive->hash});
+    EXPECT_NE(destroy->machine, archive->machine) << "a slow transfer is nobody's fault";
+  Step(ArchiveSent{archive->machine, archive->hash});
   EXPECT_TRUE(TakeFrame<guest::Create>());
   EXPECT_TRUE(TakeFrame<guest::Create>());
 }
@@ -148,25 +148,25 @@ TEST_F(Story, WhoIsCancelledWhileItsArchiveTravelsLeavesNoContainer) {
   ASSERT_TRUE(archive);
   Step(DispatcherMessage{kLink, link::Cancel{MakeExec(0).ref}});
   EXPECT_EQ(core.ReadGauges().containers, 0);
-  Step(ArchiveSent{archive->instance, archive->hash});
+  Step(ArchiveSent{archive->machine, archive->hash});
   EXPECT_FALSE(TakeFrame<guest::Create>());
 }
 
 TEST_F(Story, AMachineThatEndsInTheMiddleOfATransferTakesItsAttemptsAlong) {
   archives_at_once = false;
-  const auto instance = Boot();
+  const auto machine = Boot();
   Connect();
   Exec(MakeExec(0));
   Step(CodeLoaded{UserId("ada"), Take<LoadCode>()->hash, std::make_shared<const std::string>("code"), ""});
   const auto archive = Take<SendArchive>();
   ASSERT_TRUE(archive);
-  Step(MachineLost{instance, "ended"});
+  Step(MachineLost{machine, "ended"});
   EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
-  Step(ArchiveSent{archive->instance, archive->hash});
+  Step(ArchiveSent{archive->machine, archive->hash});
   EXPECT_FALSE(TakeFrame<guest::Create>());
 }
 
-TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
+TEST_F(Story, CodeThatAnMachineHoldsIsNotSentAgain) {
   Boot();
   Connect();
   Exec(MakeExec(0));
@@ -179,7 +179,7 @@ TEST_F(Story, CodeThatAnInstanceHoldsIsNotSentAgain) {
   auto one = TakeFrame<guest::Create>();
   auto two = TakeFrame<guest::Create>();
   ASSERT_TRUE(one && two);
-  Step(GuestMessage{two->first.instance, {two->first.frame.stream, guest::Created{}}});
+  Step(GuestMessage{two->first.machine, {two->first.frame.stream, guest::Created{}}});
   End(*TakeFrame<guest::Run>());
   EXPECT_EQ(Published().start_path, StartPath::kCached);
 }
@@ -202,7 +202,7 @@ TEST_F(Story, AWaitingShellIsActivatedForWhomThePoolHasNothing) {
   EXPECT_FALSE(start->warm_up) << "nobody waits for that";
   guest::Hello hello;
   hello.runtimes = {"python3", "native"};
-  Step(MachineReady{start->instance, StartPath::kRestore, hello});
+  Step(MachineReady{start->machine, StartPath::kRestore, hello});
   End(UntilRun());
   EXPECT_EQ(Published().start_path, StartPath::kRestore);
 }
@@ -269,7 +269,7 @@ TEST_F(Story, WhatAGuestSaysIsCutWhereItEnters) {
   ended.error_type = std::string(60'000, 't');
   for (int i = 0; i < 30'000; ++i) ended.error_message += "\xc3\xa9";
   ended.error_message.insert(0, "x");  // so that the limit falls into a letter
-  Step(GuestMessage{run.first.instance, {run.first.frame.stream, ended}});
+  Step(GuestMessage{run.first.machine, {run.first.frame.stream, ended}});
   const auto done = TakeMessage<link::Done>();
   ASSERT_TRUE(done);
   EXPECT_LE(done->error_type.size(), kMaxIdentifierBytes);
@@ -319,31 +319,31 @@ TEST_F(Story, AReplyTopicThatRefusesLeavesTheResultWithTheUndeliverable) {
 }
 
 TEST_F(Story, AnAgentThatLiesLosesItsMachine) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   Connect();
   Exec(MakeExec(0));
   auto run = UntilRun();
   run.second.id = InvocationId("another");
   End(run);
-  EXPECT_EQ(Take<DestroyMachine>()->instance, instance);
+  EXPECT_EQ(Take<DestroyMachine>()->machine, machine);
   EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
   EXPECT_EQ(Count<Publish>(), 0);
 }
 
 TEST_F(Story, ASilentAgentIsCondemnedAfterThreeMisses) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   for (int i = 0; i < 5; ++i) After(2000);
   auto destroy = Take<DestroyMachine>();
   ASSERT_TRUE(destroy);
-  EXPECT_EQ(destroy->instance, instance);
+  EXPECT_EQ(destroy->machine, machine);
 }
 
 TEST_F(Story, AMachineThatDiesFailsWhatItRan) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   Connect();
   Exec(MakeExec(0));
   UntilRun();
-  Step(MachineLost{instance, "killed"});
+  Step(MachineLost{machine, "killed"});
   EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kInfrastructure);
 }
 
@@ -364,15 +364,15 @@ TEST_F(Story, WhatExpiresWhileWaitingNeverStarts) {
   EXPECT_EQ(TakeMessage<link::Done>()->outcome, link::Outcome::kExpired);
 }
 
-TEST_F(Story, IdleContainersAndInstancesGoAfterTheirTime) {
-  const auto instance = Boot();
+TEST_F(Story, IdleContainersAndMachinesGoAfterTheirTime) {
+  const auto machine = Boot();
   Connect();
   Exec(MakeExec(0));
   End(UntilRun());
   Published();
   const auto answer_pings = [&] {
     while (auto ping = TakeFrame<guest::Ping>())
-      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+      Step(GuestMessage{ping->first.machine, {0, guest::Pong{ping->second.sequence}}});
   };
   for (int i = 0; i < 301; ++i) {
     After(1000);
@@ -380,13 +380,13 @@ TEST_F(Story, IdleContainersAndInstancesGoAfterTheirTime) {
   }
   auto remove = TakeFrame<guest::Remove>();
   ASSERT_TRUE(remove);
-  Step(GuestMessage{instance, {remove->first.frame.stream, guest::ContainerGone{"removed"}}});
+  Step(GuestMessage{machine, {remove->first.frame.stream, guest::ContainerGone{"removed"}}});
   for (int i = 0; i < 901; ++i) {
     After(1000);
     answer_pings();
   }
   bool gone = false;  // among the machines of the pool that never said hello
-  while (auto destroy = Take<DestroyMachine>()) gone = gone || destroy->instance == instance;
+  while (auto destroy = Take<DestroyMachine>()) gone = gone || destroy->machine == machine;
   EXPECT_TRUE(gone);
 }
 
@@ -394,13 +394,13 @@ TEST_F(Story, AMachineWithoutOneOfItsRuntimesIsReplacedAndServesNobody) {
   const auto lame = Boot({"native"});
   const auto destroyed = Take<DestroyMachine>();
   ASSERT_TRUE(destroyed);
-  EXPECT_EQ(destroyed->instance, lame);
+  EXPECT_EQ(destroyed->machine, lame);
   Step(MachineDestroyed{lame});
   After(kStartBackoffMinMs);
   Connect();
   Exec(MakeExec(0));
   const auto sound = Boot();
-  EXPECT_EQ(UntilRun().first.instance, sound);
+  EXPECT_EQ(UntilRun().first.machine, sound);
 }
 
 TEST_F(Story, DrainingFinishesWhatRunsAndTakesNothingNew) {

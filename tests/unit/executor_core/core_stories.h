@@ -37,7 +37,7 @@ class Story : public testing::Test {
       auto archive = Take<SendArchive>();
       if (!archive) break;
       archives.push_back(*archive);
-      Step(ArchiveSent{archive->instance, archive->hash});
+      Step(ArchiveSent{archive->machine, archive->hash});
     }
   }
   void After(std::int64_t ms) {
@@ -108,20 +108,20 @@ class Story : public testing::Test {
   }
   void Exec(const link::Exec& exec, LinkId link = kLink) { Step(DispatcherMessage{link, exec}); }
   // The machine that was asked for becomes ready.
-  InstanceId Boot(std::vector<std::string> runtimes = {"python3", "native"}) {
+  MachineId Boot(std::vector<std::string> runtimes = {"python3", "native"}) {
     auto start = Take<StartMachine>();
     EXPECT_TRUE(start);
     guest::Hello hello;
     hello.runtimes = std::move(runtimes);
-    Step(MachineReady{start->instance, StartPath::kBoot, hello});
-    return start->instance;
+    Step(MachineReady{start->machine, StartPath::kBoot, hello});
+    return start->machine;
   }
   // Answers what the agent is asked until it is told to run; returns where.
   std::pair<SendToGuest, guest::Run> UntilRun() {
     if (auto load = Take<LoadCode>())
       Step(CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
     while (auto create = TakeFrame<guest::Create>()) {
-      Step(GuestMessage{create->first.instance, {create->first.frame.stream, guest::Created{}}});
+      Step(GuestMessage{create->first.machine, {create->first.frame.stream, guest::Created{}}});
     }
     auto run = TakeFrame<guest::Run>();
     EXPECT_TRUE(run) << "nothing was run";
@@ -139,7 +139,7 @@ class Story : public testing::Test {
     ended.run_us = 5000;
     ended.total_us = 8000;
     ended.reusable = true;
-    Step(GuestMessage{run.first.instance, {run.first.frame.stream, ended}});
+    Step(GuestMessage{run.first.machine, {run.first.frame.stream, ended}});
   }
   link::Done Published() {
     auto publish = Take<Publish>();

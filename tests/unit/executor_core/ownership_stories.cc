@@ -171,7 +171,7 @@ TEST_F(Story, ADroppedAttemptEndsAndNothingIsSaidOfIt) {
 }
 
 TEST_F(Story, WhoseLeaseHasPassedIsKilledAndPublishesNothing) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   Connect();
   auto exec = MakeExec(0);
   exec.timeout_ms = 60'000;
@@ -180,12 +180,12 @@ TEST_F(Story, WhoseLeaseHasPassedIsKilledAndPublishesNothing) {
   for (int i = 0; i < 21; ++i) {
     After(1000);
     while (auto ping = TakeFrame<guest::Ping>())
-      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+      Step(GuestMessage{ping->first.machine, {0, guest::Pong{ping->second.sequence}}});
   }
   EXPECT_TRUE(TakeFrame<guest::Remove>());
   End(run);
   EXPECT_EQ(Count<Publish>(), 0);
-  EXPECT_EQ(run.first.instance, instance);
+  EXPECT_EQ(run.first.machine, machine);
 }
 
 TEST_F(Story, AnAcknowledgedHeartbeatKeepsTheLease) {
@@ -200,7 +200,7 @@ TEST_F(Story, AnAcknowledgedHeartbeatKeepsTheLease) {
     while (auto beat = TakeMessage<link::Heartbeat>())
       Step(DispatcherMessage{kLink, link::HeartbeatAck{beat->sequence, beat->sent_mono_us}});
     while (auto ping = TakeFrame<guest::Ping>())
-      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+      Step(GuestMessage{ping->first.machine, {0, guest::Pong{ping->second.sequence}}});
   }
   End(run);
   EXPECT_EQ(Published().outcome, link::Outcome::kPublished);

@@ -14,15 +14,15 @@ constexpr std::int64_t kHourUs = 3600 * kMicrosPerSecond;
 class Pools : public Story {
  protected:
   explicit Pools(Settings settings = Defaults()) : Story(std::move(settings)) {}
-  void Ready(const InstanceId& instance, StartPath path = StartPath::kBoot) {
+  void Ready(const MachineId& machine, StartPath path = StartPath::kBoot) {
     guest::Hello hello;
     hello.runtimes = {"python3", "native"};
-    Step(MachineReady{instance, path, hello});
+    Step(MachineReady{machine, path, hello});
   }
   PoolStatus Pool() const { return core.ReadGauges().pools.at(0); }
   void AnswerPings() {
     while (auto ping = TakeFrame<guest::Ping>())
-      Step(GuestMessage{ping->first.instance, {0, guest::Pong{ping->second.sequence}}});
+      Step(GuestMessage{ping->first.machine, {0, guest::Pong{ping->second.sequence}}});
   }
   void Live(std::int64_t seconds) {
     for (std::int64_t i = 0; i < seconds; ++i) {
@@ -140,19 +140,19 @@ TEST_F(Pools, AnOlderImageIsReplacedOneByOne) {
   EXPECT_EQ(Destroyed("outdated"), 0) << "until its replacement is there";
   auto start = Take<StartMachine>();
   ASSERT_TRUE(start);
-  Ready(start->instance);
+  Ready(start->machine);
   EXPECT_EQ(Destroyed("outdated"), 1);
-  EXPECT_EQ(Take<DestroyMachine>()->instance, old_one);
+  EXPECT_EQ(Take<DestroyMachine>()->machine, old_one);
   Step(MachineDestroyed{old_one});
   EXPECT_EQ(Pool().ready, 1);
   EXPECT_EQ(Count<StartMachine>(), 0);
 }
 
 TEST_F(Pools, AnUnhealthyMachineIsReplaced) {
-  const auto instance = Boot();
+  const auto machine = Boot();
   Live(1);
   for (int i = 0; i < 5; ++i) After(2000);
-  EXPECT_EQ(Take<DestroyMachine>()->instance, instance);
+  EXPECT_EQ(Take<DestroyMachine>()->machine, machine);
   EXPECT_TRUE(Take<StartMachine>());
 }
 
@@ -176,7 +176,7 @@ TEST_F(Pools, AHostShortOfMemoryGivesUpTheCheapestAndRefusesNobody) {
   EXPECT_EQ(Take<KeepShells>()->count, 0);
   EXPECT_EQ(Destroyed("memory is short"), 1) << "one at a time";
   EXPECT_EQ(Count<StartMachine>(), 0) << "and nothing is refilled";
-  Step(MachineDestroyed{Take<DestroyMachine>()->instance});
+  Step(MachineDestroyed{Take<DestroyMachine>()->machine});
   EXPECT_EQ(Pool().ready, 0) << "the pool goes before the users' machines";
   EXPECT_EQ(core.ReadGauges().assigned, 1);
   Step(HostPressure{400, 0});  // better, not fine
@@ -209,7 +209,7 @@ TEST_F(Pools, AMachineThatItsUserNeedsNoMoreIsThePools) {
   Exec(exec);  // awaits the pool's machine
   EXPECT_EQ(Pool().ready, 0);
   Step(DispatcherMessage{kLink, link::Cancel{exec.ref}});
-  Ready(start->instance);
+  Ready(start->machine);
   EXPECT_EQ(Pool().ready, 1);
   EXPECT_EQ(core.ReadGauges().assigned, 0);
 }
@@ -217,7 +217,7 @@ TEST_F(Pools, AMachineThatItsUserNeedsNoMoreIsThePools) {
 TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   Settings settings = Defaults();
   settings.users[UserId("ada")].container_idle_ms = 20'000;
-  settings.users[UserId("ada")].instance_idle_ms = 30'000;
+  settings.users[UserId("ada")].machine_idle_ms = 30'000;
   Core other(settings);
   std::vector<Effect> out;
   const auto step = [&](const Event& event) { other.Step(event, now, out); };
@@ -235,7 +235,7 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   hello.runtimes = {"python3", "native"};
   for (const auto& effect : std::vector<Effect>(out)) {
     if (const auto* start = std::get_if<StartMachine>(&effect))
-      step(MachineReady{start->instance, StartPath::kBoot, hello});
+      step(MachineReady{start->machine, StartPath::kBoot, hello});
   }
   auto quick = MakeExec(0);
   quick.function.container_idle_s = 5;
@@ -245,17 +245,17 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   step(DispatcherMessage{kLink, usual});
   step(CodeLoaded{quick.function.user, quick.function.code, std::make_shared<const std::string>("code"), ""});
   for (const auto& effect : std::vector<Effect>(out)) {
-    if (const auto* archive = std::get_if<SendArchive>(&effect)) step(ArchiveSent{archive->instance, archive->hash});
+    if (const auto* archive = std::get_if<SendArchive>(&effect)) step(ArchiveSent{archive->machine, archive->hash});
   }
   std::vector<SendToGuest> creates{find_create(0), find_create(1)};
-  for (const auto& create : creates) step(GuestMessage{create.instance, {create.frame.stream, guest::Created{}}});
+  for (const auto& create : creates) step(GuestMessage{create.machine, {create.frame.stream, guest::Created{}}});
   for (const auto& effect : std::vector<Effect>(out)) {
     const auto* send = std::get_if<SendToGuest>(&effect);
     if (send == nullptr || !std::holds_alternative<guest::Run>(send->frame.message)) continue;
     guest::Ended ended;
     ended.id = std::get<guest::Run>(send->frame.message).id;
     ended.reusable = true;
-    step(GuestMessage{send->instance, {send->frame.stream, ended}});
+    step(GuestMessage{send->machine, {send->frame.stream, ended}});
   }
   const auto removed = [&] {
     std::vector<std::uint32_t> streams;
@@ -449,7 +449,7 @@ TEST(Ladder, TheEarlierRungIsTaken) {
   House house = EmptyHouse();
   EXPECT_EQ(Choose(128, true, {}, house).rung, Rung::kContainer);
   EXPECT_EQ(Choose(128, false, {{1, 200, 0, true, {}}}, house).rung, Rung::kCached);
-  EXPECT_EQ(Choose(128, false, {{1, 200, 0, false, {}}}, house).rung, Rung::kInstance);
+  EXPECT_EQ(Choose(128, false, {{1, 200, 0, false, {}}}, house).rung, Rung::kMachine);
   house.pool = 7;
   house.shells = 1;
   EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kPool);
@@ -481,12 +481,12 @@ TEST(Ladder, BoundsOfStartsAndActivationsAreApart) {
 
 TEST(Ladder, PacksTheFullestAndEvictsTheCheapest) {
   House house = EmptyHouse();
-  EXPECT_EQ(Choose(128, false, {{1, 300, 0, true, {}}, {2, 150, 0, true, {}}}, house).instance, 2U);
+  EXPECT_EQ(Choose(128, false, {{1, 300, 0, true, {}}, {2, 150, 0, true, {}}}, house).machine, 2U);
   house.free_mib = 0;
   house.spares = {{1, 512, 10, false, false}, {2, 512, 30, false, true}, {3, 512, 20, true, true}};
-  EXPECT_EQ(Choose(128, false, {}, house).instances, (std::vector<std::uint64_t>{3})) << "another profile's pool";
+  EXPECT_EQ(Choose(128, false, {}, house).machines, (std::vector<std::uint64_t>{3})) << "another profile's pool";
   house.machine_mib = 1500;
-  EXPECT_EQ(Choose(128, false, {}, house).instances, (std::vector<std::uint64_t>{3, 2, 1}))
+  EXPECT_EQ(Choose(128, false, {}, house).machines, (std::vector<std::uint64_t>{3, 2, 1}))
       << "then who holds nothing, then the longest idle";
 }
 

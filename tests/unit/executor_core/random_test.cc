@@ -99,7 +99,7 @@ TEST(Bursts, OneUserNeverHasMoreThanItsBoundOfStartsAtOnce) {
 TEST(Leaks, AThousandLivesLeaveNothing) {
   auto settings = Host(8192, 64, 2);
   settings.container_idle_ms = 1000;
-  settings.instance_idle_ms = 1000;
+  settings.machine_idle_ms = 1000;
   SmallWorld world(settings);
   world.Pass(5000);
   const auto before = world.core.ReadGauges();
@@ -118,8 +118,8 @@ TEST(Leaks, AThousandLivesLeaveNothing) {
   EXPECT_EQ(after.assigned, 0);
   EXPECT_EQ(after.containers, 0);
   EXPECT_EQ(after.held, 0);
-  EXPECT_EQ(after.instances, before.instances) << "the pool, as it was";
-  EXPECT_EQ(after.indexed, after.instances * 3) << "each has its name, its deadline and its next ping, and no more";
+  EXPECT_EQ(after.machines, before.machines) << "the pool, as it was";
+  EXPECT_EQ(after.indexed, after.machines * 3) << "each has its name, its deadline and its next ping, and no more";
   EXPECT_EQ(world.outcomes[link::Outcome::kPublished], 1000);
   EXPECT_EQ(world.auditor.objection, "");
 }
@@ -166,7 +166,7 @@ double WarmMicros(int machines) {
       if (send != nullptr && std::holds_alternative<guest::Run>(send->frame.message)) run = send;
     }
     if (run == nullptr) return ADD_FAILURE() << "not warm", 0;
-    const GuestMessage answer{run->instance, {run->frame.stream, ended}};
+    const GuestMessage answer{run->machine, {run->frame.stream, ended}};
     world.core.Step(answer, world.now, effects);
     const auto took = std::chrono::steady_clock::now() - begun;
     times.push_back(std::chrono::duration<double, std::micro>(took).count());

@@ -32,11 +32,11 @@ class Auditor {
     } else if (const auto* keep = std::get_if<KeepShells>(&effect)) {
       shells_wanted = keep->count;
     } else if (const auto* mark = std::get_if<MarkOwner>(&effect)) {
-      Belongs(mark->instance, mark->user);
+      Belongs(mark->machine, mark->user);
     } else if (const auto* trace = std::get_if<Trace>(&effect)) {
       if (trace->kind == Trace::Kind::kAccepted) ++accepted;
       if (trace->kind == Trace::Kind::kStarted) {
-        Belongs(trace->instance, trace->user);
+        Belongs(trace->machine, trace->user);
         if (!busy_.insert(trace->container).second) Object("two attempts at once in " + trace->container.value);
       }
       if (trace->kind == Trace::Kind::kEnded) busy_.erase(trace->container);
@@ -45,9 +45,9 @@ class Auditor {
       }
     } else if (const auto* send = std::get_if<SendToGuest>(&effect)) {
       if (const auto* configure = std::get_if<guest::Configure>(&send->frame.message))
-        Belongs(send->instance, configure->user);
+        Belongs(send->machine, configure->user);
       if (const auto* create = std::get_if<guest::Create>(&send->frame.message))
-        Belongs(send->instance, UserId(create->function.substr(0, create->function.find('/'))));
+        Belongs(send->machine, UserId(create->function.substr(0, create->function.find('/'))));
     }
   }
   void Object(const std::string& what) {
@@ -61,11 +61,11 @@ class Auditor {
   std::int32_t shells_wanted = 0;
 
  private:
-  void Belongs(const InstanceId& instance, const UserId& user) {
-    const auto [found, is_new] = owners_.emplace(instance, user);
-    if (found->second != user) Object("instance " + instance.value + " changed its user");
+  void Belongs(const MachineId& machine, const UserId& user) {
+    const auto [found, is_new] = owners_.emplace(machine, user);
+    if (found->second != user) Object("instance " + machine.value + " changed its user");
   }
-  std::map<InstanceId, UserId> owners_;
+  std::map<MachineId, UserId> owners_;
   std::set<ContainerId> busy_;
 };
 
@@ -114,10 +114,10 @@ class SmallWorld {
   }
   void Step(const Event& event) {
     // A machine that is gone says nothing any more.
-    if (const auto* frame = std::get_if<GuestMessage>(&event); frame != nullptr && !alive_.contains(frame->instance))
+    if (const auto* frame = std::get_if<GuestMessage>(&event); frame != nullptr && !alive_.contains(frame->machine))
       return;
     if (const auto* ready = std::get_if<MachineReady>(&event)) {
-      if (!alive_.contains(ready->instance)) return;
+      if (!alive_.contains(ready->machine)) return;
     }
     if (const auto* shells = std::get_if<ShellsChanged>(&event)) auditor.shells = shells->ready;
     std::vector<Effect> effects;
@@ -181,8 +181,8 @@ class SmallWorld {
     shells->ready = ++shells_;
   }
 
-  void Reply(const InstanceId& instance, std::uint32_t stream, guest::Message message, std::int64_t ms) {
-    Later(ms, GuestMessage{instance, {stream, std::move(message)}});
+  void Reply(const MachineId& machine, std::uint32_t stream, guest::Message message, std::int64_t ms) {
+    Later(ms, GuestMessage{machine, {stream, std::move(message)}});
   }
   void Do(Effect& effect) {
     if (auto* start = std::get_if<StartMachine>(&effect)) {
@@ -190,21 +190,21 @@ class SmallWorld {
       if (shell) Later(0, ShellsChanged{"default", --shells_});
       if (shell) MakeShells();
       if (start->warm_up) ++pool_starts;
-      alive_.insert(start->instance);
+      alive_.insert(start->machine);
       guest::Hello hello;
       hello.runtimes = {"python3", "native"};
       Later((shell ? restore_ms : boot_ms) + (start->warm_up ? 100 : 0),
-            MachineReady{start->instance, shell ? StartPath::kRestore : StartPath::kBoot, hello});
+            MachineReady{start->machine, shell ? StartPath::kRestore : StartPath::kBoot, hello});
     } else if (auto* keep = std::get_if<KeepShells>(&effect)) {
       shells_wanted_ = keep->count;
       MakeShells();
     } else if (auto* destroy = std::get_if<DestroyMachine>(&effect)) {
-      alive_.erase(destroy->instance);
-      Later(50, MachineDestroyed{destroy->instance});
+      alive_.erase(destroy->machine);
+      Later(50, MachineDestroyed{destroy->machine});
     } else if (auto* load = std::get_if<LoadCode>(&effect)) {
       Later(2, CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
     } else if (auto* archive = std::get_if<SendArchive>(&effect)) {
-      Later(1, ArchiveSent{archive->instance, archive->hash});
+      Later(1, ArchiveSent{archive->machine, archive->hash});
     } else if (auto* publish = std::get_if<Publish>(&effect)) {
       Later(1, PublishFinished{publish->token, true, ""});
     } else if (auto* send = std::get_if<SendToDispatcher>(&effect)) {
@@ -219,25 +219,25 @@ class SmallWorld {
     } else if (auto* frame = std::get_if<SendToGuest>(&effect)) {
       const auto& [stream, message] = frame->frame;
       if (std::holds_alternative<guest::Configure>(message)) {
-        Reply(frame->instance, 0, guest::Configured{"nonce"}, 1);
+        Reply(frame->machine, 0, guest::Configured{"nonce"}, 1);
       } else if (std::holds_alternative<guest::Create>(message)) {
-        Reply(frame->instance, stream, guest::Created{}, 5);
+        Reply(frame->machine, stream, guest::Created{}, 5);
       } else if (std::holds_alternative<guest::Remove>(message)) {
-        Reply(frame->instance, stream, guest::ContainerGone{"removed"}, 3);
+        Reply(frame->machine, stream, guest::ContainerGone{"removed"}, 3);
       } else if (const auto* ping = std::get_if<guest::Ping>(&message)) {
-        Reply(frame->instance, 0, guest::Pong{ping->sequence}, 1);
+        Reply(frame->machine, 0, guest::Pong{ping->sequence}, 1);
       } else if (const auto* run = std::get_if<guest::Run>(&message)) {
         guest::Ended ended;
         ended.id = run->id;
         ended.attempt = run->attempt;
         ended.reusable = true;
-        Reply(frame->instance, stream, ended, run_ms);
+        Reply(frame->machine, stream, ended, run_ms);
       }
     }
   }
 
   std::multimap<std::int64_t, Event> due_;
-  std::set<InstanceId> alive_;
+  std::set<MachineId> alive_;
   std::int64_t next_offset_ = 0;
   int shells_ = 0, shells_wanted_ = 0, coming_ = 0;
   const Mutant mutant_;

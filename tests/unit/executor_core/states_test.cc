@@ -7,8 +7,8 @@
 namespace hearth::executor {
 namespace {
 
-TEST(States, NothingLeadsFromAnAssignedInstanceBackToThePool) {
-  using enum InstanceState;
+TEST(States, NothingLeadsFromAnAssignedMachineBackToThePool) {
+  using enum MachineState;
   EXPECT_FALSE(CanMove(kAssigned, kWarm));
   for (const auto state : std::array{kDraining, kSuspect, kGone}) {
     EXPECT_FALSE(CanMove(state, kWarm));

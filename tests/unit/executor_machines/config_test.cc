@@ -63,7 +63,7 @@ TEST(ExecutorConfig, UsersMayHaveLimitsOfTheirOwn) {
   ASSERT_TRUE(config) << config.error().message;
   const auto& limits = config->users.at(UserId("ada"));
   EXPECT_EQ(limits.container_idle_ms, 60'000);
-  EXPECT_EQ(limits.instance_idle_ms, 0) << "as everybody";
+  EXPECT_EQ(limits.machine_idle_ms, 0) << "as everybody";
   EXPECT_EQ(limits.max_starts, 1);
   EXPECT_EQ(config->profiles[0].shells, 2);
   const auto twice = ParseConfig(kGood + users + users, "executor.toml");

@@ -16,7 +16,7 @@ namespace {
 
 DomainSpec Example(Acceleration acceleration) {
   DomainSpec spec;
-  spec.name = DomainName(InstanceId("executor-1.42"));
+  spec.name = DomainName(MachineId("executor-1.42"));
   spec.acceleration = acceleration;
   spec.memory_mib = 384;
   spec.vcpus = 2;
@@ -25,7 +25,7 @@ DomainSpec Example(Acceleration acceleration) {
   spec.root_image = "/images/root.squashfs";
   spec.cmdline = "panic=-1 quiet";
   spec.socket = "/run/hearth/m0/agent.sock";
-  spec.mark = {ExecutorId("executor-1"), "0123456789abcdef", InstanceId("executor-1.42"), UserId(), "default"};
+  spec.mark = {ExecutorId("executor-1"), "0123456789abcdef", MachineId("executor-1.42"), UserId(), "default"};
   return spec;
 }
 
@@ -94,7 +94,7 @@ TEST(DomainXml, TheHashOfDevicesIsThatOfWhatCountsForAState) {
   other.account = MachineAccount{1, 2};
   other.memory = MemoryBacking{"/proc/7/fd/3", false};
   other.incoming = true;
-  other.mark.instance = InstanceId("other");
+  other.mark.machine = MachineId("other");
   EXPECT_EQ(HashOfDevices(spec), HashOfDevices(other));
   other.vcpus = 3;
   EXPECT_NE(HashOfDevices(spec), HashOfDevices(other));
@@ -113,7 +113,7 @@ TEST(DomainXml, ASavedDomainBecomesAnother) {
   spec.name = "hearth-other";
   spec.socket = "/run/hearth/m9/agent.sock";
   spec.account = MachineAccount{1900000009, 108};
-  spec.mark.instance = InstanceId("other");
+  spec.mark.machine = MachineId("other");
   const std::string uuid = "22222222-2222-2222-2222-222222222222";
   const auto renamed = RenameDomainXml(xml, spec, uuid);
   ASSERT_TRUE(renamed) << renamed.error().message;
@@ -203,7 +203,7 @@ TEST(DomainXml, MarkIsKnownUnderAnyPrefix) {
       "<domain><metadata><x:machine xmlns:x='urn:hearth:machine:1' owner='hearth' executor='e' incarnation='i' "
       "instance='n'/></metadata></domain>");
   ASSERT_TRUE(mark) << mark.error().message;
-  EXPECT_EQ(mark->instance, InstanceId("n"));
+  EXPECT_EQ(mark->machine, MachineId("n"));
 }
 
 TEST(DomainXml, DomainsOfOthersHaveNoMark) {

@@ -39,11 +39,11 @@ TEST(FleetAccounts, AMachineBeyondTheBlockIsRefused) {
     options.accounts = 1;
     std::optional<std::string> refused;
     Fleet::Callbacks callbacks;
-    callbacks.failed = [&](const InstanceId&, std::string reason) { refused = std::move(reason); };
+    callbacks.failed = [&](const MachineId&, std::string reason) { refused = std::move(reason); };
     Fleet fleet(loop, hypervisor, starter, MachineImage{}, options, callbacks);
-    fleet.Start(InstanceId("m-1"), Profile{}, false);
+    fleet.Start(MachineId("m-1"), Profile{}, false);
     EXPECT_EQ(starter.started, 1);
-    fleet.Start(InstanceId("m-2"), Profile{}, false);
+    fleet.Start(MachineId("m-2"), Profile{}, false);
     ASSERT_TRUE(RunUntil(loop, kPatienceMs, [&] { return refused.has_value(); }));
     EXPECT_EQ(*refused, "all 1 accounts for machines are in use");
     EXPECT_EQ(starter.started, 1);

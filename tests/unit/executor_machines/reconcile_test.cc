@@ -6,8 +6,8 @@
 namespace hearth::executor {
 namespace {
 
-MarkedDomain Domain(const std::string& executor, const std::string& incarnation, const std::string& instance) {
-  return {"hearth-" + instance, {ExecutorId(executor), incarnation, InstanceId(instance), UserId(), "default"}};
+MarkedDomain Domain(const std::string& executor, const std::string& incarnation, const std::string& machine) {
+  return {"hearth-" + machine, {ExecutorId(executor), incarnation, MachineId(machine), UserId(), "default"}};
 }
 
 const ExecutorId kSelf("executor-1");
@@ -44,7 +44,7 @@ TEST(Reconcile, KeepsAShellBeforeAndAfterItBecameSomebodysMachine) {
   const auto shell = Domain("executor-1", "new", "shell-1");
   EXPECT_EQ(Reconcile({shell}, kSelf, "new", {"hearth-shell-1"}, {"hearth-shell-1"}), ReconcilePlan{});
   auto taken = shell;
-  taken.mark.instance = InstanceId("a");
+  taken.mark.machine = MachineId("a");
   EXPECT_EQ(Reconcile({taken}, kSelf, "new", {"hearth-shell-1"}, {"hearth-shell-1"}), ReconcilePlan{});
 }
 

@@ -292,7 +292,7 @@ TEST(LogTailTest, KeepsTheEndAndCountsAll) {
   EXPECT_EQ(tail.Take(), "");
 }
 
-TEST(IdentityTest, DiffersByInstanceAndByContainer) {
+TEST(IdentityTest, DiffersByMachineAndByContainer) {
   const Identity first = MakeIdentity("instance-1 secret", 1);
   EXPECT_EQ(first.machine_id.size(), 32U);
   EXPECT_EQ(first.machine_id.find_first_not_of("0123456789abcdef"), std::string::npos);

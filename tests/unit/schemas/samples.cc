@@ -46,7 +46,7 @@ InvocationResult SampleResult() {
   r.times = {1000, 2000, 3000, 4000, 5000, 6000};
   r.epoch = 7;
   r.executor = ExecutorId("executor-1");
-  r.instance = InstanceId("i-1");
+  r.machine = MachineId("i-1");
   r.container = ContainerId("i-1/1");
   r.acceleration = "kvm";
   r.billed_ms = 12;
@@ -72,14 +72,14 @@ Usage SampleUsage() {
                999,
                77,
                ExecutorId("executor-1"),
-               InstanceId("i-1")};
+               MachineId("i-1")};
 }
 
 std::vector<link::Message> LinkMessages() {
   using namespace link;
   const AttemptRef ref{{"hearth.invoke.rt", 3}, 42, 7, 2};
   const Slot slot{
-      UserId("alice"), InstanceId("i-1"), ContainerId("i-1/1"), FunctionName("resize"), 5, SlotState::kBusy, 128, 99};
+      UserId("alice"), MachineId("i-1"), ContainerId("i-1/1"), FunctionName("resize"), 5, SlotState::kBusy, 128, 99};
   const ProfileCapacity capacity{"default", 1, 2, 3};
   Exec exec;
   exec.ref = ref;
@@ -123,7 +123,7 @@ std::vector<guest::Message> GuestMessages() {
   ended.reusable = true;
   return {
       Hello{1, "0.1.0", std::string(32, '0'), {"python3", "native"}, 1 << 29},
-      Configure{InstanceId("i-1"), UserId("alice"), 1700000000000000, std::string(64, '\x01')},
+      Configure{MachineId("i-1"), UserId("alice"), 1700000000000000, std::string(64, '\x01')},
       Configured{std::string(32, 'f')},
       CodeOffer{CodeHash(std::string(64, 'a')), 4096},
       CodeChunk{"raw bytes"},
