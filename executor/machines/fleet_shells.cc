@@ -119,7 +119,7 @@ void Fleet::MakeShell(Line& line) {
     return;
   }
   machine.asked = machine.creating = true;
-  machine.starter->Prepare(MakeSpec(machine, line.profile), [this, alive = alive_, shell](Result<void> result) {
+  machine.starter->MakeShell(MakeSpec(machine, line.profile), [this, alive = alive_, shell](Result<void> result) {
     if (*alive) ShellMade(shell, std::move(result));
   });
 }

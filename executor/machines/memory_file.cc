@@ -26,8 +26,8 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kBlock = 1U << 20;  // a multiple of the page
-constexpr int kHeld = 3;                  // the descriptor's number in the holder
-constexpr const char* kHolderProgram = "/bin/cat";
+constexpr int kHeld = 3;                  // the descriptor's number in the keeper
+constexpr const char* kKeeperProgram = "/bin/cat";
 constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 std::unexpected<Error> Errno(const std::string& what) {
@@ -134,7 +134,8 @@ std::int64_t MemoryFile::bytes() const {
   return SizeOf(descriptor_.get());
 }
 
-Result<std::unique_ptr<Holder>> Holder::Start(int descriptor, const std::optional<MachineAccount>& account) {
+Result<std::unique_ptr<MemoryKeeper>> MemoryKeeper::Start(int descriptor,
+                                                          const std::optional<MachineAccount>& account) {
   std::array<int, 2> life{};
   std::array<int, 2> outcome{};
   if (pipe2(life.data(), O_CLOEXEC) != 0) return Errno("pipe");
@@ -164,31 +165,31 @@ Result<std::unique_ptr<Holder>> Holder::Start(int descriptor, const std::optiona
     char name[] = "cat";
     char* const arguments[] = {name, nullptr};
     char* const environment[] = {nullptr};
-    if (done) execve(kHolderProgram, arguments, environment);
+    if (done) execve(kKeeperProgram, arguments, environment);
     const int error = errno;
     (void)!write(4, &error, sizeof error);
     _exit(127);
   }
   outcome_theirs.Reset();
-  auto holder = std::unique_ptr<Holder>(new Holder(pid, std::move(life_ours)));
+  auto keeper = std::unique_ptr<MemoryKeeper>(new MemoryKeeper(pid, std::move(life_ours)));
   int error = 0;
   ssize_t n = 0;
   do n = read(outcome_ours.get(), &error, sizeof error);
   while (n < 0 && errno == EINTR);
   if (n != 0) {
     return Fail(Code::kUnavailable,
-                fmt::format("cannot start {} as holder: {}", kHolderProgram, std::generic_category().message(error)));
+                fmt::format("cannot start {} as keeper: {}", kKeeperProgram, std::generic_category().message(error)));
   }
-  return holder;
+  return keeper;
 }
 
-Holder::~Holder() {
+MemoryKeeper::~MemoryKeeper() {
   life_.Reset();
   kill(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
 }
 
-std::string Holder::path() const {
+std::string MemoryKeeper::path() const {
   return fmt::format("/proc/{}/fd/{}", pid_, kHeld);
 }
 

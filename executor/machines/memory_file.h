@@ -1,5 +1,5 @@
 // Memory with a descriptor and no name: filled once, then sealed by the kernel, so that whoever opens it can map and
-// read it and nobody can change it, whatever account they run under. QEMU opens it through the process that holds it.
+// read it and nobody can change it, whatever account they run under. QEMU opens it through the process that keeps it.
 #pragma once
 
 #include <sys/types.h>
@@ -39,20 +39,20 @@ class MemoryFile {
   Fd descriptor_;
 };
 
-// A process that does nothing but hold a descriptor, under the account of the machine that shall open it: no other
-// account passes through its /proc entry. It ends with this object, or with the executor.
-class Holder {
+// A process that does nothing but keep a descriptor open, under the account of the machine that shall open the file. No
+// other account passes through the process's /proc entry. It ends with this object, or with the executor.
+class MemoryKeeper {
  public:
   // Without an account: under the executor's.
-  static Result<std::unique_ptr<Holder>> Start(int descriptor, const std::optional<MachineAccount>& account);
-  ~Holder();
-  Holder(const Holder&) = delete;
-  Holder& operator=(const Holder&) = delete;
+  static Result<std::unique_ptr<MemoryKeeper>> Start(int descriptor, const std::optional<MachineAccount>& account);
+  ~MemoryKeeper();
+  MemoryKeeper(const MemoryKeeper&) = delete;
+  MemoryKeeper& operator=(const MemoryKeeper&) = delete;
 
   [[nodiscard]] std::string path() const;
 
  private:
-  Holder(pid_t pid, Fd life) : pid_(pid), life_(std::move(life)) {}
+  MemoryKeeper(pid_t pid, Fd life) : pid_(pid), life_(std::move(life)) {}
   pid_t pid_;
   Fd life_;  // its standard input: it ends when this is closed
 };

@@ -112,7 +112,7 @@ Result<void> SaveState(virConnectPtr connection, const std::string& name, int de
   return Fail(Code::kDeadline, "saving did not end in the time allowed");
 }
 
-Result<void> PrepareShell(virConnectPtr connection, const std::string& name, int descriptor, MonitorCount& count) {
+Result<void> OfferState(virConnectPtr connection, const std::string& name, int descriptor, MonitorCount& count) {
   const auto domain = Find(connection, name);
   if (!domain) return std::unexpected(domain.error());
   return OfferState(domain->get(), descriptor, count);

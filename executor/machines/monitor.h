@@ -26,8 +26,8 @@ Result<void> DestroyDomain(_virConnect* connection, const std::string& name);
 // Writes the state of a running machine, without its shared memory, into `descriptor`; it stops running.
 Result<void> SaveState(_virConnect* connection, const std::string& name, int descriptor, MonitorCount& count);
 // Gives a shell the state that it will be filled from: `descriptor` is passed on and may be closed.
-Result<void> PrepareShell(_virConnect* connection, const std::string& name, int descriptor, MonitorCount& count);
-// Fills a prepared shell; the machine runs on from where it was saved. One command.
+Result<void> OfferState(_virConnect* connection, const std::string& name, int descriptor, MonitorCount& count);
+// Fills the shell from the state that it was offered; the machine runs on from where it was saved. One command.
 Result<void> ActivateShell(_virConnect* connection, const std::string& name, MonitorCount& count);
 
 // libvirt's own save image, in `path`. The domain is gone afterwards.

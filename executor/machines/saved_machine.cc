@@ -127,7 +127,7 @@ std::string SavedStore::PathOf(const std::string& name, const char* suffix) cons
   return fmt::format("{}/{}.{}", folder_, name, suffix);
 }
 
-Result<void> SavedStore::Prepare() const {
+Result<void> SavedStore::MakeFolder() const {
   std::error_code error;
   fs::create_directories(folder_, error);
   if (!error) fs::permissions(folder_, static_cast<fs::perms>(0700), error);

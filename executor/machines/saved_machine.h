@@ -78,7 +78,7 @@ class SavedStore {
                             MemoryFile state, std::optional<MemoryFile> memory, Result<void>* kept) const;
   void Remove(const std::string& name) const;
   // Makes the folder, for nobody else's eyes.
-  [[nodiscard]] Result<void> Prepare() const;
+  [[nodiscard]] Result<void> MakeFolder() const;
 
   [[nodiscard]] std::string PathOf(const std::string& name, const char* suffix) const;
 

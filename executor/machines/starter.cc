@@ -15,22 +15,22 @@ namespace {
 constexpr std::int64_t kMib = 1LL << 20;
 constexpr std::int64_t kMaxSaveImageBytes = 8LL << 30;
 
-// A domain whose memory is `memory`: QEMU opens it while the call runs, and the holder is not needed after it.
+// A domain whose memory is `memory`: QEMU opens it while the call runs, and the keeper is not needed after it.
 Result<void> CreateOn(_virConnect* connection, DomainSpec spec, const MemoryFile& memory, bool shared) {
-  auto holder = Holder::Start(memory.descriptor(), spec.account);
-  if (!holder) return std::unexpected(holder.error());
-  spec.memory = MemoryBacking{(*holder)->path(), shared};
+  auto keeper = MemoryKeeper::Start(memory.descriptor(), spec.account);
+  if (!keeper) return std::unexpected(keeper.error());
+  spec.memory = MemoryBacking{(*keeper)->path(), shared};
   return CreateDomain(connection, BuildDomainXml(spec));
 }
 
-Result<void> MakeShell(_virConnect* connection, const DomainSpec& spec, const SavedMachine& saved,
-                       MonitorCount& count) {
+Result<void> CreateShell(_virConnect* connection, const DomainSpec& spec, const SavedMachine& saved,
+                         MonitorCount& count) {
   DomainSpec shell = spec;
   shell.incoming = true;
   if (auto created = CreateOn(connection, shell, *saved.memory, false); !created) return created;
   auto state = saved.state.Reopen();
   if (!state) return std::unexpected(state.error());
-  return PrepareShell(connection, spec.name, state->get(), count);
+  return OfferState(connection, spec.name, state->get(), count);
 }
 
 }  // namespace
@@ -39,17 +39,17 @@ void TemplateStarter::Start(const DomainSpec& spec, Done done) {
   hypervisor_.Run(
       Lane::kStart,
       [spec, saved = saved_, &count = hypervisor_.monitor_commands()](_virConnect* connection) -> Result<void> {
-        if (auto made = MakeShell(connection, spec, *saved, count); !made) return made;
+        if (auto made = CreateShell(connection, spec, *saved, count); !made) return made;
         return ActivateShell(connection, spec.name, count);
       },
       std::move(done));
 }
 
-void TemplateStarter::Prepare(const DomainSpec& spec, Done done) {
+void TemplateStarter::MakeShell(const DomainSpec& spec, Done done) {
   hypervisor_.Run(
       Lane::kBehind,
       [spec, saved = saved_, &count = hypervisor_.monitor_commands()](_virConnect* connection) {
-        return MakeShell(connection, spec, *saved, count);
+        return CreateShell(connection, spec, *saved, count);
       },
       std::move(done));
 }

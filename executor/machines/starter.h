@@ -27,7 +27,7 @@ class MachineStarter {
   // Whether a machine can be made in two steps, the slow one ahead of time.
   [[nodiscard]] virtual bool has_shells() const { return false; }
   // Makes a shell: a domain that waits to be filled.
-  virtual void Prepare(const DomainSpec&, Done done) { done(Fail(Code::kInvalid, "this way knows no shells")); }
+  virtual void MakeShell(const DomainSpec&, Done done) { done(Fail(Code::kInvalid, "this way knows no shells")); }
   // Fills the shell of that name; it is a machine then, and has to be greeted.
   virtual void Activate(const std::string&, Done done) { done(Fail(Code::kInvalid, "this way knows no shells")); }
 };
@@ -51,7 +51,7 @@ class TemplateStarter : public MachineStarter {
   [[nodiscard]] Way way() const override { return Way::kTemplate; }
   [[nodiscard]] bool has_shells() const override { return true; }
   void Start(const DomainSpec& spec, Done done) override;
-  void Prepare(const DomainSpec& spec, Done done) override;
+  void MakeShell(const DomainSpec& spec, Done done) override;
   void Activate(const std::string& domain, Done done) override;
 
  private:

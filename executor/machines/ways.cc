@@ -183,7 +183,8 @@ void Ways::Load(Line& line) {
   using Loaded = std::shared_ptr<Result<SavedMachine>>;
   Apart<Loaded>(
       [this, name = NameOf(line), wanted = line.binding, way = line.trying]() -> Loaded {
-        if (auto made = store_.Prepare(); !made) log_->warn("templates={} {}", options_.folder, made.error().message);
+        if (auto made = store_.MakeFolder(); !made)
+          log_->warn("templates={} {}", options_.folder, made.error().message);
         if (options_.fault) {
           if (auto done = options_.fault(way, "load"); !done) {
             return std::make_shared<Result<SavedMachine>>(std::unexpected(done.error()));

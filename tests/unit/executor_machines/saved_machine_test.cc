@@ -84,9 +84,9 @@ TEST_F(SavedMachineTest, AHolderKeepsADescriptorForItsAccountAlone) {
   const auto file = Filled(kMib, 0, "held");
   std::string path;
   {
-    auto holder = Holder::Start(file.descriptor(), std::nullopt);
-    ASSERT_TRUE(holder) << holder.error().message;
-    path = (*holder)->path();
+    auto keeper = MemoryKeeper::Start(file.descriptor(), std::nullopt);
+    ASSERT_TRUE(keeper) << keeper.error().message;
+    path = (*keeper)->path();
     std::ifstream held(path);
     std::string text(4, '\0');
     held.read(text.data(), 4);
@@ -94,13 +94,13 @@ TEST_F(SavedMachineTest, AHolderKeepsADescriptorForItsAccountAlone) {
   }
   EXPECT_FALSE(fs::exists(path));
   if (geteuid() != 0) return;
-  const auto holder = Holder::Start(file.descriptor(), MachineAccount{1'999'000'001, 65534});
-  ASSERT_TRUE(holder) << holder.error().message;
+  const auto keeper = MemoryKeeper::Start(file.descriptor(), MachineAccount{1'999'000'001, 65534});
+  ASSERT_TRUE(keeper) << keeper.error().message;
   const auto opens_as = [&](unsigned uid) {
     const pid_t child = fork();
     if (child == 0) {
       if (setgid(65534) != 0 || setuid(uid) != 0) _exit(2);
-      _exit(open((*holder)->path().c_str(), O_RDWR) >= 0 ? 0 : 1);
+      _exit(open((*keeper)->path().c_str(), O_RDWR) >= 0 ? 0 : 1);
     }
     int status = 0;
     waitpid(child, &status, 0);
@@ -150,7 +150,7 @@ TEST_F(SavedMachineTest, EveryFieldBinds) {
 
 TEST_F(SavedMachineTest, WhatIsKeptIsFoundAgainUnlessAnythingChanged) {
   const SavedStore store((folder_ / "kept").string());
-  ASSERT_TRUE(store.Prepare());
+  ASSERT_TRUE(store.MakeFolder());
   EXPECT_EQ(store.Load("a", Example()).error().code, Code::kNotFound);
   Result<void> kept;
   const auto keep = [&] {
