@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -33,6 +35,29 @@ void Fleet::Later(std::function<void()> work) {
   loop_.Post([alive = alive_, work = std::move(work)] {
     if (*alive) work();
   });
+}
+
+void Fleet::Machine::Move(MachineStage to) {
+  if (!CanMove(stage_, to)) {
+    fmt::print(stderr, "{} cannot move from {} to {}\n", domain, StageName(stage_), StageName(to));
+    std::abort();
+  }
+  stage_ = to;
+}
+
+bool Fleet::Machine::confirmed() const {
+  using enum MachineStage;
+  switch (stage_) {
+    case kPreparing:
+    case kCreating:
+    case kRemoving: return false;
+    case kWaitingShell:
+    case kFilling: return true;
+    case kGreeting:
+    case kWarmingUp:
+    case kReady: return !answer_owed;
+  }
+  return false;
 }
 
 Fleet::Machine* Fleet::Find(const MachineId& machine_id) {
@@ -87,7 +112,7 @@ Fleet::Machine& Fleet::Add(const MachineId& machine_id, const Profile& profile, 
   return machine;
 }
 
-Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
+Result<void> Fleet::OpenSocket(Machine& machine, std::int64_t hello_within_ms) {
   if (machine.account && machine.slot >= options_.accounts) {  // the next ones are another executor's
     return Fail(Code::kExhausted, fmt::format("all {} accounts for machines are in use", options_.accounts));
   }
@@ -100,10 +125,10 @@ Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
   const std::string socket = machine.folder + "/agent.sock";
   GuestLink::Callbacks callbacks;
   callbacks.connected = [this, id = machine.id] {
-    Machine* found = Find(*id);
-    if (found == nullptr || found->removing) return;
+    const Machine* found = Find(*id);
+    if (found == nullptr || found->removing()) return;
     if (const auto process = found->link->process(); process && callbacks_.process) callbacks_.process(*process);
-    if (found->greeting) found->link->Greet();
+    if (found->awaits_greeting()) found->link->Greet();
     if (found->shell) Later([this] { MakeShells(); });  // tells that it waits
   };
   callbacks.hello = [this, id = machine.id](guest::Hello hello) { Greeted(*id, std::move(hello)); };
@@ -124,11 +149,11 @@ Result<void> Fleet::Prepare(Machine& machine, std::int64_t hello_within_ms) {
 }
 
 void Fleet::Start(const MachineId& machine_id, const Profile& profile, bool warm_up) {
-  Line& line = lines_[profile.name];
-  line.profile = profile;
-  if (line.starter != nullptr && TakeShell(machine_id, line, warm_up)) return;
-  Machine& machine = Add(machine_id, profile, line.starter,
-                         line.starter != nullptr ? *line.starter : static_cast<MachineStarter&>(boot_));
+  Supply& supply = supplies_[profile.name];
+  supply.profile = profile;
+  if (supply.starter != nullptr && TakeShell(machine_id, supply, warm_up)) return;
+  Machine& machine = Add(machine_id, profile, supply.starter,
+                         supply.starter != nullptr ? *supply.starter : static_cast<MachineStarter&>(boot_));
   machine.warm_up = warm_up;
   Begin(machine, profile);
 }
@@ -140,12 +165,12 @@ void Fleet::StartAside(const MachineId& machine_id, const Profile& profile, Mach
 }
 
 void Fleet::Begin(Machine& machine, const Profile& profile) {
-  if (auto prepared = Prepare(machine, machine.watch ? options_.aside_within_ms : options_.start_within_ms);
-      !prepared) {
-    Later([this, machine_id = machine.machine_id, reason = prepared.error().message] { Broken(machine_id, reason); });
+  if (auto opened = OpenSocket(machine, machine.watch ? options_.aside_within_ms : options_.start_within_ms); !opened) {
+    Later([this, machine_id = machine.machine_id, reason = opened.error().message] { Broken(machine_id, reason); });
     return;
   }
-  machine.asked = machine.creating = true;
+  machine.Move(MachineStage::kCreating);
+  machine.answer_owed = true;
   machine.starter->Start(MakeSpec(machine, profile),
                          [this, alive = alive_, machine_id = machine.machine_id](Result<void> result) {
                            if (*alive) Created(machine_id, std::move(result));
@@ -155,28 +180,28 @@ void Fleet::Begin(Machine& machine, const Profile& profile) {
 void Fleet::Created(const MachineId& machine_id, Result<void> result) {
   Machine* machine = Find(machine_id);
   if (machine == nullptr) return;
-  machine->creating = false;
-  machine->created = result.has_value();
-  if (machine->removing) return Remove(*machine);
+  machine->answer_owed = false;
+  if (machine->removing()) return DestroyDomain(*machine);
   if (!result) return Broken(machine_id, result.error().message);
   if (!machine->fault.empty()) return Broken(machine_id, std::move(machine->fault));
   if (!machine->hello) {
+    machine->Move(MachineStage::kGreeting);
     machine->link->ExpectHelloWithin(machine->watch ? options_.aside_within_ms : options_.hello_within_ms);
-    if (machine->starter->path() == StartPath::kRestore) GreetUntilHello(*machine);
+    if (machine->awaits_greeting()) GreetUntilHello(*machine);
   }
   MakeShells();
 }
 
 void Fleet::Greeted(const MachineId& machine_id, guest::Hello hello) {
   Machine* machine = Find(machine_id);
-  if (machine == nullptr || machine->removing) return;
-  machine->hello = std::move(hello);
-  machine->greeting = false;
-  machine->clock.reset();
+  if (machine == nullptr || machine->removing()) return;
   if (machine->shell) return Broken(machine_id, "a shell that was not filled said HELLO");
+  if (machine->stage() == MachineStage::kPreparing) return;  // nothing was started that could have said it
+  machine->hello = std::move(hello);
+  machine->clock.reset();
   // A machine that was booted has warmed up before its HELLO; in a restored one nothing has run yet.
   if (!machine->warm_up || machine->starter->path() != StartPath::kRestore) return Ready(*machine);
-  machine->warming = true;
+  machine->Move(MachineStage::kWarmingUp);
   machine->clock = std::make_unique<Timer>(
       loop_, [this, id = machine->id] { Broken(*id, "the runtimes did not run in the time allowed"); });
   machine->clock->StartOnce(options_.hello_within_ms);
@@ -184,7 +209,7 @@ void Fleet::Greeted(const MachineId& machine_id, guest::Hello hello) {
 }
 
 void Fleet::Ready(Machine& machine) {
-  machine.ready = true;
+  machine.Move(MachineStage::kReady);
   if (machine.watch) {
     if (const auto ready = machine.watch->ready) ready(machine.domain, std::move(*machine.hello));
     return;
@@ -195,26 +220,28 @@ void Fleet::Ready(Machine& machine) {
 
 void Fleet::Heard(const MachineId& machine_id, guest::Frame frame) {
   Machine* machine = Find(machine_id);
-  if (machine == nullptr || machine->removing) return;
-  if (auto* warmed = std::get_if<guest::Warmed>(&frame.message); warmed != nullptr && machine->warming) {
-    machine->warming = false;
+  if (machine == nullptr || machine->removing()) return;
+  const bool warming_up = machine->stage() == MachineStage::kWarmingUp;
+  if (auto* warmed = std::get_if<guest::Warmed>(&frame.message); warmed != nullptr && warming_up) {
     machine->clock.reset();
     machine->hello->runtimes = std::move(warmed->runtimes);
     return Ready(*machine);
   }
-  if (machine->ready && !machine->watch) callbacks_.frame(machine_id, std::move(frame));
+  if (machine->stage() == MachineStage::kReady && !machine->watch) callbacks_.frame(machine_id, std::move(frame));
 }
 
 void Fleet::Broken(const MachineId& machine_id, std::string reason) {
   Machine* machine = Find(machine_id);
-  if (machine == nullptr || machine->removing) return;
-  if (machine->creating && !machine->ready) {
+  if (machine == nullptr || machine->removing()) return;
+  const bool was_ready = machine->stage() == MachineStage::kReady;
+  if (machine->answer_owed && !was_ready) {
     machine->fault = std::move(reason);
     return;
   }
   if (machine->shell) return ShellEnded(*machine, reason);
-  const bool was_ready = machine->ready;
-  const bool own_way = machine->asked && machine->starter != &boot_ && !machine->watch;
+  // What fails before the starter was asked says nothing of the way.
+  const bool asked = machine->stage() != MachineStage::kPreparing;
+  const bool own_way = asked && machine->starter != &boot_ && !machine->watch;
   const std::string profile = machine->profile;
   const MachineStarter* starter = machine->starter;
   const auto ended = machine->watch ? machine->watch->ended : nullptr;
@@ -226,61 +253,6 @@ void Fleet::Broken(const MachineId& machine_id, std::string reason) {
   }
   if (!was_ready && own_way && callbacks_.outcome) callbacks_.outcome(profile, starter, reason);
   (was_ready ? callbacks_.lost : callbacks_.failed)(machine_id, std::move(reason));
-}
-
-void Fleet::Remove(Machine& machine) {
-  machine.removing = true;
-  machine.clock.reset();
-  if (machine.link != nullptr) {
-    ended_.push_back(std::move(machine.link));
-    Later([this] { ended_.clear(); });
-  }
-  if (machine.creating) return;  // Created comes back here: a domain that appears later must not be missed
-  hypervisor_.Destroy(machine.domain, [this, alive = alive_, machine_id = machine.machine_id](Result<void> r) {
-    if (*alive) Removed(machine_id, std::move(r));
-  });
-}
-
-void Fleet::Removed(const MachineId& machine_id, Result<void> result) {
-  Machine* machine = Find(machine_id);
-  if (machine == nullptr) return;
-  if (!result) {
-    machine->retry = std::make_unique<Timer>(loop_, [this, machine_id] {
-      if (Machine* again = Find(machine_id)) Remove(*again);
-    });
-    machine->retry->StartOnce(kDestroyRetryMs);
-    return;
-  }
-  const bool answer = machine->destroy_asked;
-  const auto watch = std::move(machine->watch);
-  std::error_code error;
-  fs::remove_all(machine->folder, error);
-  slots_.erase(machine->slot);
-  machines_.erase(machine_id);
-  if (answer && watch && watch->destroyed) watch->destroyed();
-  if (answer && !watch) callbacks_.destroyed(machine_id);
-  if (machines_.empty() && on_empty_) return std::exchange(on_empty_, nullptr)();
-  MakeShells();
-}
-
-void Fleet::DestroyAll(std::function<void()> done) {
-  going_down_ = true;
-  if (machines_.empty()) return Later(std::move(done));
-  on_empty_ = std::move(done);
-  for (const auto& [id, machine] : machines_) {
-    if (machine->watch) machine->watch = Watch();
-    if (!machine->removing) Remove(*machine);
-  }
-}
-
-void Fleet::Destroy(const MachineId& machine_id) {
-  Machine* machine = Find(machine_id);
-  if (machine == nullptr) {
-    Later([this, machine_id] { callbacks_.destroyed(machine_id); });
-    return;
-  }
-  machine->destroy_asked = true;
-  if (!machine->removing) Remove(*machine);
 }
 
 Result<void> Fleet::Send(const MachineId& machine_id, const guest::Frame& frame) {
@@ -298,49 +270,15 @@ void Fleet::SendArchive(const MachineId& machine_id, const CodeHash& hash, std::
 
 void Fleet::MarkOwner(const MachineId& machine_id, const UserId& user) {
   Machine* machine = Find(machine_id);
-  if (machine == nullptr || machine->removing) return;
+  if (machine == nullptr || machine->removing()) return;
   machine->mark = std::make_unique<Timer>(loop_, [this, machine_id, user] {
     const Machine* marked = Find(machine_id);
-    if (marked == nullptr || marked->removing) return;
+    if (marked == nullptr || marked->removing()) return;
     // A mark without the user costs operators a name and nothing else: the table here decides.
     hypervisor_.SetMark(marked->domain, {options_.executor, options_.incarnation, machine_id, user, marked->profile},
                         [](Result<void>) {});
   });
   machine->mark->StartOnce(kMarkAfterMs);
-}
-
-void Fleet::Reconcile(std::function<void(Result<std::size_t>)> done) {
-  auto running = std::make_shared<std::set<std::string>>();
-  for (const auto& [id, machine] : machines_) {
-    if (machine->created && !machine->removing) running->insert(machine->domain);
-  }
-  hypervisor_.List([this, alive = alive_, running, done = std::move(done)](Result<std::vector<MarkedDomain>> listed) {
-    if (!*alive) return;
-    if (!listed) {
-      if (done) done(std::unexpected(listed.error()));
-      return;
-    }
-    std::set<std::string> known;
-    for (const auto& [id, machine] : machines_) known.insert(machine->domain);
-    const auto plan = executor::Reconcile(*listed, options_.executor, options_.incarnation, known, *running);
-    for (const auto& domain : plan.missing) {
-      if (const Machine* gone = FindDomain(domain)) Broken(MachineId(gone->machine_id), "its domain is gone");
-    }
-    if (plan.destroy.empty()) {
-      if (done) done(std::size_t{0});
-      return;
-    }
-    auto left = std::make_shared<std::size_t>(plan.destroy.size());
-    auto failed = std::make_shared<std::optional<Error>>();
-    for (const auto& name : plan.destroy) {
-      hypervisor_.Destroy(name, [done, left, failed, count = plan.destroy.size()](Result<void> result) {
-        if (!result) *failed = result.error();
-        if (--*left > 0 || !done) return;
-        if (*failed) return done(std::unexpected(**failed));
-        done(count);
-      });
-    }
-  });
 }
 
 }  // namespace hearth::executor

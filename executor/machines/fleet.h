@@ -107,8 +107,9 @@ class Fleet {
   [[nodiscard]] std::size_t size() const { return machines_.size(); }
 
  private:
-  struct Machine;
-  struct Line {  // of a profile
+  class Machine;
+  // Where the machines of one profile come from, and how many of its shells shall wait.
+  struct Supply {
     Profile profile;
     std::shared_ptr<MachineStarter> starter;  // null: booted
     std::int32_t shells_wanted = 0;
@@ -119,27 +120,31 @@ class Fleet {
   Machine& Add(const MachineId& machine_id, const Profile& profile, std::shared_ptr<MachineStarter> owned,
                MachineStarter& starter);
   DomainSpec MakeSpec(const Machine& machine, const Profile& profile) const;
-  Result<void> Prepare(Machine& machine, std::int64_t hello_within_ms);
+  // Makes the machine's folder and listens in it for its agent.
+  Result<void> OpenSocket(Machine& machine, std::int64_t hello_within_ms);
   void Begin(Machine& machine, const Profile& profile);
   void Created(const MachineId& machine_id, Result<void> result);
   void Heard(const MachineId& machine_id, guest::Frame frame);
   void Greeted(const MachineId& machine_id, guest::Hello hello);
   void Ready(Machine& machine);
   void Broken(const MachineId& machine_id, std::string reason);
-  void Remove(Machine& machine);
-  void Removed(const MachineId& machine_id, Result<void> result);
   Machine* Find(const MachineId& machine_id);
   Machine* FindDomain(const std::string& domain);
   void Later(std::function<void()> work);  // posts to the loop; dropped once the fleet is gone
 
+  // fleet_removal.cc
+  void Remove(Machine& machine);
+  void DestroyDomain(const Machine& machine);
+  void Removed(const MachineId& machine_id, Result<void> result);
+
   // fleet_shells.cc
   void GreetUntilHello(Machine& machine);
-  bool TakeShell(const MachineId& machine_id, Line& line, bool warm_up);
+  bool TakeShell(const MachineId& machine_id, Supply& supply, bool warm_up);
   void MakeShells();
-  void MakeShell(Line& line);
+  void MakeShell(Supply& supply);
   void ShellMade(const MachineId& shell, Result<void> result);
   void ShellEnded(Machine& shell, const std::string& reason);
-  void TellShells(Line& line);
+  void TellShells(Supply& supply);
   [[nodiscard]] bool Waits(const Machine& machine) const;
 
   Loop& loop_;
@@ -149,7 +154,7 @@ class Fleet {
   const FleetOptions options_;
   const Callbacks callbacks_;
   std::map<MachineId, std::unique_ptr<Machine>> machines_;
-  std::map<std::string, Line> lines_;
+  std::map<std::string, Supply> supplies_;  // by profile
   std::uint64_t next_shell_ = 1;
   std::vector<std::unique_ptr<GuestLink>> ended_;  // may still be on the call stack; emptied from the loop
   std::set<std::uint32_t> slots_;                  // in use; a slot decides folder and account

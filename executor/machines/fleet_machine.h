@@ -1,4 +1,4 @@
-// One machine or shell of a fleet. Of fleet.cc and fleet_shells.cc alone.
+// One machine or shell of a fleet. Of the fleet's own files alone.
 #pragma once
 
 #include <memory>
@@ -6,10 +6,12 @@
 #include <string>
 
 #include "executor/machines/fleet.h"
+#include "executor/machines/machine_stage.h"
 
 namespace hearth::executor {
 
-struct Fleet::Machine {
+class Fleet::Machine {
+ public:
   MachineId machine_id;           // of a shell: its own
   std::shared_ptr<MachineId> id;  // the same, for callbacks that were made before a shell became a machine
   std::string domain;
@@ -25,17 +27,25 @@ struct Fleet::Machine {
   std::unique_ptr<Timer> mark;   // until libvirt is told whose it is
   std::unique_ptr<Timer> clock;  // greets again; then the time for warming up
   std::optional<guest::Hello> hello;
-  bool shell = false;     // nobody's machine yet
-  bool asked = false;     // its starter was: what fails before says nothing of the way
-  bool creating = false;  // libvirt has not answered the start yet
-  bool created = false;   // it has, with success
-  bool warm_up = false;   // wanted before it is ready
-  bool warming = false;
-  bool greeting = false;
-  bool ready = false;  // HELLO came, and it is warm where that was wanted
-  bool removing = false;
-  std::string fault;           // the link was lost while libvirt still owed its answer, which says more
+  bool shell = false;          // nobody's machine yet
+  bool warm_up = false;        // wanted before it is ready
+  bool answer_owed = false;    // libvirt was told to make or to fill it, and has not answered
   bool destroy_asked = false;  // Destroy was called: owes the answer
+  std::string fault;           // the link was lost while libvirt still owed its answer, which says more
+
+  [[nodiscard]] MachineStage stage() const { return stage_; }
+  [[nodiscard]] bool removing() const { return stage_ == MachineStage::kRemoving; }
+  // The only way from stage to stage. A move that CanMove refuses is a fault of ours and aborts.
+  void Move(MachineStage to);
+  // libvirt has said that the domain is there.
+  [[nodiscard]] bool confirmed() const;
+  // Its agent has been asleep since it was saved, and says HELLO only when it is greeted.
+  [[nodiscard]] bool awaits_greeting() const {
+    return stage_ == MachineStage::kGreeting && starter->path() == StartPath::kRestore;
+  }
+
+ private:
+  MachineStage stage_ = MachineStage::kPreparing;
 };
 
 }  // namespace hearth::executor

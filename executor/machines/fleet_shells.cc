@@ -9,7 +9,6 @@
 namespace hearth::executor {
 
 void Fleet::GreetUntilHello(Machine& machine) {
-  machine.greeting = true;
   machine.link->Greet();
   machine.clock = std::make_unique<Timer>(loop_, [this, id = machine.id] {
     if (Machine* found = Find(*id); found != nullptr && found->link != nullptr) found->link->Greet();
@@ -18,7 +17,7 @@ void Fleet::GreetUntilHello(Machine& machine) {
 }
 
 bool Fleet::Waits(const Machine& machine) const {
-  return machine.shell && machine.created && !machine.removing && machine.link->connected();
+  return machine.stage() == MachineStage::kWaitingShell && machine.link->connected();
 }
 
 std::int32_t Fleet::ShellsReady(const std::string& profile) const {
@@ -27,37 +26,37 @@ std::int32_t Fleet::ShellsReady(const std::string& profile) const {
   }));
 }
 
-void Fleet::TellShells(Line& line) {
-  const std::int32_t ready = ShellsReady(line.profile.name);
-  if (ready == std::exchange(line.shells_told, ready) || going_down_ || !callbacks_.shells) return;
-  Later([this, profile = line.profile.name, ready] { callbacks_.shells(profile, ready); });
+void Fleet::TellShells(Supply& supply) {
+  const std::int32_t ready = ShellsReady(supply.profile.name);
+  if (ready == std::exchange(supply.shells_told, ready) || going_down_ || !callbacks_.shells) return;
+  Later([this, profile = supply.profile.name, ready] { callbacks_.shells(profile, ready); });
 }
 
 void Fleet::Use(const Profile& profile, std::shared_ptr<MachineStarter> starter) {
-  Line& line = lines_[profile.name];
-  line.profile = profile;
-  line.starter = std::move(starter);
-  line.retry_at_ms = 0;
+  Supply& supply = supplies_[profile.name];
+  supply.profile = profile;
+  supply.starter = std::move(starter);
+  supply.retry_at_ms = 0;
   for (const auto& [id, machine] : machines_) {
-    if (machine->shell && !machine->removing && machine->profile == profile.name &&
-        machine->starter != line.starter.get()) {
+    if (machine->shell && !machine->removing() && machine->profile == profile.name &&
+        machine->starter != supply.starter.get()) {
       Remove(*machine);
     }
   }
-  TellShells(line);
+  TellShells(supply);
   MakeShells();
 }
 
 void Fleet::KeepShells(const Profile& profile, std::int32_t count) {
-  Line& line = lines_[profile.name];
-  line.profile = profile;
-  line.shells_wanted = std::clamp(count, 0, kMaxShellsOfProfile);
+  Supply& supply = supplies_[profile.name];
+  supply.profile = profile;
+  supply.shells_wanted = std::clamp(count, 0, kMaxShellsOfProfile);
   MakeShells();
 }
 
-bool Fleet::TakeShell(const MachineId& machine_id, Line& line, bool warm_up) {
+bool Fleet::TakeShell(const MachineId& machine_id, Supply& supply, bool warm_up) {
   const auto found = std::find_if(machines_.begin(), machines_.end(), [&](const auto& each) {
-    return each.second->profile == line.profile.name && each.second->starter == line.starter.get() &&
+    return each.second->profile == supply.profile.name && each.second->starter == supply.starter.get() &&
            Waits(*each.second);
   });
   if (found == machines_.end()) return false;
@@ -69,13 +68,14 @@ bool Fleet::TakeShell(const MachineId& machine_id, Line& line, bool warm_up) {
   *machine.id = machine_id;
   machine.shell = false;
   machine.warm_up = warm_up;
-  machine.creating = true;
+  machine.Move(MachineStage::kFilling);
+  machine.answer_owed = true;
   machine.link->ExpectHelloWithin(options_.start_within_ms);
   machine.starter->Activate(machine.domain, [this, alive = alive_, machine_id](Result<void> result) {
     if (*alive) Created(machine_id, std::move(result));
   });
   MarkOwner(machine_id, UserId());  // the mark names the machine from then on
-  TellShells(line);
+  TellShells(supply);
   const auto now_ms = static_cast<std::int64_t>(uv_now(loop_.raw()));
   if (!warm_up && now_ms - shells_from_ms_ > kShellYieldMs) shells_from_ms_ = now_ms + kShellYieldMs;
   Later([this] { MakeShells(); });
@@ -87,39 +87,40 @@ void Fleet::MakeShells() {
   std::int32_t making = 0;
   bool busy = false;  // machines that are wanted now go first
   for (const auto& [id, machine] : machines_) {
-    if (machine->shell && machine->creating) ++making;
-    if (!machine->shell && !machine->watch && machine->creating) busy = true;
+    if (machine->shell && machine->answer_owed) ++making;
+    if (!machine->shell && !machine->watch && machine->answer_owed) busy = true;
   }
   const auto now_ms = static_cast<std::int64_t>(uv_now(loop_.raw()));
-  for (auto& [name, line] : lines_) {
-    const bool possible = line.starter != nullptr && line.starter->has_shells();
-    std::int32_t spare = possible ? line.shells_wanted : 0;
+  for (auto& [name, supply] : supplies_) {
+    const bool possible = supply.starter != nullptr && supply.starter->has_shells();
+    std::int32_t spare = possible ? supply.shells_wanted : 0;
     for (const auto& [id, machine] : machines_) {
-      if (!machine->shell || machine->removing || machine->profile != name) continue;
-      if (--spare < 0 && !machine->creating) Remove(*machine);
+      if (!machine->shell || machine->removing() || machine->profile != name) continue;
+      if (--spare < 0 && !machine->answer_owed) Remove(*machine);
     }
-    TellShells(line);
+    TellShells(supply);
     if (spare <= 0 || busy || making >= kShellsMadeAtOnce) continue;
-    if (const auto from_ms = std::max(line.retry_at_ms, shells_from_ms_); from_ms > now_ms) {
+    if (const auto from_ms = std::max(supply.retry_at_ms, shells_from_ms_); from_ms > now_ms) {
       shell_retry_.StartOnce(from_ms - now_ms);
       continue;
     }
-    MakeShell(line);
+    MakeShell(supply);
     ++making;
   }
 }
 
-void Fleet::MakeShell(Line& line) {
+void Fleet::MakeShell(Supply& supply) {
   const MachineId shell(
       fmt::format("{}-{}-shell-{}", options_.executor.value, options_.incarnation.substr(0, 8), next_shell_++));
-  Machine& machine = Add(shell, line.profile, line.starter, *line.starter);
+  Machine& machine = Add(shell, supply.profile, supply.starter, *supply.starter);
   machine.shell = true;
-  if (auto prepared = Prepare(machine, 0); !prepared) {
-    Later([this, shell, reason = prepared.error().message] { Broken(shell, reason); });
+  if (auto opened = OpenSocket(machine, 0); !opened) {
+    Later([this, shell, reason = opened.error().message] { Broken(shell, reason); });
     return;
   }
-  machine.asked = machine.creating = true;
-  machine.starter->MakeShell(MakeSpec(machine, line.profile), [this, alive = alive_, shell](Result<void> result) {
+  machine.Move(MachineStage::kCreating);
+  machine.answer_owed = true;
+  machine.starter->MakeShell(MakeSpec(machine, supply.profile), [this, alive = alive_, shell](Result<void> result) {
     if (*alive) ShellMade(shell, std::move(result));
   });
 }
@@ -127,9 +128,9 @@ void Fleet::MakeShell(Line& line) {
 void Fleet::ShellMade(const MachineId& shell, Result<void> result) {
   Machine* machine = Find(shell);
   if (machine == nullptr) return;
-  machine->creating = false;
-  machine->created = result.has_value();
-  if (machine->removing) return Remove(*machine);
+  machine->answer_owed = false;
+  if (machine->removing()) return DestroyDomain(*machine);
+  if (result) machine->Move(MachineStage::kWaitingShell);
   if (!result || !machine->fault.empty()) {
     return Broken(shell, result ? std::move(machine->fault) : result.error().message);
   }
@@ -137,16 +138,16 @@ void Fleet::ShellMade(const MachineId& shell, Result<void> result) {
 }
 
 void Fleet::ShellEnded(Machine& shell, const std::string& reason) {
-  const bool was_made = shell.created;
-  const bool was_asked = shell.asked;
+  const MachineStage stage = shell.stage();
   const std::string profile = shell.profile;
   const MachineStarter* starter = shell.starter;
   Remove(shell);
-  Line& line = lines_[profile];
-  line.retry_at_ms = static_cast<std::int64_t>(uv_now(loop_.raw())) + (was_made ? 0 : kShellRetryMs);
-  TellShells(line);
+  Supply& supply = supplies_[profile];
+  supply.retry_at_ms =
+      static_cast<std::int64_t>(uv_now(loop_.raw())) + (stage == MachineStage::kWaitingShell ? 0 : kShellRetryMs);
+  TellShells(supply);
   // One that waited and died says nothing of how it was made.
-  if (!was_made && was_asked && callbacks_.outcome) callbacks_.outcome(profile, starter, "shell: " + reason);
+  if (stage == MachineStage::kCreating && callbacks_.outcome) callbacks_.outcome(profile, starter, "shell: " + reason);
   MakeShells();
 }
 
