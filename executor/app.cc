@@ -221,7 +221,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
     verdict_ = std::unexpected(opened.error());
     return loop_.Stop();
   }
-  directory_ = std::make_unique<Directory>(
+  registration_ = std::make_unique<Registration>(
       loop_, config_.redis, config_.id, [this] { return DescribeSelf(); },
       [this](bool up, const std::string& reason) {
         if (up) readiness_->Set("redis", "");  // a later loss makes no executor unready: it goes on without
@@ -327,9 +327,9 @@ void App::WatchHost() {
   if (const auto pressure = host_watch_.Read()) Handle(*pressure);
 }
 
-DirectoryRecord App::DescribeSelf() const {
+ExecutorRecord App::DescribeSelf() const {
   const Gauges gauges = core_->ReadGauges();
-  DirectoryRecord record;
+  ExecutorRecord record;
   record.address = config_.listen;
   record.incarnation = incarnation_;
   record.acceleration = acceleration_;
@@ -354,7 +354,7 @@ void App::Show() {
   depths.outbox = outbox_->outstanding();
   depths.usage_lost = outbox_->usage_lost();
   depths.dispatchers = links_ ? links_->size() : 0;
-  depths.redis_up = directory_ && directory_->up();
+  depths.redis_up = registration_ && registration_->up();
   depths.libvirt_up = hypervisor_->up();
   const Gauges gauges = core_ ? core_->ReadGauges() : Gauges{};
   metrics_.Show(gauges, depths);

@@ -19,7 +19,6 @@
 #include "executor/code_store.h"
 #include "executor/config.h"
 #include "executor/core/core.h"
-#include "executor/directory.h"
 #include "executor/host_pressure.h"
 #include "executor/links.h"
 #include "executor/machines/acceleration.h"
@@ -30,6 +29,7 @@
 #include "executor/metrics.h"
 #include "executor/outbox.h"
 #include "executor/pool_overrides.h"
+#include "executor/registration.h"
 
 namespace hearth::executor {
 
@@ -87,7 +87,7 @@ class App {
   void Do(DrainFinished& effect);
 
   [[nodiscard]] FleetOptions MakeFleetOptions() const;
-  [[nodiscard]] DirectoryRecord DescribeSelf() const;
+  [[nodiscard]] ExecutorRecord DescribeSelf() const;
   void WayChanged(const std::string& profile, const Ways::Status& status);
   void Show();
   void Shutdown();
@@ -119,7 +119,7 @@ class App {
   PoolOverrides pool_overrides_;
   HostWatch host_watch_;
   std::string settings_alarm_;
-  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<Registration> registration_;
   std::unique_ptr<Ways> ways_;
   std::map<MachineId, std::int64_t> started_us_;  // machines that have not said HELLO yet
 

@@ -172,7 +172,7 @@ void App::Shutdown() {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {
       log_->error("executor={} records={} could not be written", config_.id.value, outbox_->outstanding());
     }
-    directory_->Leave([this] {
+    registration_->Leave([this] {
       log_->info("executor={} is down", config_.id.value);
       loop_.Stop();
     });

@@ -9,7 +9,7 @@
 
 #include "common/config/reader.h"
 #include "common/redis/account.h"
-#include "executor/directory.h"
+#include "executor/registration.h"
 #include "tests/integration/dispatcher/directory_writer.h"
 #include "tests/integration/dispatcher/redis_server.h"
 
@@ -117,9 +117,9 @@ TEST_F(Account, BothDaemonsWorkUnderIt) {
   options.reap_ms = 1500;
   Writer writer(loop_, server_.Address(), "d-1", options);
   bool executor_up = false;
-  executor::Directory executor(
+  executor::Registration executor(
       loop_, server_.Address(), ExecutorId("ex-1"),
-      [] { return executor::DirectoryRecord{"unix:/x", "i", "tcg", "ready", 1, 0, 0, 1, {}}; },
+      [] { return executor::ExecutorRecord{"unix:/x", "i", "tcg", "ready", 1, 0, 0, 1, {}}; },
       [&executor_up](bool up, const std::string&) { executor_up = up; }, kAccount);
   writer.Write(MakeSlot("c-1"));
   writer.directory.Write(ExecutorId("gone"), MakeSlot("c-2"));

@@ -1,5 +1,5 @@
-// The executor's own record in Redis: the hash ex:<id>, which expires unless it is renewed, and its place in ex:idx.
-// Best effort; Redis being away harms nothing here. Loop thread only.
+// How dispatchers find this executor: its own record in Redis, the hash ex:<id>, and its place in the set ex:idx. The
+// record expires unless it is renewed. All of it is best effort: Redis being away harms nothing here. Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 
 namespace hearth::executor {
 
-constexpr std::int64_t kDirectoryRenewMs = 1000;
-constexpr std::int64_t kDirectoryExpiryMs = 3000;
-constexpr std::int64_t kDirectoryLeaveMs = 500;  // how long leaving may take
+constexpr std::int64_t kRegistrationRenewMs = 1000;
+constexpr std::int64_t kRegistrationExpiryMs = 3000;
+constexpr std::int64_t kRegistrationLeaveMs = 500;  // how long leaving may take
 
 // What the record says.
-struct DirectoryRecord {
+struct ExecutorRecord {
   std::string address;  // where dispatchers dial
   std::string incarnation;
   std::string acceleration;
@@ -31,12 +31,12 @@ struct DirectoryRecord {
   std::vector<PoolStatus> pools;
 };
 
-class Directory {
+class Registration {
  public:
   // `read` is called at each renewal.
-  Directory(Loop& loop, const std::string& redis, ExecutorId id, std::function<DirectoryRecord()> read,
-            std::function<void(bool up, std::string reason)> on_state, redis::Credentials credentials = {});
-  // Removes the record, then calls `done`, at the latest after kDirectoryLeaveMs.
+  Registration(Loop& loop, const std::string& redis, ExecutorId id, std::function<ExecutorRecord()> read,
+               std::function<void(bool up, std::string reason)> on_state, redis::Credentials credentials = {});
+  // Removes the record, then calls `done`, at the latest after kRegistrationLeaveMs.
   void Leave(std::function<void()> done);
   [[nodiscard]] bool up() const { return client_.up(); }
 
@@ -45,7 +45,7 @@ class Directory {
   void Finish();
 
   const ExecutorId id_;
-  const std::function<DirectoryRecord()> read_;
+  const std::function<ExecutorRecord()> read_;
   std::function<void()> left_;
   redis::Client client_;
   Timer renew_;

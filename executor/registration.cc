@@ -1,11 +1,11 @@
-#include "executor/directory.h"
+#include "executor/registration.h"
 
 #include <utility>
 
 namespace hearth::executor {
 
-Directory::Directory(Loop& loop, const std::string& redis, ExecutorId id, std::function<DirectoryRecord()> read,
-                     std::function<void(bool, std::string)> on_state, redis::Credentials credentials)
+Registration::Registration(Loop& loop, const std::string& redis, ExecutorId id, std::function<ExecutorRecord()> read,
+                           std::function<void(bool, std::string)> on_state, redis::Credentials credentials)
     : id_(std::move(id)),
       read_(std::move(read)),
       client_(
@@ -17,12 +17,12 @@ Directory::Directory(Loop& loop, const std::string& redis, ExecutorId id, std::f
           std::move(credentials)),
       renew_(loop, [this] { Renew(); }),
       give_up_(loop, [this] { Finish(); }) {
-  renew_.StartEvery(kDirectoryRenewMs);
+  renew_.StartEvery(kRegistrationRenewMs);
 }
 
-void Directory::Renew() {
+void Registration::Renew() {
   if (left_ || !client_.up()) return;
-  const DirectoryRecord record = read_();
+  const ExecutorRecord record = read_();
   const std::string key = "ex:" + id_.value;
   const auto ignore = [](Result<redis::Value>) {};
   client_.Command({"HSET",         key,
@@ -36,20 +36,20 @@ void Directory::Renew() {
                    "memory_mib",   std::to_string(record.memory_mib),
                    "pools",        EncodePools(record.pools)},
                   ignore);
-  client_.Command({"PEXPIRE", key, std::to_string(kDirectoryExpiryMs)}, ignore);
+  client_.Command({"PEXPIRE", key, std::to_string(kRegistrationExpiryMs)}, ignore);
   client_.Command({"SADD", "ex:idx", id_.value}, ignore);
 }
 
-void Directory::Leave(std::function<void()> done) {
+void Registration::Leave(std::function<void()> done) {
   left_ = std::move(done);
   renew_.Cancel();
-  give_up_.StartOnce(client_.up() ? kDirectoryLeaveMs : 0);
+  give_up_.StartOnce(client_.up() ? kRegistrationLeaveMs : 0);
   if (!client_.up()) return;
   client_.Command({"DEL", "ex:" + id_.value}, [](Result<redis::Value>) {});
   client_.Command({"SREM", "ex:idx", id_.value}, [this](Result<redis::Value>) { give_up_.StartOnce(0); });
 }
 
-void Directory::Finish() {
+void Registration::Finish() {
   if (const auto done = std::exchange(left_, [] {})) done();
 }
 
