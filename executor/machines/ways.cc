@@ -1,55 +1,23 @@
 #include "executor/machines/ways.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <algorithm>
-#include <fstream>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
-#include "common/base/sha256.h"
+#include "executor/machines/host_binding.h"
 
 namespace hearth::executor {
-namespace {
 
-constexpr std::string_view kModelKeys[] = {"model name", "microcode", "flags"};
-
-std::string FirstLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// Under KVM the guest sees the host's processor; an emulated one is the same everywhere.
-std::string DescribeProcessor(const std::string& path, Acceleration acceleration) {
-  if (acceleration == Acceleration::kTcg) return "emulated";
-  std::ifstream file(path);
-  std::string text;
-  for (std::string line; std::getline(file, line) && !line.empty();) {  // of the first processor
-    for (const auto key : kModelKeys) {
-      if (line.starts_with(key)) text += line + "\n";
-    }
+void Ways::Selection::Move(WayStep to) {
+  if (!CanMove(step_, to)) {
+    fmt::print(stderr, "the ways of profile {} cannot move from {} to {}\n", profile.name, StepName(step_),
+               StepName(to));
+    std::abort();
   }
-  return Sha256Hex(text);
+  step_ = to;
 }
-
-std::string DescribeFile(const std::string& path) {
-  struct stat status{};
-  if (stat(path.c_str(), &status) != 0) return "absent";
-  return fmt::format("{} bytes of {}.{:09}", status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-}
-
-bool RunsAll(const guest::Hello& hello) {
-  for (const Runtime runtime : {Runtime::kPython3, Runtime::kNative}) {
-    if (std::find(hello.runtimes.begin(), hello.runtimes.end(), RuntimeName(runtime)) == hello.runtimes.end()) {
-      return false;
-    }
-  }
-  return true;
-}
-
-}  // namespace
 
 Ways::Ways(Hypervisor& hypervisor, Fleet& fleet, MachineImage image, FleetOptions fleet_options, WaysOptions options,
            std::vector<Profile> profiles, Loop& loop, Logger log, OnChange on_change)
@@ -65,9 +33,9 @@ Ways::Ways(Hypervisor& hypervisor, Fleet& fleet, MachineImage image, FleetOption
       again_(loop, [this] { TryAgain(); }),
       files_("templates", 1, kMaxFileJobs) {
   for (auto& profile : profiles) {
-    Line& line = lines_[profile.name];
-    line.profile = std::move(profile);
-    line.status.reason = "not tried yet";
+    Selection& selection = selections_[profile.name];
+    selection.profile = std::move(profile);
+    selection.status.reason = "not tried yet";
   }
 }
 
@@ -86,13 +54,13 @@ void Ways::Apart(std::function<T()> work, std::function<void(T)> then) {
   if (!queued) log_->critical("more jobs with files than profiles");
 }
 
-StartChoice Ways::ChoiceOf(const Line& line) const {
-  const auto own = options_.profiles.find(line.profile.name);
+StartChoice Ways::ChoiceOf(const Selection& selection) const {
+  const auto own = options_.profiles.find(selection.profile.name);
   return own != options_.profiles.end() ? own->second : options_.choice;
 }
 
-std::vector<Way> Ways::Allowed(const Line& line) const {
-  switch (ChoiceOf(line)) {
+std::vector<Way> Ways::Allowed(const Selection& selection) const {
+  switch (ChoiceOf(selection)) {
     case StartChoice::kAuto: return {Way::kTemplate, Way::kSave};
     case StartChoice::kTemplate: return {Way::kTemplate};
     case StartChoice::kSave: return {Way::kSave};
@@ -101,9 +69,9 @@ std::vector<Way> Ways::Allowed(const Line& line) const {
   return {};
 }
 
-std::string Ways::NameOf(const Line& line) const {
-  return fmt::format("{}-{}-{}", line.profile.name, AccelerationName(fleet_options_.acceleration),
-                     WayName(line.trying));
+std::string Ways::NameOf(const Selection& selection) const {
+  return fmt::format("{}-{}-{}", selection.profile.name, AccelerationName(fleet_options_.acceleration),
+                     WayName(selection.trying));
 }
 
 MachineId Ways::NextMachine(const char* purpose) {
@@ -112,20 +80,20 @@ MachineId Ways::NextMachine(const char* purpose) {
 }
 
 void Ways::Begin() {
-  for (const auto& [name, line] : lines_) queue_.push_back(name);
-  Next();
+  for (auto& [name, selection] : selections_) queue_.push_back(&selection);
+  TryNext();
 }
 
 void Ways::TryAgain() {
   if (stopped_) return;
-  for (auto& [name, line] : lines_) {
-    line.failures = 0;
-    if (line.refused.empty() || name == busy_) continue;
-    line.refused.clear();
-    line.condemnations = 0;
-    queue_.push_back(name);
+  for (auto& [name, selection] : selections_) {
+    selection.failures = 0;
+    if (selection.refused.empty() || &selection == busy_) continue;
+    selection.refused.clear();
+    selection.condemnations = 0;
+    if (selection.step() == WayStep::kInUse) Queue(selection);
   }
-  Next();
+  TryNext();
 }
 
 void Ways::Stop() {
@@ -133,130 +101,92 @@ void Ways::Stop() {
   again_.Cancel();
 }
 
-void Ways::Next() {
-  if (stopped_ || !busy_.empty()) return;
-  if (queue_.empty()) return;
+void Ways::Queue(Selection& selection) {
+  selection.Move(WayStep::kQueued);
+  queue_.push_back(&selection);
+}
+
+void Ways::TryNext() {
+  if (stopped_ || busy_ != nullptr || queue_.empty()) return;
   busy_ = queue_.front();
   queue_.pop_front();
-  TryBest(lines_.at(busy_));
+  TryBest(*busy_);
 }
 
-void Ways::TryBest(Line& line) {
+void Ways::TryBest(Selection& selection) {
   if (stopped_) return;
-  for (const Way way : Allowed(line)) {
-    if (line.refused.contains(way)) continue;
-    line.trying = way;
-    return Describe(line);
+  for (const Way way : Allowed(selection)) {
+    if (selection.refused.contains(way)) continue;
+    selection.trying = way;
+    return Describe(selection);
   }
-  Settle(line, Way::kBoot, nullptr);
+  Settle(selection, Way::kBoot, nullptr);
 }
 
-void Ways::Describe(Line& line) {
-  Binding& binding = line.binding;
-  binding.way = WayName(line.trying);
-  binding.image = image_.hash;
-  binding.processor = DescribeProcessor(options_.processor_file, fleet_options_.acceleration);
-  binding.boot_id = FirstLine(options_.boot_id_file);
-  binding.acceleration = AccelerationName(fleet_options_.acceleration);
-  binding.memory_mib = line.profile.memory_mib;
-  binding.vcpus = line.profile.vcpus;
-  binding.devices = HashOfDevices(DescribeMachine(image_, fleet_options_.acceleration, line.profile));
-  auto versions = std::make_shared<std::pair<std::string, std::string>>();
+void Ways::Describe(Selection& selection) {
+  selection.Move(WayStep::kDescribing);
+  auto binding = std::make_shared<Binding>(
+      BindingOnThisHost(selection.trying, image_, fleet_options_.acceleration, selection.profile));
   hypervisor_.Run(
-      Lane::kBehind,
-      [versions](_virConnect* connection) -> Result<void> {
-        auto emulator = EmulatorVersion(connection);
-        if (!emulator) return std::unexpected(emulator.error());
-        *versions = {*emulator, LibvirtVersion(connection)};
-        return {};
-      },
-      [this, alive = alive_, &line, versions](Result<void> result) {
+      Lane::kBehind, [binding](_virConnect* connection) { return AddVersions(connection, *binding); },
+      [this, alive = alive_, &selection, binding](Result<void> result) {
         if (!*alive || stopped_) return;
-        if (!result) return Refuse(line, "QEMU's version cannot be asked: " + result.error().message);
-        line.binding.emulator = fmt::format("{}, {}", versions->first, DescribeFile(options_.emulator));
-        line.binding.libvirt = versions->second;
-        Load(line);
+        if (!result) return Refuse(selection, "QEMU's version cannot be asked: " + result.error().message);
+        selection.binding = std::move(*binding);
+        Load(selection);
       });
 }
 
-void Ways::Load(Line& line) {
+void Ways::Load(Selection& selection) {
+  selection.Move(WayStep::kLoading);
   using Loaded = std::shared_ptr<Result<SavedMachine>>;
   Apart<Loaded>(
-      [this, name = NameOf(line), wanted = line.binding, way = line.trying]() -> Loaded {
+      [this, name = NameOf(selection), wanted = selection.binding, way = selection.trying]() -> Loaded {
         if (auto made = store_.MakeFolder(); !made)
           log_->warn("templates={} {}", options_.folder, made.error().message);
         if (options_.fault) {
-          if (auto done = options_.fault(way, "load"); !done) {
+          if (auto done = options_.fault(way, WayStep::kLoading); !done) {
             return std::make_shared<Result<SavedMachine>>(std::unexpected(done.error()));
           }
         }
         return std::make_shared<Result<SavedMachine>>(store_.Load(name, wanted));
       },
-      [this, &line](Loaded loaded) {
+      [this, &selection](Loaded loaded) {
         if (stopped_) return;
-        if (!*loaded) return Make(line, loaded->error().message);
-        log_->info("profile={} way={} found in {}", line.profile.name, WayName(line.trying), options_.folder);
-        Try(line, std::make_shared<const SavedMachine>(std::move(**loaded)), false);
+        if (!*loaded) return Make(selection, loaded->error().message);
+        log_->info("profile={} way={} found in {}", selection.profile.name, WayName(selection.trying), options_.folder);
+        Try(selection, std::make_shared<const SavedMachine>(std::move(**loaded)), false);
       });
 }
 
-void Ways::Make(Line& line, const std::string& why) {
-  log_->info("profile={} way={} is made: {}", line.profile.name, WayName(line.trying), why);
-  ++line.status.made;
-  recorder_ = std::make_shared<Recorder>(hypervisor_, line.trying, store_.PathOf(NameOf(line), "image"));
-  const MachineId machine = NextMachine("template");
-  struct Progress {
-    std::string nonce;
-    Result<void> outcome;
-    bool saving = false;  // Save owes its answer
-    bool gone = false;
-  };
-  auto progress = std::make_shared<Progress>();
-  // A machine that libvirt saves ends by itself, before or after Save's answer: both have to have come.
-  const auto finish = [this, &line, progress] {
-    if (progress->gone && !progress->saving) Saved(line, progress->nonce, progress->outcome);
-  };
-  Fleet::Watch watch;
-  watch.ready = [this, machine, progress, finish](const std::string& domain, guest::Hello hello) {
-    progress->nonce = hello.boot_nonce;
-    if (!RunsAll(hello)) {  // what it lacks, all that are made from it would lack
-      progress->outcome = Fail(Code::kUnavailable, "not every runtime ran in it");
-      return fleet_.Destroy(machine);
-    }
-    progress->saving = true;
-    recorder_->Save(domain, [this, alive = alive_, machine, progress, finish](Result<void> saved) {
-      if (!*alive) return;
-      progress->saving = false;
-      progress->outcome = std::move(saved);
-      if (progress->gone) return finish();
-      fleet_.Destroy(machine);
-    });
-  };
-  watch.ended = [this, machine, progress](std::string reason) {
-    if (!progress->saving && progress->nonce.empty()) progress->outcome = Fail(Code::kUnavailable, std::move(reason));
-    fleet_.Destroy(machine);
-  };
-  watch.destroyed = [progress, finish] {
-    progress->gone = true;
-    finish();
-  };
-  fleet_.StartAside(machine, line.profile, *recorder_, std::move(watch));
+void Ways::Make(Selection& selection, const std::string& why) {
+  selection.Move(WayStep::kMaking);
+  log_->info("profile={} way={} is made: {}", selection.profile.name, WayName(selection.trying), why);
+  ++selection.status.made;
+  recorder_ = std::make_shared<Recorder>(hypervisor_, selection.trying, store_.PathOf(NameOf(selection), "image"));
+  saving_ = std::make_unique<Saving>(fleet_, NextMachine("template"), selection.profile, *recorder_,
+                                     [this, &selection](Result<std::string> nonce) {
+                                       saving_.reset();
+                                       Saved(selection, std::move(nonce));
+                                     });
 }
 
-void Ways::Saved(Line& line, const std::string& nonce, Result<void> result) {
+void Ways::Saved(Selection& selection, Result<std::string> nonce) {
   if (stopped_) return;
-  if (!result && ++line.tries < kMakeTries) return Make(line, "once more: " + result.error().message);
-  line.tries = 0;
-  if (!result) return Refuse(line, "the machine to be saved: " + result.error().message);
-  Collect(line, nonce);
+  if (!nonce && ++selection.tries < kMakeTries) return Make(selection, "once more: " + nonce.error().message);
+  selection.tries = 0;
+  if (!nonce) return Refuse(selection, "the machine to be saved: " + nonce.error().message);
+  Keep(selection, *nonce);
 }
 
-void Ways::Collect(Line& line, const std::string& nonce) {
+void Ways::Keep(Selection& selection, const std::string& nonce) {
+  selection.Move(WayStep::kKeeping);
   using Kept = std::shared_ptr<Result<SavedMachine>>;
   Apart<Kept>(
-      [this, name = NameOf(line), binding = line.binding, nonce, recorder = recorder_, way = line.trying]() -> Kept {
+      [this, name = NameOf(selection), binding = selection.binding, nonce, recorder = recorder_,
+       way = selection.trying]() -> Kept {
         if (options_.fault) {
-          if (auto done = options_.fault(way, "make"); !done) {
+          if (auto done = options_.fault(way, WayStep::kKeeping); !done) {
             return std::make_shared<Result<SavedMachine>>(std::unexpected(done.error()));
           }
         }
@@ -267,106 +197,100 @@ void Ways::Collect(Line& line, const std::string& nonce) {
         if (!kept) log_->warn("templates={} no copy is kept: {}", options_.folder, kept.error().message);
         return std::make_shared<Result<SavedMachine>>(std::move(saved));
       },
-      [this, &line](Kept saved) {
+      [this, &selection](Kept saved) {
         recorder_.reset();
         if (stopped_) return;
-        if (!*saved) return Refuse(line, saved->error().message);
-        Try(line, std::make_shared<const SavedMachine>(std::move(**saved)), true);
+        if (!*saved) return Refuse(selection, saved->error().message);
+        Try(selection, std::make_shared<const SavedMachine>(std::move(**saved)), true);
       });
 }
 
-void Ways::Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh) {
-  if (line.trying == Way::kTemplate) {
-    trial_ = std::make_shared<TemplateStarter>(hypervisor_, saved);
+void Ways::Try(Selection& selection, std::shared_ptr<const SavedMachine> saved, bool fresh) {
+  selection.Move(WayStep::kTrying);
+  std::shared_ptr<MachineStarter> starter;
+  if (selection.trying == Way::kTemplate) {
+    starter = std::make_shared<TemplateStarter>(hypervisor_, saved);
   } else {
-    trial_ = std::make_shared<SaveStarter>(hypervisor_, saved, options_.folder);
+    starter = std::make_shared<SaveStarter>(hypervisor_, saved, options_.folder);
   }
-  const MachineId machine = NextMachine("trial");
-  auto fault = std::make_shared<std::string>();
-  auto heard = std::make_shared<bool>(false);
-  Fleet::Watch watch;
-  watch.ready = [this, machine, fault, heard, nonce = saved->boot_nonce](const std::string&, guest::Hello hello) {
-    *heard = true;
-    if (hello.boot_nonce != nonce) *fault = "what came up is not the machine that was saved";
-    fleet_.Destroy(machine);
-  };
-  watch.ended = [this, machine, fault, heard](std::string reason) {
-    if (*heard) return;
-    *fault = std::move(reason);
-    fleet_.Destroy(machine);
-  };
-  watch.destroyed = [this, &line, fault, fresh] {
-    const auto starter = std::exchange(trial_, nullptr);
-    if (stopped_) return;
-    if (fault->empty()) return Settle(line, line.trying, starter);
-    if (fresh) return Refuse(line, "a machine made from it: " + *fault);
-    store_.Remove(NameOf(line));
-    Make(line, "a machine made from what was found: " + *fault);
-  };
-  fleet_.StartAside(machine, line.profile, *trial_, std::move(watch));
+  trial_ = std::make_unique<Trial>(fleet_, NextMachine("trial"), selection.profile, *starter, saved->boot_nonce,
+                                   [this, &selection, starter, fresh](const Result<void>& came_up) {
+                                     trial_.reset();
+                                     if (stopped_) return;
+                                     if (came_up) return Settle(selection, selection.trying, starter);
+                                     const std::string& fault = came_up.error().message;
+                                     if (fresh) return Refuse(selection, "a machine made from it: " + fault);
+                                     store_.Remove(NameOf(selection));
+                                     Make(selection, "a machine made from what was found: " + fault);
+                                   });
 }
 
-void Ways::Refuse(Line& line, const std::string& reason) {
-  log_->warn("profile={} way={} is not possible: {}", line.profile.name, WayName(line.trying), reason);
-  line.refused[line.trying] = reason;
-  if (ChoiceOf(line) != StartChoice::kBoot) again_.StartOnce(kTryAgainMs);
-  TryBest(line);
+void Ways::Refuse(Selection& selection, const std::string& reason) {
+  log_->warn("profile={} way={} is not possible: {}", selection.profile.name, WayName(selection.trying), reason);
+  selection.refused[selection.trying] = reason;
+  if (ChoiceOf(selection) != StartChoice::kBoot) again_.StartOnce(kTryAgainMs);
+  TryBest(selection);
 }
 
-void Ways::Settle(Line& line, Way way, std::shared_ptr<MachineStarter> starter) {
-  line.status.way = way;
-  line.status.settled = true;
-  line.status.reason.clear();
-  for (const auto& [refused, reason] : line.refused) {
-    line.status.reason += fmt::format("{}{}: {}", line.status.reason.empty() ? "" : "; ", WayName(refused), reason);
+void Ways::Settle(Selection& selection, Way way, std::shared_ptr<MachineStarter> starter) {
+  selection.Move(WayStep::kInUse);
+  selection.status.way = way;
+  selection.status.settled = true;
+  selection.status.reason.clear();
+  for (const auto& [refused, reason] : selection.refused) {
+    selection.status.reason +=
+        fmt::format("{}{}: {}", selection.status.reason.empty() ? "" : "; ", WayName(refused), reason);
   }
-  line.failures = 0;
-  line.starter = std::move(starter);
-  log_->info("profile={} way={} is in use{}{}", line.profile.name, WayName(way),
-             line.status.reason.empty() ? "" : "; not ", line.status.reason);
-  fleet_.Use(line.profile, line.starter);
-  on_change_(line.profile.name, line.status);
-  busy_.clear();
-  Next();
+  selection.failures = 0;
+  selection.starter = std::move(starter);
+  log_->info("profile={} way={} is in use{}{}", selection.profile.name, WayName(way),
+             selection.status.reason.empty() ? "" : "; not ", selection.status.reason);
+  fleet_.Use(selection.profile, selection.starter);
+  on_change_(selection.profile.name, selection.status);
+  busy_ = nullptr;
+  TryNext();
 }
 
 void Ways::Report(const std::string& profile, const MachineStarter* starter, const std::string& reason) {
-  const auto found = lines_.find(profile);
-  if (found == lines_.end() || starter == nullptr || found->second.starter.get() != starter) return;
-  Line& line = found->second;
+  const auto found = selections_.find(profile);
+  if (found == selections_.end() || starter == nullptr || found->second.starter.get() != starter) return;
+  Selection& selection = found->second;
   if (reason.empty()) {
-    line.failures = 0;
-    line.condemnations = 0;
+    selection.failures = 0;
+    selection.condemnations = 0;
     return;
   }
-  log_->warn("profile={} way={} failed: {}", profile, WayName(line.status.way), reason);
+  log_->warn("profile={} way={} failed: {}", profile, WayName(selection.status.way), reason);
   if (!hypervisor_.up()) return;  // that is libvirt's fault
-  if (++line.failures < kFailuresCondemn || stopped_) return;
-  const Way way = line.status.way;
-  ++line.status.condemned;
+  if (++selection.failures >= kFailuresCondemn && !stopped_) Condemn(selection, reason);
+}
+
+void Ways::Condemn(Selection& selection, const std::string& reason) {
+  const Way way = selection.status.way;
+  const std::string& profile = selection.profile.name;
+  ++selection.status.condemned;
   log_->error("profile={} way={} is condemned after {} failures in a row; machines are booted meanwhile", profile,
-              WayName(way), line.failures);
-  if (++line.condemnations >= kCondemnationsGiveUp) {
-    line.refused[way] = fmt::format("condemned {} times, last: {}", line.condemnations, reason);
+              WayName(way), selection.failures);
+  if (++selection.condemnations >= kCondemnationsGiveUp) {
+    selection.refused[way] = fmt::format("condemned {} times, last: {}", selection.condemnations, reason);
     again_.StartOnce(kTryAgainMs);
   }
-  line.failures = 0;
-  line.starter.reset();
-  line.status.way = Way::kBoot;
-  line.status.settled = false;
-  line.status.reason = fmt::format("{}: condemned, {}", WayName(way), reason);
-  line.trying = way;
-  if (busy_ != profile) {
-    store_.Remove(NameOf(line));
-    queue_.push_back(profile);
+  selection.failures = 0;
+  selection.starter.reset();
+  selection.status.way = Way::kBoot;
+  selection.status.settled = false;
+  selection.status.reason = fmt::format("{}: condemned, {}", WayName(way), reason);
+  if (&selection != busy_) {
+    selection.trying = way;
+    store_.Remove(NameOf(selection));
+    if (selection.step() == WayStep::kInUse) Queue(selection);
   }
   // Not from inside the fleet's own step: this destroys shells.
-  loop_.Post([this, alive = alive_, profile] {
+  loop_.Post([this, alive = alive_, &selection] {
     if (!*alive) return;
-    Line& later = lines_.at(profile);
-    if (later.starter == nullptr) fleet_.Use(later.profile, nullptr);
-    on_change_(profile, later.status);
-    Next();
+    if (selection.starter == nullptr) fleet_.Use(selection.profile, nullptr);
+    on_change_(selection.profile.name, selection.status);
+    TryNext();
   });
 }
 

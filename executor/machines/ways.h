@@ -1,7 +1,7 @@
 // Which way machines of each profile come up: the best that has been shown to work on this host. A way is tried by
-// making what it needs and by one machine made with it that says HELLO; the reason why a better one is not taken is
-// kept. What fails later is condemned and made again, and machines are booted meanwhile: nothing waits for it. Loop
-// thread only.
+// making what it needs and by one machine made with it that says HELLO. Why a better way is not taken is kept. What
+// fails later is condemned and made again, and machines are booted meanwhile: nothing waits for it. Loop thread only.
+// The steps in which it is found are drawn in way_step.h.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "common/log/log.h"
+#include "executor/machines/aside.h"
 #include "executor/machines/fleet.h"
 #include "executor/machines/saved_machine.h"
+#include "executor/machines/way_step.h"
 #include "executor/worker.h"
 
 namespace hearth::executor {
@@ -32,12 +34,9 @@ struct WaysOptions {
   StartChoice choice = StartChoice::kAuto;
   std::map<std::string, StartChoice> profiles;  // those for which something else is allowed
   std::string folder;                           // for what is saved
-  std::string processor_file = "/proc/cpuinfo";
-  std::string boot_id_file = "/proc/sys/kernel/random/boot_id";
-  std::string emulator = DomainSpec().emulator;
   SavedStore::Checks checks;
-  // Looks at, and may spoil, what Load or Take is about to use; for tests of what happens then. Empty: nothing.
-  std::function<Result<void>(Way way, const std::string& step)> fault;
+  // Looks at, and may spoil, what kLoading or kKeeping is about to use; for tests of what happens then. Empty: nothing.
+  std::function<Result<void>(Way way, WayStep step)> fault;
 };
 
 class Ways {
@@ -67,35 +66,46 @@ class Ways {
   // Tries nothing more.
   void Stop();
 
-  [[nodiscard]] const Status& Of(const std::string& profile) const { return lines_.at(profile).status; }
+  [[nodiscard]] const Status& Of(const std::string& profile) const { return selections_.at(profile).status; }
 
  private:
-  struct Line {
+  // What is known of the ways of one profile.
+  class Selection {
+   public:
     Profile profile;
     Status status;
-    std::map<Way, std::string> refused;
+    std::map<Way, std::string> refused;       // with why
     std::shared_ptr<MachineStarter> starter;  // null: booted
-    std::int32_t failures = 0;
+    std::int32_t failures = 0;                // in a row
     std::int32_t condemnations = 0;
     std::int32_t tries = 0;  // to make what is saved
     Way trying = Way::kBoot;
-    Binding binding;
+    Binding binding;  // of what is made by the way that is tried
+
+    [[nodiscard]] WayStep step() const { return step_; }
+    // The only way from step to step. A move that CanMove refuses is a fault of ours and aborts.
+    void Move(WayStep to);
+
+   private:
+    WayStep step_ = WayStep::kQueued;
   };
 
-  [[nodiscard]] StartChoice ChoiceOf(const Line& line) const;
-  [[nodiscard]] std::vector<Way> Allowed(const Line& line) const;
-  void Next();
-  void TryBest(Line& line);
-  void Describe(Line& line);
-  void Load(Line& line);
-  void Make(Line& line, const std::string& why);
-  void Saved(Line& line, const std::string& nonce, Result<void> result);
-  void Collect(Line& line, const std::string& nonce);
-  void Try(Line& line, std::shared_ptr<const SavedMachine> saved, bool fresh);
-  void Refuse(Line& line, const std::string& reason);
-  void Settle(Line& line, Way way, std::shared_ptr<MachineStarter> starter);
+  [[nodiscard]] StartChoice ChoiceOf(const Selection& selection) const;
+  [[nodiscard]] std::vector<Way> Allowed(const Selection& selection) const;
+  void Queue(Selection& selection);
+  void TryNext();
+  void TryBest(Selection& selection);
+  void Describe(Selection& selection);
+  void Load(Selection& selection);
+  void Make(Selection& selection, const std::string& why);
+  void Saved(Selection& selection, Result<std::string> nonce);
+  void Keep(Selection& selection, const std::string& nonce);
+  void Try(Selection& selection, std::shared_ptr<const SavedMachine> saved, bool fresh);
+  void Refuse(Selection& selection, const std::string& reason);
+  void Settle(Selection& selection, Way way, std::shared_ptr<MachineStarter> starter);
+  void Condemn(Selection& selection, const std::string& reason);
   [[nodiscard]] MachineId NextMachine(const char* purpose);
-  [[nodiscard]] std::string NameOf(const Line& line) const;
+  [[nodiscard]] std::string NameOf(const Selection& selection) const;
   // Runs `work` on the file thread and `then`, if this still lives, on the loop's.
   template <class T>
   void Apart(std::function<T()> work, std::function<void(T)> then);
@@ -109,11 +119,12 @@ class Ways {
   const OnChange on_change_;
   Loop& loop_;
   const SavedStore store_;
-  std::map<std::string, Line> lines_;
-  std::deque<std::string> queue_;  // profiles that have to be tried
-  std::string busy_;               // the one that is being tried
+  std::map<std::string, Selection> selections_;  // by profile
+  std::deque<Selection*> queue_;                 // in kQueued, once Begin was called
+  Selection* busy_ = nullptr;                    // the one that is being tried
   std::shared_ptr<Recorder> recorder_;
-  std::shared_ptr<MachineStarter> trial_;
+  std::unique_ptr<Saving> saving_;
+  std::unique_ptr<Trial> trial_;
   std::uint64_t next_machine_ = 1;
   bool stopped_ = false;
   Timer again_;

@@ -227,8 +227,8 @@ TEST_F(TemplateTest, LibvirtsSaveImageIsTheSecondWay) {
 
 TEST_F(TemplateTest, EachWayThatFailsIsPassedOverWithTheReason) {
   WaysOptions options = Choose(StartChoice::kAuto);
-  options.fault = [](Way way, const std::string& step) -> Result<void> {
-    if (way == Way::kTemplate && step == "make") return Fail(Code::kUnavailable, "the first is spoilt");
+  options.fault = [](Way way, WayStep step) -> Result<void> {
+    if (way == Way::kTemplate && step == WayStep::kKeeping) return Fail(Code::kUnavailable, "the first is spoilt");
     return {};
   };
   MakeFleet(options, "first");
@@ -239,8 +239,8 @@ TEST_F(TemplateTest, EachWayThatFailsIsPassedOverWithTheReason) {
   End();
 
   fs::remove_all(options.folder);
-  options.fault = [](Way, const std::string& step) -> Result<void> {
-    if (step == "make") return Fail(Code::kUnavailable, "all are spoilt");
+  options.fault = [](Way, WayStep step) -> Result<void> {
+    if (step == WayStep::kKeeping) return Fail(Code::kUnavailable, "all are spoilt");
     return {};
   };
   MakeFleet(options, "second");
@@ -272,7 +272,7 @@ TEST_F(TemplateTest, ATemplateThatFailsTwiceIsCondemnedAndMadeAgain) {
   fs::permissions(root, static_cast<fs::perms>(0644));
   image_.root_image = root.string();
   WaysOptions options = Choose(StartChoice::kTemplate);
-  options.fault = [&](Way, const std::string&) -> Result<void> {  // what is tried next finds all in order again
+  options.fault = [&](Way, WayStep) -> Result<void> {  // what is tried next finds all in order again
     std::error_code ignored;
     fs::rename(away, root, ignored);
     return {};
