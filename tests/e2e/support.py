@@ -208,11 +208,16 @@ class Executor(Daemon):
         until(tidy, lambda: f"{self.machines()} {self.folders()} {self.held('instances')}\n{self.text()[-3000:]}")
         return self.machines()
 
-    def leaves_nothing(self):
-        """Ends, and nothing of it is left: no domain, process, folder, socket or control group."""
+    def leaves_nothing(self, libvirtd_was_killed=False):
+        """Ends, and nothing of it is left: no domain, process, folder, socket or control group. A libvirtd that was
+        killed while it started a domain cannot connect to it again; it ends the domain, and without the connection does
+        not know its control group, so that an empty one stays (qemuRemoveCgroup)."""
         self.end()
         assert not self.machines() and not self.folders(), self.text()[-3000:]
-        assert not cgroups_of(f"-hearth-{self.name}-")
+        left = cgroups_of(f"-hearth-{self.name}-")
+        if libvirtd_was_killed:
+            left = [path for path in left if (path / "cgroup.procs").read_text()]
+        assert not left
 
     def discard(self):
         super().discard()
