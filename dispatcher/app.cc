@@ -183,8 +183,8 @@ Result<void> App::JoinGroup() {
   };
   callbacks.revoked = [this](std::vector<PartitionId> partitions, bool lost) {
     log_->info("group={} partitions={} {}", config_.group, partitions.size(), lost ? "lost" : "revoked");
-    for (auto& partition : partitions) events_.emplace_back(PartitionRevoked{std::move(partition), lost});
-    HandleQueued();
+    for (auto& partition : partitions) stepper_.Push(PartitionRevoked{std::move(partition), lost});
+    Run();
   };
   callbacks.record = [this](std::shared_ptr<const Record> record) { Handle(RecordReceived{std::move(record)}); };
   callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { Handle(CaughtUp{partition, next}); };
@@ -204,24 +204,15 @@ Result<void> App::JoinGroup() {
 }
 
 void App::Handle(Event event) {
-  events_.push_back(std::move(event));
-  HandleQueued();
+  stepper_.Push(std::move(event));
+  Run();
 }
 
-void App::HandleQueued() {
-  if (stepping_) return;  // an effect answered at once: its event waits for the step to end
-  stepping_ = true;
-  std::vector<Effect> effects;
-  while (!events_.empty()) {
-    const Event next = std::move(events_.front());
-    events_.pop_front();
-    effects.clear();
-    core_.Step(next, ReadClocks(), effects);
-    for (auto& effect : effects) std::visit([this](auto& what) { Do(what); }, effect);
-    if (events_.empty()) CommitGivenUp();
-  }
-  stepping_ = false;
-  links_->Flush();
+void App::Run() {
+  const bool ran = stepper_.Run(
+      [this](const Event& event, std::vector<Effect>& effects) { core_.Step(event, ReadClocks(), effects); },
+      [this](auto& effect) { Do(effect); }, [this] { CommitGivenUp(); });
+  if (ran) links_->Flush();
 }
 
 void App::Do(SendToExecutor& effect) {

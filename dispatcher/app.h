@@ -4,10 +4,10 @@
 
 #include <prometheus/registry.h>
 
-#include <deque>
 #include <memory>
 #include <string>
 
+#include "common/daemon/stepper.h"
 #include "common/http/status.h"
 #include "common/kafka/consumer.h"
 #include "common/kafka/follower.h"
@@ -50,7 +50,7 @@ class App {
   HttpAnswer Explain(std::string_view path);  // any thread: asks the loop
 
   void Handle(Event event);
-  void HandleQueued();
+  void Run();
   void CommitGivenUp();
   void Tell(const Commit& commit, const Result<void>& outcome);
   void Do(SendToExecutor& effect);
@@ -84,9 +84,8 @@ class App {
   std::unique_ptr<kafka::GroupConsumer> consumer_;  // its closing revokes, which uses all that stands above
   Timer tick_;
   Timer show_;
-  std::deque<Event> events_;
+  Stepper<Event, Effect> stepper_;
   std::vector<Commit> given_up_;  // of partitions that are given up together: committed together
-  bool stepping_ = false;
   bool draining_ = false;
   bool redis_was_up_ = false;
   int exit_code_ = 0;

@@ -5,13 +5,13 @@
 #include <prometheus/registry.h>
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/daemon/stepper.h"
 #include "common/http/status.h"
 #include "common/kafka/follower.h"
 #include "common/log/log.h"
@@ -129,11 +129,10 @@ class App {
   Timer reconcile_;
   Timer watch_host_;
   Timer shutdown_;
-  std::deque<Event> events_;
+  Stepper<Event, Effect> stepper_;
   std::int32_t failed_starts_ = 0;  // in a row
   std::string last_alarm_;          // of Kafka: one line for each change, not for each attempt
   bool network_judged_ = false;
-  bool stepping_ = false;
   bool draining_ = false;
   bool shutting_down_ = false;
   Result<void> verdict_;

@@ -26,19 +26,11 @@ std::string Entropy() {
 
 void App::Handle(Event event) {
   if (core_ == nullptr) return;
-  events_.push_back(std::move(event));
-  if (stepping_) return;  // an effect answered at once: its event waits for the step to end
-  stepping_ = true;
-  std::vector<Effect> effects;
-  while (!events_.empty()) {
-    const Event next = std::move(events_.front());
-    events_.pop_front();
-    effects.clear();
-    core_->Step(next, ReadClocks(), effects);
-    for (auto& effect : effects) std::visit([this](auto& what) { Do(what); }, effect);
-  }
-  stepping_ = false;
-  if (links_ != nullptr) links_->Flush();
+  stepper_.Push(std::move(event));
+  const bool ran = stepper_.Run(
+      [this](const Event& next, std::vector<Effect>& effects) { core_->Step(next, ReadClocks(), effects); },
+      [this](auto& effect) { Do(effect); });
+  if (ran && links_ != nullptr) links_->Flush();
 }
 
 void App::Do(SendToDispatcher& effect) {

@@ -73,13 +73,37 @@ class World {
   void FreezeExecutor(int index);
   void RunExecutor(int index);
   void StepDispatcher(int index, const dispatcher::Event& event);
-  void Do(int index, dispatcher::Effect& effect);
+  void Do(int index, dispatcher::SendToExecutor& send);
+  void Do(int index, dispatcher::Produce& produce);
+  void Do(int index, dispatcher::Commit& commit);
+  void Do(int index, dispatcher::PauseIntake& pause);
+  void Do(int index, dispatcher::ResumeIntake& resume);
+  void Do(int index, dispatcher::LoadUser& load);
+  void Do(int index, dispatcher::ClaimSlot& asked);
+  void Do(int index, dispatcher::Trace& trace);
+  void Do(int index, dispatcher::DrainFinished&);
+  void Do(int, dispatcher::DirectoryWrite&) {}  // nobody reads the directory here
+  void Do(int, dispatcher::DirectoryDropExecutor&) {}
   void StartDispatcher(int index);
   void StopDispatcher(int index, bool drained);
   void TickDispatcher(int index, std::uint64_t life);
 
   void StepExecutor(int index, const executor::Event& event);
-  void Do(int index, executor::Effect& effect);
+  void StepLater(int index, std::int64_t delay_us, executor::Event event);
+  bool NoteFence(Executor& node, const executor::Event& event) const;
+  void Do(int index, executor::SendToDispatcher& send);
+  void Do(int index, executor::StartMachine& start);
+  void Do(int index, executor::KeepShells& keep);
+  void Do(int index, executor::DestroyMachine& destroy);
+  void Do(int index, executor::SendToGuest& send);
+  void Do(int index, executor::SendArchive& archive);
+  void Do(int index, executor::LoadCode& load);
+  void Do(int index, executor::Publish& publish);
+  void Do(int index, executor::PurgePublishes&);
+  void Do(int index, executor::Trace& trace);
+  void Do(int, executor::MarkOwner&) {}
+  void Do(int, executor::PublishUsage&) {}
+  void Do(int, executor::DrainFinished&) {}  // an executor of the simulation is never drained
   void StartExecutor(int index);
   void StopExecutor(int index);
   void TickExecutor(int index, std::uint64_t life);

@@ -101,76 +101,85 @@ void World::TickDispatcher(int index, std::uint64_t life) {
 void World::StepDispatcher(int index, const dispatcher::Event& event) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   if (node.core == nullptr) return;
-  node.events.push_back(event);
+  node.stepper.Push(event);
   if (!node.frozen) RunDispatcher(index);
 }
 
 void World::RunDispatcher(int index) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
-  if (node.core == nullptr || node.stepping) return;
-  node.stepping = true;
-  std::vector<dispatcher::Effect> effects;
-  while (!node.events.empty()) {
-    const auto next = std::move(node.events.front());
-    node.events.pop_front();
-    effects.clear();
-    node.core->Step(next, Now(), effects);
-    for (auto& effect : effects) Do(index, effect);
-  }
-  node.stepping = false;
+  if (node.core == nullptr) return;
+  node.stepper.Run([this, &node](const auto& event, auto& effects) { node.core->Step(event, Now(), effects); },
+                   [this, index](auto& effect) { Do(index, effect); });
 }
 
-void World::Do(int index, dispatcher::Effect& effect) {
-  auto& node = *dispatchers_[static_cast<std::size_t>(index)];
-  if (auto* send = std::get_if<dispatcher::SendToExecutor>(&effect)) {
-    if (const auto* exec = std::get_if<link::Exec>(&send->message); exec != nullptr && node.deposed) NoteDeposed(*exec);
-    ToExecutor(index, send->executor, send->message);
-  } else if (auto* produce = std::get_if<dispatcher::Produce>(&effect)) {
-    const bool lost = Happens(Fault::kProduceLost);
-    const bool late = !lost && Happens(Fault::kProduceLate);
-    const auto applied_us = Between(500, 20'000) + (Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0);
-    At(applied_us, [this, lost, deposed = node.deposed, record = std::move(produce->record)] {
-      if (!lost) Append(record, deposed);
-    });
-    At(applied_us + (late ? Between(0, 300'000) : 0),
-       [this, index, life = node.life, token = produce->token, ok = !lost && !late] {
-         if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-         StepDispatcher(index, dispatcher::ProduceFinished{token, ok, ok ? "" : "simulated"});
-       });
-  } else if (auto* commit = std::get_if<dispatcher::Commit>(&effect)) {
-    SendCommit(index, *commit);
-  } else if (auto* pause = std::get_if<dispatcher::PauseIntake>(&effect)) {
-    node.paused.insert(IndexOf(pause->partition));
-  } else if (auto* resume = std::get_if<dispatcher::ResumeIntake>(&effect)) {
-    node.paused.erase(IndexOf(resume->partition));
-    Pump(index, IndexOf(resume->partition));
-  } else if (auto* load = std::get_if<dispatcher::LoadUser>(&effect)) {
-    At(Between(100, 1000), [this, index, life = node.life, user = load->user] {
-      if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-      StepDispatcher(index, dispatcher::UserLoaded{user, {}});
-      StepDispatcher(index, dispatcher::UserShared{user, options_.dispatchers > 1});
-    });
-  } else if (auto* claim = std::get_if<dispatcher::ClaimSlot>(&effect)) {
-    if (Chance(50)) return;  // Redis says nothing: the core goes on by itself
-    At(Between(100, 5000), [this, index, life = node.life, claim = *claim] {
-      if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-      auto& [since_ms, holder] = claims_[claim.container.value];
-      const bool granted = claim.since_ms > since_ms || holder == index;
-      if (granted) std::tie(since_ms, holder) = std::pair(claim.since_ms, index);
-      StepDispatcher(index,
-                     dispatcher::SlotClaimed{claim.user, claim.executor, claim.container, claim.since_ms, granted});
-    });
-  } else if (auto* trace = std::get_if<dispatcher::Trace>(&effect); trace != nullptr && trace_) {
-    Note("dispatcher-" + std::to_string(index) + " " + trace->partition.topic + "/" +
-         std::to_string(trace->partition.partition) + "@" + std::to_string(trace->offset) + " epoch " +
-         std::to_string(trace->epoch) + " " + trace->id.value + " step " +
-         std::to_string(static_cast<int>(trace->kind)) + " on " + trace->executor.value + " attempt " +
-         std::to_string(trace->attempt) + " " + trace->constraint);
-  } else if (std::holds_alternative<dispatcher::DrainFinished>(effect)) {
-    At(0, [this, index, life = node.life] {
-      if (dispatchers_[static_cast<std::size_t>(index)]->life == life) StopDispatcher(index, true);
-    });
-  }
+void World::Do(int index, dispatcher::SendToExecutor& send) {
+  const auto& node = *dispatchers_[static_cast<std::size_t>(index)];
+  if (const auto* exec = std::get_if<link::Exec>(&send.message); exec != nullptr && node.deposed) NoteDeposed(*exec);
+  ToExecutor(index, send.executor, send.message);
+}
+
+void World::Do(int index, dispatcher::Produce& produce) {
+  const auto& node = *dispatchers_[static_cast<std::size_t>(index)];
+  const bool lost = Happens(Fault::kProduceLost);
+  const bool late = !lost && Happens(Fault::kProduceLate);
+  const auto applied_us = Between(500, 20'000) + (Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0);
+  At(applied_us, [this, lost, deposed = node.deposed, record = std::move(produce.record)] {
+    if (!lost) Append(record, deposed);
+  });
+  At(applied_us + (late ? Between(0, 300'000) : 0),
+     [this, index, life = node.life, token = produce.token, ok = !lost && !late] {
+       if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+       StepDispatcher(index, dispatcher::ProduceFinished{token, ok, ok ? "" : "simulated"});
+     });
+}
+
+void World::Do(int index, dispatcher::Commit& commit) {
+  SendCommit(index, commit);
+}
+
+void World::Do(int index, dispatcher::PauseIntake& pause) {
+  dispatchers_[static_cast<std::size_t>(index)]->paused.insert(IndexOf(pause.partition));
+}
+
+void World::Do(int index, dispatcher::ResumeIntake& resume) {
+  dispatchers_[static_cast<std::size_t>(index)]->paused.erase(IndexOf(resume.partition));
+  Pump(index, IndexOf(resume.partition));
+}
+
+void World::Do(int index, dispatcher::LoadUser& load) {
+  const auto life = dispatchers_[static_cast<std::size_t>(index)]->life;
+  At(Between(100, 1000), [this, index, life, user = load.user] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    StepDispatcher(index, dispatcher::UserLoaded{user, {}});
+    StepDispatcher(index, dispatcher::UserShared{user, options_.dispatchers > 1});
+  });
+}
+
+void World::Do(int index, dispatcher::ClaimSlot& asked) {
+  if (Chance(50)) return;  // Redis says nothing: the core goes on by itself
+  const auto life = dispatchers_[static_cast<std::size_t>(index)]->life;
+  At(Between(100, 5000), [this, index, life, claim = asked] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    auto& [since_ms, holder] = claims_[claim.container.value];
+    const bool granted = claim.since_ms > since_ms || holder == index;
+    if (granted) std::tie(since_ms, holder) = std::pair(claim.since_ms, index);
+    StepDispatcher(index,
+                   dispatcher::SlotClaimed{claim.user, claim.executor, claim.container, claim.since_ms, granted});
+  });
+}
+
+void World::Do(int index, dispatcher::Trace& trace) {
+  if (!trace_) return;
+  Note("dispatcher-" + std::to_string(index) + " " + trace.partition.topic + "/" +
+       std::to_string(trace.partition.partition) + "@" + std::to_string(trace.offset) + " epoch " +
+       std::to_string(trace.epoch) + " " + trace.id.value + " step " + std::to_string(static_cast<int>(trace.kind)) +
+       " on " + trace.executor.value + " attempt " + std::to_string(trace.attempt) + " " + trace.constraint);
+}
+
+void World::Do(int index, dispatcher::DrainFinished&) {
+  At(0, [this, index, life = dispatchers_[static_cast<std::size_t>(index)]->life] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life == life) StopDispatcher(index, true);
+  });
 }
 
 }  // namespace hearth::simulation

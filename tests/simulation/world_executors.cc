@@ -93,139 +93,161 @@ void World::TickExecutor(int index, std::uint64_t life) {
 void World::StepExecutor(int index, const executor::Event& event) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
   if (node.core == nullptr) return;
-  node.events.push_back(event);
+  node.stepper.Push(event);
   if (!node.frozen) RunExecutor(index);
 }
 
 void World::RunExecutor(int index) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
-  if (node.core == nullptr || node.stepping) return;
-  node.stepping = true;
-  std::vector<executor::Effect> effects;
-  while (!node.events.empty()) {
-    const auto next = std::move(node.events.front());
-    node.events.pop_front();
-    effects.clear();
-    if (const auto* message = std::get_if<executor::DispatcherMessage>(&next)) {
-      if (const auto* fence = std::get_if<link::Fence>(&message->message)) {
-        auto& seen = node.seen_epoch[IndexOf(fence->partition)];
-        const bool of_live_link = connections_.contains(message->link) || stale_.contains(message->link);
-        if (of_live_link) seen = std::max(seen, fence->epoch);
-        if (options_.mutant == Mutant::kForgetEpoch) continue;
-      }
-    }
-    node.core->Step(next, Now(), effects);
-    for (auto& effect : effects) Do(index, effect);
-  }
-  node.stepping = false;
+  if (node.core == nullptr) return;
+  node.stepper.Run(
+      [this, &node](const auto& event, auto& effects) {
+        if (!NoteFence(node, event)) node.core->Step(event, Now(), effects);
+      },
+      [this, index](auto& effect) { Do(index, effect); });
 }
 
-void World::Do(int index, executor::Effect& effect) {
+// Remembers the epochs that the executor has heard of. True: a mutant that hears nothing of them.
+bool World::NoteFence(Executor& node, const executor::Event& event) const {
+  const auto* message = std::get_if<executor::DispatcherMessage>(&event);
+  const auto* fence = message != nullptr ? std::get_if<link::Fence>(&message->message) : nullptr;
+  if (fence == nullptr) return false;
+  auto& seen = node.seen_epoch[IndexOf(fence->partition)];
+  const bool of_live_link = connections_.contains(message->link) || stale_.contains(message->link);
+  if (of_live_link) seen = std::max(seen, fence->epoch);
+  return options_.mutant == Mutant::kForgetEpoch;
+}
+
+// Steps the executor later, unless it has died meanwhile.
+void World::StepLater(int index, std::int64_t delay_us, executor::Event event) {
+  const auto life = executors_[static_cast<std::size_t>(index)]->life;
+  At(delay_us, [this, index, life, event = std::move(event)] {
+    if (executors_[static_cast<std::size_t>(index)]->life == life) StepExecutor(index, event);
+  });
+}
+
+void World::Do(int /*index*/, executor::SendToDispatcher& send) {
+  ToDispatcher(send.link, send.message);
+}
+
+void World::Do(int index, executor::Trace& trace) {
+  const auto& node = *executors_[static_cast<std::size_t>(index)];
+  if (trace.kind == executor::Trace::Kind::kEnded) {
+    const auto machine = node.machines.find(trace.machine);
+    const std::string& name = trace.container.value;
+    const auto number = static_cast<std::uint32_t>(std::stoul(name.substr(name.rfind('/') + 1)));
+    if (machine != node.machines.end()) {
+      const auto run = machine->second.runs.find(number);
+      if (run != machine->second.runs.end()) history_.executions[run->second].unheard = false;
+    }
+  }
+  if (trace.kind == executor::Trace::Kind::kOrphaned) {  // nobody renewed its lease
+    history_.cut_offs.push_back({"executor-" + std::to_string(index), now_us_ - link::kOrphanGraceMs * 1000, now_us_});
+  }
+}
+
+void World::Do(int index, executor::StartMachine& start) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
-  const auto later = [this, index, life = node.life](std::int64_t delay_us, executor::Event event) {
-    At(delay_us, [this, index, life, event = std::move(event)] {
-      if (executors_[static_cast<std::size_t>(index)]->life == life) StepExecutor(index, event);
-    });
-  };
-  if (auto* send = std::get_if<executor::SendToDispatcher>(&effect)) {
-    ToDispatcher(send->link, send->message);
-  } else if (const auto* trace = std::get_if<executor::Trace>(&effect)) {
-    if (trace->kind == executor::Trace::Kind::kEnded) {
-      const auto machine = node.machines.find(trace->machine);
-      const std::string& name = trace->container.value;
-      const auto number = static_cast<std::uint32_t>(std::stoul(name.substr(name.rfind('/') + 1)));
-      if (machine != node.machines.end()) {
-        const auto run = machine->second.runs.find(number);
-        if (run != machine->second.runs.end()) history_.executions[run->second].unheard = false;
-      }
+  auto& shells = node.shells[start.profile];
+  const bool shell = shells.ready > 0;
+  if (shell) {
+    StepLater(index, 0, executor::ShellsChanged{start.profile, --shells.ready});
+    MakeShells(index, start.profile);
+  }
+  const auto path = shell ? StartPath::kRestore : StartPath::kBoot;
+  const auto took_us = shell ? Between(30'000, 120'000) : Between(200'000, 2'500'000);
+  const auto warm_up_us = start.warm_up ? Between(50'000, 200'000) : 0;
+  At(took_us + warm_up_us, [this, index, life = node.life, id = start.machine, path] {
+    auto& host = *executors_[static_cast<std::size_t>(index)];
+    if (host.life != life) return;
+    if (Happens(Fault::kStartFailure)) {
+      return StepExecutor(index, executor::MachineFailed{id, "simulated"});
     }
-    if (trace->kind == executor::Trace::Kind::kOrphaned) {  // nobody renewed its lease
-      history_.cut_offs.push_back(
-          {"executor-" + std::to_string(index), now_us_ - link::kOrphanGraceMs * 1000, now_us_});
+    host.machines[id];
+    guest::Hello hello;
+    hello.runtimes = {"python3", "native"};
+    StepExecutor(index, executor::MachineReady{id, path, hello});
+  });
+}
+
+void World::Do(int index, executor::KeepShells& keep) {
+  auto& shells = executors_[static_cast<std::size_t>(index)]->shells[keep.profile];
+  shells.wanted = keep.count;
+  if (shells.ready > shells.wanted) {
+    shells.ready = shells.wanted;
+    StepLater(index, 0, executor::ShellsChanged{keep.profile, shells.ready});
+  }
+  MakeShells(index, keep.profile);
+}
+
+void World::Do(int index, executor::DestroyMachine& destroy) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  if (const auto found = node.machines.find(destroy.machine); found != node.machines.end()) {
+    for (auto& [number, box] : found->second.boxes) {
+      if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
     }
-  } else if (auto* start = std::get_if<executor::StartMachine>(&effect)) {
-    auto& shells = node.shells[start->profile];
-    const bool shell = shells.ready > 0;
-    if (shell) {
-      later(0, executor::ShellsChanged{start->profile, --shells.ready});
-      MakeShells(index, start->profile);
-    }
-    const auto path = shell ? StartPath::kRestore : StartPath::kBoot;
-    const auto took_us = shell ? Between(30'000, 120'000) : Between(200'000, 2'500'000);
-    const auto warm_up_us = start->warm_up ? Between(50'000, 200'000) : 0;
-    At(took_us + warm_up_us, [this, index, life = node.life, id = start->machine, path] {
-      auto& host = *executors_[static_cast<std::size_t>(index)];
-      if (host.life != life) return;
-      if (Happens(Fault::kStartFailure)) {
-        return StepExecutor(index, executor::MachineFailed{id, "simulated"});
-      }
-      host.machines[id];
-      guest::Hello hello;
-      hello.runtimes = {"python3", "native"};
-      StepExecutor(index, executor::MachineReady{id, path, hello});
-    });
-  } else if (auto* keep = std::get_if<executor::KeepShells>(&effect)) {
-    auto& shells = node.shells[keep->profile];
-    shells.wanted = keep->count;
-    if (shells.ready > shells.wanted) {
-      shells.ready = shells.wanted;
-      later(0, executor::ShellsChanged{keep->profile, shells.ready});
-    }
-    MakeShells(index, keep->profile);
-  } else if (auto* destroy = std::get_if<executor::DestroyMachine>(&effect)) {
-    if (const auto found = node.machines.find(destroy->machine); found != node.machines.end()) {
-      for (auto& [number, box] : found->second.boxes) {
-        if (box.busy) history_.executions[box.run.execution].end_us = now_us_;
-      }
-      node.machines.erase(found);
-    }
-    later(Between(50'000, 300'000), executor::MachineDestroyed{destroy->machine});
-  } else if (auto* frame = std::get_if<executor::SendToGuest>(&effect)) {
-    Guest(index, frame->machine, frame->frame);
-  } else if (auto* archive = std::get_if<executor::SendArchive>(&effect)) {
-    const auto machine = node.machines.find(archive->machine);
-    if (machine == node.machines.end()) return;
-    machine->second.codes.insert(archive->hash.value);
-    const auto sent_us = Between(100, 50'000);
-    later(sent_us, executor::ArchiveSent{archive->machine, archive->hash});
-    FromGuest(index, archive->machine, {0, guest::CodeStored{archive->hash, ""}}, sent_us + Between(500, 5000));
-  } else if (auto* load = std::get_if<executor::LoadCode>(&effect)) {
-    later(Between(500, 5000),
-          executor::CodeLoaded{load->user, load->hash, std::make_shared<const std::string>("code"), ""});
-  } else if (auto* publish = std::get_if<executor::Publish>(&effect)) {
-    std::string id;
-    std::int64_t epoch = 0;
-    for (const auto& [name, value, null] : publish->record.headers) {
-      if (name == "hearth-id") id = value;
-      if (name == "hearth-epoch") epoch = std::stoll(value);
-    }
-    const auto sent = sent_to_.find(id);
-    if (sent != sent_to_.end() && publish->record.topic == "hearth.reply") {
-      history_.published.push_back({id, epoch, node.seen_epoch[sent->second]});
-    }
-    const bool lost = Happens(Fault::kProduceLost);
-    const bool late = !lost && Happens(Fault::kProduceLate);
-    const bool early = options_.mutant == Mutant::kAckBeforeDurable;
-    // Now and then longer than a lease: then it is taken back.
-    const bool slow = Happens(Fault::kProduceSlow);
-    const auto slow_us = !slow ? 0 : Between(0, 7) == 0 ? Between(5'000'000, 40'000'000) : Between(100'000, 2'000'000);
-    const auto applied_us = early ? 2'000'000 : Between(500, 20'000) + slow_us;
-    const auto purged = std::make_shared<bool>(false);
-    if (slow_us > 0) node.unsent[publish->token] = purged;  // it lies in the client until it is sent
-    At(applied_us, [this, index, lost, purged, token = publish->token, record = publish->record] {
-      executors_[static_cast<std::size_t>(index)]->unsent.erase(token);
-      if (!lost && !*purged) Append(record);
-    });
-    const bool ok = !lost && !late;
-    At(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0), [later, ok, purged, token = publish->token] {
-      if (!*purged) later(0, executor::PublishFinished{token, ok, ok ? "" : "simulated"});
-    });
-  } else if (std::holds_alternative<executor::PurgePublishes>(effect)) {
-    for (const auto& [token, purged] : std::exchange(node.unsent, {})) {
-      *purged = true;
-      Count(Fault::kPurged);
-      later(0, executor::PublishFinished{token, false, "purged", true});
-    }
+    node.machines.erase(found);
+  }
+  StepLater(index, Between(50'000, 300'000), executor::MachineDestroyed{destroy.machine});
+}
+
+void World::Do(int index, executor::SendToGuest& send) {
+  Guest(index, send.machine, send.frame);
+}
+
+void World::Do(int index, executor::SendArchive& archive) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  const auto machine = node.machines.find(archive.machine);
+  if (machine == node.machines.end()) return;
+  machine->second.codes.insert(archive.hash.value);
+  const auto sent_us = Between(100, 50'000);
+  StepLater(index, sent_us, executor::ArchiveSent{archive.machine, archive.hash});
+  FromGuest(index, archive.machine, {0, guest::CodeStored{archive.hash, ""}}, sent_us + Between(500, 5000));
+}
+
+void World::Do(int index, executor::LoadCode& load) {
+  StepLater(index, Between(500, 5000),
+            executor::CodeLoaded{load.user, load.hash, std::make_shared<const std::string>("code"), ""});
+}
+
+void World::Do(int index, executor::Publish& publish) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  std::string id;
+  std::int64_t epoch = 0;
+  for (const auto& [name, value, null] : publish.record.headers) {
+    if (name == "hearth-id") id = value;
+    if (name == "hearth-epoch") epoch = std::stoll(value);
+  }
+  const auto sent = sent_to_.find(id);
+  if (sent != sent_to_.end() && publish.record.topic == "hearth.reply") {
+    history_.published.push_back({id, epoch, node.seen_epoch[sent->second]});
+  }
+  const bool lost = Happens(Fault::kProduceLost);
+  const bool late = !lost && Happens(Fault::kProduceLate);
+  const bool early = options_.mutant == Mutant::kAckBeforeDurable;
+  // Now and then longer than a lease: then it is taken back.
+  const bool slow = Happens(Fault::kProduceSlow);
+  const auto slow_us = !slow ? 0 : Between(0, 7) == 0 ? Between(5'000'000, 40'000'000) : Between(100'000, 2'000'000);
+  const auto applied_us = early ? 2'000'000 : Between(500, 20'000) + slow_us;
+  const auto purged = std::make_shared<bool>(false);
+  if (slow_us > 0) node.unsent[publish.token] = purged;  // it lies in the client until it is sent
+  At(applied_us, [this, index, lost, purged, token = publish.token, record = publish.record] {
+    executors_[static_cast<std::size_t>(index)]->unsent.erase(token);
+    if (!lost && !*purged) Append(record);
+  });
+  const bool ok = !lost && !late;
+  At(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0),
+     [this, index, life = node.life, ok, purged, token = publish.token] {
+       if (*purged || executors_[static_cast<std::size_t>(index)]->life != life) return;
+       StepLater(index, 0, executor::PublishFinished{token, ok, ok ? "" : "simulated"});
+     });
+}
+
+void World::Do(int index, executor::PurgePublishes&) {
+  for (const auto& [token, purged] : std::exchange(executors_[static_cast<std::size_t>(index)]->unsent, {})) {
+    *purged = true;
+    Count(Fault::kPurged);
+    StepLater(index, 0, executor::PublishFinished{token, false, "purged", true});
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "common/daemon/stepper.h"
 #include "tests/simulation/world.h"
 
 namespace hearth::simulation {
@@ -31,8 +32,7 @@ struct World::Dispatcher {
   };
   std::unique_ptr<dispatcher::Core> core;  // null: the process is down
   std::uint64_t life = 0;
-  std::deque<dispatcher::Event> events;
-  bool stepping = false;
+  Stepper<dispatcher::Event, dispatcher::Effect> stepper;
   bool frozen = false;
   bool deposed = false;  // the group has moved its partitions, and it does not know yet
   bool draining = false;
@@ -65,8 +65,7 @@ struct World::Machine {
 struct World::Executor {
   std::unique_ptr<executor::Core> core;  // null: the process is down
   std::uint64_t life = 0;
-  std::deque<executor::Event> events;
-  bool stepping = false;
+  Stepper<executor::Event, executor::Effect> stepper;
   std::map<MachineId, Machine> machines;
   bool frozen = false;
   std::map<int, std::int64_t> seen_epoch;
