@@ -9,6 +9,7 @@
 #include "common/base/time.h"
 #include "executor/core/effects.h"
 #include "executor/core/events.h"
+#include "executor/core/machines.h"
 #include "executor/core/settings.h"
 #include "schemas/pool_status.h"
 
@@ -34,6 +35,7 @@ class Core {
 
   void Step(const Event& event, Time now, std::vector<Effect>& effects);
   [[nodiscard]] Gauges ReadGauges() const;
+  [[nodiscard]] const Machines& machines() const;
 
  private:
   struct State;

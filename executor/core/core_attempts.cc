@@ -9,19 +9,19 @@ namespace hearth::executor {
 
 void Core::State::Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string reason) {
   const link::Exec& exec = attempt.exec;
-  Emit(Trace{kind,
-             exec.ref,
-             exec.id,
-             exec.function.user,
-             exec.function.name,
-             {},
-             {},
-             {},
-             {},
-             status,
-             attempt.path,
-             exec.times,
-             std::move(reason)});
+  context_.Emit(Trace{kind,
+                      exec.ref,
+                      exec.id,
+                      exec.function.user,
+                      exec.function.name,
+                      {},
+                      {},
+                      {},
+                      {},
+                      status,
+                      attempt.path,
+                      exec.times,
+                      std::move(reason)});
 }
 
 link::Done Core::State::DoneOf(const Attempt& attempt) const {
@@ -35,19 +35,20 @@ link::Done Core::State::DoneOf(const Attempt& attempt) const {
 }
 
 void Core::State::OnEnded(Machine& machine, std::uint32_t number, const guest::Ended& ended) {
-  const auto found = machine.containers.find(number);
-  if (found == machine.containers.end() || found->second.state == ContainerState::kGone) return Unasked(machine);
-  Container& container = found->second;
-  if (container.state != ContainerState::kBusy || !container.attempt) return Condemn(machine, "ended what did not run");
-  const AttemptKey key = *container.attempt;
+  Container* container = machine.Find(number);
+  if (container == nullptr || container->state() == ContainerState::kGone) return Unasked(machine);
+  if (container->state() != ContainerState::kBusy || !container->attempt()) {
+    return Condemn(machine, "ended what did not run");
+  }
+  const AttemptKey key = *container->attempt();
   Attempt& attempt = attempts.at(key);
   const bool known_status = ended.status == Status::kOk || ended.status == Status::kError ||
                             ended.status == Status::kTimeout || ended.status == Status::kOom;
   if (ended.id != attempt.exec.id || ended.attempt != attempt.exec.try_number || !known_status) {
     return Condemn(machine, "the agent's answer does not fit the attempt");
   }
-  const std::int64_t took_us = now.mono_us - attempt.run_sent.mono_us;
-  const std::int64_t machine_mib = profiles[machine.profile].profile.memory_mib;
+  const std::int64_t took_us = context_.now_us() - attempt.run_sent.mono_us;
+  const std::int64_t machine_mib = machine.memory_mib();
   const Claims claims = ClaimsOf(ended, took_us, machine_mib << 20);
   Times& times = attempt.exec.times;
   times.started_us = attempt.run_sent.wall_us + claims.start_us;
@@ -62,29 +63,30 @@ void Core::State::OnEnded(Machine& machine, std::uint32_t number, const guest::E
   result.log_truncated = ended.log_bytes > static_cast<std::int64_t>(ended.log_tail.size());
   result.memory_peak_bytes = claims.memory_peak_bytes;
   result.billed_ms = (took_us + kMicrosPerMilli - 1) / kMicrosPerMilli;  // the host's own, whatever the guest claims
-  result.machine = machine.id;
-  result.container = ContainerId(machine.id.value + "/" + std::to_string(number));
-  result.acceleration = settings.acceleration;
+  result.machine = machine.id();
+  result.container = IdOf(machine, number);
+  result.acceleration = context_.settings().acceleration;
 
   const link::Exec& exec = attempt.exec;
-  Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version, exec.try_number,
-                          ended.status, attempt.path, times.started_us, times.ended_us, result.billed_ms,
-                          exec.function.memory_mib, claims.memory_peak_bytes, claims.cpu_us, settings.id, machine.id}});
-  Emit(Trace{Trace::Kind::kEnded,
-             exec.ref,
-             exec.id,
-             exec.function.user,
-             exec.function.name,
-             machine.id,
-             result.container,
-             {},
-             {},
-             ended.status,
-             attempt.path,
-             times,
-             result.error_type});
+  context_.Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version,
+                                   exec.try_number, ended.status, attempt.path, times.started_us, times.ended_us,
+                                   result.billed_ms, exec.function.memory_mib, claims.memory_peak_bytes, claims.cpu_us,
+                                   context_.settings().id, machine.id()}});
+  context_.Emit(Trace{Trace::Kind::kEnded,
+                      exec.ref,
+                      exec.id,
+                      exec.function.user,
+                      exec.function.name,
+                      machine.id(),
+                      result.container,
+                      {},
+                      {},
+                      ended.status,
+                      attempt.path,
+                      times,
+                      result.error_type});
 
-  container.attempt.reset();
+  machines_.Release(*container);
   attempt.machine = 0;
   if (ended.status == Status::kOk || exec.final_try) {
     PublishResult(key, attempt, result);
@@ -97,13 +99,9 @@ void Core::State::OnEnded(Machine& machine, std::uint32_t number, const guest::E
     done.billed_ms = result.billed_ms;
     Finish(key, std::move(done));
   }
-  if (ended.reusable) {
-    TurnIdle(machine, container);
-  } else {  // ContainerGone follows
-    Move(machine, container, ContainerState::kGone, "not reusable");
-    SetDue(machine, container, now.mono_us + settings.container_timeout_ms * kMicrosPerMilli);
-    machine.freeing_mib += container.memory_mib;
-  }
+  if (!ended.reusable) return machines_.AwaitGone(machine, *container, "not reusable");
+  machines_.TurnIdle(machine, *container, "ready");
+  Serve(machine, *container);
 }
 
 void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const InvocationResult& given) {
@@ -117,7 +115,7 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   result.start_path = attempt.path;
   result.times = exec.times;
   result.epoch = exec.ref.epoch;
-  result.executor = settings.id;
+  result.executor = context_.settings().id;
   result.traceparent = exec.traceparent;
   result.why = attempt.why.Text(exec.why, attempt.run_sent.mono_us);
   if (result.content_type.empty()) result.content_type = exec.content_type;
@@ -134,7 +132,7 @@ void Core::State::PublishResult(const AttemptKey& key, Attempt& attempt, const I
   attempt.done.error_message = result.error_message;
   attempt.done.billed_ms = result.billed_ms;
   attempt.record = EncodeReply(result, exec.form, exec.reply_to);
-  if (attempt.phase != Phase::kPublishing) attempt.publishing_since_us = now.mono_us;
+  if (attempt.phase != Phase::kPublishing) attempt.publishing_since_us = context_.now_us();
   attempt.phase = Phase::kPublishing;
   HandOver(key);
 }
@@ -145,7 +143,7 @@ void Core::State::HandOver(const AttemptKey& key) {
   if (!LeaseHolds(fencing.Of(std::get<0>(key)).dispatcher)) return Orphan(key);
   const auto token = next_token++;
   publishing.emplace(token, key);
-  Emit(Publish{token, attempts.at(key).record});
+  context_.Emit(Publish{token, attempts.at(key).record});
 }
 
 void Core::State::On(const PublishFinished& event) {
@@ -163,10 +161,10 @@ void Core::State::On(const PublishFinished& event) {
   if (!attempt.to_undeliverable) {
     attempt.to_undeliverable = true;
     MarkUndeliverable(attempt.record, event.error);
-    attempt.record.topic = settings.undeliverable_topic;
-    publish_again.insert({now.mono_us, key});
+    attempt.record.topic = context_.settings().undeliverable_topic;
+    publish_again.insert({context_.now_us(), key});
   } else {
-    publish_again.insert({now.mono_us + kPublishRetryMs * kMicrosPerMilli, key});
+    publish_again.insert({context_.After(kPublishRetryMs), key});
   }
   PublishAgain();
 }
@@ -189,7 +187,7 @@ void Core::State::GiveUpPublishing(const AttemptKey& key) {
 }
 
 void Core::State::PublishAgain() {
-  while (!publish_again.empty() && publish_again.begin()->first <= now.mono_us) {
+  while (!publish_again.empty() && publish_again.begin()->first <= context_.now_us()) {
     const AttemptKey key = publish_again.extract(publish_again.begin()).value().second;
     HandOver(key);
   }
@@ -222,7 +220,7 @@ void Core::State::Unqueue(const AttemptKey& key, const Attempt& attempt) {
 void Core::State::Finish(const AttemptKey& key, link::Done done) {
   const PartitionId partition = std::get<0>(key);
   attempts.erase(key);
-  ring.Add(done, now.mono_us);
+  ring.Add(done, context_.now_us());
   Reply(partition, std::move(done));
 }
 
@@ -239,7 +237,7 @@ void Core::State::FailAttempt(const AttemptKey& key, const std::string& reason) 
 }
 
 void Core::State::ExpireWaiting() {
-  while (!expiring.empty() && expiring.begin()->first <= now.mono_us) {
+  while (!expiring.empty() && expiring.begin()->first <= context_.now_us()) {
     const AttemptKey key = waiting.at(expiring.begin()->second);
     Attempt& attempt = attempts.at(key);
     Unqueue(key, attempt);
@@ -276,7 +274,7 @@ void Core::State::DropOrphansOf(const DispatcherId& dispatcher) {
     }
   }
   for (const auto& key : orphans) Orphan(key);
-  if (handed_over) Emit(PurgePublishes{});
+  if (handed_over) context_.Emit(PurgePublishes{});
 }
 
 void Core::State::Orphan(const AttemptKey& key) {
@@ -288,7 +286,7 @@ void Core::State::Orphan(const AttemptKey& key) {
   done.error_type = "orphaned";
   const PartitionId partition = std::get<0>(key);
   LetGo(key, "orphaned");
-  ring.Add(done, now.mono_us);
+  ring.Add(done, context_.now_us());
   Reply(partition, std::move(done));
 }
 
@@ -297,15 +295,13 @@ void Core::State::LetGo(const AttemptKey& key, const char* reason) {
   Attempt& attempt = found->second;
   Unqueue(key, attempt);
   if (attempt.phase == Phase::kPromised || attempt.phase == Phase::kRunning) {
-    Machine& machine = machines.at(attempt.machine);
-    Container& container = machine.containers.at(attempt.container);
-    container.attempt.reset();
-    RemoveContainer(machine, container, reason);
+    Machine& machine = machines_.Get(attempt.machine);
+    machines_.Remove(machine, machine.Get(attempt.container), reason);
   }
   std::erase_if(publish_again, [&key](const auto& one) { return one.second == key; });
   std::erase_if(publishing, [&key](const auto& one) { return one.second == key; });
   attempts.erase(found);
-  dirty = true;
+  context_.AskToSchedule();
 }
 
 }  // namespace hearth::executor

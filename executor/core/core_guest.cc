@@ -6,35 +6,33 @@
 namespace hearth::executor {
 
 void Core::State::On(const GuestMessage& event) {
-  Machine* machine = Find(event.machine);
+  Machine* machine = machines_.Find(event.machine);
   if (machine == nullptr) return;
-  if (machine->state != MachineState::kWarm && machine->state != MachineState::kAssigned) return;
+  if (machine->state() != MachineState::kWarm && machine->state() != MachineState::kAssigned) return;
   OnGuest(*machine, event.frame.stream, event.frame.message);
 }
 
 // Frames may cross what made them pointless. A few are nothing; a stream of them is an agent that floods.
 void Core::State::Unasked(Machine& machine) {
-  if (++machine.unasked > kMaxUnaskedFrames) Condemn(machine, "the agent floods");
+  if (!machines_.TolerateUnasked(machine)) Condemn(machine, "the agent floods");
 }
 
 void Core::State::OnGuest(Machine& machine, std::uint32_t stream, const guest::Message& message) {
   if (const auto* pong = std::get_if<guest::Pong>(&message)) {
-    if (pong->sequence != machine.ping_sequence || machine.pings_missed == 0) return Unasked(machine);
-    machine.pings_missed = 0;
+    if (!machines_.TakePong(machine, pong->sequence)) Unasked(machine);
     return;
   }
-  if (machine.state != MachineState::kAssigned) return Condemn(machine, "the agent spoke before it was configured");
+  if (machine.state() != MachineState::kAssigned) return Condemn(machine, "the agent spoke before it was configured");
   if (std::holds_alternative<guest::Configured>(message)) return Unasked(machine);
   if (const auto* stored = std::get_if<guest::CodeStored>(&message)) {
-    const bool coming = machine.sending.contains(stored->hash);
-    if (!coming && !machine.codes.contains(stored->hash)) return Unasked(machine);
+    CodeOfMachine& of = code_of[machine.number()];
+    if (!of.coming.contains(stored->hash) && !of.holds.contains(stored->hash)) return Unasked(machine);
     if (stored->error.empty()) return;
-    machine.codes.erase(stored->hash);  // Created tells those who wait for it
-    if (coming) machine.sending.erase(stored->hash);
+    of.holds.erase(stored->hash);  // Created tells those who wait for it
+    of.coming.erase(stored->hash);
     return CreateAwaiting(machine, CodeHash(stored->hash));
   }
-  const auto found = machine.containers.find(stream);
-  Container* container = found == machine.containers.end() ? nullptr : &found->second;
+  Container* container = machine.Find(stream);
   if (const auto* ended = std::get_if<guest::Ended>(&message)) return OnEnded(machine, stream, *ended);
   if (const auto* created = std::get_if<guest::Created>(&message)) {
     if (container == nullptr) return Condemn(machine, "created what nobody asked for");
@@ -48,29 +46,24 @@ void Core::State::OnGuest(Machine& machine, std::uint32_t stream, const guest::M
 }
 
 void Core::State::OnCreated(Machine& machine, Container& container, const guest::Created& created) {
-  if (container.state == ContainerState::kGone) return Unasked(machine);  // crossed a Remove
-  if (container.state != ContainerState::kCreating || !container.create_sent) return Condemn(machine, "created twice");
-  SetDue(machine, container, 0);
-  const auto promised = std::exchange(container.attempt, std::nullopt);
+  if (container.state() == ContainerState::kGone) return Unasked(machine);  // crossed a Remove
+  if (container.state() != ContainerState::kCreating || !container.create_sent()) {
+    return Condemn(machine, "created twice");
+  }
+  const auto promised = machines_.Release(container);
   if (!created.error.empty()) {
-    Move(machine, container, ContainerState::kGone, CutText(created.error, kMaxErrorMessageBytes));
-    machine.freeing_mib += container.memory_mib;
-    FreeContainer(machine, container.number);
+    machines_.Forget(machine, container, CutText(created.error, kMaxErrorMessageBytes));
     if (promised) FailAttempt(*promised, "container: " + created.error);
     return;
   }
-  if (!promised) return TurnIdle(machine, container);
-  Move(machine, container, ContainerState::kIdle, "created");
+  machines_.TurnIdle(machine, container, promised ? "created" : "ready");
+  if (!promised) return Serve(machine, container);
   Run(*promised, attempts.at(*promised), machine, container);
 }
 
 void Core::State::OnGone(Machine& machine, Container& container, const std::string& reason) {
-  const auto lost = std::exchange(container.attempt, std::nullopt);
-  if (container.state != ContainerState::kGone) {
-    Move(machine, container, ContainerState::kGone, reason);
-    machine.freeing_mib += container.memory_mib;
-  }
-  FreeContainer(machine, container.number);
+  const auto lost = machines_.Release(container);
+  machines_.Forget(machine, container, reason);
   if (lost) FailAttempt(*lost, "container: " + reason);
 }
 

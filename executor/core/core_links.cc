@@ -19,13 +19,14 @@ std::vector<T> TakeChunk(std::vector<T>& list, std::size_t most) {
 
 void Core::State::On(const DispatcherConnected& event) {
   links[event.link] = {event.dispatcher, 0, {}};
-  leases[event.dispatcher] = {now.mono_us, false, event.link};
+  leases[event.dispatcher] = {context_.now_us(), false, event.link};
   link::ExecutorHello hello = Hello();
   std::vector<link::Slot> rest = std::move(hello.slots);
   hello.slots = TakeChunk(rest, link::kMaxListed);
-  Emit(SendToDispatcher{event.link, std::move(hello)});
-  while (!rest.empty()) Emit(SendToDispatcher{event.link, link::SlotReport{TakeChunk(rest, link::kMaxListed)}});
-  next_heartbeat_us = now.mono_us;
+  context_.Emit(SendToDispatcher{event.link, std::move(hello)});
+  while (!rest.empty())
+    context_.Emit(SendToDispatcher{event.link, link::SlotReport{TakeChunk(rest, link::kMaxListed)}});
+  next_heartbeat_us = context_.now_us();
 }
 
 void Core::State::On(const DispatcherDisconnected& event) {
@@ -51,7 +52,7 @@ void Core::State::On(const DispatcherMessage& event) {
   } else if (const auto* ack = std::get_if<link::HeartbeatAck>(&event.message)) {
     // An acknowledgement is worth the time at which its heartbeat was sent, and never the future.
     Lease& lease = leases.at(dispatcher);
-    if (ack->sent_mono_us <= now.mono_us) lease.renewed_us = std::max(lease.renewed_us, ack->sent_mono_us);
+    if (ack->sent_mono_us <= context_.now_us()) lease.renewed_us = std::max(lease.renewed_us, ack->sent_mono_us);
   } else if (const auto* demand = std::get_if<link::Demand>(&event.message)) {
     OnDemand(found->second, *demand);
   }
@@ -59,18 +60,18 @@ void Core::State::On(const DispatcherMessage& event) {
 
 void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   const auto nack = [&](link::NackReason reason, const char* why) {
-    Emit(SendToDispatcher{link, link::Nack{exec.ref, reason}});
+    context_.Emit(SendToDispatcher{link, link::Nack{exec.ref, reason}});
     Trace trace{
         Trace::Kind::kNacked, exec.ref,   exec.id, exec.function.user, exec.function.name, {}, {}, {}, {}, Status::kOk,
         StartPath::kNone,     exec.times, why};
-    Emit(std::move(trace));
+    context_.Emit(std::move(trace));
   };
   const auto& dispatcher = links.at(link).dispatcher;
   if (fencing.Admit(exec.ref.partition, exec.ref.epoch, dispatcher, link) == Admission::kFenced) {
     return nack(link::NackReason::kFenced, "fenced");
   }
   if (const auto* done = ring.Find(exec.ref)) {
-    Emit(SendToDispatcher{link, *done});
+    context_.Emit(SendToDispatcher{link, *done});
     return;
   }
   const auto key = KeyOf(exec.ref);
@@ -80,37 +81,37 @@ void Core::State::OnExec(LinkId link, const link::Exec& exec) {
   Attempt attempt;
   attempt.exec = exec;
   attempt.order = next_order++;
-  attempt.why.accepted_us = now.mono_us;
+  attempt.why.accepted_us = context_.now_us();
   // From here on only the monotonic clock counts: an invocation does not expire because somebody sets the time.
   if (exec.expires_ms != 0) {
-    attempt.expires_us = std::max<std::int64_t>(1, now.mono_us + exec.expires_ms * kMicrosPerMilli - now.wall_us);
+    attempt.expires_us = std::max<std::int64_t>(1, context_.After(exec.expires_ms) - context_.now().wall_us);
   }
-  Emit(Trace{Trace::Kind::kAccepted,
-             exec.ref,
-             exec.id,
-             exec.function.user,
-             exec.function.name,
-             {},
-             {},
-             {},
-             {},
-             Status::kOk,
-             StartPath::kNone,
-             exec.times,
-             {}});
+  context_.Emit(Trace{Trace::Kind::kAccepted,
+                      exec.ref,
+                      exec.id,
+                      exec.function.user,
+                      exec.function.name,
+                      {},
+                      {},
+                      {},
+                      {},
+                      Status::kOk,
+                      StartPath::kNone,
+                      exec.times,
+                      {}});
   Attempt& placed = attempts.emplace(key, std::move(attempt)).first->second;
   // The warm way: nothing else is looked at, and the attempt never waits.
-  if (auto [machine, container] = FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
+  if (auto [machine, container] = machines_.FindIdle(VersionOf(placed.exec.function)); container != nullptr) {
     placed.path = StartPath::kContainer;
     placed.why.Note(Rung::kContainer, "idle_container");
     return Run(key, placed, *machine, *container);
   }
   Queue(key, placed);
-  dirty = true;
+  context_.AskToSchedule();
 }
 
 bool Core::State::MayReplyTo(const link::Exec& exec) const {
-  return !exec.reply_to.empty() && ReplyTopicAllowed(settings.replies, exec.reply_to);
+  return !exec.reply_to.empty() && ReplyTopicAllowed(context_.settings().replies, exec.reply_to);
 }
 
 // Its dispatcher has other rules than this executor: that is told as what it is, and not tried for ever.
@@ -120,19 +121,19 @@ void Core::State::RefuseReply(LinkId link, const link::Exec& exec) {
   done.id = exec.id;
   done.outcome = link::Outcome::kInfrastructure;
   done.error_type = "reply_topic_not_allowed";
-  done.error_message = "executor " + settings.id.value + " does not reply to the topic " + exec.reply_to;
+  done.error_message = "executor " + context_.settings().id.value + " does not reply to the topic " + exec.reply_to;
   done.try_number = exec.try_number;
-  Emit(SendToDispatcher{link, std::move(done)});
+  context_.Emit(SendToDispatcher{link, std::move(done)});
 }
 
 std::optional<Core::State::Refusal> Core::State::RefusalOf(const link::Exec& exec,
                                                            const DispatcherId& dispatcher) const {
-  if (draining) return Refusal{link::NackReason::kDraining, "draining"};
+  if (context_.draining()) return Refusal{link::NackReason::kDraining, "context_.draining()"};
   if (static_cast<std::int32_t>(attempts.size()) >= Credit()) return Refusal{link::NackReason::kBusy, "credit"};
   if (ring.full()) return Refusal{link::NackReason::kBusy, "unacknowledged_ends"};
   if (!LeaseHolds(dispatcher)) return Refusal{link::NackReason::kBusy, "no_lease"};
   if (!registry.MayRun(exec.function)) return Refusal{link::NackReason::kUnknownFunction, "unknown_function"};
-  const auto index = ProfileOf(exec.function);
+  const auto index = context_.settings().ProfileOf(exec.function);
   if (index == profiles.size()) return Refusal{link::NackReason::kUnknownProfile, "unknown_profile"};
   const ProfileState& profile = profiles[index];
   if (exec.function.memory_mib > profile.profile.memory_mib - profile.profile.reserve_mib) {
@@ -150,7 +151,7 @@ void Core::State::OnFence(LinkId link, const link::Fence& fence) {
     // Tells a dispatcher that was overtaken how far: it claims the partition anew or lets go of it.
     link::FenceReport refusal{fence.partition, fencing.Of(fence.partition).epoch, {}, {}};
     refusal.refused = true;
-    Emit(SendToDispatcher{link, std::move(refusal)});
+    context_.Emit(SendToDispatcher{link, std::move(refusal)});
     return;
   }
   std::vector<link::Running> running;
@@ -172,7 +173,7 @@ void Core::State::OnFence(LinkId link, const link::Fence& fence) {
     report.running = TakeChunk(running, link::kMaxListed);
     report.finished = TakeChunk(finished, link::kMaxListed - report.running.size());
     report.more = !running.empty() || !finished.empty();
-    Emit(SendToDispatcher{link, report});
+    context_.Emit(SendToDispatcher{link, report});
   } while (report.more);
 }
 
@@ -190,7 +191,8 @@ void Core::State::OnDoneAck(const DispatcherId& dispatcher, const link::AttemptR
 
 bool Core::State::LeaseHolds(const DispatcherId& dispatcher) const {
   const auto lease = leases.find(dispatcher);
-  return lease != leases.end() && now.mono_us - lease->second.renewed_us <= settings.orphan_grace_ms * kMicrosPerMilli;
+  return lease != leases.end() &&
+         context_.now_us() - lease->second.renewed_us <= context_.settings().orphan_grace_ms * kMicrosPerMilli;
 }
 
 void Core::State::OnCancel(const link::Cancel& cancel) {
@@ -200,22 +202,24 @@ void Core::State::OnCancel(const link::Cancel& cancel) {
   Attempt& attempt = found->second;
   Unqueue(key, attempt);
   if (attempt.phase == Phase::kRunning || attempt.phase == Phase::kPromised) {
-    Machine& machine = machines.at(attempt.machine);
-    Container& container = machine.containers.at(attempt.container);
-    container.attempt.reset();
+    Machine& machine = machines_.Get(attempt.machine);
+    Container& container = machine.Get(attempt.container);
+    machines_.Release(container);
     // One that waits for its code has nobody to be made for any more.
-    if (attempt.phase == Phase::kRunning || !container.create_sent) RemoveContainer(machine, container, "cancelled");
+    if (attempt.phase == Phase::kRunning || !container.create_sent()) {
+      machines_.Remove(machine, container, "cancelled");
+    }
   }
   InvocationResult result;
   result.status = Status::kCancelled;
   result.error_type = "cancelled";
   PublishResult(key, attempt, result);
-  dirty = true;
+  context_.AskToSchedule();
 }
 
 void Core::State::Reply(const PartitionId& partition, link::Message message) {
   const LinkId link = fencing.Of(partition).link;
-  if (links.contains(link)) Emit(SendToDispatcher{link, std::move(message)});
+  if (links.contains(link)) context_.Emit(SendToDispatcher{link, std::move(message)});
 }
 
 std::vector<link::ProfileCapacity> Core::State::Capacities() const {
@@ -223,9 +227,9 @@ std::vector<link::ProfileCapacity> Core::State::Capacities() const {
   for (std::size_t i = 0; i < profiles.size(); ++i) {
     const ProfileState& state = profiles[i];
     link::ProfileCapacity capacity{state.profile.name,
-                                   static_cast<std::int32_t>(state.warm.size()),
+                                   static_cast<std::int32_t>(machines_.index().Warm(i).size()),
                                    state.shells,
-                                   FreeMib() / state.profile.memory_mib,
+                                   machines_.FreeMib() / state.profile.memory_mib,
                                    state.profile.memory_mib - state.profile.reserve_mib,
                                    {}};
     for (const Runtime runtime : state.runtimes) capacity.runtimes.emplace_back(RuntimeName(runtime));
@@ -238,91 +242,41 @@ std::int32_t Core::State::SlowlyPublishing() const {
   const auto slow = [this](const auto& one) {
     const Attempt& attempt = one.second;
     return attempt.phase == Phase::kPublishing &&
-           now.mono_us - attempt.publishing_since_us > kSlowPublishMs * kMicrosPerMilli;
+           context_.now_us() - attempt.publishing_since_us > kSlowPublishMs * kMicrosPerMilli;
   };
   return std::min(kMaxLentCredit, static_cast<std::int32_t>(std::ranges::count_if(attempts, slow)));
 }
 
 void Core::State::Heartbeats() {
-  if (now.mono_us < next_heartbeat_us) return;
-  next_heartbeat_us = now.mono_us + link::kHeartbeatMs * kMicrosPerMilli;
+  if (context_.now_us() < next_heartbeat_us) return;
+  next_heartbeat_us = context_.now_us() + link::kHeartbeatMs * kMicrosPerMilli;
   lent_credit = SlowlyPublishing();
   if (links.empty()) return;
   const auto capacities = Capacities();
   for (auto& [id, state] : links) {
-    Emit(SendToDispatcher{id, link::Heartbeat{++state.heartbeat, now.mono_us, Credit(),
-                                              static_cast<std::int32_t>(attempts.size()), draining, capacities}});
+    context_.Emit(SendToDispatcher{
+        id, link::Heartbeat{++state.heartbeat, context_.now_us(), Credit(), static_cast<std::int32_t>(attempts.size()),
+                            context_.draining(), capacities}});
   }
-}
-
-link::Slot Core::State::SlotOf(const Machine& machine, const Container* container) const {
-  link::Slot slot;
-  slot.user = machine.user;
-  slot.machine = machine.id;
-  slot.since_ms = machine.changed_ms;
-  const bool gone = machine.state != MachineState::kAssigned;
-  if (container == nullptr) {
-    slot.state = gone ? link::SlotState::kGone : link::SlotState::kIdle;
-    slot.memory_mib = machine.free_mib;
-    return slot;
-  }
-  slot.since_ms = container->changed_ms;
-  slot.container = ContainerId(machine.id.value + "/" + std::to_string(container->number));
-  slot.function = std::get<1>(container->function);
-  slot.version = std::get<2>(container->function);
-  slot.memory_mib = container->memory_mib;
-  switch (container->state) {
-    case ContainerState::kCreating: slot.state = link::SlotState::kCreating; break;
-    case ContainerState::kIdle: slot.state = link::SlotState::kIdle; break;
-    case ContainerState::kBusy: slot.state = link::SlotState::kBusy; break;
-    case ContainerState::kGone: slot.state = link::SlotState::kGone; break;
-  }
-  if (gone) slot.state = link::SlotState::kGone;
-  return slot;
-}
-
-std::int64_t Core::State::ChangeMs() {
-  last_change_ms = std::max(last_change_ms, now.wall_us / kMicrosPerMilli);
-  return last_change_ms;
-}
-
-void Core::State::NoteChange(Machine& machine) {
-  machine.changed_ms = ChangeMs();
-  changed.insert_or_assign(machine.id.value, SlotOf(machine, nullptr));
-}
-
-void Core::State::NoteChange(Machine& machine, Container& container) {
-  container.changed_ms = ChangeMs();
-  link::Slot slot = SlotOf(machine, &container);
-  changed.insert_or_assign(slot.container.value, std::move(slot));
 }
 
 void Core::State::ReportSlots() {
-  if (changed.empty()) return;
-  std::vector<link::Slot> slots;
-  for (auto& [id, slot] : changed) slots.push_back(std::move(slot));
-  changed.clear();
+  std::vector<link::Slot> slots = machines_.TakeChanges();
   while (!slots.empty()) {
     const link::SlotReport report{TakeChunk(slots, link::kMaxListed)};
-    for (const auto& [id, state] : links) Emit(SendToDispatcher{id, report});
+    for (const auto& [id, state] : links) context_.Emit(SendToDispatcher{id, report});
   }
 }
 
 link::ExecutorHello Core::State::Hello() const {
   link::ExecutorHello hello;
-  hello.executor = settings.id;
-  hello.incarnation = settings.incarnation;
-  hello.acceleration = settings.acceleration;
+  hello.executor = context_.settings().id;
+  hello.incarnation = context_.settings().incarnation;
+  hello.acceleration = context_.settings().acceleration;
   hello.credit = Credit();
-  hello.draining = draining;
+  hello.draining = context_.draining();
   hello.profiles = Capacities();
-  for (const auto& [number, machine] : machines) {
-    if (machine.state != MachineState::kAssigned) continue;
-    hello.slots.push_back(SlotOf(machine, nullptr));
-    for (const auto& [container_number, container] : machine.containers) {
-      if (container.state != ContainerState::kGone) hello.slots.push_back(SlotOf(machine, &container));
-    }
-  }
+  hello.slots = machines_.Slots();
   return hello;
 }
 

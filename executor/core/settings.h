@@ -54,6 +54,9 @@ struct Settings {
   std::string undeliverable_topic = "hearth.undeliverable";
   std::string usage_topic = "hearth.usage";
   std::uint64_t seed = 0;
+
+  [[nodiscard]] const UserLimits& LimitsOf(const UserId& user) const;
+  [[nodiscard]] std::size_t ProfileOf(const Function& function) const;  // its index; profiles.size() where unknown
 };
 
 }  // namespace hearth::executor

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <random>
 
+#include "tests/unit/executor_core/recount.h"
 #include "tests/unit/executor_core/small_world.h"
 
 namespace hearth::executor {
@@ -24,7 +25,9 @@ Settings Host(std::int32_t memory_mib, std::int32_t credit, std::int32_t pool_ma
 std::string Bursts(std::uint64_t seed, Mutant mutant) {
   std::mt19937_64 random(seed);
   const auto roll = [&](std::uint64_t most) { return static_cast<std::int64_t>(random() % most); };
-  SmallWorld world(Host(seed % 3 == 0 ? 1536 : 16'384, 200), mutant);
+  const Settings settings = Host(seed % 3 == 0 ? 1536 : 16'384, 200);
+  SmallWorld world(settings, mutant);
+  if (seed % 5 == 0) world.after_step = [&] { world.auditor.Object(WhatIsWrong(world.core.machines(), settings)); };
   if (seed % 4 == 0) world.restore_ms = 0;  // no shells: machines are booted
   world.run_ms = 1 + roll(200);
   for (int burst = 0; burst < 12; ++burst) {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -131,6 +132,7 @@ class SmallWorld {
       }
       Do(effect);
     }
+    if (after_step) after_step();
   }
 
   Time now{1'000'000, 1'700'000'000'000'000};
@@ -144,6 +146,7 @@ class SmallWorld {
   std::int64_t run_ms = 20;
   std::int64_t restore_ms = 60;  // 0: there are no shells
   std::int64_t boot_ms = 1500;
+  std::function<void()> after_step;
 
  private:
   static constexpr std::int64_t kTickUs = 50'000;
