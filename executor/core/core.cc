@@ -9,7 +9,7 @@ namespace {
 constexpr double kSecondsPerHour = 3600;
 }  // namespace
 
-Core::State::State(Settings given) : context_(std::move(given)), machines_(context_) {
+Core::State::State(Settings given) : context_(std::move(given)), machines_(context_), codes_(context_, machines_) {
   for (const auto& profile : context_.settings().profiles) profiles.emplace_back().profile = profile;
 }
 
@@ -87,7 +87,7 @@ Gauges Core::ReadGauges() const {
   };
   gauges.indexed = static_cast<std::int64_t>(
       index.size() + state.machines_.changes() + entries(state.waiting_for) + entries(state.promised_for) +
-      entries(state.awaiting_code) + state.expiring.size() + state.publishing.size() + state.publish_again.size());
+      state.codes_.waiting() + state.expiring.size() + state.publishing.size() + state.publish_again.size());
   gauges.done_ring = static_cast<std::int64_t>(state.ring.size());
   return gauges;
 }

@@ -210,10 +210,8 @@ void Core::State::Unqueue(const AttemptKey& key, const Attempt& attempt) {
   if (attempt.phase == Phase::kWaiting) {
     waiting.erase(attempt.order);
     if (attempt.expires_us != 0) expiring.erase({attempt.expires_us, attempt.order});
-  } else if (const auto code = awaiting_code.find({attempt.exec.function.user, attempt.exec.function.code});
-             code != awaiting_code.end()) {
-    code->second.erase(key);
-    if (code->second.empty()) awaiting_code.erase(code);
+  } else {
+    codes_.StopWaiting({attempt.exec.function.user, attempt.exec.function.code}, key);
   }
 }
 

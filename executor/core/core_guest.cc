@@ -25,12 +25,10 @@ void Core::State::OnGuest(Machine& machine, std::uint32_t stream, const guest::M
   if (machine.state() != MachineState::kAssigned) return Condemn(machine, "the agent spoke before it was configured");
   if (std::holds_alternative<guest::Configured>(message)) return Unasked(machine);
   if (const auto* stored = std::get_if<guest::CodeStored>(&message)) {
-    CodeOfMachine& of = code_of[machine.number()];
-    if (!of.coming.contains(stored->hash) && !of.holds.contains(stored->hash)) return Unasked(machine);
+    const CodeHash hash(stored->hash);
+    if (!codes_.Knows(machine, hash)) return Unasked(machine);
     if (stored->error.empty()) return;
-    of.holds.erase(stored->hash);  // Created tells those who wait for it
-    of.coming.erase(stored->hash);
-    return CreateAwaiting(machine, CodeHash(stored->hash));
+    return Create(machine, codes_.Lost(machine, hash));
   }
   Container* container = machine.Find(stream);
   if (const auto* ended = std::get_if<guest::Ended>(&message)) return OnEnded(machine, stream, *ended);

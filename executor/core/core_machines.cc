@@ -90,7 +90,7 @@ void Core::State::On(const MachineDestroyed& event) {
 }
 
 void Core::State::Erase(Machine& machine) {
-  code_of.erase(machine.number());
+  codes_.Forget(machine);
   machines_.Erase(machine);
 }
 

@@ -16,7 +16,7 @@ std::vector<OwnMachine> Core::State::OwnMachines(const Attempt& attempt) const {
   for (const auto number : machines_.index().AssignedTo(function.user)) {
     const Machine& machine = machines_.Get(number);
     if (machine.profile() != profile || !machine.runtimes().contains(function.runtime)) continue;
-    OwnMachine view{number, machine.free_mib(), machine.freeing_mib(), HoldsCode(machine, function.code), {}};
+    OwnMachine view{number, machine.free_mib(), machine.freeing_mib(), codes_.Holds(machine, function.code), {}};
     for (const auto& [container_number, container] : machine.containers()) {
       if (container.state() != ContainerState::kIdle) continue;
       view.idle.push_back(
@@ -158,88 +158,30 @@ void Core::State::CreateContainer(const AttemptKey& key, Attempt& attempt, Machi
   attempt.machine = machine.number();
   attempt.container = container.number();
   attempt.path = path;
-  SendCode(machine, function.code);
-  if (HoldsCode(machine, function.code)) return machines_.SendCreate(machine, container, function);
-  awaiting_code[{function.user, function.code}].insert(key);
+  if (codes_.Provide(machine, function.code, key)) machines_.SendCreate(machine, container, function);
 }
 
-bool Core::State::HoldsCode(const Machine& machine, const CodeHash& hash) const {
-  const auto of = code_of.find(machine.number());
-  return of != code_of.end() && of->second.holds.contains(hash);
-}
-
-// Sends the archive unless the machine has it; where it is not here either, it is loaded and sent when it comes.
-void Core::State::SendCode(Machine& machine, const CodeHash& hash) {
-  CodeOfMachine& of = code_of[machine.number()];
-  if (of.holds.contains(hash) || of.coming.contains(hash)) return;
-  const auto [found, is_new] = codes.try_emplace({machine.user(), hash});
-  found->second.used = next_use++;
-  if (is_new) context_.Emit(LoadCode{machine.user(), hash});
-  if (found->second.bytes == nullptr) return;
-  context_.Emit(SendArchive{machine.id(), hash, found->second.bytes});
-  of.coming.insert(hash);
-}
-
-std::vector<AttemptKey> Core::State::AwaitingCode(const UserCode& code, const Machine* in) const {
-  std::vector<AttemptKey> keys;
-  const auto awaiting = awaiting_code.find(code);
-  if (awaiting == awaiting_code.end()) return keys;
-  for (const auto& key : awaiting->second) {
-    if (in == nullptr || attempts.at(key).machine == in->number()) keys.push_back(key);
-  }
-  return keys;
-}
-
-void Core::State::On(const ArchiveSent& event) {
-  Machine* machine = machines_.Find(event.machine);
-  if (machine == nullptr) return;
-  CodeOfMachine& of = code_of[machine->number()];
-  if (of.coming.erase(event.hash) == 0) return;
-  of.holds.insert(event.hash);
-  CreateAwaiting(*machine, event.hash);
-}
-
-void Core::State::CreateAwaiting(Machine& machine, const CodeHash& hash) {
-  const UserCode code{machine.user(), hash};
-  for (const auto& key : AwaitingCode(code, &machine)) {
-    const auto awaiting = awaiting_code.find(code);
-    awaiting->second.erase(key);
-    if (awaiting->second.empty()) awaiting_code.erase(awaiting);
+// The containers that the attempts were promised in the machine are made: their code is there.
+void Core::State::Create(Machine& machine, const std::vector<AttemptKey>& promised) {
+  for (const auto& key : promised) {
     const Attempt& attempt = attempts.at(key);
     machines_.SendCreate(machine, machine.Get(attempt.container), attempt.exec.function);
   }
 }
 
+void Core::State::On(const ArchiveSent& event) {
+  Machine* machine = machines_.Find(event.machine);
+  if (machine != nullptr) Create(*machine, codes_.Sent(*machine, event.hash));
+}
+
 void Core::State::On(const CodeLoaded& event) {
-  const UserCode loaded_code{event.user, event.hash};
-  const auto found = codes.find(loaded_code);
-  if (found == codes.end()) return;
-  const bool loaded = event.error.empty() && event.bytes != nullptr;
-  if (loaded) {
-    found->second.bytes = event.bytes;
-  } else {
-    codes.erase(found);
-  }
-  for (const auto& key : AwaitingCode(loaded_code, nullptr)) {
+  const UserCode code{event.user, event.hash};
+  if (event.error.empty() && event.bytes != nullptr) return codes_.Loaded(code, event.bytes);
+  for (const auto& key : codes_.LoadFailed(code)) {
     const Attempt& attempt = attempts.at(key);
     Machine& machine = machines_.Get(attempt.machine);
-    if (loaded) {
-      SendCode(machine, event.hash);
-      continue;
-    }
     machines_.Remove(machine, machine.Get(attempt.container), "no code");
     FailAttempt(key, "code_unavailable: " + event.error);
-  }
-  std::size_t total = 0;  // keep what was used last
-  for (const auto& [of, code] : codes) total += code.bytes == nullptr ? 0 : code.bytes->size();
-  while (total > kMaxCodeCacheBytes) {
-    auto oldest = codes.end();
-    for (auto at = codes.begin(); at != codes.end(); ++at) {
-      if (at->second.bytes != nullptr && (oldest == codes.end() || at->second.used < oldest->second.used)) oldest = at;
-    }
-    if (oldest == codes.end()) break;
-    total -= oldest->second.bytes->size();
-    codes.erase(oldest);
   }
 }
 

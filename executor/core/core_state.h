@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "executor/core/choose.h"
+#include "executor/core/code_cache.h"
 #include "executor/core/context.h"
 #include "executor/core/core.h"
 #include "executor/core/done_ring.h"
@@ -26,7 +27,6 @@
 
 namespace hearth::executor {
 
-constexpr std::size_t kMaxCodeCacheBytes = 256U << 20;  // archives kept to be sent to further machines
 constexpr std::int64_t kPublishRetryMs = 1000;
 constexpr std::int64_t kSlowPublishMs = 250;  // a result that waits for its topic for longer holds no credit
 constexpr std::int32_t kMaxLentCredit = 256;  // but so many such attempts at most are held beside the credit
@@ -80,15 +80,6 @@ struct ProfileState {
   std::int64_t restore_us = 0, boot_us = 0;     // averages of starts for requests
 };
 
-struct CodeOfMachine {
-  std::set<CodeHash> holds;
-  std::set<CodeHash> coming;
-};
-struct CachedCode {
-  std::shared_ptr<const std::string> bytes;  // null: being loaded
-  std::uint64_t used = 0;
-};
-
 struct Core::State {
   explicit State(Settings given);
 
@@ -139,17 +130,12 @@ struct Core::State {
   void Schedule();
   void Place(const AttemptKey& key, Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
   void CreateContainer(const AttemptKey& key, Attempt& attempt, Machine& machine, StartPath path);
-  [[nodiscard]] bool HoldsCode(const Machine& machine, const CodeHash& hash) const;
-  void SendCode(Machine& machine, const CodeHash& hash);
-  void SendCreate(Machine& machine, Container& container);
   void Run(const AttemptKey& key, Attempt& attempt, Machine& machine, Container& container);
   // A container that came free: runs the oldest attempt that can use it, else it stays idle.
   void Serve(Machine& machine, Container& container);
   void On(const CodeLoaded& event);
   void On(const ArchiveSent& event);
-  // The attempts that wait for the code, in this machine or in any.
-  [[nodiscard]] std::vector<AttemptKey> AwaitingCode(const UserCode& code, const Machine* in) const;
-  void CreateAwaiting(Machine& machine, const CodeHash& hash);
+  void Create(Machine& machine, const std::vector<AttemptKey>& promised);
   [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
   void CountArrival(Attempt& attempt, std::size_t profile);
   [[nodiscard]] std::vector<OwnMachine> OwnMachines(const Attempt& attempt) const;
@@ -197,6 +183,7 @@ struct Core::State {
 
   Context context_;
   Machines machines_;
+  CodeCache codes_;
   std::vector<ProfileState> profiles;
   std::map<LinkId, LinkState> links;
   std::map<DispatcherId, Lease> leases;
@@ -209,16 +196,12 @@ struct Core::State {
   std::set<std::pair<std::int64_t, std::uint64_t>> expiring;  // of those that wait: when, order of arrival
   std::map<std::uint64_t, AttemptKey> publishing;             // by token
   std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
-  std::map<UserCode, std::set<AttemptKey>> awaiting_code;  // until all of it is on its way to their machines
-  bool starved = false;                                    // a request waits for a start: refill yields
+  bool starved = false;  // a request waits for a start: refill yields
   Shortage shortage;
   Registry registry;
-  std::map<UserCode, CachedCode> codes;
-  std::map<std::uint64_t, CodeOfMachine> code_of;  // by machine
-  std::int32_t lent_credit = 0;                    // as of the last heartbeat: for results that wait for their topic
+  std::int32_t lent_credit = 0;  // as of the last heartbeat: for results that wait for their topic
   std::uint64_t next_order = 1;
   std::uint64_t next_token = 1;
-  std::uint64_t next_use = 1;
   std::int64_t next_heartbeat_us = 0;
   bool drained = false;
 };
