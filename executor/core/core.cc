@@ -5,13 +5,8 @@
 
 namespace hearth::executor {
 
-namespace {
-constexpr double kSecondsPerHour = 3600;
-}  // namespace
-
-Core::State::State(Settings given) : context_(std::move(given)), machines_(context_), codes_(context_, machines_) {
-  for (const auto& profile : context_.settings().profiles) profiles.emplace_back().profile = profile;
-}
+Core::State::State(Settings given)
+    : context_(std::move(given)), machines_(context_), codes_(context_, machines_), pools_(context_, machines_) {}
 
 Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
 Core::~Core() = default;
@@ -23,7 +18,7 @@ void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   if (state.context_.TakeAskedToSchedule()) {
     state.Schedule();
     state.machines_.Unclaim();
-    state.Refill();
+    state.pools_.Refill(state.starved);
   }
   if (state.context_.draining() && !state.drained && state.attempts.empty()) {
     state.drained = true;
@@ -55,39 +50,18 @@ Gauges Core::ReadGauges() const {
       if (container.state() == ContainerState::kIdle) ++gauges.idle_containers;
     }
   }
-  const MachineIndex& index = state.machines_.index();
-  for (std::size_t profile = 0; profile < state.profiles.size(); ++profile) {
-    const ProfileState& each = state.profiles[profile];
-    PoolDemand demand = each.demand;
-    PoolStatus pool;
-    pool.executor = state.context_.settings().id;
-    pool.profile = each.profile.name;
-    pool.machine_mib = each.profile.memory_mib;
-    pool.min = each.profile.pool_min;
-    pool.max = each.profile.pool_max;
-    pool.target = demand.Target(each.profile.pool_min, each.profile.pool_max, state.context_.now());
-    pool.ready = static_cast<std::int64_t>(index.Warm(profile).size());
-    pool.starting = static_cast<std::int64_t>(index.Starting(profile).size());
-    pool.assigned = index.Assigned(profile);
-    pool.shells = each.shells;
-    pool.shells_wanted = each.shells_asked;
-    pool.backlog = demand.backlog();
-    pool.arrivals_per_hour = static_cast<std::int64_t>(demand.Rate(state.context_.now()) * kSecondsPerHour);
-    pool.refill_ms = demand.refill_us() / kMicrosPerMilli;
-    pool.restore_ms = each.restore_us / kMicrosPerMilli;
-    pool.boot_ms = each.boot_us / kMicrosPerMilli;
-    gauges.pools.push_back(std::move(pool));
-  }
-  gauges.memory_short = state.shortage.memory;
-  gauges.cpu_short = state.shortage.cpu;
+  gauges.pools = state.pools_.Status();
+  gauges.memory_short = state.pools_.memory_short();
+  gauges.cpu_short = state.pools_.cpu_short();
   const auto entries = [](const auto& lines) {
     std::size_t count = 0;
     for (const auto& [key, line] : lines) count += line.size();
     return count;
   };
-  gauges.indexed = static_cast<std::int64_t>(
-      index.size() + state.machines_.changes() + entries(state.waiting_for) + entries(state.promised_for) +
-      state.codes_.waiting() + state.expiring.size() + state.publishing.size() + state.publish_again.size());
+  gauges.indexed =
+      static_cast<std::int64_t>(state.machines_.index().size() + state.machines_.changes() +
+                                entries(state.waiting_for) + entries(state.promised_for) + state.codes_.waiting() +
+                                state.expiring.size() + state.publishing.size() + state.publish_again.size());
   gauges.done_ring = static_cast<std::int64_t>(state.ring.size());
   return gauges;
 }

@@ -18,7 +18,7 @@ std::vector<T> TakeChunk(std::vector<T>& list, std::size_t most) {
 }  // namespace
 
 void Core::State::On(const DispatcherConnected& event) {
-  links[event.link] = {event.dispatcher, 0, {}};
+  links[event.link] = {event.dispatcher, 0};
   leases[event.dispatcher] = {context_.now_us(), false, event.link};
   link::ExecutorHello hello = Hello();
   std::vector<link::Slot> rest = std::move(hello.slots);
@@ -30,8 +30,7 @@ void Core::State::On(const DispatcherConnected& event) {
 }
 
 void Core::State::On(const DispatcherDisconnected& event) {
-  const auto link = links.extract(event.link);
-  if (!link.empty() && !link.mapped().backlog.empty()) SumBacklog();
+  if (links.erase(event.link) > 0) pools_.ForgetBacklog(event.link);
 }
 
 void Core::State::On(const DispatcherMessage& event) {
@@ -54,7 +53,7 @@ void Core::State::On(const DispatcherMessage& event) {
     Lease& lease = leases.at(dispatcher);
     if (ack->sent_mono_us <= context_.now_us()) lease.renewed_us = std::max(lease.renewed_us, ack->sent_mono_us);
   } else if (const auto* demand = std::get_if<link::Demand>(&event.message)) {
-    OnDemand(found->second, *demand);
+    pools_.SetBacklog(event.link, *demand);
   }
 }
 
@@ -128,18 +127,19 @@ void Core::State::RefuseReply(LinkId link, const link::Exec& exec) {
 
 std::optional<Core::State::Refusal> Core::State::RefusalOf(const link::Exec& exec,
                                                            const DispatcherId& dispatcher) const {
+  const Settings& settings = context_.settings();
   if (context_.draining()) return Refusal{link::NackReason::kDraining, "context_.draining()"};
   if (static_cast<std::int32_t>(attempts.size()) >= Credit()) return Refusal{link::NackReason::kBusy, "credit"};
   if (ring.full()) return Refusal{link::NackReason::kBusy, "unacknowledged_ends"};
   if (!LeaseHolds(dispatcher)) return Refusal{link::NackReason::kBusy, "no_lease"};
   if (!registry.MayRun(exec.function)) return Refusal{link::NackReason::kUnknownFunction, "unknown_function"};
-  const auto index = context_.settings().ProfileOf(exec.function);
-  if (index == profiles.size()) return Refusal{link::NackReason::kUnknownProfile, "unknown_profile"};
-  const ProfileState& profile = profiles[index];
-  if (exec.function.memory_mib > profile.profile.memory_mib - profile.profile.reserve_mib) {
+  const auto index = settings.ProfileOf(exec.function);
+  if (index == settings.profiles.size()) return Refusal{link::NackReason::kUnknownProfile, "unknown_profile"};
+  const Profile& profile = settings.profiles[index];
+  if (exec.function.memory_mib > profile.memory_mib - profile.reserve_mib) {
     return Refusal{link::NackReason::kNoCapacity, "larger_than_machine"};
   }
-  if (!profile.runtimes.empty() && !profile.runtimes.contains(exec.function.runtime)) {
+  if (!pools_.Runs(index, exec.function.runtime)) {
     return Refusal{link::NackReason::kNoCapacity, "runtime_not_in_image"};
   }
   return std::nullopt;
@@ -222,22 +222,6 @@ void Core::State::Reply(const PartitionId& partition, link::Message message) {
   if (links.contains(link)) context_.Emit(SendToDispatcher{link, std::move(message)});
 }
 
-std::vector<link::ProfileCapacity> Core::State::Capacities() const {
-  std::vector<link::ProfileCapacity> capacities;
-  for (std::size_t i = 0; i < profiles.size(); ++i) {
-    const ProfileState& state = profiles[i];
-    link::ProfileCapacity capacity{state.profile.name,
-                                   static_cast<std::int32_t>(machines_.index().Warm(i).size()),
-                                   state.shells,
-                                   machines_.FreeMib() / state.profile.memory_mib,
-                                   state.profile.memory_mib - state.profile.reserve_mib,
-                                   {}};
-    for (const Runtime runtime : state.runtimes) capacity.runtimes.emplace_back(RuntimeName(runtime));
-    capacities.push_back(std::move(capacity));
-  }
-  return capacities;
-}
-
 std::int32_t Core::State::SlowlyPublishing() const {
   const auto slow = [this](const auto& one) {
     const Attempt& attempt = one.second;
@@ -252,7 +236,7 @@ void Core::State::Heartbeats() {
   next_heartbeat_us = context_.now_us() + link::kHeartbeatMs * kMicrosPerMilli;
   lent_credit = SlowlyPublishing();
   if (links.empty()) return;
-  const auto capacities = Capacities();
+  const auto capacities = pools_.Capacities();
   for (auto& [id, state] : links) {
     context_.Emit(SendToDispatcher{
         id, link::Heartbeat{++state.heartbeat, context_.now_us(), Credit(), static_cast<std::int32_t>(attempts.size()),
@@ -275,7 +259,7 @@ link::ExecutorHello Core::State::Hello() const {
   hello.acceleration = context_.settings().acceleration;
   hello.credit = Credit();
   hello.draining = context_.draining();
-  hello.profiles = Capacities();
+  hello.profiles = pools_.Capacities();
   hello.slots = machines_.Slots();
   return hello;
 }

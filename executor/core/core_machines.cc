@@ -5,16 +5,6 @@
 
 namespace hearth::executor {
 
-void Core::State::Start(std::size_t index, const UserId& meant_for) {
-  ProfileState& profile = profiles[index];
-  const bool activates = profile.shells > 0 && !meant_for.empty();
-  const Machine& machine = machines_.Add(index, meant_for, profile.image, activates,
-                                         StartLimitMs(context_.settings().start_timeout_ms, profile.failures));
-  profile.shells = std::max(0, profile.shells - 1);  // the machine takes one where one waits
-  profile.held_since_us = 0;
-  context_.Emit(StartMachine{machine.id(), profile.profile.name, meant_for.empty()});
-}
-
 void Core::State::On(const MachineReady& event) {
   Machine* machine = machines_.Find(event.machine);
   if (machine == nullptr || machine->state() != MachineState::kCreating) return;
@@ -31,31 +21,16 @@ void Core::State::On(const MachineReady& event) {
     Condemn(*machine, "not all of its runtimes have started");
     return StartFailed(index);
   }
-  auto& profile = profiles[index];
-  profile.failures = 0;
-  profile.may_start_us = 0;
-  const auto took_us = context_.now_us() - machine->since_us();
-  if (machine->meant_for().empty()) {
-    profile.demand.Refilled(took_us);
-  } else {
-    auto& average_us = event.path == StartPath::kRestore ? profile.restore_us : profile.boot_us;
-    average_us = Average(average_us, took_us);
-  }
-  profile.runtimes = proved;
+  pools_.Started(*machine, event.path, proved);
   machines_.TurnWarm(*machine, event.path, std::move(proved));
-  context_.AskToSchedule();
 }
 
 void Core::State::StartFailed(std::size_t index) {
-  auto& profile = profiles[index];
-  ++profile.failures;
-  profile.may_start_us = context_.After(StartBackoffMs(profile.failures));
-  context_.AskToSchedule();
-  if (profile.failures < kStartFailuresGiveUp) return;
+  if (!pools_.StartFailed(index)) return;
   // Others may have what this host cannot make: whoever waits here is sent back.
   std::vector<AttemptKey> refused;
   for (const auto& [order, key] : waiting) {
-    if (attempts.at(key).exec.function.profile == profile.profile.name) refused.push_back(key);
+    if (context_.settings().ProfileOf(attempts.at(key).exec.function) == index) refused.push_back(key);
   }
   for (const auto& key : refused) {
     const link::Exec& exec = attempts.at(key).exec;
@@ -96,6 +71,22 @@ void Core::State::Erase(Machine& machine) {
 
 void Core::State::Condemn(Machine& machine, const std::string& reason) {
   for (const auto& attempt : machines_.Condemn(machine, reason)) FailAttempt(attempt, reason);
+}
+
+void Core::State::On(const ShellsChanged& event) {
+  pools_.SetShells(event);
+}
+
+void Core::State::On(const HostPressure& event) {
+  pools_.SetPressure(event);
+}
+
+void Core::State::On(const ImageChanged& event) {
+  pools_.SetImage(event);
+}
+
+void Core::State::On(const PoolChanged& event) {
+  pools_.Resize(event);
 }
 
 void Core::State::On(const FunctionUpdated& event) {

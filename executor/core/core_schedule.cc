@@ -29,36 +29,22 @@ std::vector<OwnMachine> Core::State::OwnMachines(const Attempt& attempt) const {
 
 House Core::State::DescribeHouse(const Attempt& attempt, std::size_t index, std::int32_t awaited_mib) const {
   const Function& function = attempt.exec.function;
-  const ProfileState& profile = profiles[index];
-  const MachineIndex& index_of = machines_.index();
+  const MachineIndex& machines = machines_.index();
   const auto has_runtime = [&](std::uint64_t number) {
     return machines_.Get(number).runtimes().contains(function.runtime);
   };
-  House house;
+  House house = pools_.Describe(index, function.user, attempt.why.accepted_us);
   house.awaited_mib = awaited_mib;
-  house.machine_mib = profile.profile.memory_mib;
-  house.free_mib = machines_.FreeMib();
-  house.freeing_mib = index_of.freeing_mib();
-  for (const auto number : index_of.ComingFor(function.user)) {  // became ready for the user in this step
+  for (const auto number : machines.ComingFor(function.user)) {  // became ready for the user in this step
     const Machine& machine = machines_.Get(number);
     if (house.pool || machine.state() != MachineState::kWarm || machine.profile() != index || !has_runtime(number)) {
       continue;
     }
     house.pool = number;
   }
-  const auto& warm = index_of.Warm(index);
+  const auto& warm = machines.Warm(index);
   const auto ready = std::ranges::find_if(warm, has_runtime);
   if (!house.pool && ready != warm.end()) house.pool = *ready;
-  house.starting = static_cast<std::int32_t>(index_of.Starting(index).size());
-  house.shells = profile.shells;
-  house.shell_coming = profile.shells == 0 && ShellsComeAndGo(profile) &&
-                       context_.now_us() - attempt.why.accepted_us < kShellWaitMs * kMicrosPerMilli;
-  const auto own_bound = context_.settings().LimitsOf(function.user).max_starts;
-  const auto of_user = index_of.StartingFor(function.user);
-  const bool may = context_.now_us() >= profile.may_start_us && !context_.draining() &&
-                   of_user < (own_bound > 0 ? own_bound : context_.settings().user_starts);
-  house.may_start = may && index_of.starting() < context_.settings().concurrent_starts;
-  house.may_activate = may && index_of.activating() < context_.settings().concurrent_activations;
   const auto missing_mib = house.machine_mib - house.free_mib - house.freeing_mib;
   if (missing_mib > 0) house.spares = machines_.Spares(index, missing_mib);
   return house;
@@ -88,7 +74,7 @@ void Core::State::Schedule() {
 }
 
 void Core::State::CountArrival(Attempt& attempt, std::size_t profile) {
-  if (!std::exchange(attempt.counted, true)) profiles[profile].demand.Arrived(context_.now());
+  if (!std::exchange(attempt.counted, true)) pools_.Arrived(profile);
 }
 
 // Gives the attempt a container, made or promised, or says what it waits for.
@@ -103,7 +89,8 @@ void Core::State::Place(const AttemptKey& key, Attempt& attempt, std::size_t pro
   const auto choice =
       Choose(function.memory_mib, false, OwnMachines(attempt), DescribeHouse(attempt, profile, awaited_mib));
   attempt.why.Note(choice.rung, choice.because);
-  const std::int32_t room_mib = profiles[profile].profile.memory_mib - profiles[profile].profile.reserve_mib;
+  const Profile& of_profile = context_.settings().profiles[profile];
+  const std::int32_t room_mib = of_profile.memory_mib - of_profile.reserve_mib;
   switch (choice.rung) {
     case Rung::kCached: return CreateContainer(key, attempt, machines_.Get(choice.machine), StartPath::kCached);
     case Rung::kMachine: return CreateContainer(key, attempt, machines_.Get(choice.machine), StartPath::kMachine);
@@ -126,7 +113,7 @@ void Core::State::Place(const AttemptKey& key, Attempt& attempt, std::size_t pro
     case Rung::kRestore:
     case Rung::kStart:
       CountArrival(attempt, profile);
-      Start(profile, function.user);
+      pools_.Start(profile, function.user);
       awaited_mib += room_mib - function.memory_mib;
       return;
     case Rung::kEvictContainers: {

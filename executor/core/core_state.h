@@ -20,7 +20,7 @@
 #include "executor/core/fencing.h"
 #include "executor/core/keys.h"
 #include "executor/core/machines.h"
-#include "executor/core/pool.h"
+#include "executor/core/pools.h"
 #include "executor/core/registry.h"
 #include "executor/core/states.h"
 #include "executor/core/why.h"
@@ -30,9 +30,6 @@ namespace hearth::executor {
 constexpr std::int64_t kPublishRetryMs = 1000;
 constexpr std::int64_t kSlowPublishMs = 250;  // a result that waits for its topic for longer holds no credit
 constexpr std::int32_t kMaxLentCredit = 256;  // but so many such attempts at most are held beside the credit
-constexpr std::int64_t kShellWaitMs = 1000;   // so long an attempt waits for a shell before a machine is booted for it
-constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so lately will come again
-
 enum class Phase : std::uint8_t { kArrived, kWaiting, kPromised, kRunning, kPublishing };
 
 struct Attempt {
@@ -56,28 +53,12 @@ struct Attempt {
 struct LinkState {
   DispatcherId dispatcher;
   std::uint64_t heartbeat = 0;
-  std::map<std::string, std::int64_t> backlog;  // by profile
 };
 
 struct Lease {
   std::int64_t renewed_us = 0;  // send time of the last acknowledged heartbeat
   bool over = false;            // and all of its attempts are dropped
   LinkId link = 0;              // the newest connection: what an older one still says is not obeyed
-};
-
-struct ProfileState {
-  Profile profile;  // the pool's numbers as they were changed last
-  PoolDemand demand;
-  std::string image;
-  std::set<Runtime> runtimes;  // as the last machine said; empty: none has said yet
-  std::int32_t failures = 0;
-  std::int64_t may_start_us = 0;
-  std::int32_t shells = 0;                      // that wait
-  std::int32_t shells_asked = 0;                // by the last KeepShells
-  std::int64_t shells_seen_us = INT64_MIN / 2;  // when some waited last
-  std::int64_t held_since_us = 0;               // refill leaves the shells to requests; 0: it does not
-  std::int64_t surplus_since_us = 0;            // the pool is above its target; 0: it is not
-  std::int64_t restore_us = 0, boot_us = 0;     // averages of starts for requests
 };
 
 struct Core::State {
@@ -103,7 +84,6 @@ struct Core::State {
   [[nodiscard]] std::int32_t Credit() const { return context_.settings().credit + lent_credit; }
   [[nodiscard]] std::int32_t SlowlyPublishing() const;
   void ReportSlots();
-  [[nodiscard]] std::vector<link::ProfileCapacity> Capacities() const;
   [[nodiscard]] link::ExecutorHello Hello() const;
 
   // core_attempts.cc
@@ -153,7 +133,6 @@ struct Core::State {
   void On(const Tick& event);
   void Condemn(Machine& machine, const std::string& reason);
   void Erase(Machine& machine);
-  void Start(std::size_t profile, const UserId& meant_for);
   void StartFailed(std::size_t profile);
   void RunDue();
   void Expire(Machine& machine);
@@ -167,24 +146,15 @@ struct Core::State {
   void OnGone(Machine& machine, Container& container, const std::string& reason);
   void Unasked(Machine& machine);
 
-  // core_pools.cc
   void On(const ShellsChanged& event);
   void On(const HostPressure& event);
   void On(const ImageChanged& event);
   void On(const PoolChanged& event);
-  void OnDemand(LinkState& link, const link::Demand& demand);
-  void SumBacklog();
-  void Refill();
-  void KeepEnoughShells();
-  void Shrink(std::size_t profile, std::int32_t target);
-  [[nodiscard]] PoolView View(std::size_t profile, std::int32_t target);
-  [[nodiscard]] bool IsOutdated(const Machine& machine) const;
-  [[nodiscard]] bool ShellsComeAndGo(const ProfileState& profile) const;
 
   Context context_;
   Machines machines_;
   CodeCache codes_;
-  std::vector<ProfileState> profiles;
+  Pools pools_;
   std::map<LinkId, LinkState> links;
   std::map<DispatcherId, Lease> leases;
   Fencing fencing;
@@ -197,7 +167,6 @@ struct Core::State {
   std::map<std::uint64_t, AttemptKey> publishing;             // by token
   std::set<std::pair<std::int64_t, AttemptKey>> publish_again;
   bool starved = false;  // a request waits for a start: refill yields
-  Shortage shortage;
   Registry registry;
   std::int32_t lent_credit = 0;  // as of the last heartbeat: for results that wait for their topic
   std::uint64_t next_order = 1;

@@ -115,8 +115,8 @@ std::int64_t StartLimitMs(std::int64_t first_ms, std::int32_t failures) {
 }
 
 void Shortage::Update(std::int32_t memory_available_mib, std::int32_t cpu_busy_ppm) {
-  memory = memory_available_mib < (memory ? kMemoryFineMib : kMemoryShortMib);
-  cpu = cpu_busy_ppm > (cpu ? kCpuFinePpm : kCpuShortPpm);
+  memory_ = memory_available_mib < (memory_ ? kMemoryFineMib : kMemoryShortMib);
+  cpu_ = cpu_busy_ppm > (cpu_ ? kCpuFinePpm : kCpuShortPpm);
 }
 
 }  // namespace hearth::executor

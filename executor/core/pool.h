@@ -89,14 +89,20 @@ constexpr std::int32_t kMaxStartStretch = 4;
 [[nodiscard]] std::int64_t StartLimitMs(std::int64_t first_ms, std::int32_t failures);
 
 // Whether the host is short of memory or CPU, by thresholds with a distance between on and off.
-struct Shortage {
+class Shortage {
+ public:
   static constexpr std::int32_t kMemoryShortMib = 256;
   static constexpr std::int32_t kMemoryFineMib = 512;
   static constexpr std::int32_t kCpuShortPpm = 950'000;
   static constexpr std::int32_t kCpuFinePpm = 850'000;
-  bool memory = false;
-  bool cpu = false;
+
   void Update(std::int32_t memory_available_mib, std::int32_t cpu_busy_ppm);
+  [[nodiscard]] bool memory() const { return memory_; }
+  [[nodiscard]] bool cpu() const { return cpu_; }
+
+ private:
+  bool memory_ = false;
+  bool cpu_ = false;
 };
 
 }  // namespace hearth::executor

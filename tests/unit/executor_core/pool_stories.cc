@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::int64_t kHourUs = 3600 * kMicrosPerSecond;
 
-class Pools : public Story {
+class PoolStory : public Story {
  protected:
-  explicit Pools(Settings settings = Defaults()) : Story(std::move(settings)) {}
+  explicit PoolStory(Settings settings = Defaults()) : Story(std::move(settings)) {}
   void Ready(const MachineId& machine, StartPath path = StartPath::kBoot) {
     guest::Hello hello;
     hello.runtimes = {"python3", "native"};
@@ -40,7 +40,7 @@ class Pools : public Story {
   }
 };
 
-TEST_F(Pools, RefillLeavesHalfOfTheShellsToRequests) {
+TEST_F(PoolStory, RefillLeavesHalfOfTheShellsToRequests) {
   Boot();  // the pool's one machine
   Step(ShellsChanged{"default", 2});
   effects.clear();
@@ -56,7 +56,7 @@ TEST_F(Pools, RefillLeavesHalfOfTheShellsToRequests) {
   EXPECT_EQ(for_requests, 1);
 }
 
-TEST_F(Pools, ShellsThatNeverComeBackHoldNothingUpForEver) {
+TEST_F(PoolStory, ShellsThatNeverComeBackHoldNothingUpForEver) {
   Boot();
   Step(ShellsChanged{"default", 1});
   effects.clear();
@@ -67,17 +67,17 @@ TEST_F(Pools, ShellsThatNeverComeBackHoldNothingUpForEver) {
   EXPECT_GE(Count<StartMachine>(), 1);
 }
 
-class RoomyPools : public Pools {
+class RoomyPoolStory : public PoolStory {
  protected:
   static Settings Roomy() {
     Settings settings = Defaults();
     settings.memory_mib = 8192;
     return settings;
   }
-  RoomyPools() : Pools(Roomy()) {}
+  RoomyPoolStory() : PoolStory(Roomy()) {}
 };
 
-TEST_F(RoomyPools, WhereShellsComeAndGoARequestWaitsForTheNextAndThenForABoot) {
+TEST_F(RoomyPoolStory, WhereShellsComeAndGoARequestWaitsForTheNextAndThenForABoot) {
   Boot();
   Connect();
   Exec(MakeExec(0, "ada"));  // the pool is empty; its replacement starts
@@ -95,7 +95,7 @@ TEST_F(RoomyPools, WhereShellsComeAndGoARequestWaitsForTheNextAndThenForABoot) {
   EXPECT_EQ(Count<StartMachine>(), 0) << "refill yields";
 }
 
-TEST_F(Pools, ShellsGiveWayToMachines) {
+TEST_F(PoolStory, ShellsGiveWayToMachines) {
   EXPECT_EQ(Take<KeepShells>()->count, 2);
   Boot();
   Connect();
@@ -107,7 +107,7 @@ TEST_F(Pools, ShellsGiveWayToMachines) {
   EXPECT_EQ(Take<KeepShells>()->count, 0) << "1536 MiB are three machines";
 }
 
-TEST_F(Pools, WhatIsSetIsHeldAndWhatIsTooMuchGoesSlowly) {
+TEST_F(PoolStory, WhatIsSetIsHeldAndWhatIsTooMuchGoesSlowly) {
   Boot();
   Step(PoolChanged{"default", 2, 2, 0});
   Boot();
@@ -122,7 +122,7 @@ TEST_F(Pools, WhatIsSetIsHeldAndWhatIsTooMuchGoesSlowly) {
   EXPECT_EQ(Destroyed("more than the target"), 2);
 }
 
-TEST_F(Pools, TheBacklogOfTheTopicsGrowsThePoolBeforeTheWorkComes) {
+TEST_F(PoolStory, TheBacklogOfTheTopicsGrowsThePoolBeforeTheWorkComes) {
   Boot();
   Connect();
   EXPECT_EQ(Pool().target, 1);
@@ -134,7 +134,7 @@ TEST_F(Pools, TheBacklogOfTheTopicsGrowsThePoolBeforeTheWorkComes) {
   EXPECT_EQ(Pool().backlog, 0) << "who told it is gone";
 }
 
-TEST_F(Pools, AnOlderImageIsReplacedOneByOne) {
+TEST_F(PoolStory, AnOlderImageIsReplacedOneByOne) {
   const auto old_one = Boot();
   Step(ImageChanged{"default", "new"});
   EXPECT_EQ(Destroyed("outdated"), 0) << "until its replacement is there";
@@ -148,7 +148,7 @@ TEST_F(Pools, AnOlderImageIsReplacedOneByOne) {
   EXPECT_EQ(Count<StartMachine>(), 0);
 }
 
-TEST_F(Pools, AnUnhealthyMachineIsReplaced) {
+TEST_F(PoolStory, AnUnhealthyMachineIsReplaced) {
   const auto machine = Boot();
   Live(1);
   for (int i = 0; i < 5; ++i) After(2000);
@@ -156,7 +156,7 @@ TEST_F(Pools, AnUnhealthyMachineIsReplaced) {
   EXPECT_TRUE(Take<StartMachine>());
 }
 
-TEST_F(Pools, AreReplacedByAgeWithJitter) {
+TEST_F(PoolStory, AreReplacedByAgeWithJitter) {
   Boot();
   Live(53 * 60);
   EXPECT_EQ(Destroyed("too old"), 0);
@@ -164,7 +164,7 @@ TEST_F(Pools, AreReplacedByAgeWithJitter) {
   EXPECT_GE(Destroyed("too old"), 1);
 }
 
-TEST_F(Pools, AHostShortOfMemoryGivesUpTheCheapestAndRefusesNobody) {
+TEST_F(PoolStory, AHostShortOfMemoryGivesUpTheCheapestAndRefusesNobody) {
   Boot();
   Connect();
   Exec(MakeExec(0, "ada"));
@@ -188,7 +188,7 @@ TEST_F(Pools, AHostShortOfMemoryGivesUpTheCheapestAndRefusesNobody) {
   EXPECT_TRUE(Take<StartMachine>());
 }
 
-TEST_F(Pools, AHostShortOfCpuFillsThePoolToItsMinimumOnly) {
+TEST_F(PoolStory, AHostShortOfCpuFillsThePoolToItsMinimumOnly) {
   Boot();
   Connect();
   Step(HostPressure{4000, 990'000});
@@ -202,7 +202,7 @@ TEST_F(Pools, AHostShortOfCpuFillsThePoolToItsMinimumOnly) {
   EXPECT_EQ(Count<StartMachine>(), 1);
 }
 
-TEST_F(Pools, AMachineThatItsUserNeedsNoMoreIsThePools) {
+TEST_F(PoolStory, AMachineThatItsUserNeedsNoMoreIsThePools) {
   const auto start = Take<StartMachine>();
   Connect();
   auto exec = MakeExec(0);
@@ -214,7 +214,7 @@ TEST_F(Pools, AMachineThatItsUserNeedsNoMoreIsThePools) {
   EXPECT_EQ(core.ReadGauges().assigned, 0);
 }
 
-TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
+TEST_F(PoolStory, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
   Settings settings = Defaults();
   settings.users[UserId("ada")].container_idle_ms = 20'000;
   settings.users[UserId("ada")].machine_idle_ms = 30'000;
@@ -279,7 +279,7 @@ TEST_F(Pools, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
 }
 
 // ---- time ----------------------------------------------------------------------------------------------------------
-TEST_F(Pools, AClockThatJumpsReapsAndExpiresNothing) {
+TEST_F(PoolStory, AClockThatJumpsReapsAndExpiresNothing) {
   for (const std::int64_t jump_us : {kHourUs, -kHourUs}) {
     Settings settings = Defaults();
     settings.profiles[0].pool_min = 0;
@@ -317,7 +317,7 @@ TEST_F(Pools, AClockThatJumpsReapsAndExpiresNothing) {
   }
 }
 
-TEST_F(Pools, ABusyContainerIsNeverIdle) {
+TEST_F(PoolStory, ABusyContainerIsNeverIdle) {
   Boot();
   Connect();
   auto exec = MakeExec(0);
@@ -417,13 +417,13 @@ TEST(PoolDemand, AClockThatJumpsTeachesNothingWrong) {
 TEST(Shortage, HasADistanceBetweenOnAndOff) {
   Shortage shortage;
   shortage.Update(Shortage::kMemoryShortMib, Shortage::kCpuShortPpm);
-  EXPECT_FALSE(shortage.memory || shortage.cpu);
+  EXPECT_FALSE(shortage.memory() || shortage.cpu());
   shortage.Update(Shortage::kMemoryShortMib - 1, Shortage::kCpuShortPpm + 1);
-  EXPECT_TRUE(shortage.memory && shortage.cpu);
+  EXPECT_TRUE(shortage.memory() && shortage.cpu());
   shortage.Update(Shortage::kMemoryFineMib - 1, Shortage::kCpuFinePpm + 1);
-  EXPECT_TRUE(shortage.memory && shortage.cpu);
+  EXPECT_TRUE(shortage.memory() && shortage.cpu());
   shortage.Update(Shortage::kMemoryFineMib, Shortage::kCpuFinePpm);
-  EXPECT_FALSE(shortage.memory || shortage.cpu);
+  EXPECT_FALSE(shortage.memory() || shortage.cpu());
 }
 
 TEST(PlanRefill, TheEmptiestFirstAndNeverMoreThanMayBeStarted) {

@@ -1,0 +1,197 @@
+// Pools by themselves: which starts they order, and which machines they give up.
+#include "executor/core/pools.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace hearth::executor {
+namespace {
+
+class PoolsTest : public testing::Test {
+ protected:
+  explicit PoolsTest(const Settings& settings = SettingsOf())
+      : context(settings), machines(context), pools(context, machines) {
+    context.Begin(Time{1'000'000, 1'700'000'000'000'000}, effects);
+  }
+  static Settings SettingsOf() {
+    Settings settings;
+    settings.id = ExecutorId("ex");
+    settings.profiles = {Profile{"small", 512, 112, 1, 1, 4, 0}, Profile{"large", 1024, 24, 1, 0, 2, 0}};
+    settings.memory_mib = 4096;
+    return settings;
+  }
+  void Pass(std::int64_t ms) {
+    context.Begin(Time{context.now_us() + ms * kMicrosPerMilli, context.now().wall_us + ms * kMicrosPerMilli}, effects);
+  }
+  // The starts that were ordered since the last call.
+  std::vector<StartMachine> Starts() {
+    std::vector<StartMachine> starts;
+    for (const auto& effect : effects) {
+      if (const auto* start = std::get_if<StartMachine>(&effect)) starts.push_back(*start);
+    }
+    effects.clear();
+    return starts;
+  }
+  void Ready(const MachineId& id, StartPath path = StartPath::kBoot) {
+    Machine& machine = *machines.Find(id);
+    pools.Started(machine, path, {Runtime::kPython3});
+    machines.TurnWarm(machine, path, {Runtime::kPython3});
+  }
+  std::size_t Warm(std::size_t profile = 0) { return machines.index().Warm(profile).size(); }
+
+  std::vector<Effect> effects;
+  Context context;
+  Machines machines;
+  Pools pools;
+  const UserId ada{"ada"};
+};
+
+TEST_F(PoolsTest, RefillBringsAPoolToItsTargetAndNoFurther) {
+  pools.Refill(false);
+  const auto starts = Starts();
+  ASSERT_EQ(starts.size(), 1U);
+  EXPECT_EQ(starts[0].profile, "small");
+  EXPECT_TRUE(starts[0].warm_up);
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 0U) << "it is starting";
+  Ready(starts[0].machine);
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 0U);
+}
+
+TEST_F(PoolsTest, RefillYieldsToRequestsAndToAHostThatIsShort) {
+  pools.Refill(true);
+  EXPECT_EQ(Starts().size(), 0U) << "a request waits for a start";
+  pools.SetPressure({Shortage::kMemoryShortMib - 1, 0});
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 0U);
+  pools.SetPressure({Shortage::kMemoryFineMib, 0});
+  context.Drain();
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 0U);
+}
+
+TEST_F(PoolsTest, RefillStaysWithinTheBoundOfStartsAndOneForARequestCounts) {
+  pools.Resize({"small", 4, 4, 0});
+  pools.Start(1, ada);
+  EXPECT_FALSE(Starts().at(0).warm_up);
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 1U) << "two at once";
+}
+
+TEST_F(PoolsTest, AProfileWhoseStartFailedWaitsForItsBackOff) {
+  pools.Refill(false);
+  const auto first = Starts().at(0).machine;
+  EXPECT_FALSE(pools.StartFailed(0));
+  machines.Erase(*machines.Find(first));
+  EXPECT_FALSE(pools.Describe(0, ada, 0).may_start);
+  EXPECT_TRUE(pools.Describe(1, ada, 0).may_start) << "the other profile is not to blame";
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 0U);
+  Pass(StartBackoffMs(1));
+  pools.Refill(false);
+  EXPECT_EQ(Starts().size(), 1U);
+}
+
+TEST_F(PoolsTest, WhoWaitsIsToldAfterSoManyFailuresInARow) {
+  pools.Start(0, ada);
+  for (int i = 1; i < kStartFailuresGiveUp; ++i) EXPECT_FALSE(pools.StartFailed(0));
+  Ready(Starts().at(0).machine);
+  for (int i = 1; i < kStartFailuresGiveUp; ++i) EXPECT_FALSE(pools.StartFailed(0)) << "one that came up between them";
+  EXPECT_TRUE(pools.StartFailed(0));
+}
+
+TEST_F(PoolsTest, AStartTakesAShellWhereOneWaits) {
+  pools.Resize({"small", 0, 0, 2});
+  pools.SetShells({"small", 1});
+  pools.Start(0, ada);
+  EXPECT_EQ(machines.index().activating(), 1);
+  EXPECT_EQ(pools.Describe(0, ada, 0).shells, 0);
+  pools.Start(0, ada);
+  EXPECT_EQ(machines.index().activating(), 1) << "there is none any more";
+  EXPECT_EQ(machines.index().starting(), 1);
+}
+
+TEST_F(PoolsTest, AnAttemptWaitsForAShellForAWhileWhereTheyComeAndGo) {
+  pools.Resize({"small", 0, 0, 2});
+  pools.Refill(false);
+  EXPECT_FALSE(pools.Describe(0, ada, context.now_us()).shell_coming) << "none was seen";
+  pools.SetShells({"small", 1});
+  pools.Start(0, ada);
+  const auto accepted_us = context.now_us();
+  EXPECT_TRUE(pools.Describe(0, ada, accepted_us).shell_coming);
+  Pass(kShellWaitMs);
+  EXPECT_FALSE(pools.Describe(0, ada, accepted_us).shell_coming);
+}
+
+TEST_F(PoolsTest, AUserStartsWithinItsBound) {
+  for (int i = 0; i < context.settings().user_starts; ++i) {
+    pools.SetShells({"small", 1});
+    EXPECT_TRUE(pools.Describe(0, ada, 0).may_activate);
+    pools.Start(0, ada);
+  }
+  EXPECT_FALSE(pools.Describe(0, ada, 0).may_activate);
+  EXPECT_TRUE(pools.Describe(0, UserId("bob"), 0).may_activate);
+}
+
+TEST_F(PoolsTest, TheBacklogIsThatOfAllConnections) {
+  pools.SetBacklog(1, {{{"small", 2}}});
+  pools.SetBacklog(2, {{{"small", 1}, {"large", 0}}});
+  EXPECT_EQ(pools.Status()[0].backlog, 3);
+  pools.SetBacklog(1, {{{"small", 1}}});
+  EXPECT_EQ(pools.Status()[0].backlog, 2) << "what is said last replaces what was said before";
+  pools.ForgetBacklog(2);
+  EXPECT_EQ(pools.Status()[0].backlog, 1);
+  EXPECT_EQ(pools.Status()[1].backlog, 0);
+}
+
+TEST_F(PoolsTest, AMachineOfAnOlderImageGoesWhenItsReplacementIsThere) {
+  pools.Refill(false);
+  Ready(Starts().at(0).machine);
+  pools.SetImage({"small", "newer"});
+  pools.Refill(false);
+  EXPECT_EQ(Warm(), 1U) << "it serves until then";
+  Ready(Starts().at(0).machine);
+  pools.Refill(false);
+  EXPECT_EQ(Warm(), 1U);
+  EXPECT_EQ(machines.Get(*machines.index().Warm(0).begin()).image(), "newer");
+}
+
+TEST_F(PoolsTest, WhatIsTooMuchGoesOneByOneAfterAWhile) {
+  pools.Resize({"small", 2, 2, 0});
+  pools.Refill(false);
+  for (const auto& start : Starts()) Ready(start.machine);
+  pools.Resize({"small", 0, 0, 0});
+  pools.Refill(false);
+  EXPECT_EQ(Warm(), 2U);
+  Pass(kSurplusMs + 1);
+  pools.Refill(false);
+  pools.Refill(false);
+  EXPECT_EQ(Warm(), 1U);
+  Pass(kSurplusMs + 1);
+  pools.Refill(false);
+  EXPECT_EQ(Warm(), 0U);
+}
+
+TEST_F(PoolsTest, AHostShortOfMemoryTakesOneMachineForEachReport) {
+  pools.Resize({"small", 2, 2, 0});
+  pools.Refill(false);
+  for (const auto& start : Starts()) Ready(start.machine);
+  pools.SetPressure({0, 0});
+  EXPECT_EQ(Warm(), 1U);
+  pools.SetPressure({0, 0});
+  EXPECT_EQ(Warm(), 1U) << "what it gives back was not measured yet";
+}
+
+TEST_F(PoolsTest, ARuntimeIsThereUntilAMachineHasShownOtherwise) {
+  EXPECT_TRUE(pools.Runs(0, Runtime::kNative));
+  pools.Start(0, ada);
+  Ready(Starts().at(0).machine);
+  EXPECT_FALSE(pools.Runs(0, Runtime::kNative));
+  EXPECT_TRUE(pools.Runs(0, Runtime::kPython3));
+  EXPECT_TRUE(pools.Runs(1, Runtime::kNative));
+}
+
+}  // namespace
+}  // namespace hearth::executor
