@@ -73,10 +73,11 @@ Result<void> App::Start() {
                              bool granted) {
     Handle(SlotClaimed{std::move(user), std::move(executor), std::move(container), since_ms, granted});
   };
-  const std::string host = config_.http.substr(0, config_.http.rfind(':'));
+  const auto http = ParseAddress(config_.http, kHttpAddress);
+  if (!http) return std::unexpected(http.error());
   directory_ = std::make_unique<Directory>(
       loop_, config_.redis,
-      Directory::Self{config_.core.id, fmt::format("{}:{}", host, status_->port()), config_.decisions},
+      Directory::Self{config_.core.id, fmt::format("{}:{}", http->host, status_->port()), config_.decisions},
       std::move(callbacks), Directory::Options{.credentials = config_.redis_account});
   if (auto follows = FollowFunctions(); !follows) return follows;
   tick_.StartEvery(kTickMs);

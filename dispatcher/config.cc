@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/address.h"
 #include "common/config/reader.h"
 #include "common/redis/account.h"
 #include "schemas/request.h"
@@ -16,8 +17,11 @@ Result<Config> Read(ConfigReader reader) {
   if (!core.id.empty() && !IsIdentifier(core.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
   config.http = reader.RequiredString("http");
   config.decisions = reader.String("decisions", "");
-  if (!config.decisions.empty() && !config.decisions.starts_with("unix:/")) {
-    reader.Reject("decisions", "must be unix:PATH with an absolute path");
+  if (!config.decisions.empty()) {
+    const auto address = ParseAddress(config.decisions);
+    if (!address || !address->path.starts_with('/')) {
+      reader.Reject("decisions", "must be unix:PATH with an absolute path");
+    }
   }
   config.log_level = reader.String("log_level", config.log_level);
   config.kafka = reader.RequiredString("kafka.bootstrap");

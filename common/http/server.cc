@@ -6,18 +6,16 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/base/fd.h"
 #include "common/base/time.h"
+#include "common/base/unix_socket.h"
 
 namespace hearth {
 namespace {
@@ -48,43 +46,29 @@ struct Bound {
   std::string path{};  // of the socket file
 };
 
-std::unexpected<Error> Failed(const std::string& address, int error) {
+std::unexpected<Error> Failed(const std::string& text, int error) {
   return Fail(Code::kUnavailable,
-              fmt::format("cannot serve http at {}: {}", address, std::generic_category().message(error)));
+              fmt::format("cannot serve http at {}: {}", text, std::generic_category().message(error)));
 }
 
-Result<Bound> BindUnix(const std::string& address) {
-  Bound bound{Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), 0, address.substr(5)};
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  if (bound.path.empty() || bound.path.size() >= sizeof name.sun_path) {
-    return Fail(Code::kInvalid, "http address '" + address + "': the path must have 1 to 107 bytes");
-  }
-  std::memcpy(name.sun_path, bound.path.data(), bound.path.size());
-  const auto* raw = reinterpret_cast<const sockaddr*>(&name);
-  // One that nobody listens on is of an earlier life.
-  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(probe.get(), raw, sizeof name) != 0 && errno == ECONNREFUSED) unlink(bound.path.c_str());
-  if (bind(bound.socket.get(), raw, sizeof name) != 0) return Failed(address, errno);
-  if (chmod(bound.path.c_str(), S_IRUSR | S_IWUSR) != 0 || listen(bound.socket.get(), kBacklog) != 0) {
-    return Failed(address, errno);
+Result<Bound> BindUnix(const std::string& text, const std::string& path) {
+  Bound bound{Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), 0, path};
+  const sockaddr_un name = SocketName(path);
+  RemoveStaleSocket(path);
+  if (bind(bound.socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return Failed(text, errno);
+  if (chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || listen(bound.socket.get(), kBacklog) != 0) {
+    return Failed(text, errno);
   }
   return bound;
 }
 
-Result<Bound> BindTcp(const std::string& address) {
-  const auto colon = address.rfind(':');
-  int port = -1;
-  if (colon != std::string::npos) {
-    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-  }
-  if (port < 0 || port > 65535) return Fail(Code::kInvalid, "http address '" + address + "': expected HOST:PORT");
+Result<Bound> BindTcp(const std::string& text, const Address& address) {
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(address.substr(0, colon).c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
-    return Fail(Code::kInvalid, "http address '" + address + "': the host is not known");
+  if (getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found) != 0) {
+    return Fail(Code::kInvalid, "http address '" + text + "': the host is not known");
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
   Bound bound{Fd(socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), 0};
@@ -94,7 +78,7 @@ Result<Bound> BindTcp(const std::string& address) {
   socklen_t size = sizeof name;
   if (bind(bound.socket.get(), found->ai_addr, found->ai_addrlen) != 0 || listen(bound.socket.get(), kBacklog) != 0 ||
       getsockname(bound.socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
-    return Failed(address, errno);
+    return Failed(text, errno);
   }
   const bool v6 = name.ss_family == AF_INET6;
   bound.port = ntohs(v6 ? reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port
@@ -221,8 +205,10 @@ int HttpServer::port() const {
   return impl_->port;
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, Handler handler) {
-  auto bound = address.starts_with("unix:") ? BindUnix(address) : BindTcp(address);
+Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& text, Handler handler) {
+  const auto address = ParseAddress(text, kHttpAddress);
+  if (!address) return FailWith("http address '" + text + "'", address.error());
+  auto bound = address->is_unix() ? BindUnix(text, address->path) : BindTcp(text, *address);
   if (!bound) return std::unexpected(bound.error());
   auto impl = std::make_unique<Impl>();
   impl->socket_file = bound->path;
@@ -232,7 +218,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address
                                   MHD_OPTION_LISTEN_SOCKET, bound->socket.Release(), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                                   kMaxHttpRequestBytes, MHD_OPTION_CONNECTION_LIMIT, kMaxOpenConnections,
                                   MHD_OPTION_NOTIFY_CONNECTION, &Impl::OnConnection, impl.get(), MHD_OPTION_END);
-  if (impl->daemon == nullptr) return Failed(address, errno);
+  if (impl->daemon == nullptr) return Failed(text, errno);
   impl->thread = std::jthread([raw = impl.get()](const std::stop_token& stop) { raw->Run(stop); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/address.h"
 #include "common/base/result.h"
 
 namespace hearth {
@@ -18,6 +19,8 @@ constexpr std::size_t kMaxHttpRequestBytes =
     8192;  // of the line and the headers, as the library keeps them; beyond it: 414, 431
 constexpr std::size_t kMaxHttpHeldBytes = 8U << 20;  // answers that were not taken yet; beyond it: 503
 constexpr std::int64_t kHttpConnectionMs = 3000;     // from the connection to the end of the answer
+
+constexpr AddressForms kHttpAddress{.bare = true};
 
 struct HttpAnswer {
   int status = 200;
@@ -31,6 +34,7 @@ class HttpServer {
   // answered.
   using Handler = std::function<HttpAnswer(std::string_view path)>;
   // `address` is HOST:PORT, where port 0 takes a free one, or unix:PATH, which this process's account alone can reach.
+  // kInvalid: it is none; kUnavailable: nothing can listen there.
   static Result<std::unique_ptr<HttpServer>> Start(const std::string& address, Handler handler);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

@@ -3,15 +3,15 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
-#include <cstring>
 #include <optional>
 #include <utility>
+
+#include "common/base/address.h"
+#include "common/base/unix_socket.h"
 
 namespace hearth {
 namespace {
@@ -19,35 +19,25 @@ namespace {
 constexpr int kBacklog = 128;
 constexpr std::size_t kReadChunkBytes = 64U << 10;
 
-struct Address {
-  bool is_unix = false;
-  std::string path;
+// An address as the system's calls take it.
+struct Endpoint {
+  Address address;
   sockaddr_in tcp{};
+
+  [[nodiscard]] const sockaddr* tcp_name() const { return reinterpret_cast<const sockaddr*>(&tcp); }
 };
 
-Result<Address> ParseAddress(const std::string& text) {
-  Address address;
-  if (text.starts_with("unix:")) {
-    address.is_unix = true;
-    address.path = text.substr(5);
-    if (address.path.empty() || address.path.size() >= sizeof(sockaddr_un::sun_path)) {
-      return Fail(Code::kInvalid, "address '" + text + "': the path must have 1 to 107 bytes");
-    }
-    return address;
+Result<Endpoint> FindEndpoint(const std::string& text) {
+  const std::string context = "address '" + text + "'";
+  auto address = ParseAddress(text);
+  if (!address) return FailWith(context, std::move(address.error()));
+  Endpoint endpoint{std::move(*address), {}};
+  if (endpoint.address.is_unix()) return endpoint;
+  const std::string& host = endpoint.address.host;
+  if (uv_ip4_addr(host == "localhost" ? "127.0.0.1" : host.c_str(), endpoint.address.port, &endpoint.tcp) != 0) {
+    return Fail(Code::kInvalid, context + ": expected a numeric host and a port");
   }
-  const auto colon = text.rfind(':');
-  if (!text.starts_with("tcp:") || colon <= 4) {
-    return Fail(Code::kInvalid, "address '" + text + "': expected unix:PATH or tcp:HOST:PORT");
-  }
-  std::string host = text.substr(4, colon - 4);
-  if (host == "localhost") host = "127.0.0.1";
-  int port = 0;
-  const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size() || port < 0 || port > 65535 ||
-      uv_ip4_addr(host.c_str(), port, &address.tcp) != 0) {
-    return Fail(Code::kInvalid, "address '" + text + "': expected a numeric host and a port");
-  }
-  return address;
+  return endpoint;
 }
 
 std::int64_t ThreadCpuMicros() {
@@ -56,26 +46,14 @@ std::int64_t ThreadCpuMicros() {
   return std::int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000;
 }
 
-// True where a socket file exists and nobody listens behind it.
-bool IsStale(const std::string& path) {
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return false;
-  sockaddr_un name{};
-  name.sun_family = AF_UNIX;
-  std::memcpy(name.sun_path, path.data(), path.size());
-  const bool refused = connect(probe, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 && errno == ECONNREFUSED;
-  close(probe);
-  return refused;
-}
-
 }  // namespace
 
 Result<Reach> ReachOf(const std::string& text) {
-  const auto address = ParseAddress(text);
-  if (!address) return std::unexpected(address.error());
-  if (address->is_unix) return Reach::kUnix;
+  const auto endpoint = FindEndpoint(text);
+  if (!endpoint) return std::unexpected(endpoint.error());
+  if (endpoint->address.is_unix()) return Reach::kUnix;
   constexpr std::uint32_t kLoopbackNet = 127;
-  return ntohl(address->tcp.sin_addr.s_addr) >> 24 == kLoopbackNet ? Reach::kLoopback : Reach::kNetwork;
+  return ntohl(endpoint->tcp.sin_addr.s_addr) >> 24 == kLoopbackNet ? Reach::kLoopback : Reach::kNetwork;
 }
 
 struct FrameStream::Impl {
@@ -238,28 +216,29 @@ struct Listener::Impl {
 Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const std::string& text,
                                                    std::function<void(std::unique_ptr<FrameStream>)> on_accept,
                                                    SocketMode mode) {
-  auto address = ParseAddress(text);
-  if (!address) return std::unexpected(address.error());
+  const auto endpoint = FindEndpoint(text);
+  if (!endpoint) return std::unexpected(endpoint.error());
+  const std::string& path = endpoint->address.path;
   auto* impl = new Impl;  // freed by libuv's close callback
   auto listener = std::unique_ptr<Listener>(new Listener(impl));
   impl->loop = &loop;
-  impl->is_unix = address->is_unix;
+  impl->is_unix = endpoint->address.is_unix();
   impl->on_accept = std::move(on_accept);
   int status = 0;
-  if (address->is_unix) {
-    if (IsStale(address->path)) unlink(address->path.c_str());
+  if (impl->is_unix) {
+    RemoveStaleSocket(path);
     uv_pipe_init(loop.raw(), &impl->pipe, 0);
     impl->stream.data = impl;
-    status = uv_pipe_bind(&impl->pipe, address->path.c_str());
-    if (status == 0) impl->path = address->path;
+    status = uv_pipe_bind(&impl->pipe, path.c_str());
+    if (status == 0) impl->path = path;
     // Before it listens: until then nobody can connect.
-    if (status == 0 && mode == SocketMode::kOwner && chmod(address->path.c_str(), S_IRUSR | S_IWUSR) != 0) {
+    if (status == 0 && mode == SocketMode::kOwner && chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0) {
       status = uv_translate_sys_error(errno);
     }
   } else {
     uv_tcp_init(loop.raw(), &impl->tcp);
     impl->stream.data = impl;
-    status = uv_tcp_bind(&impl->tcp, reinterpret_cast<const sockaddr*>(&address->tcp), 0);
+    status = uv_tcp_bind(&impl->tcp, endpoint->tcp_name(), 0);
   }
   if (status == 0) {
     status = uv_listen(&impl->stream, kBacklog, [](uv_stream_t* server, int error) {
@@ -281,15 +260,16 @@ Listener::~Listener() {
 }
 
 void Dial(Loop& loop, const std::string& text, std::function<void(Result<std::unique_ptr<FrameStream>>)> done) {
-  auto address = ParseAddress(text);
-  if (!address) return done(std::unexpected(address.error()));
+  const auto endpoint = FindEndpoint(text);
+  if (!endpoint) return done(std::unexpected(endpoint.error()));
+  const bool is_unix = endpoint->address.is_unix();
   struct Attempt {
     uv_connect_t raw{};
     std::string text;
     std::unique_ptr<FrameStream> stream;
     std::function<void(Result<std::unique_ptr<FrameStream>>)> done;
   };
-  auto* impl = new FrameStream::Impl(loop, address->is_unix);
+  auto* impl = new FrameStream::Impl(loop, is_unix);
   auto* attempt = new Attempt{{}, text, std::make_unique<FrameStream>(impl), std::move(done)};
   attempt->raw.data = attempt;
   const auto finished = [](uv_connect_t* raw, int status) {
@@ -300,10 +280,9 @@ void Dial(Loop& loop, const std::string& text, std::function<void(Result<std::un
     owned->done(Fail(nobody ? Code::kNotFound : Code::kUnavailable,
                      "cannot connect to " + owned->text + ": " + uv_strerror(status)));
   };
-  if (address->is_unix) {
-    uv_pipe_connect(&attempt->raw, &impl->pipe, address->path.c_str(), finished);
-  } else if (const int status =
-                 uv_tcp_connect(&attempt->raw, &impl->tcp, reinterpret_cast<const sockaddr*>(&address->tcp), finished);
+  if (is_unix) {
+    uv_pipe_connect(&attempt->raw, &impl->pipe, endpoint->address.path.c_str(), finished);
+  } else if (const int status = uv_tcp_connect(&attempt->raw, &impl->tcp, endpoint->tcp_name(), finished);
              status != 0) {
     finished(&attempt->raw, status);
   }

@@ -56,10 +56,10 @@ enum class Reach : std::uint8_t { kUnix, kLoopback, kNetwork };
 // From where an address can be reached. kInvalid: it is none.
 Result<Reach> ReachOf(const std::string& address);
 
-// Listens at "unix:PATH" or "tcp:HOST:PORT". A stale socket file in the way is removed when nobody listens on it.
 // Who may connect to a socket file: as the process's umask has it, or its account alone.
 enum class SocketMode : std::uint8_t { kUmask, kOwner };
 
+// Listens at "unix:PATH" or "tcp:HOST:PORT". A stale socket file in the way is removed when nobody listens on it.
 class Listener {
  public:
   ~Listener();

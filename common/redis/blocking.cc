@@ -2,8 +2,6 @@
 
 #include <hiredis/hiredis.h>
 
-#include <charconv>
-
 #include "common/base/handle.h"
 
 namespace hearth::redis {
@@ -17,17 +15,11 @@ BlockingClient::~BlockingClient() = default;
 
 Result<BlockingClient> BlockingClient::Connect(const std::string& address, std::int64_t timeout_ms,
                                                const Credentials& credentials) {
+  const auto where = ParseAddress(address, kRedisAddress);
+  if (!where) return FailWith("redis at " + address, where.error());
   const timeval timeout{timeout_ms / 1000, (timeout_ms % 1000) * 1000};
-  redisContext* context = nullptr;
-  if (address.starts_with("unix:")) {
-    context = redisConnectUnixWithTimeout(address.c_str() + 5, timeout);
-  } else {
-    const auto colon = address.rfind(':');
-    const std::size_t start = address.starts_with("tcp:") ? 4 : 0;
-    int port = 6379;
-    if (colon != std::string::npos) std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-    context = redisConnectWithTimeout(address.substr(start, colon - start).c_str(), port, timeout);
-  }
+  redisContext* context = where->is_unix() ? redisConnectUnixWithTimeout(where->path.c_str(), timeout)
+                                           : redisConnectWithTimeout(where->host.c_str(), where->port, timeout);
   if (context == nullptr) return Fail(Code::kInternal, "redis: no memory");
   BlockingClient client(context);
   if (context->err != 0) return Fail(Code::kUnavailable, "redis at " + address + ": " + context->errstr);

@@ -3,7 +3,6 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
-#include <charconv>
 #include <utility>
 
 #include "common/base/time.h"
@@ -74,16 +73,10 @@ Client::~Client() {
 
 void Client::Connect() {
   next_connect_us_ = ReadClocks().mono_us + kRedisReconnectMs * kMicrosPerMilli;
-  redisAsyncContext* context = nullptr;
-  if (address_.starts_with("unix:")) {
-    context = redisAsyncConnectUnix(address_.c_str() + 5);
-  } else {
-    const auto colon = address_.rfind(':');
-    int port = 6379;
-    const std::size_t start = address_.starts_with("tcp:") ? 4 : 0;
-    std::from_chars(address_.data() + colon + 1, address_.data() + address_.size(), port);
-    context = redisAsyncConnect(address_.substr(start, colon - start).c_str(), port);
-  }
+  const auto address = ParseAddress(address_, kRedisAddress);
+  if (!address) return on_state_(false, "redis at " + address_ + ": " + address.error().message);
+  redisAsyncContext* context = address->is_unix() ? redisAsyncConnectUnix(address->path.c_str())
+                                                  : redisAsyncConnect(address->host.c_str(), address->port);
   if (context == nullptr || context->err != 0) {
     const std::string reason = context == nullptr ? "no memory" : context->errstr;
     if (context != nullptr) redisAsyncFree(context);

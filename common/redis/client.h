@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/address.h"
 #include "common/base/result.h"
 #include "common/loop/loop.h"
 #include "common/redis/account.h"
@@ -17,6 +18,7 @@ struct redisReply;
 
 namespace hearth::redis {
 
+constexpr AddressForms kRedisAddress{.bare = true, .default_port = 6379};
 constexpr std::int64_t kRedisTimeoutMs = 250;
 constexpr std::int64_t kRedisConnectMs = 2'000;  // for a connection to come about
 constexpr std::int64_t kRedisReconnectMs = 500;
@@ -35,7 +37,7 @@ class Client {
  public:
   using Answered = std::function<void(Result<Value>)>;
   // `on_state` is called with true when a connection is usable and with false and the reason when it is lost.
-  // `address`: "unix:PATH" or "tcp:HOST:PORT".
+  // `address`: "unix:PATH" or "tcp:HOST:PORT" (kRedisAddress); one that is none is as a Redis that is away.
   Client(Loop& loop, std::string address, std::function<void(bool up, std::string reason)> on_state,
          Credentials credentials = {});
   ~Client();

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "common/base/address.h"
+
 namespace hearth::tool {
 namespace {
 
@@ -21,13 +23,13 @@ std::size_t Append(const char* bytes, std::size_t /*one*/, std::size_t count, vo
 
 Result<LocalAnswer> GetLocally(const std::string& address, const std::string& folder, const std::string& name,
                                std::int64_t timeout_ms) {
-  const std::string path = address.starts_with("unix:") ? address.substr(5) : "";
-  if (path.empty()) return Fail(Code::kInvalid, "'" + address + "': expected unix:PATH");
+  const auto socket = ParseAddress(address);
+  if (!socket || !socket->is_unix()) return Fail(Code::kInvalid, "'" + address + "': expected unix:PATH");
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
   const std::unique_ptr<char, decltype(&curl_free)> escaped(curl_easy_escape(curl.get(), name.c_str(), 0), &curl_free);
   if (!curl || !escaped) return Fail(Code::kUnavailable, "no memory for a request to " + address);
   LocalAnswer answer;
-  curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, path.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket->path.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
   curl_easy_setopt(curl.get(), CURLOPT_URL, fmt::format("http://localhost{}{}", folder, escaped.get()).c_str());
   curl_easy_setopt(curl.get(), CURLOPT_PATH_AS_IS, 1L);  // a name may be ".."

@@ -81,7 +81,7 @@ TEST_F(LocalHttpTest, WhoIsNotThereIsToldFromWhoDoesNotAnswer) {
   EXPECT_EQ(code("/none"), Code::kNotFound);
   EXPECT_EQ(code("/dead"), Code::kUnavailable);
   EXPECT_EQ(code("/silent"), Code::kUnavailable);
-  EXPECT_EQ(code("/" + std::string(200, 'x')), Code::kUnavailable) << "a name too long for a socket";
+  EXPECT_EQ(code("/" + std::string(200, 'x')), Code::kInvalid) << "a name too long for a socket";
   EXPECT_EQ(GetLocally("127.0.0.1:80", "/", "x", kShortMs).error().code, Code::kInvalid);
   EXPECT_EQ(GetLocally("unix:", "/", "x", kShortMs).error().code, Code::kInvalid);
 }
