@@ -7,7 +7,7 @@
 
 #include "common/base/sha256.h"
 #include "common/base/time.h"
-#include "common/kafka/follower.h"
+#include "common/kafka/functions.h"
 #include "schemas/function.h"
 #include "schemas/request.h"
 #include "tools/code/archive.h"
@@ -101,19 +101,18 @@ Result<std::map<std::string, Function>> ReadFunctions(const Context& context) {
   std::map<std::string, Function> functions;
   bool done = false;
   std::string trouble;
-  kafka::TopicFollower::Callbacks callbacks;
-  callbacks.record = [&](const Record& record) {
-    functions.erase(record.key);
-    if (record.value.empty()) return;
-    if (auto function = DecodeFunctionRecord(record.key, record.value))
-      functions.emplace(record.key, std::move(*function));
+  kafka::FunctionCallbacks callbacks;
+  callbacks.updated = [&](const std::shared_ptr<const Function>& function) {
+    functions.insert_or_assign(FunctionKey(function->user, function->name), *function);
   };
+  callbacks.removed = [&](const UserId& user, const FunctionName& name) { functions.erase(FunctionKey(user, name)); };
+  callbacks.unreadable = [&](const std::string& key, const std::string&) { functions.erase(key); };
   callbacks.caught_up = [&] {
     done = true;
     loop.Stop();
   };
   callbacks.alarm = [&](const std::string& what) { trouble = what; };
-  auto follower = kafka::TopicFollower::Create(loop, context.bootstrap, "hearth-cli", kFunctionsTopic, callbacks);
+  auto follower = kafka::FollowFunctions(loop, context.bootstrap, "hearth-cli", kFunctionsTopic, callbacks);
   if (!follower) return std::unexpected(follower.error());
   Timer limit(loop, [&] { loop.Stop(); });
   limit.StartOnce(kServerTimeoutMs);
