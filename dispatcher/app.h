@@ -7,10 +7,11 @@
 #include <memory>
 #include <string>
 
+#include "common/daemon/run.h"
 #include "common/daemon/stepper.h"
 #include "common/http/status.h"
 #include "common/kafka/consumer.h"
-#include "common/kafka/follower.h"
+#include "common/kafka/functions.h"
 #include "common/kafka/producer.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
@@ -27,28 +28,35 @@ constexpr std::int64_t kShowMs = 250;      // metrics and readiness
 constexpr int kExitFenced = 3;             // another process has our id
 constexpr std::int64_t kExplainMs = 1000;  // that a question about a decision waits for the loop
 
-class App {
+class App : public Daemon {
  public:
   App(Loop& loop, Config config, Logger log);
-  ~App();
+  ~App() override;
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
   // Opens what has to be had at once. Then the loop may run: Kafka, Redis and executors are waited for.
-  Result<void> Start();
+  Result<void> Start() override;
   // Takes nothing new, finishes what is placed, commits, leaves the group, stops the loop. The second call does not
   // wait.
-  void Drain();
-  // Of the process, once the loop has stopped.
-  [[nodiscard]] int exit_code() const { return exit_code_; }
+  void Drain() override;
+  [[nodiscard]] int exit_code() const override { return exit_code_; }
 
  private:
-  Result<void> FollowFunctions();
-  Result<void> JoinGroup();  // once the functions are known, so that nothing known is refused
-  void AddLinks();
   Result<void> ServeDecisions();
   HttpAnswer Explain(std::string_view path);  // any thread: asks the loop
+  [[nodiscard]] std::string StatusAddress() const;
+  void Show();
+  void Stop();
+  void End(const std::string& why);
 
+  // app_events.cc
+  void AddLinks();
+  void OpenDirectory();
+  Result<void> FollowFunctions();
+  Result<void> JoinGroup();  // once the functions are known, so that nothing known is refused
+
+  // app_effects.cc
   void Handle(Event event);
   void Run();
   void CommitGivenUp();
@@ -64,9 +72,6 @@ class App {
   void Do(ClaimSlot& effect);
   void Do(Trace& effect);
   void Do(DrainFinished& effect);
-  void Show();
-  void Stop();
-  void End(const std::string& why);
 
   Loop& loop_;
   const Config config_;
@@ -88,7 +93,7 @@ class App {
   std::vector<Commit> given_up_;  // of partitions that are given up together: committed together
   bool draining_ = false;
   bool redis_was_up_ = false;
-  int exit_code_ = 0;
+  int exit_code_ = kExitDrained;
 };
 
 }  // namespace hearth::dispatcher

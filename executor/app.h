@@ -11,9 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "common/daemon/run.h"
 #include "common/daemon/stepper.h"
 #include "common/http/status.h"
-#include "common/kafka/follower.h"
+#include "common/kafka/functions.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
 #include "executor/code_store.h"
@@ -40,24 +41,23 @@ constexpr std::int64_t kReconcileMs = 30'000;
 constexpr std::int64_t kRetrySweepMs = 1000;
 constexpr std::int64_t kShutdownMs = 15'000;  // for the machines to be destroyed and the outbox to be emptied
 
-class App {
+class App : public Daemon {
  public:
   // `image` is checked and staged already. `incarnation` is new for each process.
   // `first_account`: of those that machines run under; none: they run under this process's.
   App(Loop& loop, Config config, MachineImage image, std::string incarnation,
       std::optional<MachineAccount> first_account, Logger log);
-  ~App();
+  ~App() override;
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
   // Opens what has to be had at once: the status port, the outbox, the link's address. Then the loop may run: libvirt,
   // Kafka and Redis are waited for. An error names what could not be opened.
-  Result<void> Start();
+  Result<void> Start() override;
   // Takes no new work, finishes what runs, destroys the machines, stops the loop. The second call does not wait for
   // what runs.
-  void Drain();
-  // Why the loop stopped by itself, or nothing.
-  [[nodiscard]] const Result<void>& verdict() const { return verdict_; }
+  void Drain() override;
+  [[nodiscard]] int exit_code() const override { return verdict_ ? kExitDrained : kExitFailed; }
 
  private:
   void HypervisorChanged(bool up, const std::string& reason);
@@ -65,12 +65,20 @@ class App {
   void ProveAcceleration();
   void Accelerated(Result<AccelerationProver::Outcome> outcome);
   void Open(const AccelerationProver::Outcome& outcome);
+  [[nodiscard]] FleetOptions MakeFleetOptions() const;
+  [[nodiscard]] ExecutorRecord DescribeSelf() const;
+  void Show();
+
+  // app_events.cc
+  Fleet::Callbacks WhatMachinesDo();
+  void WayChanged(const std::string& profile, const Ways::Status& status);
   Result<void> ListenForDispatchers();
   Result<void> FollowFunctions();
   Result<void> FollowSettings();
-  void JudgeNetwork(pid_t process);  // of the first machine of each connection to libvirt, which decides it
   void WatchHost();
+  void Register();
 
+  // app_effects.cc
   void Handle(Event event);
   void Do(SendToDispatcher& effect);
   void Do(StartMachine& effect);
@@ -85,11 +93,7 @@ class App {
   void Do(PublishUsage& effect);
   void Do(Trace& effect);
   void Do(DrainFinished& effect);
-
-  [[nodiscard]] FleetOptions MakeFleetOptions() const;
-  [[nodiscard]] ExecutorRecord DescribeSelf() const;
-  void WayChanged(const std::string& profile, const Ways::Status& status);
-  void Show();
+  void JudgeNetwork(pid_t process);  // of the first machine of each connection to libvirt, which decides it
   void Shutdown();
 
   Loop& loop_;
@@ -135,7 +139,7 @@ class App {
   bool network_judged_ = false;
   bool draining_ = false;
   bool shutting_down_ = false;
-  Result<void> verdict_;
+  Result<void> verdict_;  // why the loop stopped by itself, or nothing
 };
 
 }  // namespace hearth::executor

@@ -39,7 +39,7 @@ void App::Do(SendToDispatcher& effect) {
 
 void App::Do(StartMachine& effect) {
   started_us_[effect.machine] = ReadClocks().mono_us;
-  for (const auto& profile : config_.profiles) {
+  for (const auto& profile : config_.core.profiles) {
     if (profile.name == effect.profile) return fleet_->Start(effect.machine, profile, effect.warm_up);
   }
   log_->critical("instance={} profile={} is not in the configuration", effect.machine.value, effect.profile);
@@ -47,7 +47,7 @@ void App::Do(StartMachine& effect) {
 }
 
 void App::Do(KeepShells& effect) {
-  for (const auto& profile : config_.profiles) {
+  for (const auto& profile : config_.core.profiles) {
     if (profile.name == effect.profile) fleet_->KeepShells(profile, effect.count);
   }
 }
@@ -137,7 +137,7 @@ void App::JudgeNetwork(pid_t process) {
   if (!config_.require_no_network) {
     return log_->warn("network=\"{}\": give libvirtd a network namespace without interfaces", fault);
   }
-  log_->error("executor={} refuses to run: {}", config_.id.value, fault);
+  log_->error("executor={} refuses to run: {}", config_.core.id.value, fault);
   verdict_ = Fail(Code::kUnavailable, "the configuration demands that machines have no network: " + fault);
   loop_.Post([this] { Shutdown(); });  // before a machine has said HELLO, so that nobody's code has run in one
 }
@@ -145,7 +145,7 @@ void App::JudgeNetwork(pid_t process) {
 void App::Drain() {
   if (shutting_down_) return loop_.Stop();
   if (std::exchange(draining_, true) || core_ == nullptr) return Shutdown();
-  log_->info("executor={} drains", config_.id.value);
+  log_->info("executor={} drains", config_.core.id.value);
   readiness_->Set("draining", "takes no new work");
   Handle(DrainRequested{});
 }
@@ -154,7 +154,7 @@ void App::Shutdown() {
   if (std::exchange(shutting_down_, true)) return;
   draining_ = true;
   if (fleet_ == nullptr) return loop_.Stop();
-  log_->info("executor={} machines={} goes down", config_.id.value, fleet_->size());
+  log_->info("executor={} machines={} goes down", config_.core.id.value, fleet_->size());
   tick_.Cancel();
   reconcile_.Cancel();
   ways_->Stop();
@@ -162,10 +162,10 @@ void App::Shutdown() {
   shutdown_.StartOnce(kShutdownMs);
   fleet_->DestroyAll([this] {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {
-      log_->error("executor={} records={} could not be written", config_.id.value, outbox_->outstanding());
+      log_->error("executor={} records={} could not be written", config_.core.id.value, outbox_->outstanding());
     }
     registration_->Leave([this] {
-      log_->info("executor={} is down", config_.id.value);
+      log_->info("executor={} is down", config_.core.id.value);
       loop_.Stop();
     });
   });

@@ -60,26 +60,60 @@ void ReadUser(ConfigReader& reader, std::map<UserId, UserLimits>& users) {
 }
 
 // The table of topics is the same for both daemons. No reply goes to one of hearth's own, whoever asks for it.
-void ReadReplies(ConfigReader& reader, Config& config) {
-  config.replies.default_topic = reader.String("topics.reply", "hearth.reply");
-  config.replies.allowed = reader.Strings("admission.reply_topics", {"*"});
-  config.replies.own = {config.topics.functions,
-                        config.topics.undeliverable,
-                        config.topics.usage,
-                        config.topics.settings,
-                        reader.String("topics.rt", "hearth.invoke.rt"),
-                        reader.String("topics.std", "hearth.invoke.std"),
-                        reader.String("topics.batch", "hearth.invoke.batch"),
-                        reader.String("topics.dead_letter", "hearth.dead-letter")};
-  if (config.replies.own.contains(config.replies.default_topic)) {
+void ReadTopics(ConfigReader& reader, Config& config) {
+  Settings& core = config.core;
+  config.functions_topic = reader.String("topics.functions", config.functions_topic);
+  config.settings_topic = reader.String("topics.settings", config.settings_topic);
+  core.undeliverable_topic = reader.String("topics.undeliverable", core.undeliverable_topic);
+  core.usage_topic = reader.String("topics.usage", core.usage_topic);
+  core.replies.default_topic = reader.String("topics.reply", "hearth.reply");
+  core.replies.allowed = reader.Strings("admission.reply_topics", core.replies.allowed);
+  core.replies.own = {config.functions_topic,
+                      core.undeliverable_topic,
+                      core.usage_topic,
+                      config.settings_topic,
+                      reader.String("topics.rt", "hearth.invoke.rt"),
+                      reader.String("topics.std", "hearth.invoke.std"),
+                      reader.String("topics.batch", "hearth.invoke.batch"),
+                      reader.String("topics.dead_letter", "hearth.dead-letter")};
+  if (core.replies.own.contains(core.replies.default_topic)) {
     reader.Reject("topics.reply", "must be a topic of its own");
   }
 }
 
+// How many machines, of which profiles, for how long, and what holds for single users.
+void ReadMachines(ConfigReader& reader, Config& config) {
+  Settings& core = config.core;
+  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t least, std::int64_t most) {
+    return static_cast<std::int32_t>(reader.Integer(key, fallback, least, most));
+  };
+  const auto seconds = [&](const char* key, std::int64_t fallback_ms) {
+    return reader.Integer(key, fallback_ms / 1000, 1, kLongestIdleS) * 1000;
+  };
+  core.memory_mib = integer("machines.memory_mib", core.memory_mib, 128, kMaxMemoryOfHostMib);
+  core.credit = integer("machines.credit", core.credit, 1, 100'000);
+  core.concurrent_starts = integer("machines.concurrent_starts", core.concurrent_starts, 1, 64);
+  core.concurrent_activations = integer("machines.concurrent_activations", core.concurrent_activations, 1, 64);
+  core.user_starts = integer("machines.user_starts", core.user_starts, 1, 64);
+  core.container_idle_ms = seconds("machines.container_idle_s", core.container_idle_ms);
+  core.machine_idle_ms = seconds("machines.instance_idle_s", core.machine_idle_ms);
+  std::set<std::string> names;
+  for (auto& table : reader.Tables("profile")) {
+    Profile profile = ReadProfile(table);
+    if (!names.insert(profile.name).second) table.Reject("name", "stands for two profiles");
+    if (const auto start = ReadStart(table, "start")) config.profile_start[profile.name] = *start;
+    if (profile.memory_mib > core.memory_mib) table.Reject("memory_mib", "is more than machines.memory_mib");
+    core.profiles.push_back(std::move(profile));
+  }
+  if (core.profiles.empty()) core.profiles.emplace_back();
+  for (auto& table : reader.Tables("user")) ReadUser(table, core.users);
+}
+
 Result<Config> Read(ConfigReader reader) {
   Config config;
-  config.id = ExecutorId(reader.RequiredString("id"));
-  if (!config.id.empty() && !IsIdentifier(config.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
+  ExecutorId& id = config.core.id;
+  id = ExecutorId(reader.RequiredString("id"));
+  if (!id.empty() && !IsIdentifier(id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
   config.http = reader.RequiredString("http");
   config.listen = reader.RequiredString("listen");
   config.link = ReadLinkTrust(reader);
@@ -93,11 +127,7 @@ Result<Config> Read(ConfigReader reader) {
   config.code_store = reader.RequiredString("code_store");
   config.log_level = reader.String("log_level", config.log_level);
   config.kafka = reader.RequiredString("kafka.bootstrap");
-  config.topics.functions = reader.String("topics.functions", config.topics.functions);
-  config.topics.undeliverable = reader.String("topics.undeliverable", config.topics.undeliverable);
-  config.topics.usage = reader.String("topics.usage", config.topics.usage);
-  config.topics.settings = reader.String("topics.settings", config.topics.settings);
-  ReadReplies(reader, config);
+  ReadTopics(reader, config);
   config.redis = reader.RequiredString("redis.address");
   config.redis_account = redis::ReadCredentials(reader);
   config.libvirt = reader.String("machines.libvirt", "qemu:///system");
@@ -117,26 +147,7 @@ Result<Config> Read(ConfigReader reader) {
   if (!config.template_dir.empty() && config.template_dir.front() != '/') {
     reader.Reject("machines.template_dir", "must be an absolute path");
   }
-  config.memory_mib =
-      static_cast<std::int32_t>(reader.Integer("machines.memory_mib", config.memory_mib, 128, kMaxMemoryOfHostMib));
-  config.credit = static_cast<std::int32_t>(reader.Integer("machines.credit", config.credit, 1, 100'000));
-  config.concurrent_starts =
-      static_cast<std::int32_t>(reader.Integer("machines.concurrent_starts", config.concurrent_starts, 1, 64));
-  config.concurrent_activations = static_cast<std::int32_t>(
-      reader.Integer("machines.concurrent_activations", config.concurrent_activations, 1, 64));
-  config.user_starts = static_cast<std::int32_t>(reader.Integer("machines.user_starts", config.user_starts, 1, 64));
-  config.container_idle_s = reader.Integer("machines.container_idle_s", config.container_idle_s, 1, kLongestIdleS);
-  config.machine_idle_s = reader.Integer("machines.instance_idle_s", config.machine_idle_s, 1, kLongestIdleS);
-  std::set<std::string> names;
-  for (auto& table : reader.Tables("profile")) {
-    Profile profile = ReadProfile(table);
-    if (!names.insert(profile.name).second) table.Reject("name", "stands for two profiles");
-    if (const auto start = ReadStart(table, "start")) config.profile_start[profile.name] = *start;
-    if (profile.memory_mib > config.memory_mib) table.Reject("memory_mib", "is more than machines.memory_mib");
-    config.profiles.push_back(std::move(profile));
-  }
-  if (config.profiles.empty()) config.profiles.emplace_back();
-  for (auto& table : reader.Tables("user")) ReadUser(table, config.users);
+  ReadMachines(reader, config);
   if (auto finished = reader.Finish(); !finished) return std::unexpected(finished.error());
   return config;
 }

@@ -4,28 +4,17 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <vector>
 
-#include "common/base/ids.h"
 #include "common/base/result.h"
 #include "common/link/trust.h"
 #include "common/redis/account.h"
 #include "executor/core/core.h"
 #include "executor/machines/acceleration.h"
 #include "executor/machines/ways.h"
-#include "schemas/reply_policy.h"
 
 namespace hearth::executor {
 
-struct Topics {
-  std::string functions = "hearth.functions";
-  std::string undeliverable = "hearth.undeliverable";
-  std::string usage = "hearth.usage";
-  std::string settings = "hearth.settings";
-};
-
 struct Config {
-  ExecutorId id;
   std::string http;    // HOST:PORT
   std::string listen;  // unix:PATH or tcp:HOST:PORT, for dispatchers
   LinkTrust link;
@@ -34,8 +23,8 @@ struct Config {
   std::string code_store;
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
-  Topics topics;
-  ReplyPolicy replies;
+  std::string functions_topic = "hearth.functions";
+  std::string settings_topic = "hearth.settings";
   std::string redis;
   redis::Credentials redis_account;
   std::string libvirt;  // connection URI
@@ -46,15 +35,7 @@ struct Config {
   StartChoice start = StartChoice::kAuto;
   std::map<std::string, StartChoice> profile_start;  // of profiles that say something else
   std::string template_dir;                          // for saved machines; within state_dir unless said otherwise
-  std::int32_t memory_mib = 8192;
-  std::int32_t credit = 64;
-  std::int32_t concurrent_starts = 2;
-  std::int32_t concurrent_activations = 8;
-  std::int32_t user_starts = 4;
-  std::int64_t container_idle_s = 300;
-  std::int64_t machine_idle_s = 900;
-  std::vector<Profile> profiles;
-  std::map<UserId, UserLimits> users;
+  Settings core;                                     // all but what is known once the daemon runs
 };
 
 // kInvalid: every fault of the file on a line of its own, with the number of its line there.

@@ -48,7 +48,7 @@ class DispatcherLinks {
     std::unique_ptr<FrameStream> stream;
     std::unique_ptr<Timer> deadline;  // gone once the link is open
     std::string out;
-    std::string broken;  // why the connection ends at the next Flush: a message that no frame holds
+    std::string broken;   // why the connection ends at the next Flush: a message that no frame holds
     Handshake handshake;  // the executor's nonce is empty until the hello was read
     bool open = false;
   };

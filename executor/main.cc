@@ -1,16 +1,15 @@
 // hearth-executor: runs attempts in machines of this host. Exit codes: 0 drained, 1 could not go on, 2 bad usage or
 // configuration.
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/random.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <optional>
+#include <utility>
 
-#include "common/log/log.h"
-#include "common/loop/loop.h"
+#include "common/daemon/run.h"
 #include "executor/app.h"
 #include "executor/config.h"
 #include "executor/folders.h"
@@ -19,13 +18,26 @@
 
 namespace {
 
-constexpr int kExitFailed = 1;
-constexpr int kExitUsage = 2;
+using namespace hearth;
 
-int Complain(int code, const std::string& what) {
-  fmt::print(stderr, "hearth-executor: {}\n", what);
-  return code;
-}
+// The executor, with what no other process on this host may have as long as it lives.
+class Process : public Daemon {
+ public:
+  Process(Loop& loop, executor::Config config, executor::MachineImage image, Fd lock,
+          std::optional<executor::UidBlock> accounts, std::string incarnation, Logger log)
+      : lock_(std::move(lock)),
+        accounts_(std::move(accounts)),
+        app_(loop, std::move(config), std::move(image), std::move(incarnation),
+             accounts_ ? std::optional(accounts_->first_account()) : std::nullopt, std::move(log)) {}
+  Result<void> Start() override { return app_.Start(); }
+  void Drain() override { app_.Drain(); }
+  [[nodiscard]] int exit_code() const override { return app_.exit_code(); }
+
+ private:
+  const Fd lock_;
+  const std::optional<executor::UidBlock> accounts_;
+  executor::App app_;
+};
 
 std::string MakeIncarnation() {
   std::uint64_t random = 0;
@@ -33,48 +45,32 @@ std::string MakeIncarnation() {
   return fmt::format("{:016x}", random);
 }
 
-int Run(const std::string& path) {
-  using namespace hearth;
-  auto config = executor::LoadConfig(path);
-  if (!config) return Complain(kExitUsage, config.error().message);
-  auto log = MakeLogger("executor", config->log_level);
-  if (!log) return Complain(kExitUsage, path + ": log_level: " + log.error().message);
-  auto image = executor::LoadImage(config->image);
-  if (!image) return Complain(kExitUsage, image.error().message);
-  const auto lock = executor::PrepareFolders(*config);
-  if (!lock) return Complain(lock.error().code == Code::kInvalid ? kExitUsage : kExitFailed, lock.error().message);
-  std::optional<executor::UidBlock> block;
-  if (executor::MachinesHaveAccounts(*config)) {
-    auto claimed = executor::UidBlock::Claim(config->id, {.state_dir = config->state_dir});
-    if (!claimed) return Complain(kExitFailed, claimed.error().message);
-    block.emplace(std::move(*claimed));
-    log.value()->info("executor={} uids={}+{}", config->id.value, block->first_uid(), executor::kAccountsOfExecutor);
-    image = executor::StageImage(*image, config->run_dir);
-    if (!image) return Complain(kExitFailed, image.error().message);
-  }
+std::unexpected<Exit> End(int code, Error error) {
+  return std::unexpected(Exit{code, std::move(error.message)});
+}
 
-  signal(SIGPIPE, SIG_IGN);
-  Loop loop;
-  const auto account = block ? std::optional(block->first_account()) : std::nullopt;
-  executor::App app(loop, std::move(*config), std::move(*image), MakeIncarnation(), account, *log);
-  loop.OnSignal(SIGTERM, [&app] { app.Drain(); });
-  loop.OnSignal(SIGINT, [&app] { app.Drain(); });
-  if (auto started = app.Start(); !started) return Complain(kExitFailed, started.error().message);
-  loop.Run();
-  return app.verdict() ? 0 : kExitFailed;
+std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, executor::Config config, Logger log) {
+  auto image = executor::LoadImage(config.image);
+  if (!image) return End(kExitUsage, image.error());
+  auto lock = executor::PrepareFolders(config);
+  if (!lock) return End(lock.error().code == Code::kInvalid ? kExitUsage : kExitFailed, lock.error());
+  std::optional<executor::UidBlock> accounts;
+  if (executor::MachinesHaveAccounts(config)) {
+    auto claimed = executor::UidBlock::Claim(config.core.id, {.state_dir = config.state_dir});
+    if (!claimed) return End(kExitFailed, claimed.error());
+    accounts.emplace(std::move(*claimed));
+    log->info("executor={} uids={}+{}", config.core.id.value, accounts->first_uid(), executor::kAccountsOfExecutor);
+    image = executor::StageImage(*image, config.run_dir);
+    if (!image) return End(kExitFailed, image.error());
+  }
+  return std::make_unique<Process>(loop, std::move(config), std::move(*image), std::move(*lock), std::move(accounts),
+                                   MakeIncarnation(), std::move(log));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App options("hearth-executor: runs functions in virtual machines of this host");
-  options.set_version_flag("--version", "hearth-executor " HEARTH_VERSION);
-  std::string config;
-  options.add_option("--config", config, "configuration file (TOML)")->required();
-  try {
-    options.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return options.exit(error) == 0 ? 0 : kExitUsage;
-  }
-  return Run(config);
+  const DaemonProgram<executor::Config> program{
+      {"executor", "runs functions in virtual machines of this host", HEARTH_VERSION}, executor::LoadConfig, Make};
+  return RunDaemon(program, argc, argv);
 }

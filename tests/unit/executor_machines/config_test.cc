@@ -39,15 +39,37 @@ std::string With(std::string_view old_text, std::string_view new_text) {
 TEST(ExecutorConfig, IsRead) {
   const auto config = ParseConfig(kGood, "executor.toml");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->id, ExecutorId("executor-1"));
+  EXPECT_EQ(config->core.id, ExecutorId("executor-1"));
   EXPECT_EQ(config->accel, AccelerationChoice::kTcg);
-  ASSERT_EQ(config->profiles.size(), 1U);
-  EXPECT_EQ(config->profiles[0].name, "small");
-  EXPECT_EQ(config->profiles[0].memory_mib, 256);
+  ASSERT_EQ(config->core.profiles.size(), 1U);
+  EXPECT_EQ(config->core.profiles[0].name, "small");
+  EXPECT_EQ(config->core.profiles[0].memory_mib, 256);
   EXPECT_EQ(config->libvirt, "qemu:///system");
   EXPECT_EQ(config->start, StartChoice::kAuto);
   EXPECT_EQ(config->template_dir, "/var/lib/hearth/e/templates");
-  EXPECT_EQ(config->profiles[0].shells, 2);
+  EXPECT_EQ(config->core.profiles[0].shells, 2);
+}
+
+TEST(ExecutorConfig, WhatTheCoreDecidesByIsReadIntoItsSettings) {
+  const std::string limits =
+      "memory_mib = 4096\ncredit = 7\nconcurrent_starts = 3\nconcurrent_activations = 5\nuser_starts = 2\n"
+      "container_idle_s = 11\ninstance_idle_s = 12\n";
+  const auto config = ParseConfig(
+      With("[machines]\n", "[topics]\nundeliverable = \"u\"\nusage = \"g\"\nreply = \"r\"\n[machines]\n" + limits),
+      "x");
+  ASSERT_TRUE(config) << config.error().message;
+  const Settings& core = config->core;
+  EXPECT_EQ(core.memory_mib, 4096);
+  EXPECT_EQ(core.credit, 7);
+  EXPECT_EQ(core.concurrent_starts, 3);
+  EXPECT_EQ(core.concurrent_activations, 5);
+  EXPECT_EQ(core.user_starts, 2);
+  EXPECT_EQ(core.container_idle_ms, 11'000);
+  EXPECT_EQ(core.machine_idle_ms, 12'000);
+  EXPECT_EQ(core.undeliverable_topic, "u");
+  EXPECT_EQ(core.usage_topic, "g");
+  EXPECT_EQ(core.replies.default_topic, "r");
+  EXPECT_EQ(core.replies.allowed, (std::vector<std::string>{"*"}));
 }
 
 TEST(ExecutorConfig, AMachineWithoutNetworkCanBeDemanded) {
@@ -61,11 +83,11 @@ TEST(ExecutorConfig, UsersMayHaveLimitsOfTheirOwn) {
   const std::string users = "[[user]]\nname = \"ada\"\ncontainer_idle_s = 60\nmax_starts = 1\n";
   const auto config = ParseConfig(kGood + users, "executor.toml");
   ASSERT_TRUE(config) << config.error().message;
-  const auto& limits = config->users.at(UserId("ada"));
+  const auto& limits = config->core.users.at(UserId("ada"));
   EXPECT_EQ(limits.container_idle_ms, 60'000);
   EXPECT_EQ(limits.machine_idle_ms, 0) << "as everybody";
   EXPECT_EQ(limits.max_starts, 1);
-  EXPECT_EQ(config->profiles[0].shells, 2);
+  EXPECT_EQ(config->core.profiles[0].shells, 2);
   const auto twice = ParseConfig(kGood + users + users, "executor.toml");
   ASSERT_FALSE(twice);
   EXPECT_NE(twice.error().message.find("two users"), std::string::npos);
@@ -85,9 +107,9 @@ TEST(ExecutorConfig, RepliesStayOutOfHearthsOwnTopics) {
   ASSERT_TRUE(config) << config.error().message;
   for (const char* own : {"hearth.functions", "hearth.settings", "hearth.usage", "hearth.undeliverable",
                           "hearth.dead-letter", "hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
-    EXPECT_FALSE(ReplyTopicAllowed(config->replies, own)) << own;
+    EXPECT_FALSE(ReplyTopicAllowed(config->core.replies, own)) << own;
   }
-  EXPECT_TRUE(ReplyTopicAllowed(config->replies, "orders.reply"));
+  EXPECT_TRUE(ReplyTopicAllowed(config->core.replies, "orders.reply"));
 }
 
 TEST(ExecutorConfig, TheWayToStartMachinesMayBeForced) {

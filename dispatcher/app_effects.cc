@@ -1,0 +1,113 @@
+// The half of the shell that the core drives: stepping it, and carrying out its effects.
+#include <utility>
+
+#include "common/base/text.h"
+#include "common/base/time.h"
+#include "dispatcher/app.h"
+
+namespace hearth::dispatcher {
+
+void App::Handle(Event event) {
+  stepper_.Push(std::move(event));
+  Run();
+}
+
+void App::Run() {
+  const bool ran = stepper_.Run(
+      [this](const Event& event, std::vector<Effect>& effects) { core_.Step(event, ReadClocks(), effects); },
+      [this](auto& effect) { Do(effect); }, [this] { CommitGivenUp(); });
+  if (ran) links_->Flush();
+}
+
+void App::Do(SendToExecutor& effect) {
+  links_->Send(effect.executor, effect.message);
+}
+
+void App::Do(Produce& effect) {
+  producer_->Send(std::move(effect.record), [this, token = effect.token](Result<void> sent) {
+    Handle(ProduceFinished{token, sent.has_value(), sent ? "" : sent.error().message,
+                           !sent && kafka::IsPermanent(sent.error())});
+  });
+}
+
+void App::Do(Commit& effect) {
+  if (effect.sync) return given_up_.push_back(std::move(effect));
+  if (consumer_ == nullptr) return Tell(effect, Fail(Code::kUnavailable, "commit: the group is left"));
+  kafka::OffsetCommit commit{effect.partition, effect.offset, std::move(effect.metadata)};
+  consumer_->Commit(commit, [this, told = std::move(effect)](const Result<void>& outcome) { Tell(told, outcome); });
+}
+
+// One request for all partitions that are given up at once: the loop stands still for one answer and no longer.
+void App::CommitGivenUp() {
+  if (given_up_.empty()) return;
+  const auto commits = std::exchange(given_up_, {});
+  std::vector<kafka::OffsetCommit> request;
+  request.reserve(commits.size());
+  for (const Commit& each : commits) request.push_back({each.partition, each.offset, each.metadata});
+  const auto outcomes =
+      consumer_ != nullptr
+          ? consumer_->CommitNow(request)
+          : std::vector<Result<void>>(commits.size(), Fail(Code::kUnavailable, "commit: the group is left"));
+  for (std::size_t i = 0; i < commits.size(); ++i) Tell(commits[i], outcomes[i]);
+}
+
+void App::Tell(const Commit& commit, const Result<void>& outcome) {
+  if (!outcome) {
+    log_->warn("partition={}/{} epoch={} {}{}", commit.partition.topic, commit.partition.partition, commit.epoch,
+               outcome.error().message, commit.sync ? ": its next owner asks the executors for what was complete" : "");
+  }
+  Handle(CommitFinished{commit.partition, commit.epoch, outcome.has_value(), outcome ? "" : outcome.error().message});
+}
+
+void App::Do(PauseIntake& effect) {
+  log_->info("partition={}/{} intake paused", effect.partition.topic, effect.partition.partition);
+  if (consumer_ != nullptr) consumer_->Pause(effect.partition);
+}
+
+void App::Do(ResumeIntake& effect) {
+  log_->info("partition={}/{} intake resumed", effect.partition.topic, effect.partition.partition);
+  if (consumer_ != nullptr) consumer_->Resume(effect.partition);
+}
+
+void App::Do(LoadUser& effect) {
+  directory_->Load(effect.user);
+}
+void App::Do(DirectoryWrite& effect) {
+  directory_->Write(effect.executor, effect.slot);
+}
+void App::Do(ClaimSlot& effect) {
+  directory_->Claim(effect.user, effect.executor, effect.container, effect.since_ms);
+}
+void App::Do(DirectoryDropExecutor& effect) {
+  directory_->DropExecutor(effect.executor);
+}
+
+void App::Do(Trace& effect) {
+  metrics_.Count(effect);
+  const auto line = [&](spdlog::level::level_enum level, const char* what) {
+    log_->log(level, "inv={} user={} fn={} executor={} record={}/{}/{} epoch={} attempt={} {} reason={}",
+              Quoted(effect.id.value), effect.user.value, effect.function.value, effect.executor.value,
+              effect.partition.topic, effect.partition.partition, effect.offset, effect.epoch, effect.attempt, what,
+              Quoted(effect.constraint));
+  };
+  switch (effect.kind) {
+    case Trace::Kind::kReceived: return;  // counted; a line for each would be the log
+    case Trace::Kind::kPlaced: return line(spdlog::level::debug, "placed");
+    case Trace::Kind::kCompleted:
+      return log_->debug("inv={} user={} fn={} complete status={} path={}", Quoted(effect.id.value), effect.user.value,
+                         effect.function.value, StatusName(effect.status), StartPathName(effect.path));
+    case Trace::Kind::kRefused: return line(spdlog::level::info, "refused");
+    case Trace::Kind::kRetried: return line(spdlog::level::info, "retried");
+    case Trace::Kind::kDeadLettered: return line(spdlog::level::warn, "dead-lettered");
+    case Trace::Kind::kNacked: return line(spdlog::level::debug, "nacked");
+    case Trace::Kind::kAdopted: return line(spdlog::level::info, "adopted");
+    case Trace::Kind::kFenced: return line(spdlog::level::warn, "fenced");
+    case Trace::Kind::kLostPlacement: return line(spdlog::level::warn, "lost its place");
+  }
+}
+
+void App::Do(DrainFinished&) {
+  loop_.Post([this] { Stop(); });
+}  // not from inside a step: closing revokes
+
+}  // namespace hearth::dispatcher
