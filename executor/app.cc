@@ -152,7 +152,7 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
   options.acceleration = outcome.acceleration;
   options.start_within_ms = kMaxStartStretch * settings.start_timeout_ms;  // the core gives up before
   options.hello_within_ms = options.start_within_ms;
-  fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, options, WhatMachinesDo());
+  fleet_ = std::make_unique<Fleet>(loop_, *hypervisor_, *starter_, image_, options, MakeFleetCallbacks());
   WaysOptions ways;
   ways.choice = config_.start;
   ways.profiles = config_.profile_start;

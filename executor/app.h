@@ -70,7 +70,7 @@ class App : public Daemon {
   void Show();
 
   // app_events.cc
-  Fleet::Callbacks WhatMachinesDo();
+  Fleet::Callbacks MakeFleetCallbacks();
   void WayChanged(const std::string& profile, const Ways::Status& status);
   Result<void> ListenForDispatchers();
   Result<void> FollowFunctions();

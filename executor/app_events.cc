@@ -11,7 +11,7 @@
 
 namespace hearth::executor {
 
-Fleet::Callbacks App::WhatMachinesDo() {
+Fleet::Callbacks App::MakeFleetCallbacks() {
   Fleet::Callbacks callbacks;
   callbacks.ready = [this](const MachineId& machine, StartPath path, guest::Hello hello) {
     metrics_.Start(true);
