@@ -1,46 +1,89 @@
 // The core's entry: one event in, its consequences out.
 #include "executor/core/core.h"
 
-#include "executor/core/core_state.h"
-
 namespace hearth::executor {
 
-Core::State::State(Settings given)
-    : context_(std::move(given)), machines_(context_), codes_(context_, machines_), pools_(context_, machines_) {}
-
-Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
-Core::~Core() = default;
+Core::Core(Settings settings) : context_(std::move(settings)) {}
 
 void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
-  State& state = *state_;
-  state.context_.Begin(now, effects);
-  std::visit([&](const auto& what) { state.On(what); }, event);
-  if (state.context_.TakeAskedToSchedule()) {
-    state.Schedule();
-    state.machines_.Unclaim();
-    state.pools_.Refill(state.starved);
+  context_.Begin(now, effects);
+  std::visit([this](const auto& what) { On(what); }, event);
+  if (context_.TakeAskedToSchedule()) {
+    const bool starved = scheduler_.Schedule();
+    machines_.Unclaim();
+    pools_.Refill(starved);
   }
-  if (state.context_.draining() && !state.drained && state.attempts.empty()) {
-    state.drained = true;
-    state.context_.Emit(DrainFinished{});
+  if (context_.draining() && !drained_ && attempts_.held() == 0) {
+    drained_ = true;
+    context_.Emit(DrainFinished{});
   }
 }
 
-const Machines& Core::machines() const {
-  return state_->machines_;
+void Core::On(const Tick&) {
+  SendHeartbeats();
+  DropOrphans();
+  attempts_.ExpireWaiting();
+  attempts_.PublishAgain();
+  PingAgents();
+  RunDue();
+  ReportSlots();
+  context_.AskToSchedule();  // back-offs and targets move with time
+}
+
+void Core::On(const DrainRequested&) {
+  context_.Drain();
+}
+
+// Idle containers of retired versions go at once: their room is worth more than their warmth.
+void Core::On(const FunctionUpdated& event) {
+  registry_.Update(event.function);
+  for (const auto number : machines_.index().AssignedTo(event.function->user)) {
+    Machine& machine = machines_.Get(number);
+    std::vector<std::uint32_t> retired;
+    for (const auto& [container_number, container] : machine.containers()) {
+      const bool is_idle = container.state() == ContainerState::kIdle;
+      if (is_idle && registry_.IsRetired(container.function())) retired.push_back(container_number);
+    }
+    for (const auto each : retired) machines_.Remove(machine, machine.Get(each), "retired");
+  }
+}
+
+void Core::On(const ArchiveSent& event) {
+  Machine* machine = machines_.Find(event.machine);
+  if (machine != nullptr) scheduler_.Create(*machine, codes_.Sent(*machine, event.hash));
+}
+
+void Core::On(const CodeLoaded& event) {
+  const UserCode code{event.user, event.hash};
+  if (event.error.empty() && event.bytes != nullptr) return codes_.Loaded(code, event.bytes);
+  for (const auto& key : codes_.LoadFailed(code)) {
+    TakeContainer(attempts_.Get(key), "no code");
+    attempts_.Fail(key, "code_unavailable: " + event.error);
+  }
+}
+
+void Core::TakeContainer(Attempt& attempt, const std::string& reason) {
+  if (!attempt.has_container()) return;
+  Machine& machine = machines_.Get(attempt.machine());
+  machines_.Remove(machine, machine.Get(attempt.container()), reason);
+}
+
+void Core::LetGo(Attempt& attempt, const std::string& reason) {
+  TakeContainer(attempt, reason);
+  attempts_.Drop(attempt);
+  context_.AskToSchedule();
 }
 
 Gauges Core::ReadGauges() const {
-  const State& state = *state_;
   Gauges gauges;
-  gauges.held = static_cast<std::int64_t>(state.attempts.size());
-  gauges.credit = state.context_.settings().credit;
-  gauges.waiting = static_cast<std::int64_t>(state.waiting.size());
-  for (const auto& [key, attempt] : state.attempts) {
-    if (attempt.phase == Phase::kRunning) ++gauges.running;
-    if (attempt.phase == Phase::kPublishing) ++gauges.publishing;
+  gauges.held = attempts_.held();
+  gauges.credit = context_.settings().credit;
+  gauges.waiting = static_cast<std::int64_t>(attempts_.waiting().size());
+  for (const auto& [key, attempt] : attempts_.all()) {
+    if (attempt.phase() == AttemptPhase::kRunning) ++gauges.running;
+    if (attempt.phase() == AttemptPhase::kPublishing) ++gauges.publishing;
   }
-  for (const auto& [number, machine] : state.machines_.all()) {
+  for (const auto& [number, machine] : machines_.all()) {
     ++gauges.machines;
     if (machine.state() == MachineState::kAssigned) ++gauges.assigned;
     if (machine.state() == MachineState::kCreating) ++gauges.starting;
@@ -50,19 +93,12 @@ Gauges Core::ReadGauges() const {
       if (container.state() == ContainerState::kIdle) ++gauges.idle_containers;
     }
   }
-  gauges.pools = state.pools_.Status();
-  gauges.memory_short = state.pools_.memory_short();
-  gauges.cpu_short = state.pools_.cpu_short();
-  const auto entries = [](const auto& lines) {
-    std::size_t count = 0;
-    for (const auto& [key, line] : lines) count += line.size();
-    return count;
-  };
-  gauges.indexed =
-      static_cast<std::int64_t>(state.machines_.index().size() + state.machines_.changes() +
-                                entries(state.waiting_for) + entries(state.promised_for) + state.codes_.waiting() +
-                                state.expiring.size() + state.publishing.size() + state.publish_again.size());
-  gauges.done_ring = static_cast<std::int64_t>(state.ring.size());
+  gauges.pools = pools_.Status();
+  gauges.memory_short = pools_.memory_short();
+  gauges.cpu_short = pools_.cpu_short();
+  gauges.indexed = static_cast<std::int64_t>(machines_.index().size() + machines_.changes() + attempts_.indexed() +
+                                             codes_.waiting());
+  gauges.done_ring = static_cast<std::int64_t>(attempts_.ends());
   return gauges;
 }
 

@@ -19,7 +19,8 @@ bool Registry::MayRun(const Function& function) const {
   return *known != nullptr && **known == function;
 }
 
-bool Registry::IsRetired(const UserId& user, const FunctionName& name, std::int64_t version) const {
+bool Registry::IsRetired(const FunctionVersion& function) const {
+  const auto& [user, name, version] = function;
   const auto* known = Find(user, name);
   return known != nullptr && (*known == nullptr || (*known)->version > version);
 }

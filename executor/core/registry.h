@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "common/base/ids.h"
+#include "executor/core/keys.h"
 #include "schemas/function.h"
 
 namespace hearth::executor {
@@ -21,7 +22,7 @@ class Registry {
   // Until the registry was read to its end, what it does not contradict may run.
   [[nodiscard]] bool MayRun(const Function& function) const;
   // A newer version is known, or the function was removed.
-  [[nodiscard]] bool IsRetired(const UserId& user, const FunctionName& name, std::int64_t version) const;
+  [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
 
  private:
   // Null: removed.

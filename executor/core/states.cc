@@ -27,6 +27,19 @@ bool CanMove(ContainerState from, ContainerState to) {
   return false;
 }
 
+bool CanMove(AttemptPhase from, AttemptPhase to) {
+  using enum AttemptPhase;
+  switch (from) {
+    case kArrived: return to == kWaiting || to == kRunning;
+    case kWaiting: return to == kPromised || to == kRunning || to == kPublishing || to == kEnded;
+    case kPromised: return to == kRunning || to == kPublishing || to == kEnded;
+    case kRunning: return to == kPublishing || to == kEnded;
+    case kPublishing: return to == kEnded;
+    case kEnded: return false;
+  }
+  return false;
+}
+
 std::string_view StateName(MachineState state) {
   switch (state) {
     case MachineState::kCreating: return "creating";

@@ -1,4 +1,5 @@
-// The lives of machines and containers: two enumerations, and one function each that knows every legal move.
+// The lives of machines, containers and attempts: three enumerations, and one function each that knows every legal
+// move.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,19 @@ enum class MachineState : std::uint8_t { kCreating, kWarm, kAssigned, kDraining,
 // creating → idle ⇄ busy → gone. Gone is decided here; the memory is free when the agent has confirmed it.
 enum class ContainerState : std::uint8_t { kCreating, kIdle, kBusy, kGone };
 
+//          ┌──────────────────────▶ running ──▶ publishing ──▶ ended
+// arrived ─┤                        ▲  ▲             ▲
+//          └──▶ waiting ────────────┘  │             │
+//                  └──▶ promised ──────┘             │
+//               waiting and promised: cancelled ─────┘
+//
+// Arrived: it was accepted just now. Promised: a container is made for it, or will be once its code is there.
+// Publishing: its result is on its way to Kafka. It can end from every phase but arrived.
+enum class AttemptPhase : std::uint8_t { kArrived, kWaiting, kPromised, kRunning, kPublishing, kEnded };
+
 [[nodiscard]] bool CanMove(MachineState from, MachineState to);
 [[nodiscard]] bool CanMove(ContainerState from, ContainerState to);
+[[nodiscard]] bool CanMove(AttemptPhase from, AttemptPhase to);
 
 [[nodiscard]] std::string_view StateName(MachineState state);  // "creating", "warm", …
 [[nodiscard]] std::string_view StateName(ContainerState state);

@@ -10,34 +10,38 @@
 
 namespace hearth::executor {
 
-struct Why {
-  std::int64_t accepted_us = 0;  // monotonic
-  Rung first = Rung::kWait;
-  std::string_view first_because;  // empty: no rung yet
-  Rung last = Rung::kWait;
-  std::string_view because;
-
+class Why {
+ public:
+  void Accepted(std::int64_t now_us) { accepted_us_ = now_us; }  // on the monotonic clock, as all times here
   void Note(Rung rung, std::string_view reason) {
-    if (first_because.empty()) {
-      first = rung;
-      first_because = reason;
+    if (first_because_.empty()) {
+      first_ = rung;
+      first_because_ = reason;
     }
-    last = rung;
-    because = reason;
+    last_ = rung;
+    because_ = reason;
   }
-  // The dispatcher's words, then ours. `leased_us`: monotonic, 0 where it never had a container.
+  [[nodiscard]] std::int64_t accepted_us() const { return accepted_us_; }
+  // The dispatcher's words, then ours. `leased_us`: 0 where it never had a container.
   [[nodiscard]] std::string Text(std::string_view dispatchers, std::int64_t leased_us) const {
     std::string text(CutWhy(dispatchers, kMaxWhyOfDispatcherBytes));
-    if (because.empty()) return text;
-    AddWhy(text, "rung", RungName(last));
-    AddWhy(text, "because", because);
-    if (leased_us != 0) AddWhy(text, "lease_us", leased_us - accepted_us);
-    if (first != last || first_because != because) {
-      AddWhy(text, "first", RungName(first));
-      AddWhy(text, "first_because", first_because);
+    if (because_.empty()) return text;
+    AddWhy(text, "rung", RungName(last_));
+    AddWhy(text, "because", because_);
+    if (leased_us != 0) AddWhy(text, "lease_us", leased_us - accepted_us_);
+    if (first_ != last_ || first_because_ != because_) {
+      AddWhy(text, "first", RungName(first_));
+      AddWhy(text, "first_because", first_because_);
     }
     return text;
   }
+
+ private:
+  std::int64_t accepted_us_ = 0;
+  Rung first_ = Rung::kWait;
+  std::string_view first_because_;  // empty: no rung yet
+  Rung last_ = Rung::kWait;
+  std::string_view because_;
 };
 
 }  // namespace hearth::executor

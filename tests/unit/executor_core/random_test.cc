@@ -27,7 +27,12 @@ std::string Bursts(std::uint64_t seed, Mutant mutant) {
   const auto roll = [&](std::uint64_t most) { return static_cast<std::int64_t>(random() % most); };
   const Settings settings = Host(seed % 3 == 0 ? 1536 : 16'384, 200);
   SmallWorld world(settings, mutant);
-  if (seed % 5 == 0) world.after_step = [&] { world.auditor.Object(WhatIsWrong(world.core.machines(), settings)); };
+  if (seed % 5 == 0) {  // everything is counted anew after each step
+    world.after_step = [&] {
+      world.auditor.Object(WhatIsWrong(world.core.machines(), settings));
+      world.auditor.Object(WhatIsWrong(world.core.attempts(), world.core.machines()));
+    };
+  }
   if (seed % 4 == 0) world.restore_ms = 0;  // no shells: machines are booted
   world.run_ms = 1 + roll(200);
   for (int burst = 0; burst < 12; ++burst) {

@@ -1,8 +1,10 @@
-// The index over machines, made anew from the machines themselves.
+// What the owners in the core keep at any time, counted anew.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
+#include "executor/core/attempts.h"
 #include "executor/core/machines.h"
 
 namespace hearth::executor {
@@ -43,6 +45,42 @@ inline std::string WhatIsWrong(const Machines& machines, const Settings& setting
     if (assigned && machine.freeing_mib() != freeing_mib) return name + " miscounts what comes free";
     if (machine.free_mib() < 0) return name + " is overbooked";
     if (quiet != (machine.quiet_us() >= 0)) return name + " is quiet and not noted as that, or noted and not quiet";
+  }
+  return "";
+}
+
+// The same for attempts, and for what attempts and machines say of each other.
+inline std::string WhatIsWrong(const Attempts& attempts, const Machines& machines) {
+  std::size_t waiting = 0;
+  std::size_t with_container = 0;
+  for (const auto& [key, attempt] : attempts.all()) {
+    const std::string name = attempt.exec().id.value;
+    const auto in = [&](const Attempts::Line& line) {
+      return std::ranges::any_of(line, [&](const auto& one) { return one.second == &attempt; });
+    };
+    const auto version = VersionOf(attempt.function());
+    const bool waits = attempt.phase() == AttemptPhase::kWaiting;
+    if (attempt.phase() == AttemptPhase::kArrived) return name + " neither waits nor runs";
+    if (attempt.key() != key) return name + " is not where it says";
+    if (in(attempts.waiting()) != waits) return name + " waits and is not in line, or the other way round";
+    if (in(attempts.WaitingFor(version)) != waits) return name + " is missing in the line of its function, or too much";
+    if (in(attempts.PromisedFor(version)) != (attempt.phase() == AttemptPhase::kPromised)) {
+      return name + " is missing among the promised of its function, or too much";
+    }
+    waiting += waits ? 1 : 0;
+    if (!attempt.has_container()) continue;
+    ++with_container;
+    const auto& containers = machines.Get(attempt.machine()).containers();
+    const auto container = containers.find(attempt.container());
+    if (container == containers.end() || container->second.attempt() != key) return name + " has another's container";
+    const bool runs = attempt.phase() == AttemptPhase::kRunning;
+    if (runs != (container->second.state() == ContainerState::kBusy)) return name + " runs in what is not busy";
+  }
+  if (attempts.waiting().size() != waiting) return "attempts that are gone are still in line";
+  for (const auto& [number, machine] : machines.all()) {
+    for (const auto& [container_number, container] : machine.containers()) {
+      if (container.attempt() && with_container-- == 0) return "containers have attempts that are gone";
+    }
   }
   return "";
 }

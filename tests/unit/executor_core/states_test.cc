@@ -25,5 +25,20 @@ TEST(States, ABusyContainerEndsIdleOrGone) {
   EXPECT_FALSE(CanMove(kGone, kIdle));
 }
 
+TEST(States, AnAttemptNeverGoesBackAndEndsFromEveryPhaseButTheFirst) {
+  using enum AttemptPhase;
+  const std::array phases{kArrived, kWaiting, kPromised, kRunning, kPublishing, kEnded};
+  for (const auto from : phases) {
+    for (const auto to : phases) {
+      if (to <= from) {
+        EXPECT_FALSE(CanMove(from, to));
+      }
+    }
+    EXPECT_EQ(CanMove(from, kEnded), from != kArrived && from != kEnded);
+  }
+  EXPECT_TRUE(CanMove(kArrived, kRunning)) << "the warm way";
+  EXPECT_FALSE(CanMove(kArrived, kPublishing));
+}
+
 }  // namespace
 }  // namespace hearth::executor

@@ -1,0 +1,182 @@
+#include "executor/core/scheduler.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace hearth::executor {
+
+bool Scheduler::RunWarm(Attempt& attempt) {
+  const auto [machine, container] = machines_.FindIdle(VersionOf(attempt.function()));
+  if (container == nullptr) return false;
+  attempt.Note(Rung::kContainer, "idle_container");
+  Run(attempt, *machine, *container, StartPath::kContainer);
+  return true;
+}
+
+bool Scheduler::Schedule() {
+  if (attempts_.waiting().empty()) return false;
+  bool starved = false;
+  // Room in machines of a profile that start for a user: each attempt takes its share.
+  std::map<std::pair<UserId, std::size_t>, std::int32_t> awaited;
+  std::vector<Attempt*> waiting;
+  waiting.reserve(attempts_.waiting().size());
+  for (const auto& [order, attempt] : attempts_.waiting()) waiting.push_back(attempt);
+  for (Attempt* attempt : waiting) {
+    const auto& user = attempt->function().user;
+    const auto profile = context_.settings().ProfileOf(attempt->function());
+    const auto [awaited_mib, is_new] = awaited.try_emplace({user, profile});
+    if (is_new) awaited_mib->second = AwaitedMib(user, profile);
+    starved = Place(*attempt, profile, awaited_mib->second) || starved;
+  }
+  return starved;
+}
+
+bool Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib) {
+  if (RunWarm(attempt)) return false;
+  const Function& function = attempt.function();
+  const auto choice =
+      Choose(function.memory_mib, false, OwnMachines(function, profile), DescribeHouse(attempt, profile, awaited_mib));
+  attempt.Note(choice.rung, choice.because);
+  const Profile& of_profile = context_.settings().profiles[profile];
+  const std::int32_t room_mib = of_profile.memory_mib - of_profile.reserve_mib;
+  switch (choice.rung) {
+    case Rung::kCached: Promise(attempt, machines_.Get(choice.machine), StartPath::kCached); return false;
+    case Rung::kMachine: Promise(attempt, machines_.Get(choice.machine), StartPath::kMachine); return false;
+    case Rung::kPool: {
+      Machine& machine = machines_.Get(choice.machine);
+      const bool own = !machine.meant_for().empty();
+      if (own) awaited_mib -= std::min(awaited_mib, machine.free_mib());
+      CountArrival(attempt, profile);
+      machines_.Assign(machine, function.user);
+      Promise(attempt, machine, own ? machine.path() : StartPath::kPool);
+      return false;
+    }
+    case Rung::kAwaitMachine:
+      CountArrival(attempt, profile);
+      if (awaited_mib < function.memory_mib) {  // the one that has been starting longest becomes the user's
+        machines_.MeanFor(machines_.Get(*machines_.index().Starting(profile).begin()), function.user);
+        awaited_mib += room_mib;
+      }
+      awaited_mib -= function.memory_mib;
+      return false;
+    case Rung::kRestore:
+    case Rung::kStart:
+      CountArrival(attempt, profile);
+      pools_.Start(profile, function.user);
+      awaited_mib += room_mib - function.memory_mib;
+      return false;
+    case Rung::kEvictContainers: {
+      Machine& machine = machines_.Get(choice.machine);
+      for (const auto number : choice.containers) machines_.Remove(machine, machine.Get(number), "evicted");
+      return false;
+    }
+    case Rung::kEvictMachines:
+      for (const auto number : choice.machines) machines_.Drain(machines_.Get(number), "evicted");
+      return true;
+    case Rung::kAwaitShell:
+    case Rung::kAwaitMemory:
+    case Rung::kWait: CountArrival(attempt, profile); return true;
+    case Rung::kContainer:
+    case Rung::kAwaitRoom: return false;
+  }
+  return false;
+}
+
+void Scheduler::CountArrival(Attempt& attempt, std::size_t profile) {
+  if (attempt.CountOnce()) pools_.Arrived(profile);
+}
+
+void Scheduler::Promise(Attempt& attempt, Machine& machine, StartPath path) {
+  const Function& function = attempt.function();
+  Container& container = machines_.AddContainer(machine, function, attempt.key());
+  attempts_.Promise(attempt, machine.number(), container.number(), path);
+  if (codes_.Provide(machine, function.code, attempt.key())) machines_.SendCreate(machine, container, function);
+}
+
+void Scheduler::Create(Machine& machine, const std::vector<AttemptKey>& attempts) {
+  for (const auto& key : attempts) {
+    const Attempt& attempt = attempts_.Get(key);
+    machines_.SendCreate(machine, machine.Get(attempt.container()), attempt.function());
+  }
+}
+
+void Scheduler::Run(Attempt& attempt, Machine& machine, Container& container, StartPath path) {
+  const link::Exec& exec = attempt.exec();
+  machines_.Occupy(machine, container, attempt.key(), exec.timeout_ms + context_.settings().kill_grace_ms);
+  attempts_.Run(attempt, machine.number(), container.number(), path);
+  context_.Emit(SendToGuest{machine.id(),
+                            {container.number(), guest::Run{exec.id, exec.try_number, exec.timeout_ms,
+                                                            exec.content_type, exec.traceparent, exec.payload}}});
+  Trace trace = TraceOf(Trace::Kind::kStarted, exec, path, Status::kOk, {});
+  trace.machine = machine.id();
+  trace.container = IdOf(machine, container.number());
+  context_.Emit(std::move(trace));
+}
+
+void Scheduler::Serve(Machine& machine, Container& container) {
+  if (const auto& line = attempts_.WaitingFor(container.function()); !line.empty()) {
+    Attempt& attempt = *line.begin()->second;
+    attempt.Note(Rung::kContainer, "container_came_free");
+    return Run(attempt, machine, container, StartPath::kContainer);
+  }
+  for (const auto& [order, attempt] : attempts_.PromisedFor(container.function())) {
+    Container& promised = machines_.Get(attempt->machine()).Get(attempt->container());
+    if (!promised.create_sent()) continue;  // its making still needs to know for whom
+    machines_.Release(promised);
+    attempt->Note(Rung::kContainer, "freed_before_promised");
+    return Run(*attempt, machine, container, StartPath::kContainer);
+  }
+  if (!attempts_.waiting().empty()) context_.AskToSchedule();  // its room may serve another function
+}
+
+std::vector<OwnMachine> Scheduler::OwnMachines(const Function& function, std::size_t profile) const {
+  std::vector<OwnMachine> own;
+  for (const auto number : machines_.index().AssignedTo(function.user)) {
+    const Machine& machine = machines_.Get(number);
+    if (machine.profile() != profile || !machine.runtimes().contains(function.runtime)) continue;
+    OwnMachine view{number, machine.free_mib(), machine.freeing_mib(), codes_.Holds(machine, function.code), {}};
+    for (const auto& [container_number, container] : machine.containers()) {
+      if (container.state() != ContainerState::kIdle) continue;
+      view.idle.push_back({container_number, container.memory_mib(), container.idle_since_us(),
+                           registry_.IsRetired(container.function())});
+    }
+    own.push_back(std::move(view));
+  }
+  return own;
+}
+
+House Scheduler::DescribeHouse(const Attempt& attempt, std::size_t profile, std::int32_t awaited_mib) const {
+  const Function& function = attempt.function();
+  const MachineIndex& index = machines_.index();
+  House house = pools_.Describe(profile, function.user, attempt.accepted_us());
+  house.awaited_mib = awaited_mib;
+  const auto has_runtime = [&](std::uint64_t number) {
+    return machines_.Get(number).runtimes().contains(function.runtime);
+  };
+  const auto came_up = [&](std::uint64_t number) {  // for the user, in this step
+    const Machine& machine = machines_.Get(number);
+    return machine.state() == MachineState::kWarm && machine.profile() == profile && has_runtime(number);
+  };
+  const auto& coming = index.ComingFor(function.user);
+  const auto& warm = index.Warm(profile);
+  if (const auto own = std::ranges::find_if(coming, came_up); own != coming.end()) {
+    house.pool = *own;
+  } else if (const auto ready = std::ranges::find_if(warm, has_runtime); ready != warm.end()) {
+    house.pool = *ready;
+  }
+  const auto missing_mib = house.machine_mib - house.free_mib - house.freeing_mib;
+  if (missing_mib > 0) house.spares = machines_.Spares(profile, missing_mib);
+  return house;
+}
+
+std::int32_t Scheduler::AwaitedMib(const UserId& user, std::size_t profile) const {
+  std::int32_t room_mib = 0;
+  for (const auto number : machines_.index().ComingFor(user)) {
+    const Machine& machine = machines_.Get(number);
+    if (machine.profile() == profile) room_mib += machine.free_mib();
+  }
+  return room_mib;
+}
+
+}  // namespace hearth::executor
