@@ -10,21 +10,20 @@
 namespace hearth::dispatcher {
 
 Core::State::State(Settings given)
-    : settings(std::move(given)),
-      reply_policy{settings.reply_topic, settings.reply_topics_allowed, settings.own_topics} {}
+    : context_(std::move(given)),
+      reply_policy{context_.settings().reply_topic, context_.settings().reply_topics_allowed,
+                   context_.settings().own_topics} {}
 
 Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
 Core::~Core() = default;
 
 void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   State& state = *state_;
-  state.now = now;
-  state.effects = &effects;
+  state.context_.Begin(now, effects);
   state.DoubtOwnership();
   std::visit([&state](const auto& one) { state.On(one); }, event);
   state.Dispatch();
   state.CheckDrain();
-  state.effects = nullptr;
 }
 
 Gauges Core::ReadGauges(Time now) const {
@@ -64,8 +63,8 @@ const Decision* Core::Explain(const InvocationId& id) const {
 // has shown whose the partitions are: the next owner may not see every executor, and an executor that has not heard of
 // it would run what is being run.
 void Core::State::DoubtOwnership() {
-  const bool stood_still = stepped_us != 0 && now.mono_us - stepped_us > kSessionMs * kMicrosPerMilli;
-  stepped_us = now.mono_us;
+  const bool stood_still = stepped_us != 0 && context_.now_us() - stepped_us > kSessionMs * kMicrosPerMilli;
+  stepped_us = context_.now_us();
   if (!stood_still) return;
   for (auto& [id, partition] : partitions) {
     if (partition->phase == Partition::Phase::kOwned) Reclaim(*partition, partition->epoch + 1);
@@ -74,16 +73,16 @@ void Core::State::DoubtOwnership() {
 
 // While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says nothing.
 void Core::State::On(const Tick&) {
-  if (ticked_us != 0 && now.mono_us - ticked_us > kStallMs * kMicrosPerMilli) {
-    lenient_until_us = now.mono_us + kStallGraceMs * kMicrosPerMilli;
+  if (ticked_us != 0 && context_.now_us() - ticked_us > kStallMs * kMicrosPerMilli) {
+    lenient_until_us = context_.After(kStallGraceMs);
   }
-  ticked_us = now.mono_us;
+  ticked_us = context_.now_us();
   RunTimers();
   TellDemand();
 }
 
 void Core::State::RunTimers() {
-  while (!timers.empty() && timers.begin()->first <= now.mono_us) {
+  while (!timers.empty() && timers.begin()->first <= context_.now_us()) {
     const std::uint64_t serial = timers.begin()->second;
     timers.erase(timers.begin());
     const auto found = by_serial.find(serial);
@@ -94,19 +93,20 @@ void Core::State::RunTimers() {
 
   std::vector<ExecutorId> silent;
   for (const auto& [id, executor] : executors) {
-    if (now.mono_us >= lenient_until_us && !executor.lease_over &&
-        now.mono_us - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
+    if (context_.now_us() >= lenient_until_us && !executor.lease_over &&
+        context_.now_us() - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
       silent.push_back(id);
   }
   for (const ExecutorId& id : silent) EndLease(executors.at(id));
 
   for (const auto& [id, partition] : partitions) {
     if (partition->phase == Partition::Phase::kClaiming) {
-      if (partition->claim_at_us != 0 && now.mono_us >= partition->claim_at_us) StartClaim(*partition);
+      if (partition->claim_at_us != 0 && context_.now_us() >= partition->claim_at_us) StartClaim(*partition);
       continue;
     }
     ReviewSettling(*partition);
-    const bool due = now.mono_us - partition->committed_at_us >= settings.commit_interval_ms * kMicrosPerMilli;
+    const bool due =
+        context_.now_us() - partition->committed_at_us >= context_.settings().commit_interval_ms * kMicrosPerMilli;
     if (partition->dirty && !partition->commit_pending && due) CommitNow(*partition, false);
     if (partition->paused) UpdateIntake(*partition);
   }
@@ -118,7 +118,7 @@ void Core::State::FireTimer(Invocation& invocation) {
     case Stage::kKeyed:
     case Stage::kQueued:
       if (!MayQueue(invocation)) {  // it may have ended under a former owner
-        SetTimer(invocation, now.mono_us + kSettleLookMs * kMicrosPerMilli);
+        SetTimer(invocation, context_.After(kSettleLookMs));
         return;
       }
       Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
@@ -138,7 +138,7 @@ void Core::State::FireTimer(Invocation& invocation) {
       if (may_ask && executor != executors.end() && executor->second.connected) {
         SendFence(*invocation.partition, executor->second);
       }
-      SetTimer(invocation, now.mono_us + kOverdueGraceMs * kMicrosPerMilli);
+      SetTimer(invocation, context_.After(kOverdueGraceMs));
       return;
     }
     case Stage::kProducing: return;
@@ -152,23 +152,23 @@ void Core::State::SetTimer(Invocation& invocation, std::int64_t due_us) {
 }
 
 void Core::State::On(const DrainRequested&) {
-  if (draining) return;
-  draining = true;
-  drain_until_us = now.mono_us + settings.drain_deadline_ms * kMicrosPerMilli;
+  if (context_.draining()) return;
+  context_.Drain();
+  drain_until_us = context_.After(context_.settings().drain_deadline_ms);
   for (const auto& [id, partition] : partitions) {
-    if (!partition->paused) Emit(PauseIntake{id});
+    if (!partition->paused) context_.Emit(PauseIntake{id});
     partition->paused = true;
   }
 }
 
 void Core::State::CheckDrain() {
-  if (!draining || drained) return;
-  if ((placed > 0 || producing > 0) && now.mono_us < drain_until_us) return;
+  if (!context_.draining() || drained) return;
+  if ((placed > 0 || producing > 0) && context_.now_us() < drain_until_us) return;
   drained = true;
   for (const auto& [id, partition] : partitions) {
     if (partition->phase != Partition::Phase::kClaiming) CommitNow(*partition, true);
   }
-  Emit(DrainFinished{});
+  context_.Emit(DrainFinished{});
 }
 
 void Core::State::Check(bool truth, const char* what, const Partition& partition) const {
@@ -194,8 +194,7 @@ Trace& Core::State::Note(Trace::Kind kind, const Invocation& invocation, std::st
   trace.constraint = std::string(constraint);
   trace.times = invocation.times;
   LogStep(kind, invocation, constraint);
-  Emit(std::move(trace));
-  return std::get<Trace>(effects->back());
+  return context_.Emit(std::move(trace));
 }
 
 void Core::State::NotePartition(Trace::Kind kind, const Partition& partition, std::string_view constraint) {
@@ -204,7 +203,7 @@ void Core::State::NotePartition(Trace::Kind kind, const Partition& partition, st
   trace.partition = partition.id;
   trace.epoch = partition.epoch;
   trace.constraint = std::string(constraint);
-  Emit(std::move(trace));
+  context_.Emit(std::move(trace));
 }
 
 Partition* Core::State::Find(const PartitionId& id) const {

@@ -147,7 +147,7 @@ void Core::State::OnFailedTry(Invocation& invocation, const link::Done& done) {
   invocation.failed_tries = std::max(invocation.failed_tries, std::min(tries, std::max(most - 1, 0)));
   const std::int64_t deadline_ms = DeadlineMs(invocation.request, function, invocation.record->timestamp_ms);
   const std::int64_t wait_ms = BackoffMs(invocation.serial, invocation.failed_tries);
-  const bool too_late = deadline_ms != 0 && now.wall_us / kMicrosPerMilli + wait_ms >= deadline_ms;
+  const bool too_late = deadline_ms != 0 && context_.wall_ms() + wait_ms >= deadline_ms;
   const std::string reason = done.error_type.empty() ? std::string(StatusName(done.status)) : done.error_type;
   if (too_late || most <= 1) {
     Finish(invocation, done.status, reason,
@@ -156,7 +156,7 @@ void Core::State::OnFailedTry(Invocation& invocation, const link::Done& done) {
     return;
   }
   ChangeStage(invocation, Stage::kBackoff);
-  SetTimer(invocation, now.mono_us + wait_ms * kMicrosPerMilli);
+  SetTimer(invocation, context_.After(wait_ms));
   Note(Trace::Kind::kRetried, invocation, reason).status = done.status;
 }
 
@@ -192,7 +192,7 @@ void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
     return;
   }
   const auto cool = [&](const std::string& what, std::int64_t wait_ms) {
-    executor.cooling_until_us[what] = now.mono_us + wait_ms * kMicrosPerMilli;
+    executor.cooling_until_us[what] = context_.After(wait_ms);
   };
   const Function* function = FunctionOf(invocation->request);
   const std::string profile = function != nullptr ? function->profile : "";
@@ -223,7 +223,7 @@ void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
   if (nack.reason == link::NackReason::kUnknownFunction) {
     // One of the two has not read the registry so far yet. The others' work goes on meanwhile.
     ChangeStage(*invocation, Stage::kBackoff);
-    return SetTimer(*invocation, now.mono_us + kUnknownFunctionWaitMs * kMicrosPerMilli);
+    return SetTimer(*invocation, context_.After(kUnknownFunctionWaitMs));
   }
   Enqueue(*invocation);
   // The executor obeys a higher epoch: the partition is somebody else's, unless our commit still goes through.

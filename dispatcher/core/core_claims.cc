@@ -35,7 +35,7 @@ std::int32_t Core::State::Claimable(const User& user, const Executor& executor, 
   std::int32_t count = 0;
   for (const link::Slot& slot : warm.IdleOf(function.user, executor.id, function.name, function.version)) {
     const auto claim = user.claims.find({executor.id, slot.container});
-    const bool over = claim != user.claims.end() && Speaks(claim->second, slot, now.mono_us) &&
+    const bool over = claim != user.claims.end() && Speaks(claim->second, slot, context_.now_us()) &&
                       (claim->second.state == Claim::State::kRefused || claim->second.state == Claim::State::kUsed);
     count += over ? 0 : 1;
   }
@@ -52,12 +52,12 @@ bool Core::State::TakeClaim(const ExecutorId& executor, const Function& function
   bool asked = false;
   for (const link::Slot& slot : idle) {
     const auto found = claims.find({executor, slot.container});
-    if (found == claims.end() || !Speaks(found->second, slot, now.mono_us)) {
+    if (found == claims.end() || !Speaks(found->second, slot, context_.now_us())) {
       if (unasked == nullptr) unasked = &slot;
       continue;
     }
     Claim& claim = found->second;
-    const bool late = now.mono_us - claim.asked_us >= kClaimWaitMs * kMicrosPerMilli;
+    const bool late = context_.now_us() - claim.asked_us >= kClaimWaitMs * kMicrosPerMilli;
     if (claim.state == Claim::State::kGranted || (claim.state == Claim::State::kAsked && late)) {
       claim.state = Claim::State::kUsed;
       return true;
@@ -65,8 +65,8 @@ bool Core::State::TakeClaim(const ExecutorId& executor, const Function& function
     asked = asked || claim.state == Claim::State::kAsked;
   }
   if (asked || unasked == nullptr) return false;
-  claims[{executor, unasked->container}] = {Claim::State::kAsked, unasked->since_ms, now.mono_us};
-  Emit(ClaimSlot{function.user, executor, unasked->container, unasked->since_ms});
+  claims[{executor, unasked->container}] = {Claim::State::kAsked, unasked->since_ms, context_.now_us()};
+  context_.Emit(ClaimSlot{function.user, executor, unasked->container, unasked->since_ms});
   return false;
 }
 

@@ -43,7 +43,7 @@ void Core::State::LogStep(Trace::Kind kind, const Invocation& invocation, std::s
   if (kind == Trace::Kind::kPlaced) return;  // LogPlacement knows more
   DecisionStep step;
   step.what = what;
-  step.wall_us = now.wall_us;
+  step.wall_us = context_.now().wall_us;
   step.attempt = invocation.attempt;
   step.executor = invocation.executor;
   step.constraint = std::string(constraint);
@@ -53,12 +53,12 @@ void Core::State::LogStep(Trace::Kind kind, const Invocation& invocation, std::s
 void Core::State::LogPlacement(const Invocation& invocation, const Wanted& wanted, const Placement& placement) {
   DecisionStep step;
   step.what = StepName(Trace::Kind::kPlaced);
-  step.wall_us = now.wall_us;
+  step.wall_us = context_.now().wall_us;
   step.attempt = invocation.attempt;
   step.executor = invocation.executor;
   step.constraint = std::string(placement.constraint);
   step.expected = placement.expected;
-  step.queue_us = std::max<std::int64_t>(0, now.mono_us - invocation.queued_us);
+  step.queue_us = std::max<std::int64_t>(0, context_.now_us() - invocation.queued_us);
   step.held_by = invocation.held_by;
   step.executors = static_cast<std::int32_t>(executors.size());
   step.looked_at = static_cast<std::int32_t>(candidates.size());

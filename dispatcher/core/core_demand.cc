@@ -16,8 +16,8 @@ std::vector<link::ProfileDemand> Core::State::MeasureDemand() const {
     if (function == owner->second.end()) return;
     const auto known = users.find(user);
     const std::int64_t placed_now = known == users.end() ? 0 : known->second.placed;
-    auto& left =
-        room.try_emplace(user, std::max<std::int64_t>(0, settings.user_concurrency - placed_now)).first->second;
+    auto& left = room.try_emplace(user, std::max<std::int64_t>(0, context_.settings().user_concurrency - placed_now))
+                     .first->second;
     const auto counted = std::min(count, left);
     left -= counted;
     if (counted > 0) waiting[function->second->profile] += counted;
@@ -31,8 +31,8 @@ std::vector<link::ProfileDemand> Core::State::MeasureDemand() const {
 
 // Each executor gets its share, and only what differs from what it was told last.
 void Core::State::TellDemand() {
-  if (now.mono_us < demand_due_us) return;
-  demand_due_us = now.mono_us + kDemandIntervalMs * kMicrosPerMilli;
+  if (context_.now_us() < demand_due_us) return;
+  demand_due_us = context_.After(kDemandIntervalMs);
   const auto takes_work = [](const auto& one) { return one.second.connected && !one.second.draining; };
   const auto sharers = std::count_if(executors.begin(), executors.end(), takes_work);
   if (sharers == 0) return;
@@ -43,7 +43,7 @@ void Core::State::TellDemand() {
     const auto mine = executor.draining ? std::vector<link::ProfileDemand>{} : share;
     if (executor.demand_told == mine) continue;
     executor.demand_told = mine;
-    Emit(SendToExecutor{id, link::Demand{mine}});
+    context_.Emit(SendToExecutor{id, link::Demand{mine}});
   }
 }
 

@@ -57,11 +57,11 @@ void Core::State::Enqueue(Invocation& invocation) {
   const bool head = HeadOfKey(invocation);
   const Function* function = FunctionOf(invocation.request);
   ChangeStage(invocation, head ? Stage::kQueued : Stage::kKeyed);
-  if (invocation.queued_us == 0) invocation.queued_us = now.mono_us;
+  if (invocation.queued_us == 0) invocation.queued_us = context_.now_us();
   const std::int64_t deadline_ms = DeadlineMs(invocation.request, function, invocation.record->timestamp_ms);
   if (deadline_ms != 0) {
-    const std::int64_t left_us = deadline_ms * kMicrosPerMilli - now.wall_us;
-    SetTimer(invocation, now.mono_us + std::max<std::int64_t>(1, left_us));
+    const std::int64_t left_us = deadline_ms * kMicrosPerMilli - context_.now().wall_us;
+    SetTimer(invocation, context_.now_us() + std::max<std::int64_t>(1, left_us));
   }
   if (!head) invocation.held_by = "order_key";
   if (head && !MayQueue(invocation)) invocation.held_by = "settling";
@@ -74,12 +74,12 @@ void Core::State::Enqueue(Invocation& invocation) {
 }
 
 void Core::State::Dispatch() {
-  if (draining || queue.size() == 0) return;
+  if (context_.draining() || queue.size() == 0) return;
   queue.Offer([this](FairQueue::Ticket ticket) { return TryPlace(*by_serial.at(ticket)); });
 }
 
 bool Core::State::Suspect(const Executor& executor) const {
-  return now.mono_us - executor.heard_us > link::kSuspectMs * kMicrosPerMilli;
+  return context_.now_us() - executor.heard_us > link::kSuspectMs * kMicrosPerMilli;
 }
 
 Candidate Core::State::Describe(const Executor& executor, const Function& function) const {
@@ -92,7 +92,7 @@ Candidate Core::State::Describe(const Executor& executor, const Function& functi
   candidate.free_credit = executor.credit - candidate.held;
   const auto cools = [&](const std::string& profile) {
     const auto until = executor.cooling_until_us.find(profile);
-    return until != executor.cooling_until_us.end() && now.mono_us < until->second;
+    return until != executor.cooling_until_us.end() && context_.now_us() < until->second;
   };
   candidate.cooling = cools("") || cools(function.profile);
   const auto profile = executor.profiles.find(function.profile);
@@ -149,7 +149,7 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   const User& user = users[invocation.request.user];
   const auto use = user.functions.find(function->name);
   const std::int32_t function_placed = use == user.functions.end() ? 0 : use->second.placed;
-  switch (TakeTurn({user.placed, settings.user_concurrency, function_placed, function->concurrency})) {
+  switch (TakeTurn({user.placed, context_.settings().user_concurrency, function_placed, function->concurrency})) {
     case Turn::kUserAtCap: invocation.held_by = "user_cap"; return Offered::kSkipUser;
     case Turn::kFunctionAtCap: invocation.held_by = "function_cap"; return Offered::kSkipFunction;
     case Turn::kRun: break;
@@ -171,7 +171,7 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   if (placement.expected == StartPath::kBoot) --executor.profiles.at(function->profile).can_start;
   invocation.in_queue = false;  // the queue takes it out itself
   ++invocation.attempt;
-  invocation.times.placed_us = now.wall_us;
+  invocation.times.placed_us = context_.now().wall_us;
   TakePlace(invocation, executor, function->name, function->version, function->memory_mib);
   Note(Trace::Kind::kPlaced, invocation, placement.constraint).path = placement.expected;
   LogPlacement(invocation, {function->user, function->memory_mib}, placement);
@@ -212,7 +212,7 @@ void Core::State::TakePlace(Invocation& invocation, Executor& executor, const Fu
   ChangeStage(invocation, Stage::kPlaced);
   invocation.executor = executor.id;
   invocation.placed_incarnation = executor.incarnation;
-  invocation.placed_serial = ++last_order;
+  invocation.placed_serial = context_.NextOrder();
   invocation.placed_function = function;
   invocation.placed_version = version;
   ++placed;
@@ -227,10 +227,10 @@ void Core::State::TakePlace(Invocation& invocation, Executor& executor, const Fu
 }
 
 std::int64_t Core::State::BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const {
-  std::int64_t wait_ms = settings.retry_base_ms;
+  std::int64_t wait_ms = context_.settings().retry_base_ms;
   for (std::int32_t i = 1; i < failed_tries && wait_ms < kDefaultMaxAgeMs; ++i) wait_ms *= 4;
   const auto spread = static_cast<std::uint64_t>(wait_ms / 2 + 1);  // three quarters to five quarters
-  const std::uint64_t noise = Mix(settings.seed ^ Mix(serial) ^ static_cast<std::uint64_t>(failed_tries));
+  const std::uint64_t noise = Mix(context_.settings().seed ^ Mix(serial) ^ static_cast<std::uint64_t>(failed_tries));
   return wait_ms - wait_ms / 4 + static_cast<std::int64_t>(noise % spread);
 }
 
@@ -242,10 +242,10 @@ void Core::State::SendExec(Invocation& invocation, Executor& executor, const Fun
   exec.id = request.id;
   exec.try_number = invocation.failed_tries + 1;
   exec.expires_ms = DeadlineMs(request, &function, invocation.record->timestamp_ms);
-  const std::int64_t next_try_ms = now.wall_us / kMicrosPerMilli + BackoffMs(invocation.serial, exec.try_number);
+  const std::int64_t next_try_ms = context_.wall_ms() + BackoffMs(invocation.serial, exec.try_number);
   exec.final_try = exec.try_number >= function.max_attempts || (exec.expires_ms != 0 && next_try_ms >= exec.expires_ms);
   exec.form = request.form;
-  exec.reply_to = request.reply_to.empty() ? settings.reply_topic : request.reply_to;
+  exec.reply_to = request.reply_to.empty() ? context_.settings().reply_topic : request.reply_to;
   exec.traceparent = request.traceparent;
   exec.content_type = request.content_type;
   exec.timeout_ms = request.timeout_ms > 0 ? std::min(request.timeout_ms, function.timeout_ms) : function.timeout_ms;
@@ -253,8 +253,8 @@ void Core::State::SendExec(Invocation& invocation, Executor& executor, const Fun
   exec.function = function;
   exec.why = WhyOf(invocation, "");
   exec.payload = invocation.payload_is_value ? invocation.record->value : request.payload;
-  SetTimer(invocation, now.mono_us + (exec.timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
-  Emit(SendToExecutor{executor.id, std::move(exec)});
+  SetTimer(invocation, context_.now_us() + (exec.timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
+  context_.Emit(SendToExecutor{executor.id, std::move(exec)});
 }
 
 }  // namespace hearth::dispatcher

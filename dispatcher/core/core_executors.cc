@@ -27,7 +27,7 @@ void Core::State::On(const ExecutorConnected& event) {
   executor.draining = hello.draining;
   executor.credit = hello.credit;
   executor.held_by_others = 0;
-  executor.heard_us = now.mono_us;
+  executor.heard_us = context_.now_us();
   executor.cooling_until_us.clear();
   executor.fences.clear();
   executor.reporting.clear();
@@ -61,7 +61,7 @@ void Core::State::On(const ExecutorMessage& event) {
   const auto found = executors.find(event.executor);
   if (found == executors.end()) return;
   Executor& executor = found->second;
-  executor.heard_us = now.mono_us;
+  executor.heard_us = context_.now_us();
   if (std::exchange(executor.lease_over, false)) FenceAll(executor);  // what it ran was placed again
   if (const auto* done = std::get_if<link::Done>(&event.message)) {
     OnDone(executor, *done, false);
@@ -83,7 +83,7 @@ void Core::State::OnHeartbeat(Executor& executor, const link::Heartbeat& heartbe
   UpdateOpen(executor);
   executor.profiles.clear();
   for (const link::ProfileCapacity& profile : heartbeat.profiles) executor.profiles[profile.profile] = profile;
-  Emit(SendToExecutor{executor.id, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
+  context_.Emit(SendToExecutor{executor.id, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
 }
 
 void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slots) {
@@ -97,7 +97,7 @@ void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slo
 // Who has seen a user writes its lines. That a slot is gone is written by whoever is told: nobody may have the user
 // when a machine is reclaimed, and what the directory then kept would stay.
 void Core::State::WriteDirectory(const ExecutorId& executor, const link::Slot& slot) {
-  if (slot.state == link::SlotState::kGone || users.contains(slot.user)) Emit(DirectoryWrite{executor, slot});
+  if (slot.state == link::SlotState::kGone || users.contains(slot.user)) context_.Emit(DirectoryWrite{executor, slot});
 }
 
 void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& report) {
@@ -150,7 +150,7 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
 // An attempt that runs for nobody ends. It is asked under the epoch that its executor obeys.
 void Core::State::DropAttempt(const ExecutorId& executor, const Partition& partition, link::AttemptRef ref) {
   ref.epoch = partition.epoch;
-  Emit(SendToExecutor{executor, link::Drop{std::move(ref)}});
+  context_.Emit(SendToExecutor{executor, link::Drop{std::move(ref)}});
 }
 
 // An attempt of an earlier owner, or of ours, is adopted where its record still waits for one, and dropped where it
@@ -192,7 +192,7 @@ void Core::State::Adopt(Invocation& invocation, Executor& executor, std::int32_t
   TakePlace(invocation, executor, invocation.request.function, function != nullptr ? function->version : 0,
             function != nullptr ? function->memory_mib : kDefaultMemoryMib);
   const std::int64_t timeout_ms = function != nullptr ? function->timeout_ms : kMaxTimeoutMs;
-  SetTimer(invocation, now.mono_us + (timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
+  SetTimer(invocation, context_.now_us() + (timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
   Note(Trace::Kind::kAdopted, invocation, "running");
 }
 
@@ -219,7 +219,7 @@ void Core::State::EndLease(Executor& executor) {
   warm.Drop(id);
   open.erase(id);
   executors.erase(id);
-  Emit(DirectoryDropExecutor{id});
+  context_.Emit(DirectoryDropExecutor{id});
 }
 
 }  // namespace hearth::dispatcher

@@ -64,9 +64,9 @@ void Core::State::On(const RecordReceived& event) {
   invocation.partition = partition;
   invocation.offset = record.offset;
   invocation.record = event.record;
-  invocation.received_mono_us = now.mono_us;
+  invocation.received_mono_us = context_.now_us();
   invocation.times.enqueued_us = KnownTimeMs(record.timestamp_ms) * kMicrosPerMilli;
-  invocation.times.received_us = now.wall_us;
+  invocation.times.received_us = context_.now().wall_us;
   invocation.bytes = static_cast<std::int64_t>(record.key.size() + record.value.size()) + kRecordOverheadBytes;
   for (const Header& header : record.headers) {
     invocation.bytes += static_cast<std::int64_t>(header.name.size() + header.value.size());
@@ -88,7 +88,7 @@ void Core::State::On(const RecordReceived& event) {
   ++user.waiting;
   Check(partition->ledger.incomplete() == static_cast<std::int64_t>(partition->invocations.size()), "I6", *partition);
   Note(Trace::Kind::kReceived, invocation, "");
-  if (user.waiting > settings.user_queue_limit) partition->flooding.insert(invocation.request.user);
+  if (user.waiting > context_.settings().user_queue_limit) partition->flooding.insert(invocation.request.user);
   UpdateIntake(*partition);
 
   if (!decoded) {
@@ -131,10 +131,11 @@ void Core::State::On(const RecordReceived& event) {
 Answer Core::State::AnswerTo(const Invocation& invocation) const {
   const Request& request = invocation.request;
   Answer answer =
-      Admit(request, FunctionOf(request), invocation.record->timestamp_ms, now.wall_us / kMicrosPerMilli, reply_policy);
+      Admit(request, FunctionOf(request), invocation.record->timestamp_ms, context_.wall_ms(), reply_policy);
   const bool goes_on = answer.verdict == Verdict::kAdmit || answer.verdict == Verdict::kAwaitFunction;
   if (!goes_on) return answer;
-  return AdmitClass(invocation.partition->request_class, request.user, settings.realtime_users).value_or(answer);
+  return AdmitClass(invocation.partition->request_class, request.user, context_.settings().realtime_users)
+      .value_or(answer);
 }
 
 void Core::State::Activate(Invocation& invocation) {
@@ -149,7 +150,7 @@ void Core::State::Activate(Invocation& invocation) {
     Enqueue(invocation);
   } else if (answer.verdict == Verdict::kAwaitFunction) {
     ChangeStage(invocation, Stage::kNoFunction);
-    SetTimer(invocation, now.mono_us + settings.unknown_function_grace_ms * kMicrosPerMilli);
+    SetTimer(invocation, context_.After(context_.settings().unknown_function_grace_ms));
   } else {
     Refuse(invocation, answer);
   }
@@ -184,7 +185,7 @@ User& Core::State::SeeUser(const UserId& id) {
   const auto [found, first] = users.try_emplace(id);
   User& user = found->second;
   if (first && !id.empty()) {
-    Emit(LoadUser{id});
+    context_.Emit(LoadUser{id});
     for (const auto& [executor, slot] : warm.SlotsOf(id)) WriteDirectory(executor, slot);
   }
   return user;
@@ -200,7 +201,7 @@ void Core::State::On(const UserLoaded& event) {
   for (const auto& [id, slot] : event.slots) {
     const auto executor = executors.find(id);
     if (executor == executors.end() || !executor->second.connected || warm.Has(id, slot)) continue;
-    if (now.wall_us / kMicrosPerMilli - slot.since_ms < kGhostMs) continue;
+    if (context_.wall_ms() - slot.since_ms < kGhostMs) continue;
     link::Slot gone = slot;
     gone.user = event.user;
     gone.state = link::SlotState::kGone;

@@ -45,8 +45,9 @@ Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std
   result.executor = invocation.executor;
   result.traceparent = request.traceparent;
   result.why = WhyOf(invocation, error_type);
-  return {Output::Kind::kReply,
-          EncodeReply(result, request.form, request.reply_to.empty() ? settings.reply_topic : request.reply_to)};
+  return {
+      Output::Kind::kReply,
+      EncodeReply(result, request.form, request.reply_to.empty() ? context_.settings().reply_topic : request.reply_to)};
 }
 
 // The original record as it was, with what happened to it: written back, it is the request again. What hearth wrote in
@@ -54,7 +55,8 @@ Output Core::State::ReplyOutput(const Invocation& invocation, Status status, std
 Output Core::State::DeadLetterOutput(const Invocation& invocation, std::string_view reason,
                                      std::string_view message) const {
   const Record& record = *invocation.record;
-  OutRecord out{settings.dead_letter_topic, record.key, record.value, {}, record.null_key, record.null_value};
+  OutRecord out{
+      context_.settings().dead_letter_topic, record.key, record.value, {}, record.null_key, record.null_value};
   for (const Header& header : record.headers) {
     if (!IsHearthsOwnHeader(header.name)) out.headers.push_back(header);
   }
@@ -87,7 +89,7 @@ void Core::State::ProduceNext(Invocation& invocation) {
   ChangeStage(invocation, Stage::kProducing);
   invocation.token = ++last_token;
   by_token[invocation.token] = invocation.serial;
-  Emit(Produce{invocation.token, invocation.outputs.front().record});
+  context_.Emit(Produce{invocation.token, invocation.outputs.front().record});
 }
 
 void Core::State::On(const ProduceFinished& event) {
@@ -112,7 +114,7 @@ void Core::State::On(const ProduceFinished& event) {
   if (output.kind == Output::Kind::kReply) {
     output.kind = Output::Kind::kUndeliverable;
     MarkUndeliverable(output.record, event.error);
-    output.record.topic = settings.undeliverable_topic;
+    output.record.topic = context_.settings().undeliverable_topic;
     ProduceNext(invocation);
     return;
   }
@@ -131,7 +133,7 @@ void Core::State::On(const ProduceFinished& event) {
   const std::int64_t wait_ms = std::min(kMaxRetryMs, kProduceRetryMs << std::min(invocation.output_failures, 10));
   ++invocation.output_failures;
   ChangeStage(invocation, Stage::kProduceBackoff);
-  SetTimer(invocation, now.mono_us + wait_ms * kMicrosPerMilli);
+  SetTimer(invocation, context_.After(wait_ms));
 }
 
 void Core::State::Complete(Invocation& invocation) {

@@ -7,11 +7,11 @@ namespace hearth::dispatcher {
 
 void Core::State::On(const PartitionAssigned& event) {
   if (Partition* old = Find(event.partition)) Forget(*old);  // a new epoch starts with a new ledger
-  const auto topic = settings.request_topics.find(event.partition.topic);
+  const auto topic = context_.settings().request_topics.find(event.partition.topic);
   auto owned = std::make_unique<Partition>();
   Partition& partition = *owned;
   partition.id = event.partition;
-  if (topic != settings.request_topics.end()) partition.request_class = topic->second;
+  if (topic != context_.settings().request_topics.end()) partition.request_class = topic->second;
   LedgerMap map;
   if (!event.metadata.empty()) {
     // What cannot be read claims nothing: records repeat, none is lost.
@@ -32,18 +32,19 @@ void Core::State::On(const PartitionAssigned& event) {
   partitions[event.partition] = std::move(owned);
   if (partition.generation == 0) partition.generation = NewGeneration();
   // The client may remember a pause of an earlier ownership.
-  if (draining) {
+  if (context_.draining()) {
     partition.paused = true;
-    Emit(PauseIntake{partition.id});
+    context_.Emit(PauseIntake{partition.id});
   } else {
-    Emit(ResumeIntake{partition.id});
+    context_.Emit(ResumeIntake{partition.id});
   }
   StartClaim(partition);
 }
 
 // Within the range that a map can say, and never 0.
 std::int64_t Core::State::NewGeneration() {
-  const std::uint64_t noise = Mix(settings.seed ^ Mix(static_cast<std::uint64_t>(now.wall_us)) ^ ++last_order);
+  const std::uint64_t noise =
+      Mix(context_.settings().seed ^ Mix(static_cast<std::uint64_t>(context_.now().wall_us)) ^ context_.NextOrder());
   return 1 + static_cast<std::int64_t>(noise >> 9);
 }
 
@@ -87,14 +88,14 @@ void Core::State::CommitNow(Partition& partition, bool sync) {
   partition.covered.erase(partition.covered.begin(), rest);
   partition.dirty = false;
   partition.commit_pending = true;
-  partition.committed_at_us = now.mono_us;
-  Emit(Commit{partition.id, partition.epoch, lowest, std::move(encoded.text), sync});
+  partition.committed_at_us = context_.now_us();
+  context_.Emit(Commit{partition.id, partition.epoch, lowest, std::move(encoded.text), sync});
 }
 
 void Core::State::Acknowledge(Partition& partition) {
   for (Owed& owed : partition.being_covered) {
     owed.ref.epoch = partition.epoch;
-    Emit(SendToExecutor{owed.executor, link::DoneAck{std::move(owed.ref)}});
+    context_.Emit(SendToExecutor{owed.executor, link::DoneAck{std::move(owed.ref)}});
   }
   partition.being_covered.clear();
 }
@@ -118,14 +119,14 @@ void Core::State::On(const CommitFinished& event) {
     const std::int64_t wait_ms =
         std::min(kMaxRetryMs, kClaimRetryMs << std::min<std::int64_t>(partition->claim_failures, 10));
     ++partition->claim_failures;
-    partition->claim_at_us = now.mono_us + wait_ms * kMicrosPerMilli;
+    partition->claim_at_us = context_.After(wait_ms);
     return;
   }
   partition->claim_failures = 0;
   partition->phase = Partition::Phase::kOwned;
   partition->settled = false;
   partition->owing.clear();
-  partition->settle_until_us = now.mono_us + settings.fence_settle_ms * kMicrosPerMilli;
+  partition->settle_until_us = context_.After(context_.settings().fence_settle_ms);
   for (auto& [id, executor] : executors) {
     if (executor.connected) {
       SendFence(*partition, executor);
@@ -136,7 +137,7 @@ void Core::State::On(const CommitFinished& event) {
   }
   partition->expected.clear();
   for (const std::string& address : expected) {
-    partition->expected[address] = now.mono_us + link::kLeaseMs * kMicrosPerMilli;
+    partition->expected[address] = context_.now_us() + link::kLeaseMs * kMicrosPerMilli;
   }
   ReviewSettling(*partition);
   QueueHeld(*partition);
@@ -160,23 +161,23 @@ void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
 }
 
 void Core::State::SendFence(Partition& partition, Executor& executor) {
-  executor.fences.try_emplace(partition.id, ++last_order);  // the earliest unanswered one counts
-  if (!partition.settled) partition.owing[executor.id] = now.mono_us + link::kLeaseMs * kMicrosPerMilli;
-  Emit(SendToExecutor{executor.id, link::Fence{partition.id, partition.epoch, partition.ledger.LowestIncomplete(),
-                                               partition.generation}});
+  executor.fences.try_emplace(partition.id, context_.NextOrder());  // the earliest unanswered one counts
+  if (!partition.settled) partition.owing[executor.id] = context_.now_us() + link::kLeaseMs * kMicrosPerMilli;
+  context_.Emit(SendToExecutor{executor.id, link::Fence{partition.id, partition.epoch,
+                                                        partition.ledger.LowestIncomplete(), partition.generation}});
 }
 
 // A partition is settled when every executor that we know or expect has reported, or its lease is over. Until then what
 // a former owner may have placed waits, and what must not run twice or out of order.
 void Core::State::ReviewSettling(Partition& partition) {
   if (partition.phase == Partition::Phase::kClaiming || partition.settled) return;
-  if (now.mono_us >= lenient_until_us) {
-    std::erase_if(partition.owing, [this](const auto& one) { return one.second <= now.mono_us; });
-    std::erase_if(partition.expected, [this](const auto& one) { return one.second <= now.mono_us; });
+  if (context_.now_us() >= lenient_until_us) {
+    std::erase_if(partition.owing, [this](const auto& one) { return one.second <= context_.now_us(); });
+    std::erase_if(partition.expected, [this](const auto& one) { return one.second <= context_.now_us(); });
   }
   const bool any_up =
       std::any_of(executors.begin(), executors.end(), [](const auto& one) { return one.second.connected; });
-  const bool waited = any_up || now.mono_us >= partition.settle_until_us;
+  const bool waited = any_up || context_.now_us() >= partition.settle_until_us;
   if (!waited || !partition.owing.empty() || !partition.expected.empty()) return;
   partition.settled = true;
   SettleEarly(partition);
@@ -217,7 +218,7 @@ void Core::State::On(const LogStartMoved& event) {
 }
 
 void Core::State::UpdateIntake(Partition& partition) {
-  if (drained || draining) return;
+  if (drained || context_.draining()) return;
   const auto over = [&](std::int64_t share) {
     const bool wide = partition.ledger.window() > kMaxWindowOffsets / share &&
                       partition.ledger.incomplete() > kMaxScatteredIncomplete / share;
@@ -225,15 +226,15 @@ void Core::State::UpdateIntake(Partition& partition) {
   };
   std::erase_if(partition.flooding, [this](const UserId& id) {
     const auto user = users.find(id);
-    return user == users.end() || user->second.waiting <= settings.user_queue_limit / 2;
+    return user == users.end() || user->second.waiting <= context_.settings().user_queue_limit / 2;
   });
   const bool pause = partition.paused ? over(2) || !partition.flooding.empty() : over(1) || !partition.flooding.empty();
   if (pause == partition.paused) return;
   partition.paused = pause;
   if (pause) {
-    Emit(PauseIntake{partition.id});
+    context_.Emit(PauseIntake{partition.id});
   } else {
-    Emit(ResumeIntake{partition.id});
+    context_.Emit(ResumeIntake{partition.id});
   }
 }
 

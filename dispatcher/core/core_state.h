@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "dispatcher/core/admission.h"
+#include "dispatcher/core/context.h"
 #include "dispatcher/core/core.h"
 #include "dispatcher/core/fair_queue.h"
 #include "dispatcher/core/ledger.h"
@@ -208,10 +209,8 @@ struct User {
 struct Core::State {
   explicit State(Settings given);
 
-  Settings settings;
+  Context context_;
   ReplyPolicy reply_policy;
-  Time now;
-  std::vector<Effect>* effects = nullptr;
 
   std::map<PartitionId, std::unique_ptr<Partition>> partitions;
   std::map<ExecutorId, Executor> executors;
@@ -229,13 +228,11 @@ struct Core::State {
   std::set<std::pair<std::int64_t, std::uint64_t>> timers;    // due, serial
   std::uint64_t last_serial = 0;
   std::uint64_t last_token = 0;
-  std::uint64_t last_order = 0;  // of placements and fences
   std::int64_t placed = 0;
   std::int64_t producing = 0;
   std::int64_t awaiting_function = 0;
   std::int64_t maps_truncated = 0;
   std::int64_t output_failures = 0;
-  bool draining = false;
   bool drained = false;
   std::int64_t drain_until_us = 0;
   std::int64_t demand_due_us = 0;
@@ -250,10 +247,6 @@ struct Core::State {
   void CheckDrain();
   void SetTimer(Invocation& invocation, std::int64_t due_us);
   void Check(bool truth, const char* what, const Partition& partition) const;
-  template <class T>
-  void Emit(T effect) {
-    effects->push_back(Effect(std::move(effect)));
-  }
   Trace& Note(Trace::Kind kind, const Invocation& invocation, std::string_view constraint);
   void NotePartition(Trace::Kind kind, const Partition& partition, std::string_view constraint);
   [[nodiscard]] Partition* Find(const PartitionId& id) const;

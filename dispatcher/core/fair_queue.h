@@ -9,7 +9,7 @@
 #include <map>
 
 #include "common/base/ids.h"
-#include "dispatcher/core/core.h"
+#include "dispatcher/core/request_class.h"
 
 namespace hearth::dispatcher {
 

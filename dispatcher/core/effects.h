@@ -1,0 +1,90 @@
+// What the dispatcher's core wants done, in the order in which it must be carried out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "common/base/ids.h"
+#include "schemas/link.h"
+#include "schemas/record.h"
+#include "schemas/result.h"
+
+namespace hearth::dispatcher {
+
+struct SendToExecutor {
+  ExecutorId executor;
+  link::Message message;
+};
+// Answered by ProduceFinished with the same token, exactly once.
+struct Produce {
+  std::uint64_t token = 0;
+  OutRecord record;
+};
+// `offset` is the next to read; answered by CommitFinished. `sync`: the partition is given up, so the shell waits for
+// it.
+struct Commit {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+  std::int64_t offset = 0;
+  std::string metadata;
+  bool sync = false;
+};
+struct PauseIntake {
+  PartitionId partition;
+};
+struct ResumeIntake {
+  PartitionId partition;
+};
+struct LoadUser {
+  UserId user;
+};
+// One line of the directory to write behind, in order.
+struct DirectoryWrite {
+  ExecutorId executor;
+  link::Slot slot;
+};
+// Of a user whose records several dispatchers hold: may this one count on the container, idle since then?
+struct ClaimSlot {
+  UserId user;
+  ExecutorId executor;
+  ContainerId container;
+  std::int64_t since_ms = 0;
+};
+struct DirectoryDropExecutor {
+  ExecutorId executor;
+};
+// How one invocation was decided; for logs, metrics and the history. Plain data, no payload.
+struct Trace {
+  enum class Kind : std::uint8_t {
+    kReceived,
+    kRefused,
+    kPlaced,
+    kRetried,
+    kDeadLettered,
+    kCompleted,
+    kNacked,
+    kAdopted,
+    kFenced,
+    kLostPlacement
+  };
+  Kind kind = Kind::kReceived;
+  PartitionId partition;
+  std::int64_t offset = 0;
+  std::int64_t epoch = 0;
+  InvocationId id;
+  UserId user;
+  FunctionName function;
+  ExecutorId executor;
+  std::int32_t attempt = 0;
+  Status status = Status::kOk;
+  StartPath path = StartPath::kNone;
+  std::string constraint;  // the named constraint or reason that decided
+  Times times;
+};
+struct DrainFinished {};  // after DrainRequested: nothing is in flight any more
+
+using Effect = std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, LoadUser, DirectoryWrite,
+                            DirectoryDropExecutor, ClaimSlot, Trace, DrainFinished>;
+
+}  // namespace hearth::dispatcher
