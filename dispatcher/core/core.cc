@@ -12,7 +12,9 @@ namespace hearth::dispatcher {
 Core::State::State(Settings given)
     : context_(std::move(given)),
       reply_policy{context_.settings().reply_topic, context_.settings().reply_topics_allowed,
-                   context_.settings().own_topics} {}
+                   context_.settings().own_topics},
+      claims_(context_, warm_),
+      turns_(context_) {}
 
 Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
 Core::~Core() = default;
@@ -46,7 +48,7 @@ Gauges Core::ReadGauges(Time now) const {
   gauges.placed = state.placed;
   gauges.queued = gauges.in_flight - state.placed - state.producing;
   gauges.queued_limit = kMaxWindowOffsets * gauges.partitions;
-  gauges.users = static_cast<std::int64_t>(state.users.size());
+  gauges.users = static_cast<std::int64_t>(state.turns_.users());
   for (const auto& [id, executor] : state.executors) gauges.executors_up += executor.connected ? 1 : 0;
   gauges.maps_truncated = state.maps_truncated;
   gauges.output_failures = state.output_failures;
@@ -110,7 +112,7 @@ void Core::State::RunTimers() {
     if (partition->dirty && !partition->commit_pending && due) CommitNow(*partition, false);
     if (partition->paused) UpdateIntake(*partition);
   }
-  if (users.size() > kMaxIdleUsers) PruneUsers();
+  if (turns_.users() > kMaxIdleUsers) PruneUsers();
 }
 
 void Core::State::FireTimer(Invocation& invocation) {
@@ -217,10 +219,7 @@ Invocation* Core::State::Find(Partition& partition, std::int64_t offset) {
 }
 
 const Function* Core::State::FunctionOf(const Request& request) const {
-  const auto user = functions.find(request.user);
-  if (user == functions.end()) return nullptr;
-  const auto function = user->second.find(request.function);
-  return function == user->second.end() ? nullptr : function->second.get();
+  return functions_.Find(request.user, request.function);
 }
 
 }  // namespace hearth::dispatcher

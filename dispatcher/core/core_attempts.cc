@@ -105,9 +105,7 @@ void Core::State::Settle(Invocation& invocation, const link::Done& done) {
     if (placed_us != 0) invocation.times.placed_us = placed_us;
   }
   if (done.billed_ms > 0) {  // the executor's interval: when user code began and ended is what the guest claims
-    FunctionUse& use = users[invocation.request.user].functions[invocation.request.function];
-    const std::int64_t took_ms = std::min<std::int64_t>(done.billed_ms, kMaxTimeoutMs);
-    use.expected_ms += (took_ms - use.expected_ms) / 8;
+    turns_.Learn(invocation.request.user, invocation.request.function, done.billed_ms);
   }
   invocation.final_path = done.start_path;
   if (!done.error_message.empty()) invocation.last_error = done.error_message;

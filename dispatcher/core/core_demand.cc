@@ -9,19 +9,15 @@ namespace hearth::dispatcher {
 std::vector<link::ProfileDemand> Core::State::MeasureDemand() const {
   std::map<std::string, std::int64_t> waiting;
   std::map<UserId, std::int64_t> room;
-  queue.Walk(kMaxDemandLines, [&](const UserId& user, const FunctionName& name, std::int64_t count) {
-    const auto owner = functions.find(user);
-    if (owner == functions.end()) return;
-    const auto function = owner->second.find(name);
-    if (function == owner->second.end()) return;
-    const auto known = users.find(user);
-    const std::int64_t placed_now = known == users.end() ? 0 : known->second.placed;
-    auto& left = room.try_emplace(user, std::max<std::int64_t>(0, context_.settings().user_concurrency - placed_now))
-                     .first->second;
-    const auto counted = std::min(count, left);
-    left -= counted;
-    if (counted > 0) waiting[function->second->profile] += counted;
-  });
+  turns_.Walk(kMaxDemandLines,
+              [&](const UserId& user, const FunctionName& name, std::int64_t queued, std::int64_t user_room) {
+                const Function* function = functions_.Find(user, name);
+                if (function == nullptr) return;
+                std::int64_t& left = room.try_emplace(user, user_room).first->second;
+                const auto counted = std::min(queued, left);
+                left -= counted;
+                if (counted > 0) waiting[function->profile] += counted;
+              });
   std::vector<link::ProfileDemand> demand;
   for (const auto& [profile, count] : waiting) {
     if (demand.size() < kMaxDemandProfiles) demand.push_back({profile, count});

@@ -13,25 +13,18 @@ bool Produces(Stage stage) {
   return stage == Stage::kProducing || stage == Stage::kProduceBackoff;
 }
 
-// Cost of one run in the fair queue: 128 MiB for 100 ms is 4.
-std::int64_t CostOf(std::int32_t memory_mib, std::int64_t expected_ms) {
-  return memory_mib * expected_ms / 3200;
-}
-
 }  // namespace
 
 void Core::State::ChangeStage(Invocation& invocation, Stage to) {
-  User& user = users[invocation.request.user];
   if (invocation.in_queue) {
-    queue.Remove(invocation.partition->request_class, invocation.request.user, invocation.request.function,
+    turns_.Leave(invocation.partition->request_class, invocation.request.user, invocation.request.function,
                  invocation.serial);
     invocation.in_queue = false;
   }
   SetTimer(invocation, 0);
   if (invocation.stage == Stage::kPlaced) {
     --placed;
-    --user.placed;
-    --user.functions[invocation.placed_function].placed;
+    turns_.GiveBack(invocation.request.user, invocation.placed_function);
     if (const auto found = executors.find(invocation.executor); found != executors.end()) {
       Executor& executor = found->second;
       --executor.placed;
@@ -41,7 +34,8 @@ void Core::State::ChangeStage(Invocation& invocation, Stage to) {
       if (promise != executor.promised.end() && --promise->second.count == 0) executor.promised.erase(promise);
     }
   }
-  user.waiting += (Waits(to) ? 1 : 0) - (Waits(invocation.stage) ? 1 : 0);
+  if (Waits(to) && !Waits(invocation.stage)) turns_.StartWaiting(invocation.request.user);
+  if (!Waits(to) && Waits(invocation.stage)) turns_.StopWaiting(invocation.request.user);
   producing += (Produces(to) ? 1 : 0) - (Produces(invocation.stage) ? 1 : 0);
   awaiting_function += (to == Stage::kNoFunction ? 1 : 0) - (invocation.stage == Stage::kNoFunction ? 1 : 0);
   invocation.stage = to;
@@ -66,16 +60,15 @@ void Core::State::Enqueue(Invocation& invocation) {
   if (!head) invocation.held_by = "order_key";
   if (head && !MayQueue(invocation)) invocation.held_by = "settling";
   if (!head || !MayQueue(invocation)) return;
-  const std::int64_t expected_ms = users[invocation.request.user].functions[invocation.request.function].expected_ms;
   const std::int32_t memory_mib = function != nullptr ? function->memory_mib : kDefaultMemoryMib;
-  queue.Push(invocation.partition->request_class, invocation.request.user, invocation.request.function,
-             invocation.serial, CostOf(memory_mib, expected_ms));
+  turns_.Enter(invocation.partition->request_class, invocation.request.user, invocation.request.function,
+               invocation.serial, memory_mib);
   invocation.in_queue = true;
 }
 
 void Core::State::Dispatch() {
-  if (context_.draining() || queue.size() == 0) return;
-  queue.Offer([this](FairQueue::Ticket ticket) { return TryPlace(*by_serial.at(ticket)); });
+  if (context_.draining() || turns_.empty()) return;
+  turns_.Offer([this](FairQueue::Ticket ticket) { return TryPlace(*by_serial.at(ticket)); });
 }
 
 bool Core::State::Suspect(const Executor& executor) const {
@@ -108,17 +101,15 @@ Candidate Core::State::Describe(const Executor& executor, const Function& functi
   }
 
   // Every attempt of ours holds one container, or is about to: the rest of the containers are idle.
-  const Warmth warmth = warm.Of(function.user, executor.id, function.name, function.version, function.memory_mib);
+  const Warmth warmth = warm_.Of(function.user, executor.id, function.name, function.version, function.memory_mib);
   const auto own = executor.promised.find({function.user, {function.name, function.version}});
   const std::int32_t taken = own == executor.promised.end() ? 0 : own->second.count;
-  const auto user = users.find(function.user);
-  candidate.idle_containers = user != users.end() && user->second.shared ? Claimable(user->second, executor, function)
-                                                                         : std::max(0, warmth.containers - taken);
+  candidate.idle_containers = claims_.Claimable(executor.id, function).value_or(std::max(0, warmth.containers - taken));
   std::int32_t promised_mib = 0;
   for (auto it = executor.promised.lower_bound({function.user, {FunctionName{}, 0}});
        it != executor.promised.end() && it->first.first == function.user; ++it) {
     const auto& [name, version] = it->first.second;
-    const std::int32_t have = warm.Of(function.user, executor.id, name, version, 0).containers;
+    const std::int32_t have = warm_.Of(function.user, executor.id, name, version, 0).containers;
     promised_mib += std::max(0, it->second.count - have) * it->second.memory_mib;
   }
   candidate.machine_room_mib = std::max(0, warmth.machine_room_mib - promised_mib);
@@ -146,10 +137,7 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
     Refuse(invocation, refusal);
     return Offered::kTaken;
   }
-  const User& user = users[invocation.request.user];
-  const auto use = user.functions.find(function->name);
-  const std::int32_t function_placed = use == user.functions.end() ? 0 : use->second.placed;
-  switch (TakeTurn({user.placed, context_.settings().user_concurrency, function_placed, function->concurrency})) {
+  switch (turns_.Ask(*function)) {
     case Turn::kUserAtCap: invocation.held_by = "user_cap"; return Offered::kSkipUser;
     case Turn::kFunctionAtCap: invocation.held_by = "function_cap"; return Offered::kSkipFunction;
     case Turn::kRun: break;
@@ -161,7 +149,8 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
     return Offered::kSkipFunction;
   }
 
-  if (user.shared && placement.expected == StartPath::kContainer && !TakeClaim(*placement.executor, *function)) {
+  if (placement.expected == StartPath::kContainer && claims_.IsShared(function->user) &&
+      !claims_.Take(*placement.executor, *function)) {
     invocation.held_by = "claim";
     return Offered::kSkipFunction;
   }
@@ -185,7 +174,7 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
 Placement Core::State::ChooseExecutor(const Function& function) {
   const Wanted wanted{function.user, function.memory_mib};
   candidates.clear();
-  warm.ForExecutorsOf(function.user, [&](const ExecutorId& id) {
+  warm_.ForExecutorsOf(function.user, [&](const ExecutorId& id) {
     if (const auto found = executors.find(id); found != executors.end())
       candidates.push_back(Describe(found->second, function));
   });
@@ -221,9 +210,7 @@ void Core::State::TakePlace(Invocation& invocation, Executor& executor, const Fu
   Promise& promise = executor.promised[{invocation.request.user, {function, version}}];
   ++promise.count;
   promise.memory_mib = memory_mib;
-  User& user = users[invocation.request.user];
-  ++user.placed;
-  ++user.functions[function].placed;
+  turns_.Place(invocation.request.user, function);
 }
 
 std::int64_t Core::State::BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const {

@@ -35,7 +35,7 @@ void Core::State::On(const ExecutorConnected& event) {
   executor.profiles.clear();
   for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles[profile.profile] = profile;
   UpdateOpen(executor);
-  for (const link::Slot& slot : warm.Replace(hello.executor, hello.slots)) WriteDirectory(hello.executor, slot);
+  for (const link::Slot& slot : warm_.Replace(hello.executor, hello.slots)) WriteDirectory(hello.executor, slot);
   FenceAll(executor);
   On(ExecutorAbsent{event.address});  // from here on it owes its reports by name
 }
@@ -88,8 +88,8 @@ void Core::State::OnHeartbeat(Executor& executor, const link::Heartbeat& heartbe
 
 void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slots) {
   for (const link::Slot& slot : slots) {
-    warm.Apply(executor.id, slot);
-    ForgetClaim(executor.id, slot);
+    warm_.Apply(executor.id, slot);
+    claims_.Forget(executor.id, slot);
     WriteDirectory(executor.id, slot);
   }
 }
@@ -97,7 +97,8 @@ void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slo
 // Who has seen a user writes its lines. That a slot is gone is written by whoever is told: nobody may have the user
 // when a machine is reclaimed, and what the directory then kept would stay.
 void Core::State::WriteDirectory(const ExecutorId& executor, const link::Slot& slot) {
-  if (slot.state == link::SlotState::kGone || users.contains(slot.user)) context_.Emit(DirectoryWrite{executor, slot});
+  if (slot.state == link::SlotState::kGone || turns_.Find(slot.user) != nullptr)
+    context_.Emit(DirectoryWrite{executor, slot});
 }
 
 void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& report) {
@@ -216,7 +217,7 @@ void Core::State::EndLease(Executor& executor) {
     std::erase_if(partition->running_early, [&id](const auto& one) { return one.second.executor == id; });
     ReviewSettling(*partition);
   }
-  warm.Drop(id);
+  warm_.Drop(id);
   open.erase(id);
   executors.erase(id);
   context_.Emit(DirectoryDropExecutor{id});

@@ -7,7 +7,7 @@ namespace hearth::dispatcher {
 
 void Core::State::On(const FunctionUpdated& event) {
   if (event.function == nullptr) return;
-  functions[event.function->user][event.function->name] = event.function;
+  functions_.Set(event.function);
   if (awaiting_function == 0) return;
   for (const auto& [id, partition] : partitions) {
     std::vector<Invocation*> waiting;
@@ -22,10 +22,7 @@ void Core::State::On(const FunctionUpdated& event) {
 }
 
 void Core::State::On(const FunctionRemoved& event) {
-  const auto user = functions.find(event.user);
-  if (user == functions.end()) return;
-  user->second.erase(event.name);
-  if (user->second.empty()) functions.erase(user);
+  functions_.Remove(event.user, event.name);
 }
 
 void Core::State::On(const RecordReceived& event) {
@@ -84,11 +81,11 @@ void Core::State::On(const RecordReceived& event) {
     invocation.bytes += static_cast<std::int64_t>(invocation.request.payload.size());
   }
   partition->held_bytes += invocation.bytes;
-  User& user = SeeUser(invocation.request.user);
-  ++user.waiting;
+  SeeUser(invocation.request.user);
+  const std::int64_t waiting = turns_.StartWaiting(invocation.request.user);
   Check(partition->ledger.incomplete() == static_cast<std::int64_t>(partition->invocations.size()), "I6", *partition);
   Note(Trace::Kind::kReceived, invocation, "");
-  if (user.waiting > context_.settings().user_queue_limit) partition->flooding.insert(invocation.request.user);
+  if (waiting > context_.settings().user_queue_limit) partition->flooding.insert(invocation.request.user);
   UpdateIntake(*partition);
 
   if (!decoded) {
@@ -181,18 +178,19 @@ void Core::State::Refuse(Invocation& invocation, const Answer& answer) {
   }
 }
 
-User& Core::State::SeeUser(const UserId& id) {
-  const auto [found, first] = users.try_emplace(id);
-  User& user = found->second;
-  if (first && !id.empty()) {
-    context_.Emit(LoadUser{id});
-    for (const auto& [executor, slot] : warm.SlotsOf(id)) WriteDirectory(executor, slot);
-  }
-  return user;
+void Core::State::SeeUser(const UserId& user) {
+  if (!turns_.See(user) || user.empty()) return;
+  context_.Emit(LoadUser{user});
+  for (const auto& [executor, slot] : warm_.SlotsOf(user)) WriteDirectory(executor, slot);
+}
+
+void Core::State::On(const UserShared& event) {
+  if (turns_.Find(event.user) != nullptr) claims_.Share(event.user, event.shared);
 }
 
 void Core::State::PruneUsers() {
-  std::erase_if(users, [](const auto& one) { return one.second.waiting == 0 && one.second.placed == 0; });
+  turns_.Prune();
+  claims_.Prune([this](const UserId& user) { return turns_.Find(user) != nullptr; });
 }
 
 // Executors overrule the directory: what Redis tells of a connected one that does not have it is removed there. What
@@ -200,7 +198,7 @@ void Core::State::PruneUsers() {
 void Core::State::On(const UserLoaded& event) {
   for (const auto& [id, slot] : event.slots) {
     const auto executor = executors.find(id);
-    if (executor == executors.end() || !executor->second.connected || warm.Has(id, slot)) continue;
+    if (executor == executors.end() || !executor->second.connected || warm_.Has(id, slot)) continue;
     if (context_.wall_ms() - slot.since_ms < kGhostMs) continue;
     link::Slot gone = slot;
     gone.user = event.user;

@@ -154,7 +154,7 @@ void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
   }
   for (auto& [offset, invocation] : partition.invocations) {
     if (!invocation.in_queue) continue;
-    queue.Remove(partition.request_class, invocation.request.user, invocation.request.function, invocation.serial);
+    turns_.Leave(partition.request_class, invocation.request.user, invocation.request.function, invocation.serial);
     invocation.in_queue = false;
   }
   StartClaim(partition);
@@ -225,8 +225,8 @@ void Core::State::UpdateIntake(Partition& partition) {
     return wide || partition.held_bytes > kMaxHeldBytes / share;
   };
   std::erase_if(partition.flooding, [this](const UserId& id) {
-    const auto user = users.find(id);
-    return user == users.end() || user->second.waiting <= context_.settings().user_queue_limit / 2;
+    const User* user = turns_.Find(id);
+    return user == nullptr || user->waiting() <= context_.settings().user_queue_limit / 2;
   });
   const bool pause = partition.paused ? over(2) || !partition.flooding.empty() : over(1) || !partition.flooding.empty();
   if (pause == partition.paused) return;
@@ -250,7 +250,7 @@ void Core::State::On(const PartitionRevoked& event) {
 void Core::State::Forget(Partition& partition) {
   for (auto& [offset, invocation] : partition.invocations) {
     ChangeStage(invocation, Stage::kQueued);
-    --users[invocation.request.user].waiting;
+    turns_.StopWaiting(invocation.request.user);
     by_serial.erase(invocation.serial);
     by_token.erase(invocation.token);
   }

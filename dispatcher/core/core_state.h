@@ -14,11 +14,13 @@
 #include <vector>
 
 #include "dispatcher/core/admission.h"
+#include "dispatcher/core/claims.h"
 #include "dispatcher/core/context.h"
 #include "dispatcher/core/core.h"
-#include "dispatcher/core/fair_queue.h"
+#include "dispatcher/core/functions.h"
 #include "dispatcher/core/ledger.h"
 #include "dispatcher/core/placement.h"
+#include "dispatcher/core/turns.h"
 #include "dispatcher/core/warm.h"
 #include "schemas/request.h"
 
@@ -29,7 +31,6 @@ constexpr std::int64_t kMaxWindowOffsets = 24'000;       // any pattern of so ma
 constexpr std::int64_t kMaxScatteredIncomplete = 1'000;  // so many fit in a map however far apart they are
 constexpr std::int64_t kMaxHeldBytes = 64LL << 20;       // of records held in memory
 constexpr std::int64_t kRecordOverheadBytes = 1024;      // counted for each record beside its bytes
-constexpr std::size_t kMaxIdleUsers = 100'000;           // users remembered with nothing to do, in all
 constexpr std::int64_t kClaimRetryMs = 100;              // first back-off of a failed epoch commit; doubles
 constexpr std::int64_t kProduceRetryMs = 100;            // first back-off of a failed produce; doubles
 constexpr std::int64_t kMaxRetryMs = 10'000;             // and ends here
@@ -37,8 +38,6 @@ constexpr std::int64_t kUnknownFunctionWaitMs = 50;      // an invocation whose 
 constexpr std::int64_t kBusyCoolingMs = 20;              // an executor that refused gets nothing for so long
 constexpr std::int64_t kCapacityCoolingMs = 100;
 constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
-constexpr std::int64_t kClaimWaitMs = 50;         // then the answer about a claim is not waited for any longer
-constexpr std::int64_t kClaimVoidMs = 10'000;     // what was answered is forgotten, as in library.lua
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
 constexpr std::int64_t kSettleLookMs = 100;  // what expired while its partition settles is looked at again
@@ -185,27 +184,6 @@ struct Executor {
   std::map<PartitionId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting;  // running, of reports under way
 };
 
-struct FunctionUse {
-  std::int32_t placed = 0;
-  std::int64_t expected_ms = 100;  // moving average of what runs took by executors' clocks
-};
-
-// What is known of one idle period of a container of a shared user.
-struct Claim {
-  enum class State : std::uint8_t { kAsked, kGranted, kRefused, kUsed };
-  State state = State::kAsked;
-  std::int64_t since_ms = 0;  // of the idle period
-  std::int64_t asked_us = 0;
-};
-
-struct User {
-  std::int64_t waiting = 0;  // received, not placed, not in its last records
-  std::int32_t placed = 0;
-  std::map<FunctionName, FunctionUse> functions;
-  bool shared = false;                                         // other dispatchers place for it too
-  std::map<std::pair<ExecutorId, ContainerId>, Claim> claims;  // only while shared
-};
-
 struct Core::State {
   explicit State(Settings given);
 
@@ -214,12 +192,12 @@ struct Core::State {
 
   std::map<PartitionId, std::unique_ptr<Partition>> partitions;
   std::map<ExecutorId, Executor> executors;
-  std::map<UserId, User> users;
   std::map<PartitionId, std::int64_t> highest_epochs;  // of all that this process has held
   std::set<std::string> expected;                      // addresses of executors that were not heard of yet
-  std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions;
-  Warm warm;
-  FairQueue queue;
+  Functions functions_;
+  Warm warm_;
+  Claims claims_;
+  Turns turns_;
   Decisions decisions;
   std::set<ExecutorId> open;                                  // connected, not draining, with credit: see UpdateOpen
   std::vector<Candidate> candidates;                          // of the placement under way; kept for its memory
@@ -278,9 +256,11 @@ struct Core::State {
   void On(const FunctionRemoved& event);
   void On(const RecordReceived& event);
   void On(const UserLoaded& event);
+  void On(const UserShared& event);
+  void On(const SlotClaimed& event) { claims_.Answer(event); }
   void Activate(Invocation& invocation);  // its turn has come: admit, then queue
   void Refuse(Invocation& invocation, const Answer& answer);
-  User& SeeUser(const UserId& user);
+  void SeeUser(const UserId& user);
   void PruneUsers();
 
   // core_dispatch.cc
@@ -305,13 +285,6 @@ struct Core::State {
   void LogStep(Trace::Kind kind, const Invocation& invocation, std::string_view constraint);
   void LogPlacement(const Invocation& invocation, const Wanted& wanted, const Placement& placement);
   [[nodiscard]] std::string WhyOf(const Invocation& invocation, std::string_view refusal);
-
-  // core_claims.cc
-  void On(const UserShared& event);
-  void On(const SlotClaimed& event);
-  [[nodiscard]] std::int32_t Claimable(const User& user, const Executor& executor, const Function& function) const;
-  bool TakeClaim(const ExecutorId& executor, const Function& function);
-  void ForgetClaim(const ExecutorId& executor, const link::Slot& slot);
 
   // core_executors.cc
   void On(const ExecutorsExpected& event);
