@@ -14,6 +14,7 @@ Core::State::State(Settings given)
       reply_policy{context_.settings().reply_topic, context_.settings().reply_topics_allowed,
                    context_.settings().own_topics},
       claims_(context_, warm_),
+      executors_(context_, warm_, claims_),
       turns_(context_) {}
 
 Core::Core(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
@@ -49,7 +50,7 @@ Gauges Core::ReadGauges(Time now) const {
   gauges.queued = gauges.in_flight - state.placed - state.producing;
   gauges.queued_limit = kMaxWindowOffsets * gauges.partitions;
   gauges.users = static_cast<std::int64_t>(state.turns_.users());
-  for (const auto& [id, executor] : state.executors) gauges.executors_up += executor.connected ? 1 : 0;
+  for (const auto& [id, executor] : state.executors_.all()) gauges.executors_up += executor.connected() ? 1 : 0;
   gauges.maps_truncated = state.maps_truncated;
   gauges.output_failures = state.output_failures;
   gauges.decisions = static_cast<std::int64_t>(state.decisions.size());
@@ -73,12 +74,8 @@ void Core::State::DoubtOwnership() {
   }
 }
 
-// While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says nothing.
 void Core::State::On(const Tick&) {
-  if (ticked_us != 0 && context_.now_us() - ticked_us > kStallMs * kMicrosPerMilli) {
-    lenient_until_us = context_.After(kStallGraceMs);
-  }
-  ticked_us = context_.now_us();
+  executors_.Tick();
   RunTimers();
   TellDemand();
 }
@@ -93,13 +90,7 @@ void Core::State::RunTimers() {
     FireTimer(*found->second);
   }
 
-  std::vector<ExecutorId> silent;
-  for (const auto& [id, executor] : executors) {
-    if (context_.now_us() >= lenient_until_us && !executor.lease_over &&
-        context_.now_us() - executor.heard_us > link::kLeaseMs * kMicrosPerMilli)
-      silent.push_back(id);
-  }
-  for (const ExecutorId& id : silent) EndLease(executors.at(id));
+  for (const ExecutorId& id : executors_.TakeSilent()) EndLease(*executors_.Find(id));
 
   for (const auto& [id, partition] : partitions) {
     if (partition->phase == Partition::Phase::kClaiming) {
@@ -135,11 +126,9 @@ void Core::State::FireTimer(Invocation& invocation) {
     case Stage::kProduceBackoff: ProduceNext(invocation); return;
     case Stage::kPlaced: {
       // Far beyond its time-out: the executor, if it is there, says what became of it.
-      const auto executor = executors.find(invocation.executor);
+      const Executor* executor = executors_.Find(invocation.executor);
       const bool may_ask = invocation.partition->phase != Partition::Phase::kClaiming;
-      if (may_ask && executor != executors.end() && executor->second.connected) {
-        SendFence(*invocation.partition, executor->second);
-      }
+      if (may_ask && executor != nullptr && executor->connected()) SendFence(*invocation.partition, *executor);
       SetTimer(invocation, context_.After(kOverdueGraceMs));
       return;
     }

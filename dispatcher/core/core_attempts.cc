@@ -19,7 +19,7 @@ bool Core::State::SameRecord(const Invocation& invocation, const InvocationId& i
 // An end is noted here, and acknowledged when the commit that covers it is durable. What is told of a partition that is
 // not ours, or under an epoch that has passed, stays owed to its owner.
 void Core::State::OnDone(Executor& executor, const link::Done& done, bool from_report) {
-  const ExecutorId from = executor.id;
+  const ExecutorId from = executor.id();
   Partition* partition = Find(done.ref.partition);
   if (partition == nullptr || partition->phase == Partition::Phase::kClaiming) return;
   if (done.ref.epoch != partition->epoch || done.ref.generation != partition->generation) return;
@@ -185,33 +185,29 @@ void Core::State::OnNack(Executor& executor, const link::Nack& nack) {
   Partition* partition = Find(nack.ref.partition);
   if (partition == nullptr || nack.ref.epoch != partition->epoch) return;
   Invocation* invocation = Find(*partition, nack.ref.offset);
-  if (invocation == nullptr || invocation->stage != Stage::kPlaced || invocation->executor != executor.id ||
+  if (invocation == nullptr || invocation->stage != Stage::kPlaced || invocation->executor != executor.id() ||
       invocation->attempt != nack.ref.attempt) {
     return;
   }
-  const auto cool = [&](const std::string& what, std::int64_t wait_ms) {
-    executor.cooling_until_us[what] = context_.After(wait_ms);
-  };
   const Function* function = FunctionOf(invocation->request);
   const std::string profile = function != nullptr ? function->profile : "";
   std::string_view reason;
   switch (nack.reason) {
     case link::NackReason::kBusy:
       reason = "busy";
-      cool("", kBusyCoolingMs);
+      executors_.Cool(executor, "", kBusyCoolingMs);
       break;
     case link::NackReason::kNoCapacity:
       reason = "no_capacity";
-      cool(profile, kCapacityCoolingMs);
+      executors_.Cool(executor, profile, kCapacityCoolingMs);
       break;
     case link::NackReason::kUnknownProfile:
       reason = "unknown_profile";
-      cool(profile, kUnknownProfileCoolingMs);
+      executors_.Cool(executor, profile, kUnknownProfileCoolingMs);
       break;
     case link::NackReason::kDraining:
       reason = "draining";
-      executor.draining = true;
-      UpdateOpen(executor);
+      executors_.StopTaking(executor);
       break;
     case link::NackReason::kFenced: reason = "fenced"; break;
     case link::NackReason::kUnknownFunction: reason = "unknown_function"; break;

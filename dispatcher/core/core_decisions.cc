@@ -60,7 +60,7 @@ void Core::State::LogPlacement(const Invocation& invocation, const Wanted& wante
   step.expected = placement.expected;
   step.queue_us = std::max<std::int64_t>(0, context_.now_us() - invocation.queued_us);
   step.held_by = invocation.held_by;
-  step.executors = static_cast<std::int32_t>(executors.size());
+  step.executors = static_cast<std::int32_t>(executors_.all().size());
   step.looked_at = static_cast<std::int32_t>(candidates.size());
   step.fit = placement.fit;
   step.candidates = Consider(wanted, candidates, placement.executor, kMaxDecisionCandidates);

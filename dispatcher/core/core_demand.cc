@@ -29,18 +29,11 @@ std::vector<link::ProfileDemand> Core::State::MeasureDemand() const {
 void Core::State::TellDemand() {
   if (context_.now_us() < demand_due_us) return;
   demand_due_us = context_.After(kDemandIntervalMs);
-  const auto takes_work = [](const auto& one) { return one.second.connected && !one.second.draining; };
-  const auto sharers = std::count_if(executors.begin(), executors.end(), takes_work);
-  if (sharers == 0) return;
+  const std::int64_t takers = executors_.takers();
+  if (takers == 0) return;
   auto share = MeasureDemand();
-  for (auto& each : share) each.waiting = (each.waiting + sharers - 1) / sharers;
-  for (auto& [id, executor] : executors) {
-    if (!executor.connected) continue;
-    const auto mine = executor.draining ? std::vector<link::ProfileDemand>{} : share;
-    if (executor.demand_told == mine) continue;
-    executor.demand_told = mine;
-    context_.Emit(SendToExecutor{id, link::Demand{mine}});
-  }
+  for (auto& each : share) each.waiting = (each.waiting + takers - 1) / takers;
+  executors_.TellDemand(share);
 }
 
 }  // namespace hearth::dispatcher

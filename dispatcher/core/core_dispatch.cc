@@ -25,14 +25,8 @@ void Core::State::ChangeStage(Invocation& invocation, Stage to) {
   if (invocation.stage == Stage::kPlaced) {
     --placed;
     turns_.GiveBack(invocation.request.user, invocation.placed_function);
-    if (const auto found = executors.find(invocation.executor); found != executors.end()) {
-      Executor& executor = found->second;
-      --executor.placed;
-      UpdateOpen(executor);
-      const auto promise =
-          executor.promised.find({invocation.request.user, {invocation.placed_function, invocation.placed_version}});
-      if (promise != executor.promised.end() && --promise->second.count == 0) executor.promised.erase(promise);
-    }
+    executors_.GiveBack(invocation.executor, invocation.request.user, invocation.placed_function,
+                        invocation.placed_version);
   }
   if (Waits(to) && !Waits(invocation.stage)) turns_.StartWaiting(invocation.request.user);
   if (!Waits(to) && Waits(invocation.stage)) turns_.StopWaiting(invocation.request.user);
@@ -71,58 +65,10 @@ void Core::State::Dispatch() {
   turns_.Offer([this](FairQueue::Ticket ticket) { return TryPlace(*by_serial.at(ticket)); });
 }
 
-bool Core::State::Suspect(const Executor& executor) const {
-  return context_.now_us() - executor.heard_us > link::kSuspectMs * kMicrosPerMilli;
-}
-
-Candidate Core::State::Describe(const Executor& executor, const Function& function) const {
-  Candidate candidate;
-  candidate.executor = executor.id;
-  candidate.link_up = executor.connected;
-  candidate.suspect = Suspect(executor);
-  candidate.draining = executor.draining;
-  candidate.held = executor.placed + executor.held_by_others;
-  candidate.free_credit = executor.credit - candidate.held;
-  const auto cools = [&](const std::string& profile) {
-    const auto until = executor.cooling_until_us.find(profile);
-    return until != executor.cooling_until_us.end() && context_.now_us() < until->second;
-  };
-  candidate.cooling = cools("") || cools(function.profile);
-  const auto profile = executor.profiles.find(function.profile);
-  candidate.has_profile = profile != executor.profiles.end();
-  if (candidate.has_profile) {
-    candidate.pool_ready = profile->second.pool_ready;
-    candidate.shells = profile->second.shells;
-    candidate.can_start = profile->second.can_start;
-    candidate.largest_mib = profile->second.container_mib;
-    const auto& runtimes = profile->second.runtimes;
-    candidate.has_runtime = runtimes.empty() || std::find(runtimes.begin(), runtimes.end(),
-                                                          RuntimeName(function.runtime)) != runtimes.end();
-  }
-
-  // Every attempt of ours holds one container, or is about to: the rest of the containers are idle.
-  const Warmth warmth = warm_.Of(function.user, executor.id, function.name, function.version, function.memory_mib);
-  const auto own = executor.promised.find({function.user, {function.name, function.version}});
-  const std::int32_t taken = own == executor.promised.end() ? 0 : own->second.count;
-  candidate.idle_containers = claims_.Claimable(executor.id, function).value_or(std::max(0, warmth.containers - taken));
-  std::int32_t promised_mib = 0;
-  for (auto it = executor.promised.lower_bound({function.user, {FunctionName{}, 0}});
-       it != executor.promised.end() && it->first.first == function.user; ++it) {
-    const auto& [name, version] = it->first.second;
-    const std::int32_t have = warm_.Of(function.user, executor.id, name, version, 0).containers;
-    promised_mib += std::max(0, it->second.count - have) * it->second.memory_mib;
-  }
-  candidate.machine_room_mib = std::max(0, warmth.machine_room_mib - promised_mib);
-  candidate.code_cached = warmth.code_cached;
-  return candidate;
-}
-
 FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
   using Offered = FairQueue::Offered;
   // Where no executor can take anything there is no use in asking further.
-  const bool any =
-      std::any_of(open.begin(), open.end(), [this](const ExecutorId& id) { return !Suspect(executors.at(id)); });
-  if (!any) {
+  if (!executors_.AnyOpen()) {
     invocation.held_by = "credit";
     return Offered::kStop;
   }
@@ -154,10 +100,8 @@ FairQueue::Offered Core::State::TryPlace(Invocation& invocation) {
     invocation.held_by = "claim";
     return Offered::kSkipFunction;
   }
-  Executor& executor = executors.at(*placement.executor);
-  if (placement.expected == StartPath::kPool) --executor.profiles.at(function->profile).pool_ready;
-  if (placement.expected == StartPath::kRestore) --executor.profiles.at(function->profile).shells;
-  if (placement.expected == StartPath::kBoot) --executor.profiles.at(function->profile).can_start;
+  Executor& executor = *executors_.Find(*placement.executor);
+  executors_.Spend(executor, function->profile, placement.expected);
   invocation.in_queue = false;  // the queue takes it out itself
   ++invocation.attempt;
   invocation.times.placed_us = context_.now().wall_us;
@@ -175,41 +119,27 @@ Placement Core::State::ChooseExecutor(const Function& function) {
   const Wanted wanted{function.user, function.memory_mib};
   candidates.clear();
   warm_.ForExecutorsOf(function.user, [&](const ExecutorId& id) {
-    if (const auto found = executors.find(id); found != executors.end())
-      candidates.push_back(Describe(found->second, function));
+    if (const Executor* executor = executors_.Find(id)) candidates.push_back(executors_.Describe(*executor, function));
   });
-  return PlaceWarmFirst(wanted, candidates, executors.size() > candidates.size(),
+  return PlaceWarmFirst(wanted, candidates, executors_.all().size() > candidates.size(),
                         [&]() -> const std::vector<Candidate>& {
                           candidates.clear();
-                          for (const auto& [id, executor] : executors)
-                            candidates.push_back(Describe(executor, function));
+                          for (const auto& [id, executor] : executors_.all())
+                            candidates.push_back(executors_.Describe(executor, function));
                           return candidates;
                         });
-}
-
-// Called after every change of what it depends on.
-void Core::State::UpdateOpen(const Executor& executor) {
-  if (executor.connected && !executor.draining && executor.credit > executor.placed + executor.held_by_others) {
-    open.insert(executor.id);
-  } else {
-    open.erase(executor.id);
-  }
 }
 
 void Core::State::TakePlace(Invocation& invocation, Executor& executor, const FunctionName& function,
                             std::int64_t version, std::int32_t memory_mib) {
   ChangeStage(invocation, Stage::kPlaced);
-  invocation.executor = executor.id;
-  invocation.placed_incarnation = executor.incarnation;
+  invocation.executor = executor.id();
+  invocation.placed_incarnation = executor.incarnation();
   invocation.placed_serial = context_.NextOrder();
   invocation.placed_function = function;
   invocation.placed_version = version;
   ++placed;
-  ++executor.placed;
-  UpdateOpen(executor);
-  Promise& promise = executor.promised[{invocation.request.user, {function, version}}];
-  ++promise.count;
-  promise.memory_mib = memory_mib;
+  executors_.Place(executor, invocation.request.user, function, version, memory_mib);
   turns_.Place(invocation.request.user, function);
 }
 
@@ -241,7 +171,7 @@ void Core::State::SendExec(Invocation& invocation, Executor& executor, const Fun
   exec.why = WhyOf(invocation, "");
   exec.payload = invocation.payload_is_value ? invocation.record->value : request.payload;
   SetTimer(invocation, context_.now_us() + (exec.timeout_ms + kOverdueGraceMs) * kMicrosPerMilli);
-  context_.Emit(SendToExecutor{executor.id, std::move(exec)});
+  context_.Emit(SendToExecutor{executor.id(), std::move(exec)});
 }
 
 }  // namespace hearth::dispatcher

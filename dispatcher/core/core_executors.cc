@@ -7,11 +7,11 @@
 namespace hearth::dispatcher {
 
 void Core::State::On(const ExecutorsExpected& event) {
-  expected = std::set<std::string>(event.addresses.begin(), event.addresses.end());
+  executors_.Expect(event.addresses);
 }
 
 void Core::State::On(const ExecutorAbsent& event) {
-  expected.erase(event.address);
+  executors_.Unexpect(event.address);
   for (const auto& [id, partition] : partitions) {
     if (partition->expected.erase(event.address) != 0) ReviewSettling(*partition);
   }
@@ -19,22 +19,8 @@ void Core::State::On(const ExecutorAbsent& event) {
 
 void Core::State::On(const ExecutorConnected& event) {
   const link::ExecutorHello& hello = event.hello;
-  Executor& executor = executors[hello.executor];
-  executor.id = hello.executor;
-  executor.incarnation = hello.incarnation;
-  executor.connected = true;
-  executor.lease_over = false;
-  executor.draining = hello.draining;
-  executor.credit = hello.credit;
-  executor.held_by_others = 0;
-  executor.heard_us = context_.now_us();
-  executor.cooling_until_us.clear();
-  executor.fences.clear();
-  executor.reporting.clear();
-  executor.demand_told.clear();
-  executor.profiles.clear();
-  for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles[profile.profile] = profile;
-  UpdateOpen(executor);
+  Executor& executor = executors_.Connect(hello);
+  ForgetFences(executor.id());
   for (const link::Slot& slot : warm_.Replace(hello.executor, hello.slots)) WriteDirectory(hello.executor, slot);
   FenceAll(executor);
   On(ExecutorAbsent{event.address});  // from here on it owes its reports by name
@@ -47,26 +33,30 @@ void Core::State::FenceAll(Executor& executor) {
   }
 }
 
+void Core::State::ForgetFences(const ExecutorId& executor) {
+  for (const auto& [id, partition] : partitions) {
+    partition->fences.erase(executor);
+    partition->reporting.erase(executor);
+  }
+}
+
 void Core::State::On(const ExecutorDisconnected& event) {
-  const auto found = executors.find(event.executor);
-  if (found == executors.end()) return;
-  found->second.connected = false;
-  UpdateOpen(found->second);
-  found->second.fences.clear();
-  found->second.reporting.clear();
-  if (found->second.lease_over) EndLease(found->second);
+  Executor* executor = executors_.Find(event.executor);
+  if (executor == nullptr) return;
+  executors_.Disconnect(*executor);
+  ForgetFences(event.executor);
+  if (executor->lease_over()) EndLease(*executor);
 }
 
 void Core::State::On(const ExecutorMessage& event) {
-  const auto found = executors.find(event.executor);
-  if (found == executors.end()) return;
-  Executor& executor = found->second;
-  executor.heard_us = context_.now_us();
-  if (std::exchange(executor.lease_over, false)) FenceAll(executor);  // what it ran was placed again
+  Executor* found = executors_.Find(event.executor);
+  if (found == nullptr) return;
+  Executor& executor = *found;
+  if (executors_.Hear(executor)) FenceAll(executor);
   if (const auto* done = std::get_if<link::Done>(&event.message)) {
     OnDone(executor, *done, false);
   } else if (const auto* heartbeat = std::get_if<link::Heartbeat>(&event.message)) {
-    OnHeartbeat(executor, *heartbeat);
+    executors_.TakeHeartbeat(executor, *heartbeat);
   } else if (const auto* report = std::get_if<link::SlotReport>(&event.message)) {
     OnSlots(executor, report->slots);
   } else if (const auto* nack = std::get_if<link::Nack>(&event.message)) {
@@ -76,21 +66,11 @@ void Core::State::On(const ExecutorMessage& event) {
   }
 }
 
-void Core::State::OnHeartbeat(Executor& executor, const link::Heartbeat& heartbeat) {
-  executor.credit = heartbeat.credit;
-  executor.held_by_others = std::max(0, heartbeat.held - executor.placed);
-  executor.draining = heartbeat.draining;
-  UpdateOpen(executor);
-  executor.profiles.clear();
-  for (const link::ProfileCapacity& profile : heartbeat.profiles) executor.profiles[profile.profile] = profile;
-  context_.Emit(SendToExecutor{executor.id, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
-}
-
 void Core::State::OnSlots(Executor& executor, const std::vector<link::Slot>& slots) {
   for (const link::Slot& slot : slots) {
-    warm_.Apply(executor.id, slot);
-    claims_.Forget(executor.id, slot);
-    WriteDirectory(executor.id, slot);
+    warm_.Apply(executor.id(), slot);
+    claims_.Forget(executor.id(), slot);
+    WriteDirectory(executor.id(), slot);
   }
 }
 
@@ -113,7 +93,7 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
   }
   if (report.epoch != partition->epoch || partition->phase == Partition::Phase::kClaiming) return;
 
-  auto& running = executor.reporting[partition->id];
+  auto& running = partition->reporting[executor.id()];
   for (const link::Running& run : report.running) {
     running.insert({run.ref.offset, run.ref.attempt});
     NoteRunning(*partition, executor, run);
@@ -121,19 +101,19 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
   for (const link::Done& done : report.finished) OnDone(executor, done, true);
   if (report.more) return;
 
-  if (const auto fence = executor.fences.find(partition->id); fence != executor.fences.end()) {
+  if (const auto fence = partition->fences.find(executor.id()); fence != partition->fences.end()) {
     const std::uint64_t asked = fence->second;
-    executor.fences.erase(fence);
+    partition->fences.erase(fence);
     std::vector<Invocation*> unknown;
     for (auto& [offset, invocation] : partition->invocations) {
-      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id &&
+      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id() &&
           invocation.placed_serial < asked && !running.contains({offset, invocation.attempt})) {
         unknown.push_back(&invocation);
       }
     }
     for (Invocation* invocation : unknown) {
       // A process that was born since has lost it in the middle; the same process never got it.
-      const bool died = invocation->placed_incarnation != executor.incarnation;
+      const bool died = invocation->placed_incarnation != executor.incarnation();
       Note(Trace::Kind::kLostPlacement, *invocation, died ? "executor_died" : "never_arrived");
       if (died) {
         OnInfrastructure(*invocation, true, "executor_died");
@@ -143,8 +123,8 @@ void Core::State::OnFenceReport(Executor& executor, const link::FenceReport& rep
       }
     }
   }
-  executor.reporting.erase(partition->id);
-  partition->owing.erase(executor.id);
+  partition->reporting.erase(executor.id());
+  partition->owing.erase(executor.id());
   ReviewSettling(*partition);
 }
 
@@ -162,26 +142,26 @@ void Core::State::NoteRunning(Partition& partition, Executor& executor, const li
     const auto finished = partition.finished_early.find(ref.offset);
     if (finished != partition.finished_early.end() && (finished->second.done.outcome == link::Outcome::kPublished ||
                                                        finished->second.done.ref.attempt >= ref.attempt)) {
-      return DropAttempt(executor.id, partition, ref);
+      return DropAttempt(executor.id(), partition, ref);
     }
-    const auto [early, first] = partition.running_early.try_emplace(ref.offset, EarlyRun{executor.id, run});
-    if (first || (early->second.executor == executor.id && early->second.run.ref == ref)) return;
-    EarlyRun given{executor.id, run};
+    const auto [early, first] = partition.running_early.try_emplace(ref.offset, EarlyRun{executor.id(), run});
+    if (first || (early->second.executor == executor.id() && early->second.run.ref == ref)) return;
+    EarlyRun given{executor.id(), run};
     if (ref.attempt > early->second.run.ref.attempt) std::swap(early->second, given);
     return DropAttempt(given.executor, partition, given.run.ref);
   }
   Invocation* invocation = Find(partition, ref.offset);
   if (invocation == nullptr || !SameRecord(*invocation, run.id, run.enqueued_us)) {
-    return DropAttempt(executor.id, partition, ref);
+    return DropAttempt(executor.id(), partition, ref);
   }
   const bool waits = invocation->stage == Stage::kKeyed || invocation->stage == Stage::kNoFunction ||
                      invocation->stage == Stage::kQueued;
   const bool later = invocation->stage == Stage::kBackoff && ref.attempt > invocation->attempt;
-  const bool ours =
-      invocation->stage == Stage::kPlaced && invocation->executor == executor.id && invocation->attempt == ref.attempt;
+  const bool ours = invocation->stage == Stage::kPlaced && invocation->executor == executor.id() &&
+                    invocation->attempt == ref.attempt;
   if (ours) return;
   if (later || (waits && ref.attempt >= invocation->attempt)) return Adopt(*invocation, executor, ref.attempt);
-  DropAttempt(executor.id, partition, ref);
+  DropAttempt(executor.id(), partition, ref);
 }
 
 void Core::State::Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt) {
@@ -199,27 +179,25 @@ void Core::State::Adopt(Invocation& invocation, Executor& executor, std::int32_t
 
 // So long silent that by its own clock it has killed what it ran, and published nothing.
 void Core::State::EndLease(Executor& executor) {
-  executor.lease_over = true;
   std::vector<Invocation*> lost;
   for (const auto& [id, partition] : partitions) {
     for (auto& [offset, invocation] : partition->invocations) {
-      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id) lost.push_back(&invocation);
+      if (invocation.stage == Stage::kPlaced && invocation.executor == executor.id()) lost.push_back(&invocation);
     }
   }
   for (Invocation* invocation : lost) {
     Note(Trace::Kind::kLostPlacement, *invocation, "lease_over");
     OnInfrastructure(*invocation, true, "lease_over");
   }
-  if (executor.connected) return;
-  const ExecutorId id = executor.id;
+  if (executor.connected()) return;
+  const ExecutorId id = executor.id();
   for (const auto& [partition_id, partition] : partitions) {
     partition->owing.erase(id);
     std::erase_if(partition->running_early, [&id](const auto& one) { return one.second.executor == id; });
     ReviewSettling(*partition);
   }
   warm_.Drop(id);
-  open.erase(id);
-  executors.erase(id);
+  executors_.Erase(id);
   context_.Emit(DirectoryDropExecutor{id});
 }
 

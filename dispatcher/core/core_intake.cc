@@ -115,9 +115,9 @@ void Core::State::On(const RecordReceived& event) {
   }
   if (const auto early = partition->running_early.extract(record.offset); !early.empty()) {
     const auto& [id, run] = early.mapped();
-    const auto executor = executors.find(id);
-    if (executor != executors.end() && SameRecord(invocation, run.id, run.enqueued_us)) {
-      Adopt(invocation, executor->second, run.ref.attempt);
+    Executor* executor = executors_.Find(id);
+    if (executor != nullptr && SameRecord(invocation, run.id, run.enqueued_us)) {
+      Adopt(invocation, *executor, run.ref.attempt);
       return;
     }
     DropAttempt(id, *partition, run.ref);
@@ -197,8 +197,8 @@ void Core::State::PruneUsers() {
 // another dispatcher wrote just now may not have reached us yet.
 void Core::State::On(const UserLoaded& event) {
   for (const auto& [id, slot] : event.slots) {
-    const auto executor = executors.find(id);
-    if (executor == executors.end() || !executor->second.connected || warm_.Has(id, slot)) continue;
+    const Executor* executor = executors_.Find(id);
+    if (executor == nullptr || !executor->connected() || warm_.Has(id, slot)) continue;
     if (context_.wall_ms() - slot.since_ms < kGhostMs) continue;
     link::Slot gone = slot;
     gone.user = event.user;

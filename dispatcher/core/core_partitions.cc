@@ -127,16 +127,16 @@ void Core::State::On(const CommitFinished& event) {
   partition->settled = false;
   partition->owing.clear();
   partition->settle_until_us = context_.After(context_.settings().fence_settle_ms);
-  for (auto& [id, executor] : executors) {
-    if (executor.connected) {
+  for (const auto& [id, executor] : executors_.all()) {
+    if (executor.connected()) {
       SendFence(*partition, executor);
-    } else if (!executor.lease_over) {
+    } else if (!executor.lease_over()) {
       // Not reachable, but it may still run what its lease allows.
-      partition->owing[id] = executor.heard_us + link::kLeaseMs * kMicrosPerMilli;
+      partition->owing[id] = executor.heard_us() + link::kLeaseMs * kMicrosPerMilli;
     }
   }
   partition->expected.clear();
-  for (const std::string& address : expected) {
+  for (const std::string& address : executors_.expected()) {
     partition->expected[address] = context_.now_us() + link::kLeaseMs * kMicrosPerMilli;
   }
   ReviewSettling(*partition);
@@ -148,10 +148,8 @@ void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
   partition.epoch = std::max(partition.epoch + 1, epoch);
   highest_epochs[partition.id] = partition.epoch;
   partition.former_end = INT64_MAX;  // somebody else was here
-  for (auto& [id, executor] : executors) {
-    executor.fences.erase(partition.id);
-    executor.reporting.erase(partition.id);
-  }
+  partition.fences.clear();
+  partition.reporting.clear();
   for (auto& [offset, invocation] : partition.invocations) {
     if (!invocation.in_queue) continue;
     turns_.Leave(partition.request_class, invocation.request.user, invocation.request.function, invocation.serial);
@@ -160,23 +158,22 @@ void Core::State::Reclaim(Partition& partition, std::int64_t epoch) {
   StartClaim(partition);
 }
 
-void Core::State::SendFence(Partition& partition, Executor& executor) {
-  executor.fences.try_emplace(partition.id, context_.NextOrder());  // the earliest unanswered one counts
-  if (!partition.settled) partition.owing[executor.id] = context_.now_us() + link::kLeaseMs * kMicrosPerMilli;
-  context_.Emit(SendToExecutor{executor.id, link::Fence{partition.id, partition.epoch,
-                                                        partition.ledger.LowestIncomplete(), partition.generation}});
+void Core::State::SendFence(Partition& partition, const Executor& executor) {
+  partition.fences.try_emplace(executor.id(), context_.NextOrder());  // the earliest unanswered one counts
+  if (!partition.settled) partition.owing[executor.id()] = context_.now_us() + link::kLeaseMs * kMicrosPerMilli;
+  context_.Emit(SendToExecutor{executor.id(), link::Fence{partition.id, partition.epoch,
+                                                          partition.ledger.LowestIncomplete(), partition.generation}});
 }
 
 // A partition is settled when every executor that we know or expect has reported, or its lease is over. Until then what
 // a former owner may have placed waits, and what must not run twice or out of order.
 void Core::State::ReviewSettling(Partition& partition) {
   if (partition.phase == Partition::Phase::kClaiming || partition.settled) return;
-  if (context_.now_us() >= lenient_until_us) {
+  if (executors_.MayJudgeSilence()) {
     std::erase_if(partition.owing, [this](const auto& one) { return one.second <= context_.now_us(); });
     std::erase_if(partition.expected, [this](const auto& one) { return one.second <= context_.now_us(); });
   }
-  const bool any_up =
-      std::any_of(executors.begin(), executors.end(), [](const auto& one) { return one.second.connected; });
+  const bool any_up = std::ranges::any_of(executors_.all(), [](const auto& one) { return one.second.connected(); });
   const bool waited = any_up || context_.now_us() >= partition.settle_until_us;
   if (!waited || !partition.owing.empty() || !partition.expected.empty()) return;
   partition.settled = true;
@@ -254,7 +251,6 @@ void Core::State::Forget(Partition& partition) {
     by_serial.erase(invocation.serial);
     by_token.erase(invocation.token);
   }
-  for (auto& [id, executor] : executors) executor.fences.erase(partition.id);
   const PartitionId id = partition.id;
   partitions.erase(id);
 }

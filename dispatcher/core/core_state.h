@@ -17,6 +17,7 @@
 #include "dispatcher/core/claims.h"
 #include "dispatcher/core/context.h"
 #include "dispatcher/core/core.h"
+#include "dispatcher/core/executors.h"
 #include "dispatcher/core/functions.h"
 #include "dispatcher/core/ledger.h"
 #include "dispatcher/core/placement.h"
@@ -41,9 +42,7 @@ constexpr std::int64_t kUnknownProfileCoolingMs = 5'000;
 constexpr std::int64_t kOverdueGraceMs = 60'000;  // past its time-out, ask the executor what became of it
 
 constexpr std::int64_t kSettleLookMs = 100;  // what expired while its partition settles is looked at again
-constexpr std::int64_t kStallMs = 1000;  // without a tick for so long we stood still, and what was sent to us is unread
-constexpr std::int64_t kSessionMs = 3000;     // of the group: who stood still for longer may have lost its partitions
-constexpr std::int64_t kStallGraceMs = 1000;  // so long after a stall nobody's silence is judged
+constexpr std::int64_t kSessionMs = 3000;    // of the group: who stood still for longer may have lost its partitions
 
 constexpr std::int64_t kDemandIntervalMs = 500;  // executors are told at most so often what waits
 constexpr std::size_t kMaxDemandLines = 4096;    // functions with something queued that are looked at for it
@@ -149,8 +148,11 @@ struct Partition {
   std::int64_t former_end = INT64_MAX;           // what lies below may have been placed by a former owner
   std::map<ExecutorId, std::int64_t> owing;      // executors that owe a report; when their lease is over
   std::map<std::string, std::int64_t> expected;  // the same, by address, of executors that were not heard of yet
-  bool settled = false;                          // all have reported, or their lease is over
-  std::int64_t settle_until_us = 0;              // so long an executor is waited for where none is connected
+  // Of fences that were sent and are unanswered: placements with a lower number are covered.
+  std::map<ExecutorId, std::uint64_t> fences;
+  std::map<ExecutorId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting;  // running, of reports under way
+  bool settled = false;              // all have reported, or their lease is over
+  std::int64_t settle_until_us = 0;  // so long an executor is waited for where none is connected
   std::int64_t held_bytes = 0;
   std::set<UserId> flooding;  // users beyond their bound
   bool paused = false;
@@ -161,29 +163,6 @@ struct Partition {
   std::int64_t claim_failures = 0;
 };
 
-struct Promise {
-  std::int32_t count = 0;
-  std::int32_t memory_mib = 0;
-};
-
-struct Executor {
-  ExecutorId id;
-  std::string incarnation;
-  bool connected = false;
-  bool draining = false;
-  bool lease_over = false;
-  std::int32_t credit = 0;
-  std::int32_t held_by_others = 0;
-  std::int32_t placed = 0;
-  std::int64_t heard_us = 0;
-  std::map<std::string, link::ProfileCapacity> profiles;
-  std::map<std::string, std::int64_t> cooling_until_us;  // by profile; "" for all
-  std::map<PartitionId, std::uint64_t> fences;           // unanswered: placements before this serial are covered
-  std::map<std::pair<UserId, std::pair<FunctionName, std::int64_t>>, Promise> promised;
-  std::vector<link::ProfileDemand> demand_told;
-  std::map<PartitionId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting;  // running, of reports under way
-};
-
 struct Core::State {
   explicit State(Settings given);
 
@@ -191,15 +170,13 @@ struct Core::State {
   ReplyPolicy reply_policy;
 
   std::map<PartitionId, std::unique_ptr<Partition>> partitions;
-  std::map<ExecutorId, Executor> executors;
   std::map<PartitionId, std::int64_t> highest_epochs;  // of all that this process has held
-  std::set<std::string> expected;                      // addresses of executors that were not heard of yet
   Functions functions_;
   Warm warm_;
   Claims claims_;
+  Executors executors_;
   Turns turns_;
   Decisions decisions;
-  std::set<ExecutorId> open;                                  // connected, not draining, with credit: see UpdateOpen
   std::vector<Candidate> candidates;                          // of the placement under way; kept for its memory
   std::unordered_map<std::uint64_t, Invocation*> by_serial;   // looked up, never walked
   std::unordered_map<std::uint64_t, std::uint64_t> by_token;  // produce token → serial
@@ -214,9 +191,7 @@ struct Core::State {
   bool drained = false;
   std::int64_t drain_until_us = 0;
   std::int64_t demand_due_us = 0;
-  std::int64_t ticked_us = 0;
   std::int64_t stepped_us = 0;
-  std::int64_t lenient_until_us = 0;  // we stood still: silence is not judged before
 
   // core.cc
   void DoubtOwnership();
@@ -241,7 +216,7 @@ struct Core::State {
   void StartClaim(Partition& partition);
   void Reclaim(Partition& partition, std::int64_t epoch);  // raises the epoch of a partition that we hold
   void CommitNow(Partition& partition, bool sync);
-  void SendFence(Partition& partition, Executor& executor);
+  void SendFence(Partition& partition, const Executor& executor);
   void ReviewSettling(Partition& partition);  // lets go what no longer has to wait for reports
   std::int64_t NewGeneration();
   void BeginGeneration(Partition& partition);  // nothing that was known is of these records
@@ -274,11 +249,8 @@ struct Core::State {
   void ChangeStage(Invocation& invocation, Stage to);
   void TakePlace(Invocation& invocation, Executor& executor, const FunctionName& function, std::int64_t version,
                  std::int32_t memory_mib);
-  [[nodiscard]] Candidate Describe(const Executor& executor, const Function& function) const;
   // Where it should run, and what was looked at for that: left in `candidates`.
   Placement ChooseExecutor(const Function& function);
-  void UpdateOpen(const Executor& executor);
-  [[nodiscard]] bool Suspect(const Executor& executor) const;
   [[nodiscard]] std::int64_t BackoffMs(std::uint64_t serial, std::int32_t failed_tries) const;
 
   // core_decisions.cc
@@ -292,12 +264,12 @@ struct Core::State {
   void On(const ExecutorConnected& event);
   void On(const ExecutorDisconnected& event);
   void On(const ExecutorMessage& event);
-  void OnHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);
   void OnSlots(Executor& executor, const std::vector<link::Slot>& slots);
   void OnFenceReport(Executor& executor, const link::FenceReport& report);
   void NoteRunning(Partition& partition, Executor& executor, const link::Running& run);
   void DropAttempt(const ExecutorId& executor, const Partition& partition, link::AttemptRef ref);
   void FenceAll(Executor& executor);
+  void ForgetFences(const ExecutorId& executor);
   void Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt);
   void EndLease(Executor& executor);
   void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);

@@ -1,0 +1,196 @@
+#include "dispatcher/core/executors.h"
+
+#include <algorithm>
+
+#include "dispatcher/core/check.h"
+
+namespace hearth::dispatcher {
+
+Executor* Executors::Find(const ExecutorId& id) {
+  const auto found = executors_.find(id);
+  return found == executors_.end() ? nullptr : &found->second;
+}
+
+const Executor* Executors::Find(const ExecutorId& id) const {
+  const auto found = executors_.find(id);
+  return found == executors_.end() ? nullptr : &found->second;
+}
+
+Executor& Executors::Connect(const link::ExecutorHello& hello) {
+  Executor& executor = executors_[hello.executor];
+  executor.id_ = hello.executor;
+  executor.incarnation_ = hello.incarnation;
+  executor.connected_ = true;
+  executor.lease_over_ = false;
+  executor.draining_ = hello.draining;
+  executor.credit_ = hello.credit;
+  executor.held_by_others_ = 0;
+  executor.heard_us_ = context_.now_us();
+  executor.cooling_until_us_.clear();
+  executor.demand_told_.clear();
+  executor.profiles_.clear();
+  for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles_[profile.profile] = profile;
+  UpdateOpen(executor);
+  return executor;
+}
+
+void Executors::Disconnect(Executor& executor) {
+  executor.connected_ = false;
+  UpdateOpen(executor);
+}
+
+bool Executors::Hear(Executor& executor) {
+  executor.heard_us_ = context_.now_us();
+  return std::exchange(executor.lease_over_, false);
+}
+
+void Executors::TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat) {
+  executor.credit_ = heartbeat.credit;
+  executor.held_by_others_ = std::max(0, heartbeat.held - executor.placed_);
+  executor.draining_ = heartbeat.draining;
+  UpdateOpen(executor);
+  executor.profiles_.clear();
+  for (const link::ProfileCapacity& profile : heartbeat.profiles) executor.profiles_[profile.profile] = profile;
+  context_.Emit(SendToExecutor{executor.id_, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
+}
+
+void Executors::Tick() {
+  const bool stood_still = ticked_us_ != 0 && context_.now_us() - ticked_us_ > kStallMs * kMicrosPerMilli;
+  if (stood_still) lenient_until_us_ = context_.After(kStallGraceMs);
+  ticked_us_ = context_.now_us();
+}
+
+std::vector<ExecutorId> Executors::TakeSilent() {
+  std::vector<ExecutorId> silent;
+  if (!MayJudgeSilence()) return silent;
+  for (auto& [id, executor] : executors_) {
+    if (executor.lease_over_ || context_.now_us() - executor.heard_us_ <= link::kLeaseMs * kMicrosPerMilli) continue;
+    executor.lease_over_ = true;
+    silent.push_back(id);
+  }
+  return silent;
+}
+
+void Executors::Erase(const ExecutorId& id) {
+  const auto found = executors_.find(id);
+  if (found == executors_.end()) return;
+  Check(found->second.placed_ == 0, "an executor is forgotten with attempts still placed", found->second.placed_);
+  open_.erase(id);
+  executors_.erase(found);
+}
+
+void Executors::Expect(const std::vector<std::string>& addresses) {
+  expected_ = std::set<std::string>(addresses.begin(), addresses.end());
+}
+
+bool Executors::Suspect(const Executor& executor) const {
+  return context_.now_us() - executor.heard_us_ > link::kSuspectMs * kMicrosPerMilli;
+}
+
+void Executors::UpdateOpen(const Executor& executor) {
+  if (executor.connected_ && !executor.draining_ && executor.free_credit() > 0) {
+    open_.insert(executor.id_);
+  } else {
+    open_.erase(executor.id_);
+  }
+}
+
+bool Executors::AnyOpen() const {
+  return std::any_of(open_.begin(), open_.end(), [this](const ExecutorId& id) { return !Suspect(executors_.at(id)); });
+}
+
+Candidate Executors::Describe(const Executor& executor, const Function& function) const {
+  Candidate candidate;
+  candidate.executor = executor.id_;
+  candidate.link_up = executor.connected_;
+  candidate.suspect = Suspect(executor);
+  candidate.draining = executor.draining_;
+  candidate.held = executor.held();
+  candidate.free_credit = executor.free_credit();
+  const auto cools = [&](const std::string& profile) {
+    const auto until = executor.cooling_until_us_.find(profile);
+    return until != executor.cooling_until_us_.end() && context_.now_us() < until->second;
+  };
+  candidate.cooling = cools("") || cools(function.profile);
+  const auto profile = executor.profiles_.find(function.profile);
+  candidate.has_profile = profile != executor.profiles_.end();
+  if (candidate.has_profile) {
+    candidate.pool_ready = profile->second.pool_ready;
+    candidate.shells = profile->second.shells;
+    candidate.can_start = profile->second.can_start;
+    candidate.largest_mib = profile->second.container_mib;
+    const auto& runtimes = profile->second.runtimes;
+    candidate.has_runtime = runtimes.empty() || std::find(runtimes.begin(), runtimes.end(),
+                                                          RuntimeName(function.runtime)) != runtimes.end();
+  }
+
+  // Every attempt of ours holds one container, or is about to: the rest of the containers are idle.
+  const Warmth warmth = warm_.Of(function.user, executor.id_, function.name, function.version, function.memory_mib);
+  const auto own = executor.promised_.find({function.user, {function.name, function.version}});
+  const std::int32_t taken = own == executor.promised_.end() ? 0 : own->second.count;
+  candidate.idle_containers =
+      claims_.Claimable(executor.id_, function).value_or(std::max(0, warmth.containers - taken));
+  std::int32_t promised_mib = 0;
+  for (auto it = executor.promised_.lower_bound({function.user, {FunctionName{}, 0}});
+       it != executor.promised_.end() && it->first.first == function.user; ++it) {
+    const auto& [name, version] = it->first.second;
+    const std::int32_t have = warm_.Of(function.user, executor.id_, name, version, 0).containers;
+    promised_mib += std::max(0, it->second.count - have) * it->second.memory_mib;
+  }
+  candidate.machine_room_mib = std::max(0, warmth.machine_room_mib - promised_mib);
+  candidate.code_cached = warmth.code_cached;
+  return candidate;
+}
+
+void Executors::Place(Executor& executor, const UserId& user, const FunctionName& function, std::int64_t version,
+                      std::int32_t memory_mib) {
+  ++executor.placed_;
+  UpdateOpen(executor);
+  Executor::Promise& promise = executor.promised_[{user, {function, version}}];
+  ++promise.count;
+  promise.memory_mib = memory_mib;
+}
+
+void Executors::GiveBack(const ExecutorId& id, const UserId& user, const FunctionName& function, std::int64_t version) {
+  Executor* executor = Find(id);
+  if (executor == nullptr) return;
+  --executor->placed_;
+  UpdateOpen(*executor);
+  const auto promise = executor->promised_.find({user, {function, version}});
+  const bool promised = promise != executor->promised_.end();
+  Check(promised, "an executor gives back what it was not promised", executor->placed_);
+  if (promised && --promise->second.count == 0) executor->promised_.erase(promise);
+}
+
+void Executors::Spend(Executor& executor, const std::string& profile, StartPath path) {
+  link::ProfileCapacity& capacity = executor.profiles_.at(profile);
+  if (path == StartPath::kPool) --capacity.pool_ready;
+  if (path == StartPath::kRestore) --capacity.shells;
+  if (path == StartPath::kBoot) --capacity.can_start;
+}
+
+void Executors::Cool(Executor& executor, const std::string& profile, std::int64_t ms) {
+  executor.cooling_until_us_[profile] = context_.After(ms);
+}
+
+void Executors::StopTaking(Executor& executor) {
+  executor.draining_ = true;
+  UpdateOpen(executor);
+}
+
+std::int64_t Executors::takers() const {
+  return std::count_if(executors_.begin(), executors_.end(),
+                       [](const auto& one) { return one.second.connected_ && !one.second.draining_; });
+}
+
+void Executors::TellDemand(const std::vector<link::ProfileDemand>& share) {
+  for (auto& [id, executor] : executors_) {
+    if (!executor.connected_) continue;
+    auto told = executor.draining_ ? std::vector<link::ProfileDemand>{} : share;
+    if (executor.demand_told_ == told) continue;
+    executor.demand_told_ = told;
+    context_.Emit(SendToExecutor{id, link::Demand{std::move(told)}});
+  }
+}
+
+}  // namespace hearth::dispatcher
