@@ -53,6 +53,7 @@ std::unexpected<Error> Failed(const std::string& text, int error) {
 
 Result<Bound> BindUnix(const std::string& text, const std::string& path) {
   Bound bound{Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), 0, path};
+  if (!bound.socket) return Failed(text, errno);
   const sockaddr_un name = SocketName(path);
   RemoveStaleSocket(path);
   if (bind(bound.socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) return Failed(text, errno);

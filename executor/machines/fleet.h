@@ -1,5 +1,9 @@
 // The machines that this process started: each with its folder, socket, account, link and domain, from the order to
 // start it until nothing of it is left; and the shells, machines that wait to be filled. Loop thread only.
+//
+// What holds at any time: a machine goes through the stages that machine_stage.h draws and through no others. No two
+// machines have one slot, and so none shares a folder or an account. A machine is forgotten only when libvirt has
+// confirmed that its domain is gone, and no domain is destroyed while libvirt still owes the answer to its start.
 #pragma once
 
 #include <cstdint>

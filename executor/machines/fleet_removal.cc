@@ -19,7 +19,8 @@ void Fleet::Remove(Machine& machine) {
     ended_.push_back(std::move(machine.link));
     Later([this] { ended_.clear(); });
   }
-  if (!machine.answer_owed) DestroyDomain(machine);  // else once it has come: a domain may appear until then
+  // Until libvirt has answered, a domain may still appear. Who takes the answer destroys it then.
+  if (!machine.answer_owed) DestroyDomain(machine);
 }
 
 void Fleet::DestroyDomain(const Machine& machine) {
