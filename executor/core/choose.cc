@@ -68,8 +68,7 @@ std::optional<Choice> EvictMachines(const House& house) {
 
 }  // namespace
 
-Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnMachine>& own, const House& house) {
-  if (idle_container) return {Rung::kContainer, 0, {}, {}, "idle_container"};
+Choice Choose(std::int32_t need_mib, const std::vector<OwnMachine>& own, const House& house) {
   if (const OwnMachine* at = Tightest(need_mib, own, true)) return {Rung::kCached, at->number, {}, {}, "code_cached"};
   if (const OwnMachine* at = Tightest(need_mib, own, false))
     return {Rung::kMachine, at->number, {}, {}, "own_instance"};

@@ -10,7 +10,7 @@
 namespace hearth::executor {
 
 enum class Rung : std::uint8_t {
-  kContainer,        // an idle container of this function version
+  kContainer,        // an idle container of this function version: looked for before the ladder
   kCached,           // a new container in an own machine that holds the code
   kMachine,          // a new container in an own machine, the code is sent first
   kAwaitRoom,        // memory in an own machine is being freed already
@@ -73,7 +73,7 @@ struct Choice {
   std::string_view because;
 };
 
-[[nodiscard]] Choice Choose(std::int32_t need_mib, bool idle_container, const std::vector<OwnMachine>& own,
-                            const House& house);
+// For an attempt that finds no idle container of its function: the rung above all of these.
+[[nodiscard]] Choice Choose(std::int32_t need_mib, const std::vector<OwnMachine>& own, const House& house);
 
 }  // namespace hearth::executor

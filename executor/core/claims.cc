@@ -1,3 +1,4 @@
+// Each claim is cut to what the host saw.
 #include "executor/core/claims.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// An archive goes where somebody waits for it, as soon as it is here.
 #include "executor/core/code_cache.h"
 
 #include <utility>

@@ -46,6 +46,7 @@ class Core {
 
   void Step(const Event& event, Time now, std::vector<Effect>& effects);
   [[nodiscard]] Gauges ReadGauges() const;
+  // What the owners hold, to be looked at.
   [[nodiscard]] const Machines& machines() const { return machines_; }
   [[nodiscard]] const Attempts& attempts() const { return attempts_; }
 
@@ -63,8 +64,9 @@ class Core {
   void On(const PoolChanged& event) { pools_.Resize(event); }
   void On(const ArchiveSent& event);
   void On(const CodeLoaded& event);
-  // An attempt ends, or goes without its container: that container is removed.
+  // Removes the container that the attempt runs in, or that was promised to it, if any.
   void TakeContainer(Attempt& attempt, const std::string& reason);
+  // Ends an attempt that nobody waits for any more.
   void LetGo(Attempt& attempt, const std::string& reason);
 
   // ---- core_links.cc: what dispatchers ask and are told.

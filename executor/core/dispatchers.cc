@@ -1,3 +1,4 @@
+// Connections, leases and epochs of dispatchers.
 #include "executor/core/dispatchers.h"
 
 #include <algorithm>

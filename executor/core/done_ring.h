@@ -37,7 +37,6 @@ class DoneRing {
   // Owed entries alone fill it: new work would not find room for its end.
   [[nodiscard]] bool full() const { return owed_.size() >= most_entries_ || owed_bytes_ >= most_bytes_; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] std::size_t owed() const { return owed_.size(); }
 
  private:
   using Key = std::tuple<std::int64_t, std::int64_t, std::int32_t>;  // generation, offset, attempt

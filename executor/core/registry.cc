@@ -1,3 +1,4 @@
+// The registry, by user and name.
 #include "executor/core/registry.h"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// The ladder of choose.h on what the executor holds.
 #include "executor/core/scheduler.h"
 
 #include <algorithm>
@@ -36,7 +37,7 @@ bool Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& await
   if (RunWarm(attempt)) return false;
   const Function& function = attempt.function();
   const auto choice =
-      Choose(function.memory_mib, false, OwnMachines(function, profile), DescribeHouse(attempt, profile, awaited_mib));
+      Choose(function.memory_mib, OwnMachines(function, profile), DescribeHouse(attempt, profile, awaited_mib));
   attempt.Note(choice.rung, choice.because);
   const Profile& of_profile = context_.settings().profiles[profile];
   const std::int32_t room_mib = of_profile.memory_mib - of_profile.reserve_mib;

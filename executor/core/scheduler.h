@@ -38,8 +38,8 @@ class Scheduler {
   void Create(Machine& machine, const std::vector<AttemptKey>& attempts);
 
  private:
-  // Room in the machines of a profile that start for one user. Each attempt that waits for one takes its share.
-  // Gives the attempt a container, made or promised, or notes what it waits for. True as Schedule.
+  // Gives the attempt a container, made or promised, or notes what it waits for. True as Schedule. `awaited_mib` is the
+  // room in machines of the profile that start for the user. The attempt takes its share of it.
   [[nodiscard]] bool Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
   void Promise(Attempt& attempt, Machine& machine, StartPath path);  // a container that is made for it
   void CountArrival(Attempt& attempt, std::size_t profile);

@@ -1,3 +1,4 @@
+// What the settings say of one user or one function.
 #include "executor/core/settings.h"
 
 #include <algorithm>

@@ -14,14 +14,13 @@ enum class MachineState : std::uint8_t { kCreating, kWarm, kAssigned, kDraining,
 // creating → idle ⇄ busy → gone. Gone is decided here; the memory is free when the agent has confirmed it.
 enum class ContainerState : std::uint8_t { kCreating, kIdle, kBusy, kGone };
 
-//          ┌──────────────────────▶ running ──▶ publishing ──▶ ended
-// arrived ─┤                        ▲  ▲             ▲
-//          └──▶ waiting ────────────┘  │             │
-//                  └──▶ promised ──────┘             │
-//               waiting and promised: cancelled ─────┘
+// arrived ──▶ waiting ──▶ promised ──▶ running ──▶ publishing ──▶ ended
+//    │           └────────────────────────▲
+//    └────────────────────────────────────┘
 //
 // Arrived: it was accepted just now. Promised: a container is made for it, or will be once its code is there.
-// Publishing: its result is on its way to Kafka. It can end from every phase but arrived.
+// Publishing: its result is on its way to Kafka. One that is cancelled goes from waiting or promised to publishing. An
+// attempt can end from every phase but arrived.
 enum class AttemptPhase : std::uint8_t { kArrived, kWaiting, kPromised, kRunning, kPublishing, kEnded };
 
 [[nodiscard]] bool CanMove(MachineState from, MachineState to);

@@ -10,7 +10,7 @@ TEST_F(Story, AFirstRequestTakesFromThePoolAndTheNextFindsItsContainer) {
   Exec(MakeExec(0));
   EXPECT_TRUE(TakeFrame<guest::Configure>());
   EXPECT_EQ(Take<MarkOwner>()->user, UserId("ada"));
-  EXPECT_TRUE(Take<StartMachine>()) << "a taken instance is replaced at once";
+  EXPECT_TRUE(Take<StartMachine>()) << "a taken machine is replaced at once";
   const auto first = UntilRun();
   EXPECT_EQ(first.first.machine, machine);
   End(first);
@@ -100,7 +100,7 @@ TEST_F(Story, AfterAStartThatTookTooLongTheNextMayTakeTwiceAsLong) {
   EXPECT_EQ(StartLimitMs(30'000, 100), 120'000);
 }
 
-TEST_F(Story, AnMachineNeverServesAnotherUser) {
+TEST_F(Story, AMachineNeverServesAnotherUser) {
   const auto adas = Boot();
   Connect();
   Exec(MakeExec(0, "ada"));
@@ -166,7 +166,7 @@ TEST_F(Story, AMachineThatEndsInTheMiddleOfATransferTakesItsAttemptsAlong) {
   EXPECT_FALSE(TakeFrame<guest::Create>());
 }
 
-TEST_F(Story, CodeThatAnMachineHoldsIsNotSentAgain) {
+TEST_F(Story, CodeThatAMachineHoldsIsNotSentAgain) {
   Boot();
   Connect();
   Exec(MakeExec(0));

@@ -447,46 +447,45 @@ House EmptyHouse() {
 
 TEST(Ladder, TheEarlierRungIsTaken) {
   House house = EmptyHouse();
-  EXPECT_EQ(Choose(128, true, {}, house).rung, Rung::kContainer);
-  EXPECT_EQ(Choose(128, false, {{1, 200, 0, true, {}}}, house).rung, Rung::kCached);
-  EXPECT_EQ(Choose(128, false, {{1, 200, 0, false, {}}}, house).rung, Rung::kMachine);
+  EXPECT_EQ(Choose(128, {{1, 200, 0, true, {}}}, house).rung, Rung::kCached);
+  EXPECT_EQ(Choose(128, {{1, 200, 0, false, {}}}, house).rung, Rung::kMachine);
   house.pool = 7;
   house.shells = 1;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kPool);
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kPool);
   house.pool.reset();
   house.awaited_mib = 128;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kAwaitMachine) << "its own comes already";
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kAwaitMachine) << "its own comes already";
   house.awaited_mib = 0;
   house.starting = 1;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kRestore);
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kRestore);
   house.shells = 0;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kAwaitMachine);
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kAwaitMachine);
   house.starting = 0;
   house.shell_coming = true;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kAwaitShell);
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kAwaitShell);
   house.shell_coming = false;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kStart);
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kStart);
 }
 
 TEST(Ladder, BoundsOfStartsAndActivationsAreApart) {
   House house = EmptyHouse();
   house.may_start = false;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kWait);
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kWait);
   house.shells = 1;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kRestore) << "refill holds no request back";
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kRestore) << "refill holds no request back";
   house.may_activate = false;
   house.may_start = true;
-  EXPECT_EQ(Choose(128, false, {}, house).rung, Rung::kWait) << "a machine that starts would take the shell";
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kWait) << "a machine that starts would take the shell";
 }
 
 TEST(Ladder, PacksTheFullestAndEvictsTheCheapest) {
   House house = EmptyHouse();
-  EXPECT_EQ(Choose(128, false, {{1, 300, 0, true, {}}, {2, 150, 0, true, {}}}, house).machine, 2U);
+  EXPECT_EQ(Choose(128, {{1, 300, 0, true, {}}, {2, 150, 0, true, {}}}, house).machine, 2U);
   house.free_mib = 0;
   house.spares = {{1, 512, 10, false, false}, {2, 512, 30, false, true}, {3, 512, 20, true, true}};
-  EXPECT_EQ(Choose(128, false, {}, house).machines, (std::vector<std::uint64_t>{3})) << "another profile's pool";
+  EXPECT_EQ(Choose(128, {}, house).machines, (std::vector<std::uint64_t>{3})) << "another profile's pool";
   house.machine_mib = 1500;
-  EXPECT_EQ(Choose(128, false, {}, house).machines, (std::vector<std::uint64_t>{3, 2, 1}))
+  EXPECT_EQ(Choose(128, {}, house).machines, (std::vector<std::uint64_t>{3, 2, 1}))
       << "then who holds nothing, then the longest idle";
 }
 

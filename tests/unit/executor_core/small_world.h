@@ -64,7 +64,7 @@ class Auditor {
  private:
   void Belongs(const MachineId& machine, const UserId& user) {
     const auto [found, is_new] = owners_.emplace(machine, user);
-    if (found->second != user) Object("instance " + machine.value + " changed its user");
+    if (found->second != user) Object("machine " + machine.value + " changed its user");
   }
   std::map<MachineId, UserId> owners_;
   std::set<ContainerId> busy_;
