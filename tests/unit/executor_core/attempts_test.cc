@@ -181,6 +181,20 @@ TEST_F(AttemptsTest, AResultThatItsTopicRefusesIsUndeliverableAndIsTriedAgain) {
   EXPECT_EQ(attempts.held(), 0);
 }
 
+TEST_F(AttemptsTest, WhatNoTopicTakesEndsUnderTheEpochThatIsInForce) {
+  attempts.Publish(Running(0), ResultOf("out"));
+  const auto refuse = [&] { attempts.Published({LastPublish()->token, false, "too large", false, true}); };
+  refuse();
+  refuse();
+  refuse();
+  ASSERT_EQ(attempts.Adopt(partition, 0, 7).running.size(), 1U);
+  refuse();
+  EXPECT_EQ(attempts.held(), 0);
+  ASSERT_EQ(Dones().size(), 1U);
+  EXPECT_EQ(Dones()[0].ref.epoch, 7);
+  EXPECT_EQ(Dones()[0].error_type, "result_too_large");
+}
+
 TEST_F(AttemptsTest, WhatIsDroppedWhileItsRecordTravelsIsNotAnswered) {
   Attempt& attempt = Running(0);
   attempts.Publish(attempt, ResultOf("out"));

@@ -138,6 +138,27 @@ TEST_F(Story, ACreateWaitsForItsArchiveAndItsTimeOutToo) {
   EXPECT_TRUE(TakeFrame<guest::Create>());
 }
 
+// Its container would be left without anybody to be made for.
+TEST_F(Story, WhoseContainerWaitsForItsArchiveIsNotTakenByAnotherThatComesFree) {
+  auto first = MakeExec(0);
+  auto second = MakeExec(1);
+  first.function.memory_mib = second.function.memory_mib = 300;  // one fits into a machine
+  Boot();
+  Connect();
+  Exec(first);
+  const auto run = UntilRun();
+  const auto other = Boot();
+  archives_at_once = false;
+  Exec(second);
+  const auto archive = Take<SendArchive>();
+  ASSERT_TRUE(archive);
+  EXPECT_EQ(archive->machine, other);
+  End(run);
+  EXPECT_FALSE(TakeFrame<guest::Run>());
+  Step(ArchiveSent{archive->machine, archive->hash});
+  EXPECT_EQ(UntilRun().first.machine, other);
+}
+
 TEST_F(Story, WhoIsCancelledWhileItsArchiveTravelsLeavesNoContainer) {
   archives_at_once = false;
   Boot();
