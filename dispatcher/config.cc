@@ -6,6 +6,7 @@
 #include "common/config/reader.h"
 #include "common/redis/account.h"
 #include "schemas/request.h"
+#include "schemas/topics.h"
 
 namespace hearth::dispatcher {
 namespace {
@@ -27,16 +28,17 @@ Result<Config> Read(ConfigReader reader) {
   config.kafka = reader.RequiredString("kafka.bootstrap");
   config.group = reader.String("kafka.group", config.group);
   config.session_timeout_ms = reader.Integer("kafka.session_timeout_ms", config.session_timeout_ms, 1'000, 60'000);
-  core.request_topics[reader.String("topics.rt", "hearth.invoke.rt")] = RequestClass::kRealtime;
-  core.request_topics[reader.String("topics.std", "hearth.invoke.std")] = RequestClass::kStandard;
-  core.request_topics[reader.String("topics.batch", "hearth.invoke.batch")] = RequestClass::kBatch;
-  core.reply_topic = reader.String("topics.reply", core.reply_topic);
-  core.dead_letter_topic = reader.String("topics.dead_letter", core.dead_letter_topic);
-  core.undeliverable_topic = reader.String("topics.undeliverable", core.undeliverable_topic);
-  config.functions_topic = reader.String("topics.functions", config.functions_topic);
-  // The executors' alone; the table is the same for both daemons, and replies must not go there.
-  const std::string settings_topic = reader.String("topics.settings", "hearth.settings");
-  const std::string usage_topic = reader.String("topics.usage", "hearth.usage");
+  const TopicNames topics = TopicNames::Read([&reader](const std::string& key, std::string_view fallback) {
+    return reader.String(key, std::string(fallback));
+  });
+  core.request_topics = {{topics[Topic::kRealtime], RequestClass::kRealtime},
+                         {topics[Topic::kStandard], RequestClass::kStandard},
+                         {topics[Topic::kBatch], RequestClass::kBatch}};
+  core.reply_topic = topics[Topic::kReply];
+  core.dead_letter_topic = topics[Topic::kDeadLetter];
+  core.undeliverable_topic = topics[Topic::kUndeliverable];
+  core.own_topics = topics.Own();
+  config.functions_topic = topics[Topic::kFunctions];
   config.redis = reader.RequiredString("redis.address");
   config.redis_account = redis::ReadCredentials(reader);
   config.executors = reader.Strings("link.executors", {});
@@ -53,10 +55,6 @@ Result<Config> Read(ConfigReader reader) {
   core.user_queue_limit =
       static_cast<std::int32_t>(reader.Integer("admission.user_queue", core.user_queue_limit, 1, 10'000'000));
   if (core.request_topics.size() != 3) reader.Reject("topics", "must name three different request topics");
-  // A reply there could feed a function itself, register code or forge a history.
-  core.own_topics = {config.functions_topic, core.dead_letter_topic, core.undeliverable_topic, settings_topic,
-                     usage_topic};
-  for (const auto& [topic, priority] : core.request_topics) core.own_topics.insert(topic);
   if (core.own_topics.contains(core.reply_topic)) reader.Reject("topics.reply", "must be a topic of its own");
   for (const auto& topic : core.reply_topics_allowed) {
     if (core.own_topics.contains(topic)) {

@@ -8,6 +8,7 @@
 #include "common/config/reader.h"
 #include "common/redis/account.h"
 #include "schemas/request.h"
+#include "schemas/topics.h"
 
 namespace hearth::executor {
 namespace {
@@ -62,20 +63,16 @@ void ReadUser(ConfigReader& reader, std::map<UserId, UserLimits>& users) {
 // The table of topics is the same for both daemons. No reply goes to one of hearth's own, whoever asks for it.
 void ReadTopics(ConfigReader& reader, Config& config) {
   Settings& core = config.core;
-  config.functions_topic = reader.String("topics.functions", config.functions_topic);
-  config.settings_topic = reader.String("topics.settings", config.settings_topic);
-  core.undeliverable_topic = reader.String("topics.undeliverable", core.undeliverable_topic);
-  core.usage_topic = reader.String("topics.usage", core.usage_topic);
-  core.replies.default_topic = reader.String("topics.reply", "hearth.reply");
+  const TopicNames topics = TopicNames::Read([&reader](const std::string& key, std::string_view fallback) {
+    return reader.String(key, std::string(fallback));
+  });
+  config.functions_topic = topics[Topic::kFunctions];
+  config.settings_topic = topics[Topic::kSettings];
+  core.undeliverable_topic = topics[Topic::kUndeliverable];
+  core.usage_topic = topics[Topic::kUsage];
+  core.replies.default_topic = topics[Topic::kReply];
   core.replies.allowed = reader.Strings("admission.reply_topics", core.replies.allowed);
-  core.replies.own = {config.functions_topic,
-                      core.undeliverable_topic,
-                      core.usage_topic,
-                      config.settings_topic,
-                      reader.String("topics.rt", "hearth.invoke.rt"),
-                      reader.String("topics.std", "hearth.invoke.std"),
-                      reader.String("topics.batch", "hearth.invoke.batch"),
-                      reader.String("topics.dead_letter", "hearth.dead-letter")};
+  core.replies.own = topics.Own();
   if (core.replies.own.contains(core.replies.default_topic)) {
     reader.Reject("topics.reply", "must be a topic of its own");
   }

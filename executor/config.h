@@ -23,8 +23,8 @@ struct Config {
   std::string code_store;
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
-  std::string functions_topic = "hearth.functions";
-  std::string settings_topic = "hearth.settings";
+  std::string functions_topic;
+  std::string settings_topic;
   std::string redis;
   redis::Credentials redis_account;
   std::string libvirt;  // connection URI

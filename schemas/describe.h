@@ -8,15 +8,6 @@
 
 namespace hearth {
 
-constexpr std::uint8_t EnumSize(Runtime) {
-  return 2;
-}
-constexpr std::uint8_t EnumSize(Status) {
-  return 8;
-}
-constexpr std::uint8_t EnumSize(StartPath) {
-  return 7;
-}
 constexpr std::uint8_t EnumSize(RequestForm) {
   return 5;
 }

@@ -1,7 +1,5 @@
 #include "schemas/function.h"
 
-#include <array>
-
 #include "schemas/codec.h"
 #include "schemas/describe.h"
 #include "schemas/request.h"
@@ -9,7 +7,6 @@
 namespace hearth {
 namespace {
 
-constexpr std::array<std::string_view, 2> kRuntimeNames = {"python3", "native"};
 constexpr std::int32_t kFormatVersion = 1;
 constexpr std::size_t kHashDigits = 64;
 
@@ -23,17 +20,6 @@ template <class A>
 void Describe(A& a, VersionedFunction& m) {
   a("v", m.v);
   Describe(a, m.function);
-}
-
-std::string_view RuntimeName(Runtime runtime) {
-  return kRuntimeNames.at(static_cast<std::size_t>(runtime));
-}
-
-Result<Runtime> ParseRuntime(std::string_view name) {
-  for (std::size_t i = 0; i < kRuntimeNames.size(); ++i) {
-    if (kRuntimeNames[i] == name) return static_cast<Runtime>(i);
-  }
-  return Fail(Code::kInvalid, "runtime '" + std::string(name) + "': expected python3 or native");
 }
 
 std::string FunctionKey(const UserId& user, const FunctionName& name) {
@@ -88,8 +74,10 @@ Result<void> ValidateFunction(const Function& function) {
       function.handler.find("..") != std::string::npos) {
     return wrong("handler must be 1 to 128 bytes, relative, without '..'");
   }
-  if (function.runtime == Runtime::kPython3 && function.handler.find('.') == std::string::npos) {
-    return wrong("handler of a python3 function must be module.function");
+  if (const RuntimeRow& runtime = RowOf(function.runtime);
+      runtime.dotted_handler && function.handler.find('.') == std::string::npos) {
+    return wrong("handler of a " + std::string(runtime.name) + " function must be " +
+                 std::string(runtime.handler_help));
   }
   if (outside(function.memory_mib, kMinMemoryMib, kMaxMemoryMib)) {
     return wrong("memory_mib must be from " + std::to_string(kMinMemoryMib) + " to " + std::to_string(kMaxMemoryMib));

@@ -10,10 +10,9 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "schemas/limits.h"
+#include "schemas/runtime.h"
 
 namespace hearth {
-
-enum class Runtime : std::uint8_t { kPython3 = 0, kNative = 1 };
 
 struct Function {
   UserId user;
@@ -22,7 +21,7 @@ struct Function {
   CodeHash code;             // of the archive (ustar), which lies in the code store at CodePath
   std::int64_t code_bytes = 0;
   Runtime runtime = Runtime::kPython3;
-  std::string handler;  // python3: "module.function"; native: path of the executable inside the archive
+  std::string handler;  // see RuntimeRow
   std::int32_t memory_mib = kDefaultMemoryMib;
   std::int32_t timeout_ms = kDefaultTimeoutMs;
   std::int32_t max_attempts = kDefaultAttempts;
@@ -33,9 +32,6 @@ struct Function {
   std::int32_t container_idle_s = 0;  // an idle container is kept so long; 0: as the executor is configured
   friend bool operator==(const Function&, const Function&) = default;
 };
-
-std::string_view RuntimeName(Runtime runtime);  // "python3", "native"
-Result<Runtime> ParseRuntime(std::string_view name);
 
 std::string FunctionKey(const UserId& user, const FunctionName& name);  // "<user>/<name>"
 // Where a code store has the archive: "u-<user>/<hash>". Code belongs to its user: who knows a hash has not the code.

@@ -2,6 +2,7 @@
 // map it holds all of them, in the headers form the detail comes as further headers.
 #include <functional>
 
+#include "common/base/base64.h"
 #include "common/base/text.h"
 #include "schemas/codec.h"
 #include "schemas/json_text.h"
@@ -154,14 +155,14 @@ void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
   } else if (fields::IsUtf8(result.output)) {
     object["out_text"] = result.output;
   } else {
-    object["out_b64"] = fields::Base64Encode(result.output);
+    object["out_b64"] = Base64Encode(result.output);
   }
   record.value = fields::DumpJson(object);
   if (record.value.size() <= kMaxReplyBytes) return;
   // Escapes make six bytes of one: base64 is never longer than four of three.
   object.erase("out");
   object.erase("out_text");
-  object["out_b64"] = fields::Base64Encode(result.output);
+  object["out_b64"] = Base64Encode(result.output);
   record.value = fields::DumpJson(object);
 }
 
@@ -185,7 +186,7 @@ Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result)
   result.log_truncated = object->value("log_truncated", false);
   if (const auto out = object->find("out"); out != object->end()) result.output = fields::DumpJson(*out);
   if (const auto* out = reader.Find("out_b64"); out != nullptr && out->is_string()) {
-    result.output = fields::Base64Decode(out->get<std::string>()).value_or("");
+    result.output = Base64Decode(out->get<std::string>()).value_or("");
   }
   return reader.Finish();
 }
@@ -204,12 +205,12 @@ void EncodeStructured(const InvocationResult& result, OutRecord& record) {
   if (auto out = fields::ParseJsonValue(result.output)) {
     object["data"] = std::move(*out);
   } else {
-    object["data_base64"] = fields::Base64Encode(result.output);
+    object["data_base64"] = Base64Encode(result.output);
   }
   record.value = fields::DumpJson(object);
   if (record.value.size() <= kMaxReplyBytes) return;
   object.erase("data");
-  object["data_base64"] = fields::Base64Encode(result.output);
+  object["data_base64"] = Base64Encode(result.output);
   record.value = fields::DumpJson(object);
 }
 
@@ -228,13 +229,13 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
   reader.Text("hearthlog", result.log_tail);
   if (const auto data = object->find("data"); data != object->end()) result.output = fields::DumpJson(*data);
   if (const auto* data = reader.Find("data_base64"); data != nullptr && data->is_string()) {
-    result.output = fields::Base64Decode(data->get<std::string>()).value_or("");
+    result.output = Base64Decode(data->get<std::string>()).value_or("");
   }
   return reader.Finish();
 }
 
 std::string LogHeader(const InvocationResult& result) {
-  return fields::Base64Encode(CutTextFront(result.log_tail, kMaxLogHeaderBytes));
+  return Base64Encode(CutTextFront(result.log_tail, kMaxLogHeaderBytes));
 }
 
 }  // namespace
@@ -306,7 +307,7 @@ Result<InvocationResult> DecodeReply(const Record& record) {
     if (type != nullptr) result.content_type = *type;
     if (const auto* text = fields::FindHeader(record, "traceparent")) result.traceparent = *text;
     if (const auto* log = fields::FindHeader(record, "hearth-log-b64"))
-      result.log_tail = fields::Base64Decode(*log).value_or("");
+      result.log_tail = Base64Decode(*log).value_or("");
     result.output = record.value;
   } else if (fields::MediaType(*type) == fields::kStructuredEvent) {
     decoded = DecodeStructured(record.value, result);

@@ -188,26 +188,12 @@ Result<Request> DecodeRequest(const Record& record, Refusal* refusal) {
 
 OutRecord EncodeRequest(const Request& request, const std::string& topic) {
   OutRecord record{topic, request.order_key.empty() ? request.user.value : request.order_key, "", {}};
-  const auto add = [&](const char* name, const std::string& value) {
-    if (!value.empty()) record.headers.push_back({name, value});
-  };
   switch (request.form) {
     case RequestForm::kMsgpack: fields::EncodeMsgpackMap(request, record); break;
     case RequestForm::kJson: fields::EncodeJsonMap(request, record); break;
     case RequestForm::kCloudEventBinary: fields::EncodeCloudEventBinary(request, record); break;
     case RequestForm::kCloudEventStructured: fields::EncodeCloudEventStructured(request, record); break;
-    case RequestForm::kHeaders:
-      add("hearth-fn", request.function.value);
-      add("hearth-user", request.user.value);
-      add("hearth-id", request.id.value);
-      add("hearth-reply-to", request.reply_to);
-      add("hearth-order-key", request.order_key);
-      if (request.expires_ms != 0) add("hearth-expires", std::to_string(request.expires_ms));
-      if (request.timeout_ms != 0) add("hearth-timeout-ms", std::to_string(request.timeout_ms));
-      add("traceparent", request.traceparent);
-      add("content-type", request.content_type);
-      record.value = request.payload;
-      break;
+    case RequestForm::kHeaders: fields::EncodeHeaders(request, record); break;
   }
   return record;
 }

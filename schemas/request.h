@@ -29,7 +29,7 @@ struct Request {
   std::string traceparent;
   std::string content_type;
   std::int64_t expires_ms = 0;  // ms since the epoch; 0: never
-  std::int32_t timeout_ms = 0;  // 0: the function's own
+  std::int64_t timeout_ms = 0;  // 0: the function's own
   std::string payload;          // opaque bytes
 };
 

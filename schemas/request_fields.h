@@ -1,11 +1,13 @@
-// What the three forms of a request have in common: names, checks, and where a decoded field goes.
+// What the forms of a request have in common: the table of its fields, and where a decoded one goes.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "schemas/limits.h"
 #include "schemas/request.h"
@@ -32,24 +34,57 @@ inline Result<std::int64_t> ParseInteger(std::string_view name, std::string_view
   return value;
 }
 
-// Numbers that come as text; an empty one is absent.
-inline Result<void> TakeNumbers(std::string_view expires_name, std::string_view expires, std::string_view timeout_name,
-                                std::string_view timeout, Request& request) {
-  if (!expires.empty()) {
-    auto value = ParseInteger(expires_name, expires);
+// A field of a request, and what each form calls it. Either `text` or `number` says where it goes.
+struct RequestField {
+  std::string& (*text)(Request& request);
+  std::int64_t Request::* number;
+  const char* header;        // of the headers form
+  const char* key;           // of a msgpack or JSON map
+  const char* event_header;  // of a CloudEvent in the binary form
+  const char* attribute;     // of a structured one
+  // Where a CloudEvent lacks it, this stands for it; may be null.
+  const char* event_header_else;
+  const char* attribute_else;
+};
+// All but the payload, which each form carries in a way of its own. The only place that lists them; schemas/README.md
+// shows the same table to producers. The first four say whom a record came from and where its answer goes.
+constexpr std::size_t kIdentityFields = 4;
+inline constexpr std::array kRequestFields = {
+    RequestField{[](Request& r) -> std::string& { return r.id.value; }, nullptr, "hearth-id", "id", "ce_id", "id",
+                 nullptr, nullptr},
+    RequestField{[](Request& r) -> std::string& { return r.user.value; }, nullptr, "hearth-user", "user",
+                 "ce_hearthuser", "hearthuser", nullptr, nullptr},
+    RequestField{[](Request& r) -> std::string& { return r.function.value; }, nullptr, "hearth-fn", "fn", "ce_hearthfn",
+                 "hearthfn", nullptr, nullptr},
+    RequestField{[](Request& r) -> std::string& { return r.reply_to; }, nullptr, "hearth-reply-to", "reply_to",
+                 "ce_hearthreplyto", "hearthreplyto", nullptr, nullptr},
+    RequestField{[](Request& r) -> std::string& { return r.order_key; }, nullptr, "hearth-order-key", "order_key",
+                 "ce_hearthorderkey", "hearthorderkey", "ce_partitionkey", "partitionkey"},
+    RequestField{nullptr, &Request::expires_ms, "hearth-expires", "expires", "ce_hearthexpires", "hearthexpires",
+                 nullptr, nullptr},
+    RequestField{nullptr, &Request::timeout_ms, "hearth-timeout-ms", "timeout_ms", "ce_hearthtimeoutms",
+                 "hearthtimeoutms", nullptr, nullptr},
+    RequestField{[](Request& r) -> std::string& { return r.traceparent; }, nullptr, "traceparent", "traceparent",
+                 "ce_traceparent", "traceparent", "traceparent", nullptr},
+    RequestField{[](Request& r) -> std::string& { return r.content_type; }, nullptr, "content-type", "content_type",
+                 "content-type", "datacontenttype", nullptr, nullptr},
+};
+
+// Takes a field that came as text; an empty one is absent. `name` is what the form calls it.
+inline Result<void> TakeText(const RequestField& field, const char* name, std::string text, Request& request) {
+  if (field.text != nullptr) {
+    field.text(request) = std::move(text);
+  } else if (!text.empty()) {
+    auto value = ParseInteger(name, text);
     if (!value) return std::unexpected(value.error());
-    request.expires_ms = *value;
-  }
-  if (!timeout.empty()) {
-    auto value = ParseInteger(timeout_name, timeout);
-    if (!value) return std::unexpected(value.error());
-    if (*value < 0 || *value > kMaxTimeoutMs) {
-      return Fail(Code::kInvalid,
-                  "field '" + std::string(timeout_name) + "' must be from 0 to " + std::to_string(kMaxTimeoutMs));
-    }
-    request.timeout_ms = static_cast<std::int32_t>(*value);
+    request.*field.number = *value;
   }
   return {};
+}
+// The text of a field, or nothing where there is none to send.
+inline std::string TextOf(const RequestField& field, const Request& request) {
+  if (field.text != nullptr) return field.text(const_cast<Request&>(request));  // read only
+  return request.*field.number == 0 ? std::string() : std::to_string(request.*field.number);
 }
 
 // Each form decodes what it carries and leaves the checks to Validate. `request.form` is set by the caller.
@@ -64,13 +99,12 @@ void TakeFunctionOfType(const std::string& type, Request& request);
 // Whom a refused record of that form came from.
 Refusal ReadIdentity(const Record& record, RequestForm form);
 
+void EncodeHeaders(const Request& request, OutRecord& record);
 void EncodeMsgpackMap(const Request& request, OutRecord& record);
 void EncodeJsonMap(const Request& request, OutRecord& record);
 void EncodeCloudEventBinary(const Request& request, OutRecord& record);
 void EncodeCloudEventStructured(const Request& request, OutRecord& record);
 
-std::string Base64Encode(std::string_view bytes);
-std::optional<std::string> Base64Decode(std::string_view text);
 bool IsUtf8(std::string_view text);
 // A media type without its parameters, in lower case: "application/json" for "Application/JSON; charset=utf-8".
 std::string MediaType(std::string_view content_type);

@@ -1,22 +1,22 @@
-// Requests in the headers form, and the small text codecs that the forms share.
-#include <openssl/evp.h>
-
+// Requests in the headers form, and the questions about texts that the forms share.
 #include "common/base/text.h"
 #include "schemas/request_fields.h"
 
 namespace hearth::fields {
 
 Result<void> DecodeHeaders(const Record& record, Request& request) {
-  request.function = FunctionName(HeaderText(record, "hearth-fn"));
-  request.user = UserId(HeaderText(record, "hearth-user"));
-  request.id = InvocationId(HeaderText(record, "hearth-id"));
-  request.reply_to = HeaderText(record, "hearth-reply-to");
-  request.order_key = HeaderText(record, "hearth-order-key");
-  request.traceparent = HeaderText(record, "traceparent");
-  request.content_type = HeaderText(record, "content-type");
+  for (const RequestField& field : kRequestFields) {
+    if (auto taken = TakeText(field, field.header, HeaderText(record, field.header), request); !taken) return taken;
+  }
   request.payload = record.value;
-  return TakeNumbers("hearth-expires", HeaderText(record, "hearth-expires"), "hearth-timeout-ms",
-                     HeaderText(record, "hearth-timeout-ms"), request);
+  return {};
+}
+
+void EncodeHeaders(const Request& request, OutRecord& record) {
+  for (const RequestField& field : kRequestFields) {
+    if (std::string text = TextOf(field, request); !text.empty()) record.headers.push_back({field.header, text});
+  }
+  record.value = request.payload;
 }
 
 std::string MediaType(std::string_view content_type) {
@@ -39,30 +39,6 @@ bool IsJson(std::string_view media_type) {
 bool IsMsgpack(std::string_view media_type) {
   return media_type == "application/msgpack" || media_type == "application/x-msgpack" ||
          media_type == "application/vnd.msgpack" || media_type.ends_with("+msgpack");
-}
-
-std::string Base64Encode(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int count =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(count));
-  return text;
-}
-
-std::optional<std::string> Base64Decode(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::string bytes(3 * text.size() / 4 + 1, '\0');
-  const int count = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                    reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (count < 0) return std::nullopt;
-  std::size_t padding = 0;
-  if (text.ends_with("=="))
-    padding = 2;
-  else if (text.ends_with('='))
-    padding = 1;
-  bytes.resize(static_cast<std::size_t>(count) - padding);
-  return bytes;
 }
 
 bool IsUtf8(std::string_view text) {

@@ -1,5 +1,7 @@
 // Whom a record that was refused came from. It is read apart from the request itself: what is wrong with one field says
 // nothing about the others, and a record may be too large or too deep to be built in memory.
+#include <algorithm>
+#include <array>
 #include <map>
 #include <msgpack.hpp>
 #include <nlohmann/json.hpp>
@@ -14,14 +16,25 @@ namespace {
 using Texts = std::map<std::string, std::string, std::less<>>;
 const std::string kNoName(1, '\0');
 
-// Where a form carries the names, in the order of Identity.
-struct Names {
-  std::string_view id, user, function, reply_to, type;
-};
-constexpr Names kHeaderNames{"hearth-id", "hearth-user", "hearth-fn", "hearth-reply-to", ""};
-constexpr Names kBinaryNames{"ce_id", "ce_hearthuser", "ce_hearthfn", "ce_hearthreplyto", "ce_type"};
-constexpr Names kStructuredNames{"id", "hearthuser", "hearthfn", "hearthreplyto", "type"};
-constexpr Names kMapNames{"id", "user", "fn", "reply_to", ""};
+// What a form calls the fields of the identity, in the order of kRequestFields, and then a CloudEvent's type.
+constexpr std::size_t kType = kIdentityFields;
+using Names = std::array<std::string_view, kIdentityFields + 1>;
+Names NamesOf(RequestForm form) {
+  Names names;
+  for (std::size_t i = 0; i < kIdentityFields; ++i) {
+    const RequestField& field = kRequestFields.at(i);
+    switch (form) {
+      case RequestForm::kHeaders: names.at(i) = field.header; break;
+      case RequestForm::kCloudEventBinary: names.at(i) = field.event_header; break;
+      case RequestForm::kCloudEventStructured: names.at(i) = field.attribute; break;
+      case RequestForm::kMsgpack:
+      case RequestForm::kJson: names.at(i) = field.key; break;
+    }
+  }
+  if (form == RequestForm::kCloudEventBinary) names[kType] = "ce_type";
+  if (form == RequestForm::kCloudEventStructured) names[kType] = "type";
+  return names;
+}
 
 // Collects the wanted fields of the outermost map, whatever else there is. The last of two equal ones counts, and null
 // is absent.
@@ -58,8 +71,8 @@ class Collector {
 
  private:
   void Take(std::string_view text) {
-    for (const auto wanted : {names_.id, names_.user, names_.function, names_.reply_to, names_.type}) {
-      if (wanted == key_) texts_.insert_or_assign(key_, std::string(text));
+    if (!key_.empty() && std::ranges::find(names_, key_) != names_.end()) {
+      texts_.insert_or_assign(key_, std::string(text));
     }
   }
 
@@ -128,7 +141,7 @@ class MsgpackTexts : public msgpack::null_visitor {
 
 Texts OfHeaders(const Record& record, const Names& names) {
   Texts texts;
-  for (const auto name : {names.id, names.user, names.function, names.reply_to, names.type}) {
+  for (const auto name : names) {
     const auto* text = name.empty() ? nullptr : FindHeader(record, name);
     if (text != nullptr) texts.emplace(name, *text);
   }
@@ -150,21 +163,10 @@ Texts OfValue(std::string_view value, bool json, const Names& names) {
   return std::move(collector).texts();
 }
 
-const Names& NamesOf(RequestForm form) {
-  switch (form) {
-    case RequestForm::kHeaders: return kHeaderNames;
-    case RequestForm::kCloudEventBinary: return kBinaryNames;
-    case RequestForm::kCloudEventStructured: return kStructuredNames;
-    case RequestForm::kMsgpack:
-    case RequestForm::kJson: return kMapNames;
-  }
-  return kMapNames;
-}
-
 }  // namespace
 
 Refusal ReadIdentity(const Record& record, RequestForm form) {
-  const Names& names = NamesOf(form);
+  const Names names = NamesOf(form);
   const bool in_headers = form == RequestForm::kHeaders || form == RequestForm::kCloudEventBinary;
   const Texts texts =
       in_headers ? OfHeaders(record, names) : OfValue(record.value, form != RequestForm::kMsgpack, names);
@@ -175,11 +177,8 @@ Refusal ReadIdentity(const Record& record, RequestForm form) {
   Refusal refusal;
   Request& request = refusal.request;
   request.form = form;
-  request.id = InvocationId(text(names.id));
-  request.user = UserId(text(names.user));
-  request.function = FunctionName(text(names.function));
-  if (request.function.empty() && !names.type.empty()) TakeFunctionOfType(text(names.type), request);
-  request.reply_to = text(names.reply_to);
+  for (std::size_t i = 0; i < kIdentityFields; ++i) kRequestFields.at(i).text(request) = text(names.at(i));
+  TakeFunctionOfType(text(names[kType]), request);
   if (request.id.empty()) request.id = IdOfPlace(record);
 
   const bool good_id = IsInvocationId(request.id.value, form);

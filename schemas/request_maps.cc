@@ -1,21 +1,24 @@
 // Requests as one msgpack or JSON map.
+#include "common/base/base64.h"
 #include "schemas/codec.h"
 #include "schemas/json_text.h"
 #include "schemas/request_fields.h"
 
 namespace hearth {
 
-// Names of the map's fields; `in` is the payload.
+// The map's fields; `in` is the payload.
 struct RequestMap {
   std::int32_t v = 1;
   Request* request = nullptr;
 };
 template <class A>
 void Describe(A& a, RequestMap& m) {
-  auto& r = *m.request;
-  a("v", m.v)("id", r.id)("user", r.user)("fn", r.function)("reply_to", r.reply_to)("order_key", r.order_key)(
-      "expires", r.expires_ms)("timeout_ms", r.timeout_ms)("traceparent", r.traceparent)("content_type", r.content_type)
-      .Bytes("in", r.payload, kMaxPayloadBytes);
+  Request& request = *m.request;
+  a("v", m.v);
+  for (const fields::RequestField& field : fields::kRequestFields) {
+    field.text != nullptr ? a(field.key, field.text(request)) : a(field.key, request.*field.number);
+  }
+  a.Bytes("in", request.payload, kMaxPayloadBytes);
 }
 
 namespace fields {
@@ -52,15 +55,10 @@ Result<void> DecodeJsonMap(std::string_view value, Request& request) {
   JsonFields fields(*object);
   std::int32_t v = kFormatVersion;
   fields.Integer("v", v);
-  fields.Text("id", request.id.value);
-  fields.Text("user", request.user.value);
-  fields.Text("fn", request.function.value);
-  fields.Text("reply_to", request.reply_to);
-  fields.Text("order_key", request.order_key);
-  fields.Integer("expires", request.expires_ms);
-  fields.Integer("timeout_ms", request.timeout_ms);
-  fields.Text("traceparent", request.traceparent);
-  fields.Text("content_type", request.content_type);
+  for (const RequestField& field : kRequestFields) {
+    field.text != nullptr ? fields.Text(field.key, field.text(request))
+                          : fields.Integer(field.key, request.*field.number);
+  }
   if (const auto* in = fields.Find("in")) {
     request.payload = DumpJson(*in);
     if (request.content_type.empty()) request.content_type = "application/json";
@@ -79,17 +77,15 @@ Result<void> DecodeJsonMap(std::string_view value, Request& request) {
 
 void EncodeJsonMap(const Request& request, OutRecord& record) {
   record.headers.push_back({"content-type", "application/json"});
-  nlohmann::json object = {
-      {"v", kFormatVersion}, {"id", request.id.value}, {"user", request.user.value}, {"fn", request.function.value}};
-  const auto add = [&](const char* name, const std::string& value) {
-    if (!value.empty()) object[name] = value;
-  };
-  add("reply_to", request.reply_to);
-  add("order_key", request.order_key);
-  add("traceparent", request.traceparent);
-  add("content_type", request.content_type);
-  if (request.expires_ms != 0) object["expires"] = request.expires_ms;
-  if (request.timeout_ms != 0) object["timeout_ms"] = request.timeout_ms;
+  nlohmann::json object = {{"v", kFormatVersion}};
+  for (const RequestField& field : kRequestFields) {
+    const std::string text = TextOf(field, request);
+    if (text.empty()) continue;
+    if (field.text != nullptr)
+      object[field.key] = text;
+    else
+      object[field.key] = request.*field.number;
+  }
   auto in = ParseJsonValue(request.payload);
   // Null would be read as absent.
   if (in && !in->is_null() && request.content_type != "application/octet-stream") {

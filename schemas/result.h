@@ -1,6 +1,7 @@
 // The one terminal answer to an invocation, and the reply record that carries it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -9,9 +10,12 @@
 #include "common/base/result.h"
 #include "schemas/record.h"
 #include "schemas/request.h"
+#include "schemas/start_path.h"
+#include "schemas/table.h"
 
 namespace hearth {
 
+// The value is the number on the wire.
 enum class Status : std::uint8_t {
   kOk = 0,
   kError = 1,
@@ -22,19 +26,25 @@ enum class Status : std::uint8_t {
   kPoison = 6,
   kCancelled = 7,
 };
-enum class StartPath : std::uint8_t {
-  kNone = 0,
-  kContainer = 1,
-  kCached = 2,
-  kMachine = 3,
-  kPool = 4,
-  kRestore = 5,
-  kBoot = 6,
+struct StatusRow {
+  Status status;
+  std::string_view name;
 };
-std::string_view StatusName(Status status);      // "ok", "error", …
-std::string_view StartPathName(StartPath path);  // "none", "container", …
+inline constexpr std::array kStatuses = {
+    StatusRow{Status::kOk, "ok"},           StatusRow{Status::kError, "error"},
+    StatusRow{Status::kTimeout, "timeout"}, StatusRow{Status::kOom, "oom"},
+    StatusRow{Status::kExpired, "expired"}, StatusRow{Status::kRejected, "rejected"},
+    StatusRow{Status::kPoison, "poison"},   StatusRow{Status::kCancelled, "cancelled"},
+};
+static_assert(RowsInOrder(kStatuses, &StatusRow::status));
+
+constexpr std::uint8_t EnumSize(Status) {
+  return static_cast<std::uint8_t>(kStatuses.size());
+}
+constexpr std::string_view StatusName(Status status) {
+  return kStatuses.at(static_cast<std::size_t>(status)).name;
+}
 Result<Status> ParseStatus(std::string_view name);
-Result<StartPath> ParseStartPath(std::string_view name);
 
 // Microseconds since the epoch on the host's clock; 0: did not happen.
 struct Times {

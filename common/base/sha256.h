@@ -1,7 +1,12 @@
-// SHA-256, the name of a code archive, and what is made of it.
+// SHA-256, the name of a code archive.
 #pragma once
 
-#include <memory>
+// The functions that take their state from the caller: a program that needs nothing else of OpenSSL (the static guest
+// agent) then links nothing else. OpenSSL 3 calls them deprecated in favour of ones that bring all of it along.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
+#undef OPENSSL_SUPPRESS_DEPRECATED
+
 #include <string>
 #include <string_view>
 
@@ -13,23 +18,14 @@ std::string ToHex(std::string_view bytes);  // lower case
 class Sha256 {
  public:
   Sha256();
-  ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
-
   void Update(std::string_view bytes);
   // The digest in lower-case hex. Call once, last.
   std::string FinishHex();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  SHA256_CTX state_;
 };
 
 std::string Sha256Hex(std::string_view bytes);
-// In lower-case hex.
-std::string HmacSha256Hex(std::string_view key, std::string_view bytes);
-// The time that it takes depends on the sizes alone.
-bool EqualInConstantTime(std::string_view a, std::string_view b);
 
 }  // namespace hearth

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "common/base/fd.h"
+#include "common/base/hmac.h"
 #include "common/base/sha256.h"
 #include "common/loop/stream.h"
 

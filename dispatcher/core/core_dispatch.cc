@@ -165,7 +165,9 @@ void Core::State::SendExec(Invocation& invocation, Executor& executor, const Fun
   exec.reply_to = request.reply_to.empty() ? context_.settings().reply_topic : request.reply_to;
   exec.traceparent = request.traceparent;
   exec.content_type = request.content_type;
-  exec.timeout_ms = request.timeout_ms > 0 ? std::min(request.timeout_ms, function.timeout_ms) : function.timeout_ms;
+  exec.timeout_ms = function.timeout_ms;
+  if (request.timeout_ms > 0 && request.timeout_ms < function.timeout_ms)
+    exec.timeout_ms = static_cast<std::int32_t>(request.timeout_ms);
   exec.times = invocation.times;
   exec.function = function;
   exec.why = WhyOf(invocation, "");

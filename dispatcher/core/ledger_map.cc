@@ -1,7 +1,8 @@
 #include "dispatcher/core/ledger_map.h"
 
 #include <algorithm>
-#include <array>
+
+#include "common/base/base64.h"
 
 namespace hearth::dispatcher {
 namespace {
@@ -11,7 +12,6 @@ constexpr char kVersionWithoutGeneration = 1;
 constexpr char kRangesForm = 0;
 constexpr char kBitmapForm = 1;
 constexpr std::int64_t kMaxSpan = std::int64_t{1} << 56;
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void AppendVarint(std::string& out, std::int64_t value) {
   auto rest = static_cast<std::uint64_t>(value);
@@ -53,52 +53,6 @@ class Cursor {
   std::string_view bytes_;
   std::size_t at_ = 0;
 };
-
-std::string ToBase64(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = (group << 8) | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out.push_back(k <= count ? kAlphabet[(group >> (18 - 6 * k)) & 63] : '=');
-    }
-  }
-  return out;
-}
-
-constexpr std::array<std::int16_t, 256> MakeReverse() {
-  std::array<std::int16_t, 256> reverse{};
-  reverse.fill(-1);
-  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
-    reverse[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int16_t>(i);
-  }
-  return reverse;
-}
-constexpr auto kReverse = MakeReverse();
-
-bool FromBase64(std::string_view text, std::string& out) {
-  if (text.size() % 4 != 0) return false;
-  std::size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  const std::size_t digits = text.size() - padding;
-  std::uint32_t group = 0;
-  int bits = 0;
-  for (std::size_t i = 0; i < digits; ++i) {
-    const int value = kReverse[static_cast<unsigned char>(text[i])];
-    if (value < 0) return false;
-    group = ((group << 6) | static_cast<std::uint32_t>(value)) & 0xffffff;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out.push_back(static_cast<char>((group >> bits) & 0xff));
-    }
-  }
-  return (group & ((1U << bits) - 1)) == 0;  // no hidden bits in the last digit
-}
 
 std::string Head(const LedgerMap& map, char form, std::int64_t span) {
   std::string out(1, kVersion);
@@ -180,13 +134,13 @@ EncodedLedgerMap EncodeLedgerMap(const LedgerMap& map, std::size_t limit) {
   const bool prefer_bitmap =
       bitmap.span > ranges.span || (bitmap.span == ranges.span && bitmap.bytes.size() < ranges.bytes.size());
   const Draft& best = prefer_bitmap ? bitmap : ranges;
-  return {ToBase64(best.bytes), best.span < map.span, best.span};
+  return {Base64Encode(best.bytes), best.span < map.span, best.span};
 }
 
 Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
-  std::string bytes;
-  if (!FromBase64(text, bytes)) return Broken("not base64");
-  Cursor cursor(bytes);
+  const auto bytes = Base64Decode(text);
+  if (!bytes || Base64Encode(*bytes) != text) return Broken("not base64");  // one map has one text
+  Cursor cursor(*bytes);
   char version = 0;
   char form = 0;
   LedgerMap map;

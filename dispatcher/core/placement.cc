@@ -27,6 +27,20 @@ constexpr std::array kFilters{
     Filter{"credit", [](const Wanted&, const Candidate& c) { return c.free_credit > 0; }},
 };
 
+bool Offers(const Candidate& candidate, StartPath path, const Wanted& wanted) {
+  const bool room = candidate.machine_room_mib >= std::max(1, wanted.memory_mib);
+  switch (path) {
+    case StartPath::kNone: return true;
+    case StartPath::kContainer: return candidate.idle_containers > 0;
+    case StartPath::kCached: return room && candidate.code_cached;
+    case StartPath::kMachine: return room;
+    case StartPath::kPool: return candidate.pool_ready > 0;
+    case StartPath::kRestore: return candidate.shells > 0;
+    case StartPath::kBoot: return candidate.can_start > 0;
+  }
+  return false;
+}
+
 // Lower is better.
 struct Rank {
   std::string_view name;
@@ -34,10 +48,7 @@ struct Rank {
 };
 constexpr std::array kRanks{
     Rank{"path",
-         [](const Wanted& wanted, const Candidate& c) -> std::uint64_t {
-           const StartPath path = ExpectedPath(wanted, c);
-           return path == StartPath::kNone ? 255U : static_cast<std::uint64_t>(path);
-         }},
+         [](const Wanted& wanted, const Candidate& c) -> std::uint64_t { return RowOf(ExpectedPath(wanted, c)).rank; }},
     Rank{"rendezvous",
          [](const Wanted& wanted, const Candidate& c) { return ~RendezvousWeight(wanted.user, c.executor); }},
     Rank{"pack", [](const Wanted&, const Candidate& c) { return ~static_cast<std::uint64_t>(c.held); }},
@@ -46,14 +57,11 @@ constexpr std::array kRanks{
 }  // namespace
 
 StartPath ExpectedPath(const Wanted& wanted, const Candidate& candidate) {
-  if (candidate.idle_containers > 0) return StartPath::kContainer;
-  const bool room = candidate.machine_room_mib >= std::max(1, wanted.memory_mib);
-  if (room && candidate.code_cached) return StartPath::kCached;
-  if (room) return StartPath::kMachine;
-  if (candidate.pool_ready > 0) return StartPath::kPool;
-  if (candidate.shells > 0) return StartPath::kRestore;
-  if (candidate.can_start > 0) return StartPath::kBoot;
-  return StartPath::kNone;
+  StartPath best = StartPath::kNone;
+  for (const StartPathRow& row : kStartPaths) {
+    if (row.rank < RowOf(best).rank && Offers(candidate, row.path, wanted)) best = row.path;
+  }
+  return best;
 }
 
 std::uint64_t RendezvousWeight(const UserId& user, const ExecutorId& executor) {
@@ -92,9 +100,7 @@ Placement PlaceWarmFirst(const Wanted& wanted, const std::vector<Candidate>& own
                          const std::function<const std::vector<Candidate>&()>& all) {
   if (!own.empty()) {
     Placement placement = Place(wanted, own);
-    const StartPath path = placement.expected;
-    if (placement.executor &&
-        (path == StartPath::kContainer || path == StartPath::kCached || path == StartPath::kMachine)) {
+    if (placement.executor && RowOf(placement.expected).users_own) {
       if (others && placement.fit == 1) placement.constraint = "path";
       return placement;
     }

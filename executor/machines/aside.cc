@@ -9,12 +9,9 @@ namespace hearth::executor {
 namespace {
 
 bool RunsAll(const guest::Hello& hello) {
-  for (const Runtime runtime : {Runtime::kPython3, Runtime::kNative}) {
-    if (std::find(hello.runtimes.begin(), hello.runtimes.end(), RuntimeName(runtime)) == hello.runtimes.end()) {
-      return false;
-    }
-  }
-  return true;
+  return std::ranges::all_of(kRuntimes, [&hello](const RuntimeRow& row) {
+    return std::ranges::find(hello.runtimes, row.name) != hello.runtimes.end();
+  });
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include <variant>
 
 #include "guest/agent/boot.h"
+#include "guest/agent/runtimes.h"
 #include "schemas/limits.h"
 
 namespace hearth::guest {
@@ -106,18 +107,18 @@ Result<void> Agent::StartWarmUp() {
   if (!framed) return framed;
   if (auto taken = Take(frames); !taken) return taken;
   runtimes_.clear();
-  warming_ = 2;
+  warming_ = static_cast<int>(kGuestRuntimes.size());
   warm_up_tries_ = kWarmUpTries;
-  for (const std::uint32_t number : {kFirstWarmUp, kFirstWarmUp + 1}) MakeWarmUp(number);
+  for (std::uint32_t i = 0; i < kGuestRuntimes.size(); ++i) MakeWarmUp(kFirstWarmUp + i);
   return {};
 }
 
 void Agent::MakeWarmUp(std::uint32_t number) {
-  const bool python = number == kFirstWarmUp;
+  const GuestRuntime& guest = kGuestRuntimes.at(number - kFirstWarmUp);
   Create create;
   create.function = "hearth/warm-up";
-  create.runtime = python ? Runtime::kPython3 : Runtime::kNative;
-  create.handler = python ? "warm_up.handler" : "warm_up";
+  create.runtime = guest.runtime;
+  create.handler = guest.warm_up_handler;
   create.memory_mib = kDefaultMemoryMib;
   create.code = kWarmUpCode;
   MakeContainer(number, std::move(create));
@@ -139,9 +140,8 @@ void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
       });
     }
   } else if (const auto* ended = std::get_if<Ended>(&message)) {
-    const Runtime runtime = number == kFirstWarmUp ? Runtime::kPython3 : Runtime::kNative;
     if (ended->status == Status::kOk && ended->output == "[1]")
-      runtimes_.emplace_back(runtime == Runtime::kPython3 ? kPython3Name : kNativeName);
+      runtimes_.emplace_back(RuntimeName(kGuestRuntimes.at(number - kFirstWarmUp).runtime));
     else
       Note("warm-up: " + ended->error_type + ": " + ended->error_message + "\n" + ended->log_tail);
     With(number, [](Container& container, std::vector<Message>& out) { container.Remove("warmed up", out); });
@@ -187,10 +187,11 @@ Result<std::uint32_t> Agent::TakeEmpty(Runtime runtime) {
 
 void Agent::Refill() {
   refill_at_us_.reset();
-  for (const auto& [runtime, name] : {std::pair(Runtime::kPython3, kPython3Name), {Runtime::kNative, kNativeName}}) {
-    if (empty_.contains(runtime) || std::ranges::find(runtimes_, name) == runtimes_.end()) continue;
-    if (const auto made = MakeEmpty(runtime))
-      empty_.emplace(runtime, *made);
+  for (const GuestRuntime& guest : kGuestRuntimes) {
+    const bool proved = std::ranges::find(runtimes_, RuntimeName(guest.runtime)) != runtimes_.end();
+    if (empty_.contains(guest.runtime) || !proved) continue;
+    if (const auto made = MakeEmpty(guest.runtime))
+      empty_.emplace(guest.runtime, *made);
     else
       Note("empty container: " + made.error().message);  // the next Create tries again and says why
   }
@@ -225,7 +226,7 @@ void Agent::SayHello() {
 Error Agent::Loop() {
   std::vector<pollfd> fds;
   std::vector<Wait> waits;
-  std::vector<Container::Source> sources;
+  std::vector<Channel::Source> sources;
   for (;;) {
     if (warm_up_due_ && frames_.buffered_bytes() == 0) {
       if (auto started = StartWarmUp(); !started) return started.error();
@@ -464,7 +465,7 @@ void Agent::ReapChildren() {
   int status = 0;
   for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
     const auto found = std::ranges::find_if(containers_, [&](const auto& entry) {
-      return entry.second->holder_pid() == pid || entry.second->launcher_pid() == pid;
+      return entry.second->holder_pid() == pid || entry.second->process_pid() == pid;
     });
     if (found == containers_.end()) continue;
     const bool holder = found->second->holder_pid() == pid;

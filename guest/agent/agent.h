@@ -26,7 +26,7 @@ constexpr std::uint32_t kFirstWarmUp = 0xffffff00;
 // A used empty container is replaced when nobody waits for another and the executor has said nothing for so long.
 constexpr std::int64_t kRefillMicros = 20'000;
 constexpr int kPreparePollMs = 2;
-constexpr int kWarmUpTries = 6;                    // of both runtimes together
+constexpr int kWarmUpTries = 6;                    // of all runtimes together
 constexpr std::size_t kMaxUnsentBytes = 8U << 20;  // beyond it nothing more is read from the executor
 constexpr int kDisconnectedPollMs = 20;
 
@@ -42,7 +42,7 @@ class Agent {
     enum class Kind : std::uint8_t { kPort, kChildren, kZygote, kContainer };
     Kind kind = Kind::kPort;
     std::uint32_t container = 0;
-    Container::Source source = Container::Source::kRuntime;
+    Channel::Source source = Channel::Source::kRuntime;
   };
 
   Result<void> StartWarmUp();

@@ -1,6 +1,7 @@
 // One container: its holder, its cgroup, its runtime process, and the attempt it runs. It is made empty, nobody's, with
 // all that does not depend on whose it will be; Fill makes it that of one function version, once. A state machine
-// stepped by the agent's loop; what the executor must hear is appended to `out`.
+// stepped by the agent's loop; what the executor must hear is appended to `out`. How the process is spoken to is its
+// channel's (channel.h).
 //
 //   kStarting ──prepared──▶ kEmpty ──Fill──▶ kIdle ◀──▶ kRunning
 //   any ──▶ kDying ──all processes reaped, cgroup removed──▶ gone
@@ -13,17 +14,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
 #include "guest/agent/cgroup.h"
-#include "guest/agent/fields.h"
-#include "guest/agent/log_tail.h"
+#include "guest/agent/channel.h"
 #include "guest/agent/sandbox.h"
-#include "guest/agent/sys.h"
-#include "guest/agent/zygote.h"
 #include "schemas/guest.h"
 
 namespace hearth::guest {
@@ -33,22 +29,9 @@ constexpr std::int64_t kFirstRunMicros = 1'000'000;       // within which an exe
 constexpr std::int64_t kReapRetryMicros = 5'000;
 constexpr uid_t kFirstContainerId = 10'000;
 constexpr std::size_t kMaxEnvironmentEntries = 256;
-constexpr const char* kPython3Name = "python3";
-constexpr const char* kNativeName = "native";
-
-// What every container needs from the agent.
-struct Services {
-  std::string seccomp_program;
-  Zygote* zygote = nullptr;  // null: python3 is not available
-  std::string cgroup_parent;
-  Home home;
-  std::string secret;  // of this machine; what containers take their identity from
-};
 
 class Container {
  public:
-  enum class Source : std::uint8_t { kRuntime, kLog, kOutput };
-
   // What Fill refuses whatever the container.
   static Result<void> Check(const Create& create);
   // Makes namespaces and cgroup and asks for the process. `serial` is its own among all of the machine, for ever.
@@ -60,8 +43,8 @@ class Container {
   Container& operator=(const Container&) = delete;
 
   // Descriptors to wait for, with what they are.
-  void AddPolls(std::vector<pollfd>& fds, std::vector<Source>& sources) const;
-  void Readable(Source source, std::vector<Message>& out);
+  void AddPolls(std::vector<pollfd>& fds, std::vector<Channel::Source>& sources) const;
+  void Readable(Channel::Source source, std::vector<Message>& out);
 
   // Gives it a function, and an identity made of the machine and `number`. Legal until it was filled, prepared or not;
   // where it fails the container dies. Created follows, at once where it was prepared.
@@ -72,19 +55,19 @@ class Container {
   void Tick(std::int64_t now_us, std::vector<Message>& out);
   // What can be done ahead of the next Start, when the loop has nothing more urgent.
   void Prepare();
-  void ProcessExited(int wait_status, std::vector<Message>& out);  // the interpreter, or the launcher
+  void ProcessExited(int wait_status, std::vector<Message>& out);  // the one that the channel speaks to
   void HolderExited(std::vector<Message>& out);
 
   [[nodiscard]] std::optional<std::int64_t> wake_at_us() const { return wake_at_us_; }
   [[nodiscard]] pid_t holder_pid() const { return holder_.pid; }
-  [[nodiscard]] pid_t launcher_pid() const { return launcher_pid_; }
+  [[nodiscard]] pid_t process_pid() const { return channel_->pid(); }
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
   // Somebody waits for it, or is about to: the first run of a container follows at once.
   [[nodiscard]] bool busy(std::int64_t now_us) const {
     return state_ == State::kRunning || (filled_ && now_us < first_run_by_us_);
   }
   // Its process waits for a function, all rights given up.
-  [[nodiscard]] bool prepared() const { return state_ == State::kEmpty && (launch_ == nullptr || launch_->waiting); }
+  [[nodiscard]] bool prepared() const { return state_ == State::kEmpty && channel_->waiting(); }
   [[nodiscard]] bool dying() const { return state_ == State::kDying; }
   [[nodiscard]] bool gone() const { return state_ == State::kGone; }
 
@@ -93,35 +76,17 @@ class Container {
   struct Attempt {
     Run run;
     std::int64_t received_us = 0;
-    std::string output;  // native: what came so far
-    bool too_large = false;
-  };
-
-  // Of a native program whose process waits for its order.
-  struct Standby {
-    Fd input, output, log;
+    bool killed = false;  // for what it wrote
   };
 
   Container(const Services& services, std::uint32_t serial, Runtime runtime, Holder holder, Cgroup cgroup);
 
   [[nodiscard]] uid_t id() const { return kFirstContainerId + serial_ % 50'000; }
-  using Variable = std::pair<std::string_view, std::string_view>;
   [[nodiscard]] std::vector<Variable> Environment(const std::string& version, const std::string& memory) const;
-  Result<void> StartPython();
-  Result<void> StartNative();
+  Result<void> TellFunction();
   void Prepared(std::vector<Message>& out);
-  Result<void> MakeStandby();
-  Result<void> OrderNative();
-  void RuntimeMessages(std::vector<Message>& out);
-  void TakeAnswer(std::vector<std::string> fields, std::vector<Message>& out);
-  void TakeBroken(const Error& error, std::vector<Message>& out);
-  void LauncherMessages(std::vector<Message>& out);
-  void ProgramEnded(int wait_status, std::vector<Message>& out);
-  void ReadOutput();
-  void DrainLog();
-  void FlushRuntime(std::vector<Message>& out);
-  void Finish(Status status, std::string type, std::string message, std::string output, std::int64_t started_us,
-              std::int64_t ended_us, std::vector<Message>& out);
+  void Finish(Answer answer, std::vector<Message>& out);
+  [[nodiscard]] std::string WhyUnfit(Status status, std::int64_t memory_peak_bytes) const;
   void Die(std::string reason, std::vector<Message>& out);
   void TryReap(std::vector<Message>& out);
 
@@ -132,20 +97,10 @@ class Container {
   std::int64_t first_run_by_us_ = 0;  // 0 once it has run
   Holder holder_;
   Cgroup cgroup_;
-  Launch* launch_ = nullptr;  // native: shared with the launcher
-  Fd runtime_;                // python3: the run socket; native: the launcher's
-  Fd log_;
-  Fd output_;  // native: stdout of the attempt
-  std::optional<Standby> standby_;
-  std::vector<std::string> order_;  // native: what every attempt's order begins with
-  FieldsReader messages_;
-  std::string to_runtime_;  // not yet taken by the run socket
-  LogTail log_tail_;
+  std::unique_ptr<Channel> channel_;
   State state_ = State::kStarting;
   std::optional<Attempt> attempt_;
   std::optional<std::int64_t> wake_at_us_;
-  std::optional<int> exit_status_;
-  pid_t launcher_pid_ = -1;
   std::int64_t cpu_seen_us_ = 0;  // reported so far; what an idle container used is the next attempt's
   std::string death_reason_;
 };

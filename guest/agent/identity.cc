@@ -1,6 +1,8 @@
 #include "guest/agent/identity.h"
 
-#include "guest/agent/sha256.h"
+#include <string>
+
+#include "common/base/sha256.h"
 
 namespace hearth::guest {
 namespace {

@@ -10,6 +10,7 @@
 #include "common/kafka/functions.h"
 #include "schemas/function.h"
 #include "schemas/request.h"
+#include "schemas/topics.h"
 #include "tools/code/archive.h"
 #include "tools/code/byte_code.h"
 #include "tools/hearth/context.h"
@@ -18,12 +19,12 @@
 namespace hearth::tool {
 namespace {
 
-constexpr const char* kFunctionsTopic = "hearth.functions";
+const std::string kFunctionsTopic(TopicName(Topic::kFunctions));
 
 struct Deployment {
   Function function;
   std::string name;
-  std::string runtime = "python3";
+  std::string runtime{RuntimeName(Runtime::kPython3)};
   std::vector<std::string> environment;
   std::vector<std::string> environment_files;
   std::string path;
@@ -33,7 +34,7 @@ struct Deployment {
 Result<std::string> Pack(const std::string& path, Runtime runtime) {
   auto files = ReadCode(path);
   if (!files) return std::unexpected(files.error());
-  if (runtime != Runtime::kPython3) return PackCode(std::move(*files));
+  if (!RowOf(runtime).byte_code) return PackCode(std::move(*files));
   const auto goes_without = [](const std::string& why) {
     PrintError("hearth: {}: the code goes without byte code, and each container compiles it when it starts\n", why);
   };

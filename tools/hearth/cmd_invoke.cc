@@ -16,6 +16,7 @@
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "schemas/times_json.h"
+#include "schemas/topics.h"
 #include "tools/hearth/context.h"
 
 namespace hearth::tool {
@@ -27,8 +28,8 @@ struct Options {
   std::string data;
   std::string file;
   std::string form = "headers";
-  std::string priority = "std";
-  std::string reply_to = "hearth.reply";
+  std::string priority{RowOf(Topic::kStandard).key};
+  std::string reply_to{TopicName(Topic::kReply)};
   std::string order_key;
   std::string content_type;
   std::int64_t wait_s = 60;
@@ -98,6 +99,11 @@ void PrintResult(const Context& context, const InvocationResult& result) {
   for (std::string line; std::getline(log, line);) PrintError("  log: {}\n", Shown(line));
 }
 
+std::string TopicOfClass(std::string_view priority) {
+  const auto* row = std::ranges::find(kTopics, priority, &TopicRow::key);
+  return std::string(row->name);
+}
+
 int Invoke(const Context& context, const Options& options) {
   const std::map<std::string, RequestForm> forms = {{"headers", RequestForm::kHeaders},
                                                     {"msgpack", RequestForm::kMsgpack},
@@ -116,7 +122,7 @@ int Invoke(const Context& context, const Options& options) {
   request.content_type = options.content_type;
   request.timeout_ms = options.timeout_ms;
   request.payload = std::move(*payload);
-  auto record = EncodeRequest(request, "hearth.invoke." + options.priority);
+  auto record = EncodeRequest(request, TopicOfClass(options.priority));
   record.key = context.user;  // a user's requests meet one dispatcher
   const bool is_map = request.form == RequestForm::kMsgpack || request.form == RequestForm::kJson;
   if (!is_map && request.payload.size() > kMaxPayloadBytes) {
@@ -163,8 +169,10 @@ void AddInvoke(CLI::App& app, Context& context, int& exit_code) {
   invoke->add_option("--form", options->form, "how the request is written")
       ->check(CLI::IsMember({"headers", "msgpack", "json", "cloudevent", "cloudevent-structured"}))
       ->capture_default_str();
+  std::vector<std::string> classes;
+  for (const Topic topic : kRequestTopics) classes.emplace_back(RowOf(topic).key);
   invoke->add_option("--class", options->priority, "rt (where an operator granted it), std or batch")
-      ->check(CLI::IsMember({"rt", "std", "batch"}))
+      ->check(CLI::IsMember(classes))
       ->capture_default_str();
   invoke->add_option("--reply-to", options->reply_to, "topic of the reply")->capture_default_str();
   invoke->add_option("--order-key", options->order_key, "one at a time, in order, for equal keys");

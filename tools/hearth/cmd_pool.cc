@@ -6,13 +6,14 @@
 #include "common/kafka/follower.h"
 #include "schemas/pool_settings.h"
 #include "schemas/request.h"
+#include "schemas/topics.h"
 #include "tools/hearth/context.h"
 #include "tools/hearth/pool_advice.h"
 
 namespace hearth::tool {
 namespace {
 
-constexpr const char* kSettingsTopic = "hearth.settings";
+const std::string kSettingsTopic(TopicName(Topic::kSettings));
 
 // All pools of all executors that are there, by executor.
 Result<std::vector<PoolStatus>> ReadPools(const Context& context) {

@@ -3,38 +3,28 @@
 
 #include "common/kafka/admin.h"
 #include "schemas/limits.h"
+#include "schemas/topics.h"
 #include "tools/hearth/context.h"
 
 namespace hearth::tool {
 namespace {
 
-constexpr const char* kDayMs = "86400000";
-constexpr const char* kWeekMs = "604800000";
+std::vector<std::pair<std::string, std::string>> SettingsOf(const TopicRow& row) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  switch (row.retention) {
+    case Retention::kDay: settings.emplace_back("retention.ms", "86400000"); break;
+    case Retention::kWeek: settings.emplace_back("retention.ms", "604800000"); break;
+    case Retention::kCompacted: settings.emplace_back("cleanup.policy", "compact"); break;
+  }
+  if (row.whole_records) settings.emplace_back("max.message.bytes", std::to_string(kMaxTopicRecordBytes));
+  return settings;
+}
 
 std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   std::vector<kafka::TopicSpec> specs;
-  // Requests are kept for a day: longer than max_age (6 h) with its delays, else Kafka itself would lose queued work.
-  for (const char* name : {"hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
-    specs.push_back({name,
-                     partitions,
-                     replication,
-                     {{"retention.ms", kDayMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
+  for (const TopicRow& row : kTopics) {
+    specs.push_back({std::string(row.name), row.spread ? partitions : 1, replication, SettingsOf(row)});
   }
-  specs.push_back({"hearth.reply",
-                   partitions,
-                   replication,
-                   {{"retention.ms", kDayMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
-  specs.push_back({"hearth.functions", 1, replication, {{"cleanup.policy", "compact"}}});
-  specs.push_back({"hearth.settings", 1, replication, {{"cleanup.policy", "compact"}}});
-  specs.push_back({"hearth.dead-letter",
-                   1,
-                   replication,
-                   {{"retention.ms", kWeekMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
-  specs.push_back({"hearth.undeliverable",
-                   1,
-                   replication,
-                   {{"retention.ms", kWeekMs}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
-  specs.push_back({"hearth.usage", 1, replication, {{"retention.ms", kWeekMs}}});
   return specs;
 }
 

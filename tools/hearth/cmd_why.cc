@@ -11,6 +11,7 @@
 #include "schemas/request.h"
 #include "schemas/result.h"
 #include "schemas/times_json.h"
+#include "schemas/topics.h"
 #include "schemas/why.h"
 #include "tools/hearth/context.h"
 #include "tools/hearth/local_http.h"
@@ -24,7 +25,7 @@ constexpr std::size_t kMaxDispatchers = 64;  // asked at most
 
 struct Options {
   std::string id;
-  std::string reply_topic = "hearth.reply";
+  std::string reply_topic{TopicName(Topic::kReply)};
   std::string dispatcher;  // asked besides those that Redis names
   std::int64_t since_s = 3600;
   std::int64_t max_records = 200'000;

@@ -39,34 +39,10 @@ class ExhaustionTest : public GuestTest {
 
 // S4
 TEST_F(ExhaustionTest, ThreadsAndProcessesAreCapped) {
-  const auto threads = Python(R"(import threading
-def handler(event, context):
-  threading.stack_size(65536)
-  stop, made = threading.Event(), []
-  try:
-    while len(made) < 2000:
-      thread = threading.Thread(target=stop.wait); thread.start(); made.append(thread)
-  except RuntimeError: pass
-  stop.set()
-  for thread in made: thread.join()
-  return len(made)
-)");
+  const auto threads = Python(Program("starts_threads.py"));
   const Ended ended = RunIn(threads, {}, 60'000);
   EXPECT_EQ(ended.output, "255") << ended.error_message << ended.log_tail;
-  const auto processes = Python(R"(import os, signal
-def handler(event, context):
-  made = []
-  try:
-    while len(made) < 2000:
-      pid = os.fork()
-      if pid == 0: signal.pause()
-      made.append(pid)
-  except OSError: pass
-  for pid in made: os.kill(pid, 9)
-  for pid in made: os.waitpid(pid, 0)
-  return len(made)
-)",
-                                256);
+  const auto processes = Python(Program("forks.py"), 256);
   const Ended forked = RunIn(processes, {}, 60'000);
   EXPECT_EQ(forked.output, "255") << forked.error_message << forked.log_tail;
 }
@@ -110,13 +86,7 @@ TEST_F(ExhaustionTest, MemoryEndsInTheContainer) {
 
 // Containers are made before it is known how much their function may have: more, or less.
 TEST_F(ExhaustionTest, AContainerIsOfTheSizeOfItsFunction) {
-  const std::string code = R"(import os
-def handler(event, context):
-  space = [os.statvfs(path).f_blocks * os.statvfs(path).f_frsize >> 20 for path in ('/tmp', '/dev/shm')]
-  block = bytearray(event << 20)
-  for at in range(0, len(block), 4096): block[at] = 1
-  return [len(block) >> 20] + space
-)";
+  const std::string code = Program("fills_memory.py");
   for (const int size_mib : {64, 128, 192}) {
     const auto number = Python(code, size_mib);
     const auto got = RunIn(number, std::to_string(size_mib - 40), 60'000);
@@ -128,17 +98,7 @@ def handler(event, context):
 
 // S5: what is cached of files can be taken back, so reading all there is costs nobody anything.
 TEST_F(ExhaustionTest, AFloodOfThePageCacheIsHarmless) {
-  const auto number = Python(R"(import os
-def handler(event, context):
-  read = 0
-  for _ in range(2):
-    for folder, _, files in os.walk('/usr/lib'):
-      for name in files:
-        path = os.path.join(folder, name)
-        if not os.path.islink(path): read += len(open(path, 'rb').read())
-  return read > 40 << 20
-)",
-                             64);
+  const auto number = Python(Program("reads_all_files.py"), 64);
   const Ended ended = RunIn(number, {}, 120'000);
   EXPECT_EQ(ended.output, "true") << ended.error_type << ended.error_message << ended.log_tail;
   EXPECT_TRUE(ended.reusable);
@@ -146,38 +106,14 @@ def handler(event, context):
 
 // S6: /tmp is bounded in bytes by memory and by 512 MiB, in files, and in the size of one file.
 TEST_F(ExhaustionTest, SpaceIsBounded) {
-  const std::string code = R"(import os, errno
-def handler(event, context):
-  answer = []
-  for folder in ('/tmp', '/dev/shm'):
-    space = os.statvfs(folder)
-    answer.append([space.f_blocks * space.f_frsize >> 20, space.f_files <= 65536])
-  with open('/tmp/sparse', 'wb') as file:
-    for size in (256 << 20, 1 << 40, (1 << 63) - 1):
-      try: os.ftruncate(file.fileno(), size); answer.append(size)
-      except OSError as error: answer.append(errno.errorcode[error.errno])
-  answer.append(os.stat('/tmp/sparse').st_blocks)
-  for folder in ('', 'code', 'usr', 'dev', 'proc', 'var/tmp', 'etc', 'run', 'home', 'root'):
-    try: open(f'/{folder}/x', 'w'); answer.append(folder)
-    except OSError: pass
-  return answer
-)";
+  const std::string code = Program("looks_for_space.py");
   EXPECT_EQ(RunIn(Python(code, 64)).output, R"([[64, true], [64, true], 268435456, "EFBIG", "EFBIG", 0])");
   EXPECT_EQ(RunIn(Python(code, 2048)).output, R"([[512, true], [512, true], 268435456, "EFBIG", "EFBIG", 0])");
 }
 
 // S6: a hundred thousand files, each of one byte.
 TEST_F(ExhaustionTest, SmallFilesAreCounted) {
-  const auto number = Python(R"(import errno, os
-def handler(event, context):
-  made = 0
-  try:
-    while made < 100000:
-      fd = os.open(f'/tmp/{made}', os.O_CREAT | os.O_WRONLY); os.close(fd); made += 1
-  except OSError as error: return [made, errno.errorcode[error.errno]]
-  return made
-)",
-                             256);
+  const auto number = Python(Program("makes_small_files.py"), 256);
   const Ended ended = RunIn(number, {}, 300'000);
   if (ended.status == Status::kOom) {
     ExpectGone(number);  // files are memory, and that came first
@@ -236,16 +172,7 @@ TEST_F(ExhaustionTest, ErrorsAreCutToTheirLimits) {
 
 // S8
 TEST_F(ExhaustionTest, DescriptorsAreCounted) {
-  const std::string code = R"(import os, resource
-def handler(event, context):
-  held = []
-  try:
-    while len(held) < 5000: held.append(os.open('/dev/null', 0))
-  except OSError: pass
-  for fd in held: os.close(fd)
-  try: resource.setrlimit(resource.RLIMIT_NOFILE, (1025, 1025)); return 'raised'
-  except (ValueError, OSError): return len(held)
-)";
+  const std::string code = Program("opens_descriptors.py");
   const Ended ended = RunIn(Python(code));
   EXPECT_EQ(ended.output, "1020") << ended.error_message << ended.log_tail;
   EXPECT_EQ(RunIn(Native("ulimit -Hn\nulimit -c\n")).output, "1024\n0\n");

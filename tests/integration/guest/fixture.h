@@ -5,12 +5,22 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 
 #include "tools/machine/machine.h"
 
 namespace hearth::guest {
+
+// A program of the folder programs/, to be run in a machine.
+inline std::string Program(const std::string& name) {
+  std::ifstream file(std::string(HEARTH_PROGRAMS) + "/" + name);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.empty()) std::abort();  // a test without its program would test nothing
+  return text;
+}
 
 class GuestTest : public testing::Test {
  protected:

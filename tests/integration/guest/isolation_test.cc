@@ -11,13 +11,7 @@ using testing::HasSubstr;
 class IsolationTest : public GuestTest {};
 
 TEST_F(IsolationTest, ContainersSeeNothingOfEachOther) {
-  const std::string code = R"(import os, socket
-def handler(event, context):
-  seen = sorted(os.listdir('/tmp')), sorted(os.listdir('/dev/shm')), [p for p in os.listdir('/proc') if p.isdigit()]
-  open('/tmp/' + event, 'w').close()
-  open('/dev/shm/' + event, 'w').close()
-  return [*seen, os.getuid(), os.listdir('/code')]
-)";
+  const std::string code = Program("sees_others.py");
   const auto first = Python(code), second = Python(code);
   const std::string a = RunIn(first, "a").output, b = RunIn(second, "b").output;
   EXPECT_THAT(a, testing::StartsWith(R"([[], [], ["1", "2"], )"));
@@ -27,21 +21,7 @@ def handler(event, context):
 }
 
 TEST_F(IsolationTest, UserCodeHasNoRights) {
-  const auto number = Python(R"(import os
-def handler(event, context):
-  status = dict(line.split(':', 1) for line in open('/proc/self/status').read().splitlines())
-  fds = sorted(os.readlink('/proc/self/fd/' + n).split(':')[0] for n in os.listdir('/proc/self/fd') if os.path.islink('/proc/self/fd/' + n))
-  def refused(what):
-    try: what()
-    except OSError: return True
-    return False
-  return [status[k].strip() for k in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs', 'Seccomp', 'Groups')] + [
-    os.getuid() >= 10000, fds,
-    refused(lambda: open('/code/x', 'w')), refused(lambda: open('/usr/x', 'w')), refused(lambda: open('/dev/x', 'w')),
-    refused(lambda: os.kill(1, 9)), refused(lambda: os.listdir('/proc/1/fd')), refused(lambda: open('/proc/1/mem', 'rb')),
-    refused(lambda: os.mknod('/tmp/vda', 0o060666, os.makedev(254, 0))), refused(lambda: os.setuid(0)), refused(lambda: os.chroot('/tmp')),
-    [p for p in ('/codes', '/runtime', '/devices', '/newroot', '/container', '/dev/vda', '/dev/vport0p1', '/sys/fs/cgroup') if os.path.exists(p)]]
-)");
+  const auto number = Python(Program("tells_its_rights.py"));
   const Ended ended = RunIn(number);
   const std::string none = R"("0000000000000000", )";
   EXPECT_EQ(ended.output, "[" + none + none + none + none + none +
@@ -51,47 +31,17 @@ def handler(event, context):
 }
 
 TEST_F(IsolationTest, DangerousSystemCallsAreRefused) {
-  const auto number = Python(R"(import ctypes, os, socket
-libc = ctypes.CDLL(None, use_errno=True)
-calls = dict(ptrace=101, bpf=321, userfaultfd=323, io_uring_setup=425, keyctl=250, add_key=248, unshare=272, setns=308, mount=165, umount=166,
-  pivot_root=155, kexec_load=246, init_module=175, perf_event_open=298, process_vm_readv=310, clock_settime=227, reboot=169, swapon=167,
-  open_by_handle_at=304, fanotify_init=300, move_mount=429, fsopen=430, pidfd_getfd=438, landlock=444, unknown=460, acct=163, syslog=103)
-def handler(event, context):
-  wrong = []
-  for name, call in calls.items():
-    ctypes.set_errno(0)
-    if libc.syscall(call, 0, 0, 0, 0, 0) != -1 or ctypes.get_errno() != 1: wrong.append((name, ctypes.get_errno()))
-  for family in (socket.AF_ALG, socket.AF_VSOCK, socket.AF_PACKET, socket.AF_NETLINK):
-    try: socket.socket(family, socket.SOCK_DGRAM); wrong.append(family)
-    except PermissionError: pass
-  if libc.syscall(56, 0x10000000 | 17, 0, 0, 0, 0) != -1 or ctypes.get_errno() != 1: wrong.append('clone new user')
-  if libc.syscall(302, os.getpid(), 7, 0, 0) != -1 or ctypes.get_errno() != 1: wrong.append('limits of a process')
-  if libc.syscall(302, 0, 7, 0, 0) != 0: wrong.append('own limits')
-  if libc.syscall(435, 0, 0) != -1 or ctypes.get_errno() != 38: wrong.append('clone3')
-  return wrong
-)");
+  const auto number = Python(Program("makes_dangerous_system_calls.py"));
   EXPECT_EQ(RunIn(number).output, "[]");
 }
 
 TEST_F(IsolationTest, ThereIsNoNetwork) {
-  const auto number = Python(R"(import socket
-def handler(event, context):
-  for address in ('169.254.169.254', '10.0.2.2', '8.8.8.8'):
-    try: socket.create_connection((address, 80), 2); return 'connected to ' + address
-    except OSError: pass
-  return 'none'
-)");
+  const auto number = Python(Program("connects.py"));
   EXPECT_EQ(RunIn(number).output, "none");
 }
 
 TEST_F(IsolationTest, ForgedAnswerBelongsToItsOwnRunAndCostsTheContainer) {
-  const auto number = Python(R"(import os, struct
-def handler(event, context):
-  fields = [b'ok 1 9999999999999', b'forged']
-  body = struct.pack('<I', 2) + b''.join(struct.pack('<I', len(f)) + f for f in fields)
-  os.write(3, struct.pack('<I', len(body)) + body)
-  return 'true'
-)");
+  const auto number = Python(Program("forges_an_answer.py"));
   const Ended ended = RunIn(number);
   EXPECT_EQ(ended.output, "forged");
   EXPECT_EQ(ended.start_us, 0);
@@ -107,17 +57,7 @@ TEST_F(IsolationTest, WhateverIsWrittenOnTheRunSocketCostsTheContainer) {
     const char* bytes;
     const char* type;
   };
-  const std::string code = R"(import os, struct, time
-def answer(size):
-  head = struct.pack('<III', 12 + 6 + size, 2, 6) + b'ok 1 2' + struct.pack('<I', size)
-  return head + bytes(size)
-def handler(event, context):
-  left = memoryview(eval(event))
-  try:
-    while left: left = left[os.write(3, left):]
-  except OSError: pass
-  time.sleep(1000)
-)";
+  const std::string code = Program("writes_on_the_run_socket.py");
   const Try tries[] = {{"bytes([255]) * 64", "result_too_large"},
                        {"struct.pack('<II', 4, 2 ** 32 - 1)", "invalid_answer"},
                        {"struct.pack('<II', 4, 0) * 100000", "invalid_answer"},

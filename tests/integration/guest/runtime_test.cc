@@ -37,12 +37,7 @@ TEST_F(RuntimeTest, PythonKeepsItsStateFromRunToRun) {
 }
 
 TEST_F(RuntimeTest, PythonLearnsItsInvocation) {
-  const auto number = Python(R"(import os, time
-def handler(event, c):
-  left = c.deadline_ms - time.time() * 1000
-  return [c.invocation_id, c.function, c.version, c.attempt, c.memory_mib, 0 < left <= 20000, 0 < c.remaining_ms() <= 20000,
-          os.environ['COLOUR'], os.environ['HEARTH_FUNCTION'], int(time.time()) // 1000000]
-)");
+  const auto number = Python(Program("tells_its_invocation.py"));
   const Ended ended = RunIn(number);
   EXPECT_EQ(ended.output,
             R"([")" + ended.id.str() + R"(", "alice/app", 7, 2, 128, true, true, "blue", "alice/app", 1800])")
@@ -120,12 +115,7 @@ TEST_F(RuntimeTest, NativeLearnsEachInvocationAnew) {
 
 // Byte code that comes with the source is what runs: here it differs from its source, to be seen.
 TEST_F(RuntimeTest, ByteCodeOfTheArchiveIsTaken) {
-  const auto compiler = Python(R"(import py_compile
-def handler(event, context):
-  open('/tmp/app.py', 'w').write("def handler(event, context): return 'byte code'")
-  mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-  return open(py_compile.compile('/tmp/app.py', '/tmp/app.pyc', '/code/app.py', True, invalidation_mode=mode), 'rb').read()
-)");
+  const auto compiler = Python(Program("compiles_byte_code.py"));
   const std::string byte_code = RunIn(compiler).output;
   ASSERT_GT(byte_code.size(), 16U);
   const std::string source = "def handler(event, context): return 'source'";
@@ -137,14 +127,7 @@ def handler(event, context):
 }
 
 TEST_F(RuntimeTest, PythonAnswersAndTakesAllThatIsJson) {
-  const auto number = Python(R"(class Odd: pass
-def handler(event, context):
-  if event == 'odd': return [Odd()]
-  if event == 'self':
-    circle = []; circle.append(circle); return circle
-  if event == 'nan': return [float('nan')]
-  return {'is': event, 'attempt': context.attempt}
-)");
+  const auto number = Python(Program("answers_json.py"));
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(RunIn(number, " {\"a\": [1.5, \"\u00e4\"]}\n").output, R"({"is": {"a": [1.5, "ä"]}, "attempt": 2})");
     EXPECT_EQ(RunIn(number, "1 2").output, R"({"is": "1 2", "attempt": 2})");
@@ -289,16 +272,7 @@ TEST_F(RuntimeTest, ProcessLeftBehindCondemnsTheContainer) {
 }
 
 TEST_F(RuntimeTest, PythonRunsProgramsAndThreads) {
-  const auto number =
-      Python(R"(import subprocess, threading, socket, sqlite3, hashlib, ssl, concurrent.futures, tempfile
-def handler(event, context):
-  with concurrent.futures.ThreadPoolExecutor(2) as pool: total = sum(pool.map(lambda n: n * n, range(4)))
-  a, b = socket.socketpair()
-  listener = socket.create_server(('127.0.0.1', 0))
-  socket.create_connection(listener.getsockname())
-  with tempfile.NamedTemporaryFile() as f: f.write(b'x')
-  return [total, subprocess.run(['cat'], input=b'in', capture_output=True).stdout.decode(), sqlite3.connect(':memory:').execute('select 6*7').fetchone()[0]]
-)");
+  const auto number = Python(Program("runs_programs_and_threads.py"));
   const Ended ended = RunIn(number);
   EXPECT_EQ(ended.output, R"([14, "in", 42])") << ended.error_message << ended.log_tail;
   EXPECT_TRUE(ended.reusable);

@@ -13,13 +13,13 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/base/sha256.h"
 #include "guest/agent/answer.h"
 #include "guest/agent/code_cache.h"
 #include "guest/agent/fields.h"
 #include "guest/agent/identity.h"
 #include "guest/agent/log_tail.h"
 #include "guest/agent/seccomp.h"
-#include "guest/agent/sha256.h"
 #include "guest/agent/tar_unpacker.h"
 
 namespace hearth::guest {

@@ -90,15 +90,6 @@ TEST(Reply, WhatIsNoReplyIsRefused) {
   EXPECT_NE(decoded.error().message.find("hearth-status"), std::string::npos);
 }
 
-TEST(Reply, NamesOfStatusAndPathAreInverse) {
-  for (int i = 0; i < 8; ++i)
-    EXPECT_EQ(ParseStatus(StatusName(static_cast<Status>(i))).value(), static_cast<Status>(i));
-  for (int i = 0; i < 7; ++i)
-    EXPECT_EQ(ParseStartPath(StartPathName(static_cast<StartPath>(i))).value(), static_cast<StartPath>(i));
-  EXPECT_FALSE(ParseStatus("OK"));
-  EXPECT_FALSE(ParseStartPath(""));
-}
-
 TEST(Reply, IsTakenOnlyByTheRequestThatItAnswers) {
   Request request;
   request.id = InvocationId("1");
