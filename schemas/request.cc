@@ -127,9 +127,9 @@ Result<void> Validate(const Request& request) {
     return Fail(Code::kInvalid,
                 "content_type must be one line of at most " + std::to_string(kMaxContentTypeBytes) + " bytes");
   }
-  if (request.expires_ms < 0) return Fail(Code::kInvalid, "field 'expires' must not be negative");
-  if (request.timeout_ms < 0 || request.timeout_ms > kMaxTimeoutMs) {
-    return Fail(Code::kInvalid, "field 'timeout_ms' must be from 0 to " + std::to_string(kMaxTimeoutMs));
+  for (const auto& field : fields::kRequestFields) {
+    if (field.number == nullptr) continue;
+    if (auto good = fields::CheckNumber(field, field.key, request.*field.number); !good) return good;
   }
   if (request.payload.size() > kMaxPayloadBytes) {
     return Fail(Code::kExhausted, "the payload has " + std::to_string(request.payload.size()) +

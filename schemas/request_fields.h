@@ -45,6 +45,7 @@ struct RequestField {
   // Where a CloudEvent lacks it, this stands for it; may be null.
   const char* event_header_else;
   const char* attribute_else;
+  std::int64_t most = 0;  // of a number; the least is 0
 };
 // All but the payload, which each form carries in a way of its own. The only place that lists them; schemas/README.md
 // shows the same table to producers. The first four say whom a record came from and where its answer goes.
@@ -61,15 +62,20 @@ inline constexpr std::array kRequestFields = {
     RequestField{[](Request& r) -> std::string& { return r.order_key; }, nullptr, "hearth-order-key", "order_key",
                  "ce_hearthorderkey", "hearthorderkey", "ce_partitionkey", "partitionkey"},
     RequestField{nullptr, &Request::expires_ms, "hearth-expires", "expires", "ce_hearthexpires", "hearthexpires",
-                 nullptr, nullptr},
+                 nullptr, nullptr, INT64_MAX},
     RequestField{nullptr, &Request::timeout_ms, "hearth-timeout-ms", "timeout_ms", "ce_hearthtimeoutms",
-                 "hearthtimeoutms", nullptr, nullptr},
+                 "hearthtimeoutms", nullptr, nullptr, kMaxTimeoutMs},
     RequestField{[](Request& r) -> std::string& { return r.traceparent; }, nullptr, "traceparent", "traceparent",
                  "ce_traceparent", "traceparent", "traceparent", nullptr},
     RequestField{[](Request& r) -> std::string& { return r.content_type; }, nullptr, "content-type", "content_type",
                  "content-type", "datacontenttype", nullptr, nullptr},
 };
 
+// `name` is what the form calls it.
+inline Result<void> CheckNumber(const RequestField& field, const char* name, std::int64_t value) {
+  if (value >= 0 && value <= field.most) return {};
+  return Fail(Code::kInvalid, "field '" + std::string(name) + "' must be from 0 to " + std::to_string(field.most));
+}
 // Takes a field that came as text; an empty one is absent. `name` is what the form calls it.
 inline Result<void> TakeText(const RequestField& field, const char* name, std::string text, Request& request) {
   if (field.text != nullptr) {
@@ -77,6 +83,7 @@ inline Result<void> TakeText(const RequestField& field, const char* name, std::s
   } else if (!text.empty()) {
     auto value = ParseInteger(name, text);
     if (!value) return std::unexpected(value.error());
+    if (auto good = CheckNumber(field, name, *value); !good) return good;
     request.*field.number = *value;
   }
   return {};

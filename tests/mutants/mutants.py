@@ -25,11 +25,11 @@ LINK = "executor/guest_link.cc"
 
 MUTANTS = (
     Mutant("S1", "instance_bound_twice", AGENT + "agent.cc", "if (!bound_) Bind(configure);", "Bind(configure);",
-           ("IsolationTest.InstanceIsBoundOnce",)),
+           ("IsolationTest.MachineIsBoundOnce",)),
     Mutant("S1", "processes_of_the_machine_in_sight", AGENT + "sandbox.cc", "CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD",
            "CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD", (BOUNDARY + "TheAgentIsOutOfReach",)),
-    Mutant("S1", "times_of_a_liar_believed", AGENT + "container.cc", "started_us = std::clamp(started_us, attempt_->received_us, now);",
-           "", ("IsolationTest.ForgedAnswerBelongsToItsOwnRunAndCostsTheContainer",)),
+    Mutant("S1", "times_of_a_liar_believed", AGENT + "container.cc", "std::clamp(answer.started_us, attempt_->received_us, now)",
+           "answer.started_us", ("IsolationTest.ForgedAnswerBelongsToItsOwnRunAndCostsTheContainer",)),
     Mutant("S2", "shared_ipc", AGENT + "sandbox.cc", "CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD",
            "CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD", (BOUNDARY + "AnotherFunctionFindsNothingOfTheFirst",)),
     Mutant("S2", "left_processes_overlooked", AGENT + "container.cc", "if (!cgroup_.HoldsProcesses(kOwnProcesses))", "if (kOwnProcesses < 0)",
@@ -63,7 +63,7 @@ MUTANTS = (
            ("AnswerTest.TextsAreCutBetweenLetters",), "guest_parts_test"),
     Mutant("S7", "answer_of_any_size", AGENT + "answer.cc", "if (ended.output.size() > kMaxOutputBytes) {", "if (ended.output.size() > SIZE_MAX - 1) {",
            ("AnswerTest.WhateverIsWrittenInTheRuntimesPlaceCanBeTold",), "guest_parts_test"),
-    Mutant("S7", "cut_output_without_a_word", AGENT + "container.cc", "attempt_->too_large = true;", "",
+    Mutant("S7", "cut_output_without_a_word", AGENT + "stdio_channel.cc", "      too_large_ = true;", "",
            ("RuntimeTest.OutputBeyondTheLimit",)),
     Mutant("S8", "no_bound_on_descriptors_of_python", ZYGOTE, "resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))", "pass",
            (EXHAUSTION + "DescriptorsAreCounted",)),
