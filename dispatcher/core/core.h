@@ -1,17 +1,33 @@
-// The dispatcher's core: one state machine that decides all, Step(event, now) → effects. No input or output, no clock,
-// no thread: the shell (dispatcher/app) turns what happens into events and carries the effects out, and the simulator
-// does the same under virtual time.
+// The dispatcher's core: which record is placed with which executor, and what becomes of it. One state machine that
+// decides all, Step(event, now) → effects. No input or output, no clock, no thread: the shell (dispatcher/app) turns
+// what happens into events and carries the effects out, and the simulator does the same under virtual time.
+//
+// The core has no state of its own but its owners: each answers for one thing and keeps its invariants. What happens is
+// passed to them; what takes several of them is decided here, and what is in the queue is placed at the end of the
+// step.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/time.h"
+#include "dispatcher/core/admission.h"
+#include "dispatcher/core/claims.h"
+#include "dispatcher/core/context.h"
 #include "dispatcher/core/decisions.h"
 #include "dispatcher/core/effects.h"
 #include "dispatcher/core/events.h"
+#include "dispatcher/core/executors.h"
+#include "dispatcher/core/invocations.h"
+#include "dispatcher/core/journal.h"
+#include "dispatcher/core/ownership.h"
+#include "dispatcher/core/placement.h"
+#include "dispatcher/core/registry.h"
 #include "dispatcher/core/settings.h"
+#include "dispatcher/core/turns.h"
+#include "dispatcher/core/warm.h"
 
 namespace hearth::dispatcher {
 
@@ -30,7 +46,6 @@ struct Gauges {
 class Core {
  public:
   explicit Core(Settings settings);
-  ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
@@ -38,11 +53,111 @@ class Core {
   [[nodiscard]] Gauges ReadGauges(Time now) const;
   // How the newest invocation of that id got its place, while the log remembers it; else null. Holds until the next
   // step.
-  [[nodiscard]] const Decision* Explain(const InvocationId& id) const;
+  [[nodiscard]] const Decision* Explain(const InvocationId& id) const { return journal_.Find(id); }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  // ---- core.cc: time, and the end
+  void On(const Tick& event);
+  void On(const DrainRequested& event);
+  void FireTimer(Invocation& invocation);
+  void CheckDrain();
+
+  // ---- core_intake.cc: from a record to the queue
+  void On(const RecordReceived& event);
+  void On(const FunctionUpdated& event);
+  void On(const FunctionRemoved& event) { registry_.Remove(event.user, event.name); }
+  void DropEarlyReports(Partition& partition, std::int64_t offset);
+  // What executors have told of the record before it was read. True: that decides it.
+  [[nodiscard]] bool TakeEarlyReports(Partition& partition, Invocation& invocation);
+  // Its turn within its order key has come: it is admitted and queued, waits, or is refused.
+  void Activate(Invocation& invocation);
+  // It may run. It goes into the queue, or waits for its order key, or for its partition to settle.
+  void Enqueue(Invocation& invocation);
+  void Refuse(Invocation& invocation, const Answer& answer);
+  [[nodiscard]] Answer AnswerTo(const Invocation& invocation) const;  // as of now
+  [[nodiscard]] const Function* FunctionOf(const Invocation& invocation) const;
+
+  // ---- core_users.cc: users, and what the directory knows of them
+  void On(const UserLoaded& event);
+  void On(const UserShared& event);
+  void On(const SlotClaimed& event) { claims_.Answer(event); }
+  void See(const UserId& user);
+  void ForgetIdleUsers();
+  void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
+
+  // ---- core_dispatch.cc: from the queue to an executor
+  void Dispatch();
+  FairQueue::Offered TryPlace(Invocation& invocation);
+  // Where it should run. What was looked at for that is left in `candidates_`.
+  Placement ChooseExecutor(const Function& function);
+  void SendExec(Invocation& invocation, const Executor& executor, const Function& function);
+  void TellDemand();
+  [[nodiscard]] std::vector<link::ProfileDemand> MeasureDemand() const;
+
+  // ---- core_attempts.cc: how attempts end
+  void OnDone(Executor& executor, const link::Done& done, bool from_report);
+  void OnNack(Executor& executor, const link::Nack& nack);
+  void EndAttempt(Invocation& invocation, const link::Done& done);
+  void OnFailedTry(Invocation& invocation, const link::Done& done);
+  void OnInfrastructure(Invocation& invocation, bool may_have_started, std::string_view reason);
+
+  // ---- core_outputs.cc: the last records, and completion
+  void On(const ProduceFinished& event);
+  void Finish(Invocation& invocation, Status status, std::string_view reason, std::vector<Output> outputs);
+  void ProduceNext(Invocation& invocation);
+  void Complete(Invocation& invocation);
+  [[nodiscard]] Output Reply(const Invocation& invocation, Status status, std::string_view error_type,
+                             std::string_view message) const;
+  [[nodiscard]] Output DeadLetter(const Invocation& invocation, std::string_view reason,
+                                  std::string_view message) const;
+
+  // ---- core_executors.cc: links and leases
+  void On(const ExecutorsExpected& event) { executors_.Expect(event.addresses); }
+  void On(const ExecutorAbsent& event);
+  void On(const ExecutorConnected& event);
+  void On(const ExecutorDisconnected& event);
+  void On(const ExecutorMessage& event);
+  void OnSlots(const Executor& executor, const std::vector<link::Slot>& slots);
+  // It may run what we are about to place, and have finished what we wait for: it is asked for each partition.
+  void FenceAll(const Executor& executor);
+  void EndLease(const ExecutorId& id);
+
+  // ---- core_partitions.cc: partitions come and go
+  void On(const PartitionAssigned& event);
+  void On(const PartitionRevoked& event);
+  void On(const CaughtUp& event);
+  void On(const LogStartMoved& event);
+  void On(const CommitFinished& event);
+  void Reclaim(Partition& partition, std::int64_t epoch);
+  void Forget(Partition& partition);
+  void QueueHeld(Partition& partition);
+  void UpdateIntake(Partition& partition);
+
+  // ---- core_takeover.cc: what executors say of a partition that we have taken over
+  void OnFenceReport(Executor& executor, const link::FenceReport& report);
+  void NoteRunning(Partition& partition, Executor& executor, const link::Running& run);
+  void NoteEarlyEnd(Partition& partition, const ExecutorId& executor, const link::Done& done);
+  void Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt);
+  void LosePlacements(Partition& partition, const Executor& executor, const Ownership::Report& report);
+  // Lets go what no longer has to wait for reports, once nobody owes one.
+  void ReviewSettling(Partition& partition);
+  void SettleEarlyEnds(Partition& partition);
+
+  Context context_;
+  const ReplyPolicy reply_policy_;
+  Registry registry_;
+  Warm warm_;
+  Claims claims_;
+  Executors executors_;
+  Turns turns_;
+  Invocations invocations_;
+  Ownership ownership_;
+  Journal journal_;
+  std::vector<Candidate> candidates_;  // of the placement under way; kept for its memory
+  std::int64_t output_failures_ = 0;
+  bool drained_ = false;
+  std::int64_t drain_until_us_ = 0;
+  std::int64_t demand_due_us_ = 0;
 };
 
 }  // namespace hearth::dispatcher

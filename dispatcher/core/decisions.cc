@@ -35,6 +35,11 @@ Decision* Decisions::At(std::uint64_t number) {
   return &ring_[static_cast<std::size_t>(number - first_)].decision;
 }
 
+const Decision* Decisions::At(std::uint64_t number) const {
+  if (number < first_ || number - first_ >= ring_.size()) return nullptr;
+  return &ring_[static_cast<std::size_t>(number - first_)].decision;
+}
+
 void Decisions::Add(std::uint64_t number, DecisionStep step) {
   if (number < first_ || number - first_ >= ring_.size()) return;
   Line& line = ring_[static_cast<std::size_t>(number - first_)];

@@ -62,6 +62,7 @@ class Decisions {
   std::uint64_t Open(Decision decision);
   // Null where the ring has forgotten it. The pointer holds until the next call.
   [[nodiscard]] Decision* At(std::uint64_t number);
+  [[nodiscard]] const Decision* At(std::uint64_t number) const;
   // Appends to a line that is still there.
   void Add(std::uint64_t number, DecisionStep step);
   // The newest line of that id, or null.

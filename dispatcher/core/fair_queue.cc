@@ -1,6 +1,7 @@
 #include "dispatcher/core/fair_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hearth::dispatcher {
 namespace {
@@ -28,6 +29,10 @@ void FairQueue::Push(RequestClass request_class, const UserId& user, const Funct
 }
 
 bool FairQueue::Remove(RequestClass request_class, const UserId& user, const FunctionName& function, Ticket ticket) {
+  if (ticket == offered_) {
+    offered_.reset();
+    return true;
+  }
   Class& one = classes_[static_cast<std::size_t>(request_class)];
   const auto lane = one.lanes.find(user);
   if (lane == one.lanes.end()) return false;
@@ -91,7 +96,10 @@ FairQueue::Step FairQueue::ServeOne(Class& one, std::uint64_t call, const std::f
       rotate();
       continue;
     }
-    switch (take(ticket)) {
+    offered_ = ticket;
+    Offered answer = take(ticket);
+    if (!std::exchange(offered_, std::nullopt)) answer = Offered::kTaken;  // it has left meanwhile
+    switch (answer) {
       case Offered::kTaken:
         lane.deficit -= cost;
         head->second.erase(ticket);

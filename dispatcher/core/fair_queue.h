@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "common/base/ids.h"
 #include "dispatcher/core/request_class.h"
@@ -24,11 +25,13 @@ class FairQueue {
 
   void Push(RequestClass request_class, const UserId& user, const FunctionName& function, Ticket ticket,
             std::int64_t cost);
-  // False if it is not queued.
+  // False if it is not queued. The one that is being offered leaves with the answer to the offer, as one that was
+  // taken.
   bool Remove(RequestClass request_class, const UserId& user, const FunctionName& function, Ticket ticket);
 
   // Offers tickets in fair order. A ticket for which `take` says kTaken leaves the queue; skipped functions and users
-  // are not offered again in this call; kStop ends it. `take` must not change the queue.
+  // are not offered again in this call; kStop ends it. `take` may push others, and remove the one
+  // that it is offered.
   void Offer(const std::function<Offered(Ticket)>& take);
 
   // Tells of at most `most` functions how many of their invocations are queued.
@@ -60,6 +63,7 @@ class FairQueue {
 
   Class classes_[kClasses];
   std::int64_t size_ = 0;
+  std::optional<Ticket> offered_;
   std::uint64_t calls_ = 0;
   std::uint64_t taken_ = 0;
 };

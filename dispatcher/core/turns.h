@@ -53,8 +53,7 @@ class Turns {
   void Prune();
 
   // ---- What becomes of their invocations.
-  // Returns how many wait now.
-  std::int64_t StartWaiting(const UserId& user) { return ++users_[user].waiting_; }
+  void StartWaiting(const UserId& user) { ++users_[user].waiting_; }
   void StopWaiting(const UserId& user);
   void Place(const UserId& user, const FunctionName& function);
   void GiveBack(const UserId& user, const FunctionName& function);

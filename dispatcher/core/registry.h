@@ -9,7 +9,7 @@
 
 namespace hearth::dispatcher {
 
-class Functions {
+class Registry {
  public:
   void Set(std::shared_ptr<const Function> function);
   void Remove(const UserId& user, const FunctionName& name);

@@ -1,0 +1,65 @@
+// What executors have told of records that were not read yet: attempts that ended, and attempts that run. It is kept
+// until the record comes, and then it is the last word on it.
+//
+// It holds at any time: of one offset at most one end and one running attempt are kept, those that say most. An end
+// that was published says more than any other, and of two others the later attempt.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "schemas/link.h"
+
+namespace hearth::dispatcher {
+
+struct EarlyEnd {
+  ExecutorId executor;
+  link::Done done;
+};
+struct EarlyRun {
+  ExecutorId executor;
+  link::Running run;
+};
+
+class EarlyReports {
+ public:
+  struct Superseded {
+    std::optional<EarlyEnd> end;  // it says less than what is kept
+    std::optional<EarlyRun> run;  // it runs for nobody
+  };
+  // Keeps the end, or what says more. Returns what is not kept.
+  Superseded NoteEnd(EarlyEnd end);
+  // Keeps the running attempt, or what says more. Returns the one that runs for nobody, if any.
+  std::optional<EarlyRun> NoteRun(EarlyRun run);
+
+  [[nodiscard]] const EarlyEnd* FindEnd(std::int64_t offset) const;
+  [[nodiscard]] bool HasRun(std::int64_t offset) const { return runs_.contains(offset); }
+  std::optional<EarlyEnd> TakeEnd(std::int64_t offset);
+  std::optional<EarlyRun> TakeRun(std::int64_t offset);
+  // Takes the ends of offsets below `next` that the predicate names.
+  template <class Predicate>
+  std::vector<EarlyEnd> TakeEndsBelow(std::int64_t next, Predicate predicate) {
+    std::vector<EarlyEnd> taken;
+    for (auto end = ends_.begin(); end != ends_.end() && end->first < next;) {
+      if (!predicate(end->first)) {
+        ++end;
+        continue;
+      }
+      taken.push_back(std::move(end->second));
+      end = ends_.erase(end);
+    }
+    return taken;
+  }
+  // The executor is gone, and what it ran with it.
+  void ForgetRunsOf(const ExecutorId& executor);
+
+ private:
+  std::map<std::int64_t, EarlyEnd> ends_;  // by offset
+  std::map<std::int64_t, EarlyRun> runs_;
+};
+
+}  // namespace hearth::dispatcher

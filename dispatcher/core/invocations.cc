@@ -1,0 +1,227 @@
+#include "dispatcher/core/invocations.h"
+
+#include "dispatcher/core/check.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+constexpr std::int32_t One(bool holds) {
+  return holds ? 1 : 0;
+}
+
+}  // namespace
+
+Ledger::Reception Invocations::Receive(Partition& partition, std::int64_t offset) {
+  return partition.records().ledger_.Receive(offset);
+}
+
+Invocation& Invocations::Add(Partition& partition, std::shared_ptr<const Record> record, Request request) {
+  PartitionRecords& records = partition.records();
+  Invocation& invocation = records.incomplete_[record->offset];
+  invocation.serial_ = ++last_serial_;
+  invocation.partition_ = &partition;
+  invocation.record_ = std::move(record);
+  invocation.request_ = std::move(request);
+  invocation.received_us_ = context_.now_us();
+  invocation.times_.enqueued_us = KnownTimeMs(invocation.record_->timestamp_ms) * kMicrosPerMilli;
+  invocation.times_.received_us = context_.now().wall_us;
+  invocation.bytes_ = static_cast<std::int64_t>(invocation.record_->key.size() + invocation.record_->value.size()) +
+                      kRecordOverheadBytes;
+  for (const Header& header : invocation.record_->headers) {
+    invocation.bytes_ += static_cast<std::int64_t>(header.name.size() + header.value.size());
+  }
+  std::string& payload = invocation.request_.payload;
+  if (payload == invocation.record_->value) {
+    invocation.payload_is_value_ = true;
+    payload.clear();
+    payload.shrink_to_fit();
+  } else {
+    invocation.bytes_ += static_cast<std::int64_t>(payload.size());
+  }
+  records.bytes_ += invocation.bytes_;
+  by_serial_[invocation.serial_] = &invocation;
+  turns_.StartWaiting(invocation.request_.user);
+  CheckConservation(records);
+  return invocation;
+}
+
+void Invocations::Order(Invocation& invocation) {
+  invocation.partition_->records().keys_.Add(invocation.request_.user, invocation.request_.order_key,
+                                             invocation.offset());
+}
+
+void Invocations::AwaitKey(Invocation& invocation, std::int64_t due_us) {
+  Move(invocation, Stage::kKeyed);
+  if (invocation.waiting_since_us_ == 0) invocation.waiting_since_us_ = context_.now_us();
+  invocation.held_by_ = "order_key";
+  SetTimer(invocation, due_us);
+}
+
+void Invocations::AwaitFunction(Invocation& invocation, std::int64_t due_us) {
+  Move(invocation, Stage::kNoFunction);
+  SetTimer(invocation, due_us);
+}
+
+void Invocations::AwaitSettling(Invocation& invocation, std::int64_t due_us) {
+  Move(invocation, Stage::kQueued);
+  if (invocation.waiting_since_us_ == 0) invocation.waiting_since_us_ = context_.now_us();
+  invocation.held_by_ = "settling";
+  SetTimer(invocation, due_us);
+}
+
+void Invocations::Queue(Invocation& invocation, std::int64_t due_us, std::int32_t memory_mib) {
+  Move(invocation, Stage::kQueued);
+  if (invocation.waiting_since_us_ == 0) invocation.waiting_since_us_ = context_.now_us();
+  SetTimer(invocation, due_us);
+  SetInQueue(invocation, true, memory_mib);
+}
+
+void Invocations::BackOff(Invocation& invocation, std::int64_t due_us) {
+  Move(invocation, Stage::kBackoff);
+  SetTimer(invocation, due_us);
+}
+
+void Invocations::LeaveQueue(Partition& partition) {
+  for (auto& [offset, invocation] : partition.records().incomplete_) {
+    if (invocation.in_queue_) SetInQueue(invocation, false);
+  }
+}
+
+void Invocations::SetInQueue(Invocation& invocation, bool in_queue, std::int32_t memory_mib) {
+  const Request& request = invocation.request_;
+  const RequestClass request_class = invocation.partition_->request_class();
+  if (in_queue) {
+    turns_.Enter(request_class, request.user, request.function, invocation.serial_, memory_mib);
+  } else {
+    turns_.Leave(request_class, request.user, request.function, invocation.serial_);
+  }
+  invocation.in_queue_ = in_queue;
+}
+
+void Invocations::Start(Invocation& invocation, Executor& executor, const Function& function) {
+  invocation.tries_.Start();
+  invocation.times_.placed_us = context_.now().wall_us;
+  Place(invocation, executor, function.name, function.version, function.memory_mib);
+  invocation.waiting_since_us_ = 0;
+  invocation.held_by_ = {};
+}
+
+void Invocations::Adopt(Invocation& invocation, Executor& executor, std::int32_t attempt, const Function* function) {
+  invocation.tries_.Adopt(attempt, function != nullptr ? function->max_attempts : kDefaultAttempts);
+  Place(invocation, executor, invocation.request_.function, function != nullptr ? function->version : 0,
+        function != nullptr ? function->memory_mib : kDefaultMemoryMib);
+}
+
+void Invocations::Place(Invocation& invocation, Executor& executor, const FunctionName& function, std::int64_t version,
+                        std::int32_t memory_mib) {
+  Move(invocation, Stage::kPlaced);
+  invocation.executor_ = executor.id();
+  invocation.placed_incarnation_ = executor.incarnation();
+  invocation.placed_order_ = context_.NextOrder();
+  invocation.placed_function_ = function;
+  invocation.placed_version_ = version;
+  executors_.Place(executor, invocation.request_.user, function, version, memory_mib);
+  turns_.Place(invocation.request_.user, function);
+}
+
+void Invocations::Recall(Invocation& invocation) {
+  Move(invocation, Stage::kQueued);
+}
+
+void Invocations::SeeEnd(Invocation& invocation, const ExecutorId& executor, std::int32_t attempt) {
+  Check(invocation.stage_ != Stage::kPlaced, "the attempt that is waited for has another end", attempt);
+  invocation.tries_.See(attempt);
+  invocation.executor_ = executor;
+}
+
+void Invocations::Finish(Invocation& invocation, Ending ending, std::vector<Output> outputs) {
+  Move(invocation, Stage::kProducing);
+  invocation.ending_ = std::move(ending);
+  invocation.outputs_.Assign(std::move(outputs));
+}
+
+void Invocations::Produce(Invocation& invocation) {
+  Move(invocation, Stage::kProducing);
+  invocation.token_ = ++last_token_;
+  by_token_[invocation.token_] = &invocation;
+  context_.Emit(dispatcher::Produce{invocation.token_, invocation.outputs_.next().record});
+}
+
+void Invocations::BackOffProducing(Invocation& invocation) {
+  Move(invocation, Stage::kProduceBackoff);
+  SetTimer(invocation, context_.After(invocation.outputs_.backoff_ms()));
+}
+
+Invocation* Invocations::TakeProduced(std::uint64_t token) {
+  const auto found = by_token_.find(token);
+  if (found == by_token_.end()) return nullptr;
+  Invocation* invocation = found->second;
+  by_token_.erase(found);
+  invocation->token_ = 0;
+  return invocation;
+}
+
+Invocation* Invocations::Complete(Invocation& invocation) {
+  PartitionRecords& records = invocation.partition_->records();
+  const std::int64_t offset = invocation.offset();
+  Check(invocation.stage_ == Stage::kProducing && invocation.token_ == 0, "complete before its records are", offset);
+  Move(invocation, Stage::kGone);
+  records.bytes_ -= invocation.bytes_;
+  by_serial_.erase(invocation.serial_);
+  const auto next = records.keys_.Remove(invocation.request_.user, invocation.request_.order_key, offset);
+  Check(records.ledger_.Complete(offset), "I1: complete only once", offset);
+  records.incomplete_.erase(offset);
+  CheckConservation(records);
+  if (!next) return nullptr;
+  Invocation* head = records.Find(*next);
+  Check(head != nullptr, "a key holds only what is not complete", *next);
+  return head;
+}
+
+void Invocations::Forget(Partition& partition) {
+  PartitionRecords& records = partition.records();
+  for (auto& [offset, invocation] : records.incomplete_) {
+    Move(invocation, Stage::kGone);
+    by_serial_.erase(invocation.serial_);
+    by_token_.erase(invocation.token_);
+  }
+  records = PartitionRecords(Ledger());
+}
+
+void Invocations::SetTimer(Invocation& invocation, std::int64_t due_us) {
+  if (invocation.due_us_ != 0) timers_.erase({invocation.due_us_, invocation.serial_});
+  invocation.due_us_ = due_us;
+  if (due_us != 0) timers_.insert({due_us, invocation.serial_});
+}
+
+Invocation* Invocations::TakeDue() {
+  if (timers_.empty() || timers_.begin()->first > context_.now_us()) return nullptr;
+  Invocation& invocation = Get(timers_.begin()->second);
+  SetTimer(invocation, 0);
+  return &invocation;
+}
+
+void Invocations::Move(Invocation& invocation, Stage to) {
+  const Stage from = invocation.stage_;
+  Check(CanMove(from, to), "an invocation cannot move so from its stage", static_cast<std::int64_t>(from));
+  const UserId& user = invocation.request_.user;
+  if (invocation.in_queue_) SetInQueue(invocation, false);
+  SetTimer(invocation, 0);
+  if (from == Stage::kPlaced) {
+    turns_.GiveBack(user, invocation.placed_function_);
+    executors_.GiveBack(invocation.executor_, user, invocation.placed_function_, invocation.placed_version_);
+  }
+  if (Waits(to) && !Waits(from)) turns_.StartWaiting(user);
+  if (!Waits(to) && Waits(from)) turns_.StopWaiting(user);
+  placed_ += One(to == Stage::kPlaced) - One(from == Stage::kPlaced);
+  producing_ += One(Produces(to)) - One(Produces(from));
+  awaiting_function_ += One(to == Stage::kNoFunction) - One(from == Stage::kNoFunction);
+  invocation.stage_ = to;
+}
+
+void Invocations::CheckConservation(const PartitionRecords& records) const {
+  Check(records.ledger_.incomplete() == static_cast<std::int64_t>(records.incomplete_.size()),
+        "I6: received == complete + incomplete", records.ledger_.incomplete());
+}
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,82 @@
+// One ownership of a partition. It dies when the partition is taken back, and all that it counts with it. Everybody may
+// read it. What it says of epochs, commits and settling only Ownership changes (ownership.h), what it says of its
+// records only Invocations (invocations.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "dispatcher/core/early.h"
+#include "dispatcher/core/intake.h"
+#include "dispatcher/core/partition_records.h"
+#include "dispatcher/core/request_class.h"
+#include "schemas/link.h"
+
+namespace hearth::dispatcher {
+
+class Partition {
+ public:
+  Partition(PartitionId id, RequestClass request_class, Ledger ledger)
+      : id_(std::move(id)), request_class_(request_class), records_(std::move(ledger)) {}
+  Partition(const Partition&) = delete;
+  Partition& operator=(const Partition&) = delete;
+
+  [[nodiscard]] const PartitionId& id() const { return id_; }
+  [[nodiscard]] RequestClass request_class() const { return request_class_; }
+  [[nodiscard]] std::int64_t epoch() const { return epoch_; }
+  [[nodiscard]] std::int64_t generation() const { return generation_; }  // of the ledger; never 0
+  // The commit of the epoch has succeeded. Before that nothing of the partition may be placed.
+  [[nodiscard]] bool owned() const { return owned_; }
+  // Every executor has said what it holds of the partition, or its lease is over.
+  [[nodiscard]] bool settled() const { return settled_; }
+  [[nodiscard]] link::AttemptRef RefOf(const Invocation& invocation) const {
+    return {id_, invocation.offset(), epoch_, invocation.tries().attempt(), generation_};
+  }
+
+  [[nodiscard]] const PartitionRecords& records() const { return records_; }
+  [[nodiscard]] PartitionRecords& records() { return records_; }
+  [[nodiscard]] const EarlyReports& early() const { return early_; }
+  [[nodiscard]] EarlyReports& early() { return early_; }
+  [[nodiscard]] const Intake& intake() const { return intake_; }
+  [[nodiscard]] Intake& intake() { return intake_; }
+
+ private:
+  friend class Ownership;
+
+  PartitionId id_;
+  RequestClass request_class_;
+  std::int64_t epoch_ = 0;
+  std::int64_t generation_ = 0;
+  PartitionRecords records_;
+  EarlyReports early_;
+  Intake intake_;
+
+  // A record that the last commit has seen: another timestamp at its offset means that the topic was made anew.
+  std::int64_t witness_offset_ = -1;
+  std::int64_t witness_ms_ = 0;
+
+  bool owned_ = false;
+  std::int64_t claim_at_us_ = 0;  // when to try the commit of the epoch again; 0: not
+  std::int64_t claim_failures_ = 0;
+
+  bool dirty_ = false;  // more is complete than was committed
+  bool commit_pending_ = false;
+  std::int64_t committed_at_us_ = 0;
+  std::vector<Owed> covered_;        // complete: to be acknowledged with the next commit
+  std::vector<Owed> being_covered_;  // by the commit under way
+
+  bool settled_ = false;
+  std::int64_t former_end_ = INT64_MAX;           // what lies below may have been placed by a former owner
+  std::map<ExecutorId, std::int64_t> owing_;      // executors that owe a report; when their lease is over
+  std::map<std::string, std::int64_t> expected_;  // the same, by address, of executors that were not heard of yet
+  std::int64_t settle_until_us_ = 0;              // so long an executor is waited for where none is connected
+  std::map<ExecutorId, std::uint64_t> fences_;    // that are unanswered, by their order among fences and placements
+  std::map<ExecutorId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting_;  // running, of reports under way
+};
+
+}  // namespace hearth::dispatcher

@@ -1,0 +1,60 @@
+// The records of one partition as long as it is ours: what its ledger says of them, and those that are not complete.
+// Everybody may read them; only Invocations changes them (invocations.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "dispatcher/core/invocation.h"
+#include "dispatcher/core/ledger.h"
+#include "dispatcher/core/order_keys.h"
+
+namespace hearth::dispatcher {
+
+class PartitionRecords {
+ public:
+  explicit PartitionRecords(Ledger ledger) : ledger_(std::move(ledger)) {}
+
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  [[nodiscard]] const std::map<std::int64_t, Invocation>& incomplete() const { return incomplete_; }  // by offset
+  [[nodiscard]] std::int64_t bytes() const { return bytes_; }  // that the incomplete ones hold in memory
+  // nullptr: it is complete, or was not read yet.
+  [[nodiscard]] Invocation* Find(std::int64_t offset);
+  [[nodiscard]] const Invocation* Find(std::int64_t offset) const;
+  // Those that are not complete and that the predicate names, by offset. They are told of before anything is done to
+  // them: what is done to one may complete others.
+  template <class Predicate>
+  [[nodiscard]] std::vector<Invocation*> Select(Predicate predicate) {
+    std::vector<Invocation*> selected;
+    for (auto& [offset, invocation] : incomplete_) {
+      if (predicate(invocation)) selected.push_back(&invocation);
+    }
+    return selected;
+  }
+  // Nothing of its order key comes before it.
+  [[nodiscard]] bool IsHead(const Invocation& invocation) const {
+    return keys_.IsHead(invocation.request().user, invocation.request().order_key, invocation.offset());
+  }
+
+ private:
+  friend class Invocations;
+
+  Ledger ledger_;
+  std::map<std::int64_t, Invocation> incomplete_;
+  OrderKeys keys_;
+  std::int64_t bytes_ = 0;
+};
+
+inline Invocation* PartitionRecords::Find(std::int64_t offset) {
+  const auto found = incomplete_.find(offset);
+  return found == incomplete_.end() ? nullptr : &found->second;
+}
+
+inline const Invocation* PartitionRecords::Find(std::int64_t offset) const {
+  const auto found = incomplete_.find(offset);
+  return found == incomplete_.end() ? nullptr : &found->second;
+}
+
+}  // namespace hearth::dispatcher
