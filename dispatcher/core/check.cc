@@ -5,8 +5,7 @@
 
 namespace hearth::dispatcher {
 
-void Check(bool truth, std::string_view what, std::int64_t value) {
-  if (truth) return;
+void Abort(std::string_view what, std::int64_t value) {
   std::fprintf(stderr, "dispatcher core: %.*s (%lld)\n", static_cast<int>(what.size()), what.data(),
                static_cast<long long>(value));
   std::abort();

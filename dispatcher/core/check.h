@@ -7,7 +7,12 @@
 
 namespace hearth::dispatcher {
 
+[[noreturn]] void Abort(std::string_view what, std::int64_t value);
+
 // Aborts with the text and the value unless `truth`.
-void Check(bool truth, std::string_view what, std::int64_t value);
+inline void Check(bool truth, std::string_view what, std::int64_t value) {
+  if (!truth) [[unlikely]]
+    Abort(what, value);
+}
 
 }  // namespace hearth::dispatcher

@@ -81,7 +81,8 @@ class Core {
   void On(const UserLoaded& event);
   void On(const UserShared& event);
   void On(const SlotClaimed& event) { claims_.Answer(event); }
-  void See(const UserId& user);
+  // A record of the user came. What the directory knows of one that is new is asked for.
+  const User& See(const UserId& id);
   void ForgetIdleUsers();
   void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
 

@@ -39,11 +39,10 @@ void Core::On(const RecordReceived& event) {
 
   Refusal refusal;
   Result<Request> decoded = DecodeRequest(record, &refusal);
-  const UserId& user = decoded ? decoded->user : refusal.request.user;
-  See(user);
+  const User& user = See(decoded ? decoded->user : refusal.request.user);
   Invocation& invocation = invocations_.Add(*partition, event.record, decoded ? std::move(*decoded) : refusal.request);
   journal_.Note(Trace::Kind::kReceived, invocation, "");
-  partition->intake().NoteWaiting(invocation.request().user, turns_, context_);
+  partition->intake().NoteWaiting(invocation.request().user, user.waiting(), context_);
   UpdateIntake(*partition);
   if (!decoded) return Refuse(invocation, AdmitUnreadable(decoded.error(), refusal, reply_policy_));
   invocations_.Order(invocation);

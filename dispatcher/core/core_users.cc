@@ -3,10 +3,13 @@
 
 namespace hearth::dispatcher {
 
-void Core::See(const UserId& user) {
-  if (!turns_.See(user) || user.empty()) return;
-  context_.Emit(LoadUser{user});
-  for (const auto& [executor, slot] : warm_.SlotsOf(user)) WriteDirectory(executor, slot);
+const User& Core::See(const UserId& id) {
+  const auto [user, is_new] = turns_.See(id);
+  if (is_new && !id.empty()) {
+    context_.Emit(LoadUser{id});
+    for (const auto& [executor, slot] : warm_.SlotsOf(id)) WriteDirectory(executor, slot);
+  }
+  return user;
 }
 
 void Core::ForgetIdleUsers() {

@@ -4,7 +4,7 @@
 // It holds at any time:
 // - an executor counts as open while it is connected, does not drain and has credit that nothing holds;
 // - what is placed with an executor is the sum of what it was promised, function version by function version;
-// - an executor whose lease is over has nothing placed with it that is waited for: Silent names it once.
+// - a lease ends once: it is over until something is heard of the executor.
 #pragma once
 
 #include <cstdint>
@@ -77,7 +77,7 @@ class Executors {
   // A process begins, or is back: what was known of its links, its refusals and its capacity is forgotten.
   Executor& Connect(const link::ExecutorHello& hello);
   void Disconnect(Executor& executor);
-  // It has said something. True: its lease was over, and what it may run was placed again.
+  // It has said something. True: its lease was over, and what it may run was placed again elsewhere.
   [[nodiscard]] bool Hear(Executor& executor);
   void TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);  // and answers it
   // Time goes by. While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says
@@ -86,7 +86,7 @@ class Executors {
   [[nodiscard]] bool MayJudgeSilence() const { return context_.now_us() >= lenient_until_us_; }
   // Those whose lease has run out since they were asked for last: from now on it is over.
   [[nodiscard]] std::vector<ExecutorId> TakeSilent();
-  // It has said for a lease that it does not answer: it is forgotten, with all that it was promised.
+  // Its lease is over, its connection is gone, and nothing that was placed with it is waited for: it is forgotten.
   void Erase(const ExecutorId& id);
 
   // ---- Executors that are known by their address, and were not heard of yet.

@@ -16,9 +16,8 @@ void Intake::Stop(const PartitionId& partition, Context& context) {
   paused_ = true;
 }
 
-void Intake::NoteWaiting(const UserId& id, const Turns& turns, const Context& context) {
-  const User* user = turns.Find(id);
-  if (user != nullptr && user->waiting() > context.settings().user_queue_limit) flooding_.insert(id);
+void Intake::NoteWaiting(const UserId& user, std::int64_t waiting, const Context& context) {
+  if (waiting > context.settings().user_queue_limit) flooding_.insert(user);
 }
 
 bool Intake::IsFull(const PartitionRecords& records, std::int64_t share) const {

@@ -24,8 +24,8 @@ class Intake {
   void Begin(const PartitionId& partition, Context& context);
   // The dispatcher drains: nothing is read any more.
   void Stop(const PartitionId& partition, Context& context);
-  // One more invocation of the user waits. Beyond its limit the partition pauses until half of them are gone.
-  void NoteWaiting(const UserId& user, const Turns& turns, const Context& context);
+  // So many invocations of the user wait. Beyond its limit the partition pauses until half of them are gone.
+  void NoteWaiting(const UserId& user, std::int64_t waiting, const Context& context);
   // Pauses or goes on as what is held now demands.
   void Update(const PartitionId& partition, const PartitionRecords& records, const Turns& turns, Context& context);
 

@@ -19,6 +19,11 @@ std::int32_t User::placed(const FunctionName& function) const {
   return use == functions_.end() ? 0 : use->second.placed;
 }
 
+Turns::Seen Turns::See(const UserId& user) {
+  const auto [found, is_new] = users_.try_emplace(user);
+  return {found->second, is_new};
+}
+
 const User* Turns::Find(const UserId& user) const {
   const auto found = users_.find(user);
   return found == users_.end() ? nullptr : &found->second;

@@ -45,8 +45,12 @@ class Turns {
   explicit Turns(const Context& context) : context_(context) {}
 
   // ---- Users.
-  // True: nothing was known of the user.
-  bool See(const UserId& user) { return users_.try_emplace(user).second; }
+  // The user is remembered from now on, if it was not yet.
+  struct Seen {
+    const User& user;  // as it is at any time, until it is forgotten
+    bool is_new;
+  };
+  Seen See(const UserId& user);
   [[nodiscard]] const User* Find(const UserId& user) const;  // nullptr: nothing is known of it
   [[nodiscard]] std::size_t users() const { return users_.size(); }
   // Forgets users that have nothing waiting and nothing placed.

@@ -33,7 +33,7 @@ class IntakeTest : public testing::Test {
     request.payload = record->value;
     ASSERT_EQ(invocations_.Receive(partition_, offset), Ledger::Reception::kNew);
     invocations_.Add(partition_, std::move(record), std::move(request));
-    partition_.intake().NoteWaiting(kAda, turns_, context_);
+    partition_.intake().NoteWaiting(kAda, turns_.Find(kAda)->waiting(), context_);
     Update();
   }
   void Complete(std::int64_t offset) {

@@ -56,8 +56,8 @@ class TurnsTest : public testing::Test {
 
 TEST_F(TurnsTest, AUserIsNewOnce) {
   EXPECT_EQ(turns_.Find(kAda), nullptr);
-  EXPECT_TRUE(turns_.See(kAda));
-  EXPECT_FALSE(turns_.See(kAda));
+  EXPECT_TRUE(turns_.See(kAda).is_new);
+  EXPECT_FALSE(turns_.See(kAda).is_new);
   EXPECT_EQ(turns_.users(), 1U);
 }
 
