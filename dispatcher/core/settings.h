@@ -10,19 +10,20 @@
 
 #include "common/base/ids.h"
 #include "dispatcher/core/request_class.h"
+#include "schemas/topics.h"
 
 namespace hearth::dispatcher {
 
 struct Settings {
   DispatcherId id;
   std::map<std::string, RequestClass> request_topics;  // which topics it reads, and their class
-  std::string reply_topic = "hearth.reply";            // where a request names none
+  std::string reply_topic{TopicName(Topic::kReply)};   // where a request names none
   std::vector<std::string> reply_topics_allowed;       // exact names, or a prefix followed by '*'
   std::vector<std::string> realtime_users;             // who is granted the class rt; written alike
   std::set<std::string, std::less<>> own_topics;       // no reply goes there, whatever is allowed
-  std::string dead_letter_topic = "hearth.dead-letter";
-  std::string undeliverable_topic = "hearth.undeliverable";  // where a reply goes whose topic refused it
-  std::int32_t user_concurrency = 64;                        // attempts of one user at once
+  std::string dead_letter_topic{TopicName(Topic::kDeadLetter)};
+  std::string undeliverable_topic{TopicName(Topic::kUndeliverable)};  // where a reply goes whose topic refused it
+  std::int32_t user_concurrency = 64;                                 // attempts of one user at once
   std::int32_t user_queue_limit = 10'000;  // waiting invocations of one user: beyond it, intake pauses
   std::int64_t commit_interval_ms = 200;
   std::int64_t retry_base_ms = 1000;              // back-off of a failed try: base × 4^(n-1), jittered

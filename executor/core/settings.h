@@ -11,6 +11,7 @@
 #include "schemas/function.h"
 #include "schemas/link.h"
 #include "schemas/reply_policy.h"
+#include "schemas/topics.h"
 
 namespace hearth::executor {
 
@@ -51,8 +52,8 @@ struct Settings {
   std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the machine is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
   ReplyPolicy replies{.default_topic = {}, .allowed = {"*"}};
-  std::string undeliverable_topic = "hearth.undeliverable";
-  std::string usage_topic = "hearth.usage";
+  std::string undeliverable_topic{TopicName(Topic::kUndeliverable)};
+  std::string usage_topic{TopicName(Topic::kUsage)};
   std::uint64_t seed = 0;
 
   [[nodiscard]] const UserLimits& LimitsOf(const UserId& user) const;
