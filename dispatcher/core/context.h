@@ -32,8 +32,7 @@ class Context {
   // Returns the effect where it lies, for what is added to it before the next one.
   template <class E>
   E& Emit(E effect) {
-    effects_->push_back(std::move(effect));
-    return std::get<E>(effects_->back());
+    return std::get<E>(effects_->emplace_back(std::move(effect)));
   }
 
   // Numbers that rise with every placement and every fence, so that it can be told which of two came first.
