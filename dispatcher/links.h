@@ -55,7 +55,7 @@ class ExecutorLinks {
     bool wanted = true;
     bool heard = false;  // connected before, or nobody listens
     std::string out;
-    std::string broken;  // why the connection ends at the next Flush: a message that no frame holds
+    std::string broken;   // why the connection ends at the next Flush: a message that no frame holds
     Handshake handshake;  // proven once it names the executor
   };
   void Connect(Peer& peer);
