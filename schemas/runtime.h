@@ -23,7 +23,7 @@ struct RuntimeRow {
 
 inline constexpr std::array kRuntimes = {
     RuntimeRow{Runtime::kPython3, "python3", true, true, "module.function"},
-    RuntimeRow{Runtime::kNative, "native", false, false, "path of the executable inside the archive"},
+    RuntimeRow{Runtime::kNative, "native", false, false, "the executable inside the folder"},
 };
 static_assert(RowsInOrder(kRuntimes, &RuntimeRow::runtime));
 

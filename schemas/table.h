@@ -21,15 +21,23 @@ constexpr bool RowsInOrder(const std::array<Row, kCount>& table, Value Row::* va
   return true;
 }
 
+// For people: "python3 or native".
+template <class Row, std::size_t kCount>
+std::string Names(const std::array<Row, kCount>& table) {
+  std::string names;
+  for (const Row& row : table) {
+    names.append(names.empty() ? "" : &row == &table.back() ? " or " : ", ").append(row.name);
+  }
+  return names;
+}
+
 // The row with that name. The error says what there is: "runtime 'cobol': expected python3 or native".
 template <class Row, std::size_t kCount>
 Result<const Row*> FindByName(const std::array<Row, kCount>& table, std::string_view what, std::string_view name) {
-  std::string names;
   for (const Row& row : table) {
     if (row.name == name) return &row;
-    names.append(names.empty() ? "" : &row == &table.back() ? " or " : ", ").append(row.name);
   }
-  return Fail(Code::kInvalid, std::string(what) + " '" + std::string(name) + "': expected " + names);
+  return Fail(Code::kInvalid, std::string(what) + " '" + std::string(name) + "': expected " + Names(table));
 }
 
 }  // namespace hearth

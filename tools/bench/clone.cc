@@ -66,8 +66,7 @@ int RunClone(const CloneOptions& options) {
   const auto done = RunAll(options, measured);
   if (!done) fmt::print(stderr, "hearth-bench: {}\n", done.error().message);
   for (const auto& [runtime, steps] : measured) {
-    fmt::print("\n{}, from the order to activate; emulated machines (TCG) tell ratios only:\n\n",
-               runtime == Runtime::kPython3 ? "python3" : "native");
+    fmt::print("\n{}, from the order to activate; emulated machines (TCG) tell ratios only:\n\n", RuntimeName(runtime));
     Table table({"milliseconds", "n", "min", "p50", "p99"}, options.markdown);
     table.AddSeries("answer to a ping", steps.answer);
     table.AddSeries("configured", steps.configured);

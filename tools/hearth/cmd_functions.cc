@@ -30,6 +30,15 @@ struct Deployment {
   std::string path;
 };
 
+// "python3: module.function; native: the executable inside the folder".
+std::string HandlersOfRuntimes() {
+  std::string text;
+  for (const RuntimeRow& row : kRuntimes) {
+    text.append(text.empty() ? "" : "; ").append(row.name).append(": ").append(row.handler_help);
+  }
+  return text;
+}
+
 // With byte code where it can be had and there is room for it; the function runs without as well.
 Result<std::string> Pack(const std::string& path, Runtime runtime) {
   auto files = ReadCode(path);
@@ -185,11 +194,8 @@ void AddFunctions(CLI::App& app, Context& context, int& exit_code) {
   auto* deploy = app.add_subcommand("deploy", "store code and register it as a function");
   deploy->add_option("name", deployment->name, "name of the function")->required();
   deploy->add_option("path", deployment->path, "file or folder with the code")->required();
-  deploy->add_option("--runtime", deployment->runtime, "python3 or native")->capture_default_str();
-  deploy
-      ->add_option("--handler", deployment->function.handler,
-                   "python3: module.function; native: the executable inside the folder")
-      ->required();
+  deploy->add_option("--runtime", deployment->runtime, Names(kRuntimes))->capture_default_str();
+  deploy->add_option("--handler", deployment->function.handler, HandlersOfRuntimes())->required();
   deploy->add_option("--memory", deployment->function.memory_mib, "MiB of a container")->capture_default_str();
   deploy->add_option("--timeout-ms", deployment->function.timeout_ms, "limit of one attempt")->capture_default_str();
   deploy->add_option("--attempts", deployment->function.max_attempts, "tries before giving up")->capture_default_str();

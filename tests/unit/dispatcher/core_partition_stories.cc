@@ -35,6 +35,8 @@ TEST_F(Partitions, NothingRunsBeforeTheEpochIsCommitted) {
   EXPECT_EQ(exec.function.handler, "main.handle");
   EXPECT_EQ(exec.try_number, 1);
   EXPECT_FALSE(exec.final_try);
+  EXPECT_EQ(exec.times.enqueued_us, StampMs(exec.ref.partition, 40) * kMicrosPerMilli);
+  EXPECT_EQ(exec.times.placed_us - exec.times.received_us, 3000 * kMicrosPerMilli) << "it waited for the claim";
 }
 
 TEST_F(Partitions, AFailedClaimIsTriedAgainAndNothingRunsBefore) {
