@@ -10,6 +10,7 @@
 #include "common/base/result.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
+#include "common/loop/low_descriptors.h"
 
 namespace hearth {
 
@@ -65,6 +66,7 @@ int RunDaemon(const DaemonProgram<Config>& program, int argc, char** argv) {
   if (!config) return Complain(program.name, {kExitUsage, config.error().message});
   const auto log = MakeLogger(program.name.name, config->log_level);
   if (!log) return Complain(program.name, {kExitUsage, *path + ": log_level: " + log.error().message});
+  const LowDescriptors low;
   Loop loop;
   const auto daemon = program.make(loop, std::move(*config), *log);
   if (!daemon) return Complain(program.name, daemon.error());
