@@ -65,7 +65,7 @@ class Channel {
   // What was read.
   struct Heard {
     enum class Kind : std::uint8_t {
-      kNothing,    // for now
+      kNothing,    // until more comes
       kPrepared,   // the process waits for its function, all rights given up
       kAnswer,     // the run has ended so
       kBroken,     // user code wrote in its runtime's place: the run has ended so, and its processes have to go
