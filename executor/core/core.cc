@@ -30,8 +30,12 @@ void Core::On(const Tick&) {
   context_.AskToSchedule();  // back-offs and targets move with time
 }
 
+// Nothing is started from now on: those that wait would wait for ever. They go back, to be placed elsewhere.
 void Core::On(const DrainRequested&) {
   context_.Drain();
+  std::vector<Attempt*> waiting;
+  for (const auto& [order, attempt] : attempts_.waiting()) waiting.push_back(attempt);
+  for (Attempt* attempt : waiting) attempts_.Refuse(*attempt, link::NackReason::kDraining);
 }
 
 // Idle containers of retired versions go at once: their room is worth more than their warmth.

@@ -438,5 +438,16 @@ TEST_F(Story, DrainingFinishesWhatRunsAndTakesNothingNew) {
   EXPECT_EQ(Count<DrainFinished>(), 1);
 }
 
+TEST_F(Story, WhoWaitsForAMachineWhenTheExecutorDrainsIsSentBack) {
+  Connect();
+  Exec(MakeExec(0));
+  EXPECT_FALSE(TakeMessage<link::Nack>()) << "it waits";
+  Step(DrainRequested{});
+  const auto nack = TakeMessage<link::Nack>();
+  ASSERT_TRUE(nack);
+  EXPECT_EQ(nack->reason, link::NackReason::kDraining);
+  EXPECT_EQ(Count<DrainFinished>(), 1);
+}
+
 }  // namespace
 }  // namespace hearth::executor
