@@ -39,7 +39,8 @@ constexpr std::int64_t kShowMs = 250;  // metrics and readiness
 constexpr std::int64_t kHostWatchMs = 1000;
 constexpr std::int64_t kReconcileMs = 30'000;
 constexpr std::int64_t kRetrySweepMs = 1000;
-constexpr std::int64_t kShutdownMs = 15'000;  // for the machines to be destroyed and the outbox to be emptied
+// For the machines to be destroyed and the outbox to be emptied. A QEMU that does not react takes libvirt 15 s.
+constexpr std::int64_t kShutdownMs = 20'000;
 
 class App : public Daemon {
  public:

@@ -55,7 +55,8 @@ Hypervisor::Hypervisor(HypervisorOptions options, Post post, OnState on_state)
       starters_("libvirt-start", options_.starters, kMaxStartsQueued),
       activator_("libvirt-activate", 1, kMaxActivationsQueued),
       behind_("libvirt-behind", 1, kMaxBehindQueued),
-      destroyer_("libvirt-destroy", 1, kMaxDestroysQueued) {
+      destroyer_("libvirt-destroy", options_.destroyers, kMaxDestroysQueued),
+      manager_("libvirt-manage", 1, kMaxManagementQueued) {
   StartLibvirtEvents();
   keeper_ = std::thread([this] { KeepConnected(); });
 }
@@ -138,6 +139,7 @@ void Hypervisor::Run(Lane lane, Call call, Done done) {
     case Lane::kActivate: worker = &activator_; break;
     case Lane::kBehind: worker = &behind_; break;
     case Lane::kDestroy: worker = &destroyer_; break;
+    case Lane::kManage: worker = &manager_; break;
   }
   const bool queued = worker->Post([this, call = std::move(call), done] {
     auto connection = Take();
@@ -162,7 +164,7 @@ void Hypervisor::Destroy(std::string name, Done done) {
 
 void Hypervisor::SetMark(std::string name, Mark mark, Done done) {
   Run(
-      Lane::kDestroy,
+      Lane::kManage,
       [name = std::move(name), mark = std::move(mark)](virConnectPtr connection) -> Result<void> {
         const Domain domain(virDomainLookupByName(connection, name.c_str()));
         if (domain == nullptr) {
@@ -183,7 +185,7 @@ void Hypervisor::SetMark(std::string name, Mark mark, Done done) {
 void Hypervisor::List(Listed listed) {
   auto found = std::make_shared<std::vector<MarkedDomain>>();
   Run(
-      Lane::kDestroy,
+      Lane::kManage,
       [found](virConnectPtr connection) -> Result<void> {
         virDomainPtr* domains = nullptr;
         const int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);

@@ -23,6 +23,7 @@ namespace hearth::executor {
 
 constexpr std::size_t kMaxStartsQueued = 256;
 constexpr std::size_t kMaxDestroysQueued = 1024;
+constexpr std::size_t kMaxManagementQueued = 1024;
 constexpr std::size_t kMaxActivationsQueued = 256;
 constexpr std::size_t kMaxBehindQueued = 64;
 
@@ -31,12 +32,14 @@ enum class Lane : std::uint8_t {
   kStart,     // machines that are made now
   kActivate,  // shells that a machine is wanted of: short, and nothing else is ever before them
   kBehind,    // what is made ahead: templates, shells
-  kDestroy,   // ending, listing, marking
+  kDestroy,   // ending: libvirt waits up to 15 s for a QEMU that does not react
+  kManage,    // listing, marking
 };
 
 struct HypervisorOptions {
   std::string uri;                  // "qemu:///system", "qemu:///session", "qemu:///embed?root=…", "test:///default"
   std::size_t starters = 2;         // machines being created at once
+  std::size_t destroyers = 4;       // machines being destroyed at once
   std::int64_t retry_min_ms = 100;  // between attempts to connect, doubling
   std::int64_t retry_max_ms = 5000;
 };
@@ -98,6 +101,7 @@ class Hypervisor {
   Worker activator_;
   Worker behind_;
   Worker destroyer_;
+  Worker manager_;
   std::thread keeper_;
 };
 

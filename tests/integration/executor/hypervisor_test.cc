@@ -2,7 +2,9 @@
 #include "executor/machines/hypervisor.h"
 
 #include <gtest/gtest.h>
+#include <libvirt/libvirt.h>
 
+#include <future>
 #include <optional>
 
 #include "tests/integration/executor/run_until.h"
@@ -76,6 +78,26 @@ TEST_F(HypervisorTest, DestroyingWhatIsNotThereIsDone) {
   const auto hypervisor = Connect("test:///default");
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return up_; })) << reason_;
   EXPECT_TRUE(Await([&](auto done) { hypervisor->Destroy("hearth-never-was", done); }));
+}
+
+TEST_F(HypervisorTest, AMachineThatIsSlowToEndHoldsUpNoOther) {
+  const auto hypervisor = Connect("test:///default");
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return up_; })) << reason_;
+  std::promise<void> ended;
+  bool slow_done = false;
+  hypervisor->Run(
+      Lane::kDestroy,
+      [wait = ended.get_future().share()](virConnectPtr) -> Result<void> {
+        wait.wait();
+        return {};
+      },
+      [&slow_done](Result<void>) { slow_done = true; });
+
+  EXPECT_TRUE(Await([&](auto done) { hypervisor->Destroy("hearth-other", done); }));
+  EXPECT_TRUE(List(*hypervisor).empty());
+  EXPECT_FALSE(slow_done);
+  ended.set_value();
+  EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return slow_done; }));
 }
 
 TEST_F(HypervisorTest, WhatLibvirtRefusesComesBackWithItsWords) {
