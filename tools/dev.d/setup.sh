@@ -1,14 +1,18 @@
 # shellcheck shell=bash
 # setup: all that a bare Debian 12 needs, from Debian's packages and Maven.
 
+# What compiling the programs, making the image and running a stack need.
 PACKAGES=(
-  g++ cmake ninja-build ccache pkg-config git python3 procps util-linux iproute2 shellcheck
-  clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev
-  librdkafka-dev libhiredis-dev libvirt-dev libmsgpack-cxx-dev libspdlog-dev libfmt-dev libgtest-dev libgmock-dev
-  libbenchmark-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
+  g++ cmake ninja-build pkg-config python3 procps util-linux
+  librdkafka-dev libhiredis-dev libvirt-dev libmsgpack-cxx-dev libspdlog-dev libfmt-dev libcli11-dev
+  libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
   libuv1-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
-  libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils seabios
-  squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jdk-headless
+  libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 seabios
+  squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jre-headless
+)
+# What tests, benches and checks need beside.
+DEV_PACKAGES=(
+  ccache git iproute2 shellcheck clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libgtest-dev libgmock-dev
   python3-pytest python3-confluent-kafka python3-redis python3-msgpack
 )
 
@@ -23,15 +27,16 @@ as_root() {
 
 missing_packages() {
   local package
-  for package in "${PACKAGES[@]}"; do
+  for package in "$@"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s\n' "$package"
   done
 }
 
 setup_packages() {
-  local missing
-  mapfile -t missing < <(missing_packages)
-  if [ ${#missing[@]} -eq 0 ]; then say "   packages: all ${#PACKAGES[@]} are installed"; return; fi
+  local missing wanted=("${PACKAGES[@]}")
+  [ "$SETUP_DEV" = 0 ] || wanted+=("${DEV_PACKAGES[@]}")
+  mapfile -t missing < <(missing_packages "${wanted[@]}")
+  if [ ${#missing[@]} -eq 0 ]; then say "   packages: all ${#wanted[@]} are installed"; return; fi
   say "   packages: installing ${#missing[@]}: ${missing[*]}"
   as_root apt-get update -qq
   forbid_services
@@ -106,11 +111,15 @@ setup_kafka() {
 
 cmd_setup() {
   RENEW_LOCK=0
-  case ${1:-} in
-    "") ;;
-    --renew-lock) RENEW_LOCK=1 ;;
-    *) usage_error "setup: unknown option $1" ;;
-  esac
+  SETUP_DEV=0
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --dev) SETUP_DEV=1 ;;
+      --renew-lock) RENEW_LOCK=1 ;;
+      *) usage_error "setup: unknown option $1" ;;
+    esac
+    shift
+  done
   step "setup"
   mkdir -p "$STATE/logs" "$CACHE"
   setup_packages

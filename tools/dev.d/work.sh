@@ -24,13 +24,12 @@ cmd_image() {
     *) usage_error "image: unknown option $1" ;;
   esac
   step "image"
-  [ -x "$BIN/hearth-agent" ] || cmd_build
+  [ -x "$BIN/hearth-agent" ] || cmd_build --preset release hearth-agent
   "$ROOT/guest/image/build.sh" --agent "$BIN/hearth-agent" --out "$IMAGE" --cache "$CACHE/packages" "${more[@]}" >&2
 }
 
-provide() {   # what demo and the end-to-end tests need
-  cmd_setup
-  cmd_build
+provide() {   # provide [TARGET…]: what a stack needs, and these targets
+  cmd_build --preset release programs "$@"
   # shellcheck disable=SC2119
   cmd_image
 }
@@ -54,6 +53,7 @@ demo_kcat() {   # demo_kcat ID FUNCTION PAYLOAD: a request and its reply with no
 }
 
 cmd_demo() {
+  cmd_setup
   provide
   cmd_up
   eval "$(cmd_env)"
@@ -136,7 +136,7 @@ in_test_stack() {   # runs "$@" with a stack of its own, state in a temporary fo
 }
 
 ring_integration() {
-  provide
+  provide tests-integration
   step "integration"
   export HEARTH_IMAGE=$IMAGE
   UP_OPTIONS=(--only "kafka,redis,libvirtd")
@@ -160,7 +160,7 @@ ring_e2e() {
   run_pytest e2e
 }
 ring_nightly() {   # takes minutes each: not among the default rings; shows what the tests print
-  provide
+  provide hearth-bench tests-unit tests-integration
   step "nightly: load, thousand lives, benches"
   run_pytest e2e -m nightly -s
   step "nightly: mutants of isolation"
@@ -258,9 +258,9 @@ cmd_test() {
   done
   [ ${#rings[@]} -gt 0 ] && [ "${rings[0]}" != all ] || rings=(unit simulation integration e2e sanitize fuzz)
   mkdir -p "$LOGS"
-  cmd_setup
+  cmd_setup --dev
   for ring in "${rings[@]}"; do
-    if [ "$ring" = integration ] && [[ " ${rings[*]} " == *" sanitize "* ]]; then provide; build_ahead; fi
+    if [ "$ring" = integration ] && [[ " ${rings[*]} " == *" sanitize "* ]]; then provide tests-integration; build_ahead; fi
     "ring_$ring"
   done
   if [ ${#FAILURES[@]} -gt 0 ]; then printf 'failed: %s\n' "${FAILURES[@]}" >&2; fi
@@ -270,6 +270,8 @@ cmd_test() {
 
 cmd_lint() {
   local files shells
+  mkdir -p "$LOGS"
+  SETUP_DEV=1 setup_packages
   cd "$ROOT" || exit
   step "format"
   mapfile -t files < <(git ls-files '*.cc' '*.h')
@@ -278,7 +280,6 @@ cmd_lint() {
   mapfile -t shells < <(git ls-files 'tools/dev' '*.sh' '.ci/run')
   shellcheck -x "${shells[@]}"
   step "clang-tidy"
-  mkdir -p "$LOGS"
   configure tidy   # it reads the compile commands; nothing is compiled
   if [ "${1:-}" != --all ]; then mapfile -t files < <(git diff --name-only HEAD -- '*.cc'; git diff --name-only HEAD~1 -- '*.cc'); fi
   mapfile -t files < <(printf '%s\n' "${files[@]}" | grep '\.cc$' | grep -v tests/fuzz | sort -u | while read -r f; do [ -f "$f" ] && echo "$f"; done)
@@ -319,7 +320,8 @@ cmd_bench() {
   [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density or link"
   shift
   [[ $name =~ ^(warm|paths|boot|clone|density|link)$ ]] || usage_error "bench: no bench '$name'"
-  provide
+  cmd_setup
+  provide hearth-bench
   case $name in
     warm) bench_warm "$@" ;;
     paths | density) bench_own_daemons "$name" "$@" ;;

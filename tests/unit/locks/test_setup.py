@@ -60,7 +60,7 @@ class Host:
         return len((self.folder / "fetched").read_text().split())
 
     def packages(self):
-        return "missing_packages() { echo one; }; setup_packages"
+        return "missing_packages() { echo one; }; SETUP_DEV=0; setup_packages"
 
 
 @pytest.fixture
