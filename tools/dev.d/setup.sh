@@ -1,20 +1,9 @@
 # shellcheck shell=bash
 # setup: all that a bare Debian 12 needs, from Debian's packages and Maven.
 
-# What compiling the programs, making the image and running a stack need.
-PACKAGES=(
-  g++ cmake ninja-build pkg-config python3 procps util-linux
-  librdkafka-dev libhiredis-dev libvirt-dev libmsgpack-cxx-dev libspdlog-dev libfmt-dev libcli11-dev
-  libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
-  libuv1-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
-  libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 seabios
-  squashfs-tools cpio lz4 binutils redis-server redis-tools kcat curl maven openjdk-17-jre-headless
-)
-# What tests, benches and checks need beside.
-DEV_PACKAGES=(
-  ccache git iproute2 shellcheck clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libgtest-dev libgmock-dev
-  python3-pytest python3-confluent-kafka python3-redis python3-msgpack
-)
+# shellcheck source=tools/dev.d/packages.sh
+. "$ROOT/tools/dev.d/packages.sh"
+PACKAGES=("${BUILD_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" "${STACK_PACKAGES[@]}")
 
 kafka_libs() { printf '%s/kafka-%s' "$CACHE" "$(sha256sum "$ROOT/tools/kafka/pom.xml" | cut -c1-12)"; }
 
