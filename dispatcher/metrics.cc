@@ -35,15 +35,15 @@ Metrics::Metrics(prometheus::Registry& registry)
     : records_(BuildCounter()
                    .Name("hearth_dispatcher_records_total")
                    .Help("Records that are complete, by the status of their outcome")
-                   .Register(registry)),
+                   .Register(registry),
+               [](std::size_t i) { return Labels{{"status", std::string(kStatuses.at(i).name)}}; }),
       starts_(BuildCounter()
                   .Name("hearth_dispatcher_start_paths_total")
                   .Help("Invocations that ran, by start path")
                   .Register(registry)),
-      events_(BuildCounter()
-                  .Name("hearth_dispatcher_events_total")
-                  .Help("State changes of invocations")
-                  .Register(registry)),
+      events_(
+          BuildCounter().Name("hearth_dispatcher_events_total").Help("State changes of invocations").Register(registry),
+          [](std::size_t i) { return Labels{{"kind", KindName(static_cast<Trace::Kind>(i))}}; }),
       stages_(registry, "hearth_dispatcher_stage_seconds",
               "Time of each stage: intake (Kafka to received), place, lease, start, run, and total (received to ended)",
               {"intake", "place", "lease", "start", "run", "total"}),
@@ -63,10 +63,9 @@ Metrics::Metrics(prometheus::Registry& registry)
                         .Add({})) {}
 
 void Metrics::Count(const Trace& trace) {
-  events_.Count(static_cast<std::size_t>(trace.kind), [&] { return Labels{{"kind", KindName(trace.kind)}}; });
+  events_.Count(static_cast<std::size_t>(trace.kind));
   if (trace.kind != Trace::Kind::kCompleted) return;
-  records_.Count(static_cast<std::size_t>(trace.status),
-                 [&] { return Labels{{"status", std::string(StatusName(trace.status))}}; });
+  records_.Count(static_cast<std::size_t>(trace.status));
   if (trace.path == StartPath::kNone) return;
   starts_.Count(static_cast<std::size_t>(trace.path),
                 [&] { return Labels{{"path", std::string(StartPathName(trace.path))}}; });

@@ -24,6 +24,12 @@ const char* KindName(Trace::Kind kind) {
   }
   return "unknown";
 }
+const char* OutcomeName(bool ok) {
+  return ok ? "ready" : "failed";
+}
+const char* LossName(bool flooded) {
+  return flooded ? "flood" : "other";
+}
 
 }  // namespace
 
@@ -35,7 +41,8 @@ Metrics::Metrics(prometheus::Registry& registry)
       events_(BuildCounter()
                   .Name("hearth_executor_events_total")
                   .Help("State changes of attempts, instances and containers")
-                  .Register(registry)),
+                  .Register(registry),
+              [](std::size_t i) { return Labels{{"kind", KindName(static_cast<Trace::Kind>(i))}}; }),
       starts_(BuildCounter()
                   .Name("hearth_executor_machine_starts_total")
                   .Help("Machines started, by outcome")
@@ -68,10 +75,14 @@ Metrics::Metrics(prometheus::Registry& registry)
       saved_(BuildGauge()
                  .Name("hearth_executor_saved_machines")
                  .Help("Saved machines made anew and condemned since the start, by profile")
-                 .Register(registry)) {}
+                 .Register(registry)) {
+  // From zero on, so that the first event is seen as growth.
+  for (const bool ok : {true, false}) starts_.Add({{"outcome", OutcomeName(ok)}});
+  for (const bool flooded : {true, false}) lost_.Add({{"why", LossName(flooded)}});
+}
 
 void Metrics::Count(const Trace& trace) {
-  events_.Count(static_cast<std::size_t>(trace.kind), [&] { return Labels{{"kind", KindName(trace.kind)}}; });
+  events_.Count(static_cast<std::size_t>(trace.kind));
   if (trace.kind != Trace::Kind::kEnded) return;
   attempts_.Count(static_cast<std::size_t>(trace.status) * kPaths + static_cast<std::size_t>(trace.path), [&] {
     return Labels{{"status", std::string(StatusName(trace.status))}, {"path", std::string(StartPathName(trace.path))}};
@@ -86,11 +97,11 @@ void Metrics::Acceleration(const std::string& acceleration) {
 }
 
 void Metrics::Start(bool ok) {
-  starts_.Add({{"outcome", ok ? "ready" : "failed"}}).Increment();
+  starts_.Add({{"outcome", OutcomeName(ok)}}).Increment();
 }
 
 void Metrics::Lost(bool flooded) {
-  lost_.Add({{"why", flooded ? "flood" : "other"}}).Increment();
+  lost_.Add({{"why", LossName(flooded)}}).Increment();
 }
 
 void Metrics::StartsBy(const std::string& profile, Way way) {

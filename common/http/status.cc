@@ -2,7 +2,12 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+#include <vector>
+
+#include "common/metrics/process.h"
 
 namespace hearth {
 
@@ -41,8 +46,9 @@ Result<std::unique_ptr<HttpServer>> ServeStatus(const std::string& address, std:
         if (path == "/healthz") return {200, "ok\n"};
         if (path == "/readyz") return {readiness->ready() ? 200 : 503, readiness->Describe()};
         if (path == "/metrics") {
-          return {200, prometheus::TextSerializer().Serialize(registry->Collect()),
-                  "text/plain; version=0.0.4; charset=utf-8"};
+          std::vector<prometheus::MetricFamily> families = registry->Collect();
+          std::ranges::move(ProcessFamilies(), std::back_inserter(families));
+          return {200, prometheus::TextSerializer().Serialize(families), "text/plain; version=0.0.4; charset=utf-8"};
         }
         return {404, "no such page\n"};
       });

@@ -16,11 +16,18 @@
 
 namespace hearth {
 
-// Counters by the number of an enumeration's member, made when they first count. `labels(index)` names one.
+// Counters by the number of an enumeration's member. Those that are made at once read zero from the start, so that
+// whoever asks by how much they grew sees the first event too; of a large set, each is made when it first counts.
 template <std::size_t kCount>
 class Counters {
  public:
   explicit Counters(prometheus::Family<prometheus::Counter>& family) : family_(family) {}
+  // Makes all of them; `labels(index)` names one.
+  template <class Labels>
+  Counters(prometheus::Family<prometheus::Counter>& family, Labels labels) : family_(family) {
+    for (std::size_t i = 0; i < kCount; ++i) counters_[i] = &family_.Add(labels(i));
+  }
+  void Count(std::size_t index) { counters_.at(index)->Increment(); }
   template <class Labels>
   void Count(std::size_t index, Labels labels) {
     prometheus::Counter*& counter = counters_.at(index);
