@@ -19,5 +19,5 @@ STACK_PACKAGES=(
 # Tests, benches and checks.
 DEV_PACKAGES=(
   ccache git iproute2 shellcheck clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libgtest-dev libgmock-dev
-  python3-pytest python3-confluent-kafka python3-redis python3-msgpack
+  python3-pytest python3-confluent-kafka python3-redis python3-msgpack python3-yaml openjdk-17-jdk-headless
 )
