@@ -1,4 +1,4 @@
-"""What people see when they mistype, when a server is away, and what README.md tells them to type."""
+"""What people see when they mistype, and when a server is away."""
 
 import json
 import re
@@ -145,25 +145,6 @@ def test_topics_are_made_as_documented_and_left_alone(stack):
     assert found() == topics
     listed = stack.run("hearth topics list").stdout.splitlines()
     assert {line.split()[0]: int(line.split()[1]) for line in listed}.items() >= {n: p for n, (p, _) in topics.items()}.items()
-
-
-def test_the_first_request_of_the_readme_works_as_written(stack):
-    section = (ROOT / "README.md").read_text().split("## A first request", 1)[1].split("\n## ", 1)[0]
-    with_hearth, with_kcat = re.findall(r"```sh\n(.*?)```", section, re.S)
-    produce, consume = with_kcat.split("\nkcat -C", 1)
-
-    def shell(text):
-        return stack.run(["bash", "-ec", text], cwd=ROOT)
-
-    done = shell(with_hearth)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["greeting"] == "Hello, Ada!"
-    assert shell(produce).returncode == 0
-    def read():
-        answer = shell("kcat -C" + consume).stdout
-        return answer if "Hello, Ada!" in answer else ""
-
-    assert "hearth-status=ok" in until(read, "kcat reads no reply")
 
 
 def test_variables_are_secrets(stack, tmp_path):

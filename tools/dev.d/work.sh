@@ -159,6 +159,11 @@ ring_e2e() {
   step "end to end"
   run_pytest e2e
 }
+ring_docs() {   # pages, examples, alerts: against one stack
+  provide
+  step "documents"
+  run_pytest docs
+}
 ring_nightly() {   # takes minutes each: not among the default rings; shows what the tests print
   provide hearth-bench tests-unit tests-integration
   step "nightly: load, thousand lives, benches"
@@ -249,14 +254,14 @@ cmd_test() {
   while [ $# -gt 0 ]; do
     case $1 in
       --ring)
-        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|sanitize|fuzz|nightly|all)$ ]] || usage_error "test: no ring '${2:-}'"
+        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|docs|sanitize|fuzz|nightly|all)$ ]] || usage_error "test: no ring '${2:-}'"
         rings+=("$2")
         shift 2 ;;
       --filter) FILTER=${2:-}; shift 2 || usage_error "test: --filter what?" ;;
       *) usage_error "test: unknown option $1" ;;
     esac
   done
-  [ ${#rings[@]} -gt 0 ] && [ "${rings[0]}" != all ] || rings=(unit simulation integration e2e sanitize fuzz)
+  [ ${#rings[@]} -gt 0 ] && [ "${rings[0]}" != all ] || rings=(unit simulation integration e2e docs sanitize fuzz)
   mkdir -p "$LOGS"
   cmd_setup --dev
   for ring in "${rings[@]}"; do
