@@ -1,6 +1,6 @@
 // The shared directory of warmth in Redis, written behind: what the core decides is coalesced for a few milliseconds
 // and sent in one pipeline; nothing on the way of a request waits for it. Redis away, emptied or replaced costs nothing
-// but the directory, which is written again from this dispatcher's own copy. Layout: dispatcher/README.md. Loop thread
+// but the directory, which is written again from this dispatcher's own copy. Layout: docs/directory.md. Loop thread
 // only.
 #pragma once
 

@@ -1,4 +1,4 @@
-// hearth ps: who is warm, from the directory in Redis (its layout: dispatcher/README.md).
+// hearth ps: who is warm, from the directory in Redis (its layout: docs/directory.md).
 #include <fmt/format.h>
 
 #include <msgpack.hpp>
