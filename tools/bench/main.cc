@@ -12,7 +12,7 @@ namespace hearth::bench {
 namespace {
 
 void AddMarkdown(CLI::App& bench, bool& markdown) {
-  bench.add_flag("--markdown", markdown, "tables that can be pasted into docs/performance.md");
+  bench.add_flag("--markdown", markdown, "tables that can be pasted into docs/benchmarks");
 }
 
 void AddWarm(CLI::App& app, WarmOptions& options, int& exit_code) {

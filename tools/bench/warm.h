@@ -15,7 +15,7 @@ struct WarmOptions {
   std::string image;             // of the machine that is pinged; empty: none is
   int block = 250;               // invocations, then as many echoes, and so on
   std::int64_t wait_ms = 30000;  // for one reply
-  bool markdown = false;         // tables that can be pasted into docs/performance.md
+  bool markdown = false;         // tables that can be pasted into docs/benchmarks
 };
 
 // Prints the table to standard output. 0: every request got exactly one ok result; 1: not so; 3: Kafka is away, or
