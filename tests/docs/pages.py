@@ -18,7 +18,17 @@ class Block:
 
 def blocks_of(text):
     """The ```sh blocks of a page, in order."""
-    blocks, fence, start, body, elsewhere, before = [], None, 0, [], None, None
+    return read_page(text)[0]
+
+
+def loose_outputs_of(text):
+    """Lines at which a ```text block begins that is nobody's output: nothing would compare it."""
+    return read_page(text)[1]
+
+
+def read_page(text):
+    blocks, loose = [], []
+    fence, start, body, elsewhere, before = None, 0, [], None, None
     for number, line in enumerate(text.splitlines(), 1):
         mark = FENCE.match(line)
         if fence is None and mark:
@@ -29,6 +39,8 @@ def blocks_of(text):
                 blocks.append(before)
             elif fence == "text" and before:
                 before.prints, before = [each for each in body if each.strip()], None
+            elif fence == "text":
+                loose.append(start)
             fence = elsewhere = None
         elif fence is not None:
             body.append(line)
@@ -36,7 +48,7 @@ def blocks_of(text):
             elsewhere = comment[1]
         elif line.strip():
             elsewhere = before = None
-    return blocks
+    return blocks, loose
 
 
 def pattern_of(line):
@@ -50,7 +62,7 @@ def pattern_of(line):
 
 def missing_of(lines, output):
     """The lines of a page that the output does not have."""
-    printed = [each.strip() for each in output.splitlines()]
+    printed = [each.strip() for each in re.split(r"[\r\n]+", output)]
     return [line for line in lines if not any(pattern_of(line).fullmatch(each) for each in printed)]
 
 

@@ -5,17 +5,17 @@ before the block, the test or the chore that runs it."""
 import os
 import pathlib
 import re
-import signal
-import subprocess
 import tempfile
 
 import pytest
 
-from pages import blocks_of, missing_of
+from pages import blocks_of, loose_outputs_of, missing_of
 from stack import DEV, ROOT
+from terminal import run_in_terminal
 
 PAGES = ["README.md", "docs/quickstart.md", "docs/troubleshooting.md"]
 BLOCK_S = 120
+END = "hearth-end-of-block"
 
 
 def run_page(text, environment):
@@ -23,28 +23,17 @@ def run_page(text, environment):
     the next."""
     blocks = [block for block in blocks_of(text) if not block.elsewhere]
     with tempfile.TemporaryDirectory(prefix="hearth-page-") as folder:
+        script = "set -euo pipefail\n"
         for number, block in enumerate(blocks):
             pathlib.Path(folder, f"block-{number}.sh").write_text(block.text)
-        script = "set -euo pipefail\n" + "".join(f"exec > '{folder}/{n}.out' 2>&1\n. '{folder}/block-{n}.sh'\ntouch '{folder}/{n}.done'\n"
-                                                 for n in range(len(blocks)))
-        shell = subprocess.Popen(["bash", "-c", script], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-        try:
-            shell.wait(timeout=BLOCK_S * max(1, len(blocks)))
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            try:   # what a page leaves running in the background
-                os.killpg(shell.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-            shell.wait()
-        for number, block in enumerate(blocks):
-            file = pathlib.Path(folder, f"{number}.out")
-            output = file.read_text(errors="replace") if file.exists() else ""
-            if not pathlib.Path(folder, f"{number}.done").exists():
-                return f"line {block.line} fails:\n{block.text}\n{output}"
-            if missing := missing_of(block.prints, output):
-                return f"line {block.line} does not print {missing}:\n{block.text}\n{output}"
+            script += f". '{folder}/block-{number}.sh'\nprintf '\\n%s\\n' '{END}'\n"
+        _, output = run_in_terminal(["bash", "-c", script], environment, ROOT, BLOCK_S * max(1, len(blocks)))
+    *done, rest = output.split(f"\n{END}\n")
+    for number, block in enumerate(blocks):
+        if number >= len(done):
+            return f"line {block.line} fails:\n{block.text}\n{rest}"
+        if missing := missing_of(block.prints, done[number]):
+            return f"line {block.line} does not print {missing}:\n{block.text}\n{done[number]}"
     return None
 
 
@@ -60,6 +49,11 @@ def test_every_command_does_what_its_page_says(stack, page):
     text = (ROOT / page).read_text()
     assert blocks_of(text), f"{page} has no commands"
     assert (wrong := run_page(text, newcomer(stack))) is None, f"{page}: {wrong}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_output_belongs_to_commands(page):
+    assert not loose_outputs_of((ROOT / page).read_text())
 
 
 @pytest.mark.parametrize("page", PAGES)

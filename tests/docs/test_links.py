@@ -1,5 +1,6 @@
 """Every link of every page leads somewhere: to a file that is there, and to a heading that it has."""
 
+import re
 import subprocess
 
 import pytest
@@ -49,3 +50,16 @@ def test_every_page_for_readers_can_be_found_from_the_readme():
         targets = ((page.parent / link.partition("#")[0]).resolve() for link in links_of(page.read_text()) if "://" not in link)
         waiting += [target for target in targets if target.suffix == ".md" and target.exists()]
     assert not [str(page.relative_to(ROOT)) for page in tracked_pages() if page not in seen and ROOT / "docs" in page.parents]
+
+
+def named_tests(text):
+    """Tests that a page names as FILE.py::NAME."""
+    return re.findall(r"(?:tests/[\w/]*/)?(\w+\.py)::(\w+)", text)
+
+
+@pytest.mark.parametrize("page", [page for page in tracked_pages() if "::test_" in page.read_text()],
+                         ids=lambda each: str(each.relative_to(ROOT)))
+def test_every_test_that_a_page_names_exists(page):
+    for file, name in named_tests(page.read_text()):
+        sources = [source.read_text() for source in (ROOT / "tests").rglob(file)]
+        assert any(re.search(rf"^def {name}\b", source, re.MULTILINE) for source in sources), f"{file}::{name}"
