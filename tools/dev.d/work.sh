@@ -3,7 +3,9 @@
 
 JOBS=${HEARTH_JOBS:-$(nproc)}
 
-configure() { (cd "$ROOT" && cmake --preset "$1" > "$LOGS/cmake-$1.log" 2>&1) || { tail -n 20 "$LOGS/cmake-$1.log" >&2; fail "configuring $1 failed"; }; }
+configure() {   # configure PRESET [OPTION…]
+  (cd "$ROOT" && cmake --preset "$@" > "$LOGS/cmake-$1.log" 2>&1) || { tail -n 20 "$LOGS/cmake-$1.log" >&2; fail "configuring $1 failed"; }
+}
 
 cmd_build() {
   local preset=release
@@ -11,7 +13,7 @@ cmd_build() {
   [[ $preset =~ ^(dev|release|asan|tsan|fuzz|tidy)$ ]] || usage_error "build: no preset '$preset'"
   step "build ($preset)"
   mkdir -p "$LOGS"
-  configure "$preset"
+  configure "$preset" -DHEARTH_UNITY=OFF   # the demo may have begun this folder with it
   (cd "$ROOT" && cmake --build "build/$preset" -j "$JOBS" ${1:+--target "$@"}) >&2 || fail "the build failed"
 }
 
@@ -119,7 +121,21 @@ run_binaries() {   # run_binaries PRESET LABEL: every test binary of the ring
   done < <(test_names "$preset" "$label")
 }
 
-ring_unit() { build_tests release unit; step "unit"; run_binaries release unit; }
+ring_unit() {
+  build_tests release unit
+  step "unit"
+  run_binaries release unit
+  [ -n "${FILTER:-}" ] || check_unity
+}
+
+check_unity() {   # that the demo's build goes through: names that two sources have for themselves are its only enemy
+  local rc=0
+  configure release -B build/unity -DHEARTH_UNITY=ON
+  (cd "$ROOT" && cmake --build build/unity -j "$JOBS" --target programs > "$LOGS/unity.log" 2>&1) || rc=$?
+  say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  release unit unity_build"
+  [ $rc -eq 0 ] || { grep -m 5 error: "$LOGS/unity.log" >&2; say "   APART of hearth_library names sources to compile by themselves"; }
+  count_result "unity_build" $rc
+}
 ring_simulation() { build_tests release simulation; step "simulation"; run_binaries release simulation; }
 
 in_test_stack() {   # runs "$@" with a stack of its own, state in a temporary folder, gone afterwards
