@@ -54,6 +54,14 @@ life() {
   domains=$(as_user virsh -q -c "$tool" list --name)
   [ -n "$domains" ]
   as_user tools/dev status
+  # What is on Kafka outlives a `down`, whatever the ports are then.
+  as_user tools/dev down
+  as_user tools/dev up
+  # shellcheck disable=SC2016
+  as_user bash -euc '
+    eval "$(tools/dev env)"
+    hearth --user alice functions | grep -w hello
+    hearth --user alice invoke hello --data "{\"name\": \"again\"}"'
   as_user tools/dev down --purge
 }
 

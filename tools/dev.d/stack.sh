@@ -369,9 +369,10 @@ cmd_down() {
   fi
   rm -rf "$RUN" "$PIDS"
   rm -f "$STACK_ENV"
-  rm -rf "$STATE/kafka" "$STATE/redis" "$STATE"/executor-*
+  rm -rf "$STATE/redis"   # what is warm goes with the machines
   if [ $purge -eq 1 ]; then   # by name: the folder may be one in which other things lie
-    rm -rf "${STATE:?}"/{etc,logs,code,libvirt,fuzz}
+    rm -rf "${STATE:?}"/{etc,logs,code,kafka,libvirt,fuzz,demo} "$STATE"/executor-*
+    rm -f "$STATE/demo.lock"
     rmdir "$STATE" 2> /dev/null || true
   fi
 }
