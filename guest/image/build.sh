@@ -4,12 +4,14 @@
 # The same inputs give the same bytes.
 #
 #   guest/image/build.sh --agent FILE --out DIR [--cache DIR] [--lock FILE] [--renew-lock]
+#   guest/image/build.sh --fetch-only --out DIR [--cache DIR] [--lock FILE]
 #
 #   --agent  the static hearth-agent
 #   --out    gets vmlinux, initramfs.cpio, root.squashfs and manifest.json
 #   --cache  keeps downloaded packages between builds (default: DIR/cache of --out)
 #   --lock   names, versions and hashes of the packages (default: packages.lock beside this script)
 #   --renew-lock  writes the lock anew from what Debian has now
+#   --fetch-only  downloads the packages and makes nothing
 #
 # What the lock names is used, from the cache too only with its hash. Debian's mirrors forget old versions: where one
 # cannot be had any more, the build goes on with what Debian's signed index gives, and says so; with HEARTH_LOCKED=1 it
@@ -21,7 +23,7 @@ export LC_ALL=C TZ=UTC
 umask 022
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-agent='' out='' cache='' lock=$here/packages.lock renew=0
+agent='' out='' cache='' lock=$here/packages.lock renew=0 fetch_only=0
 
 say() { printf 'image: %s\n' "$*"; }
 die() { printf 'image: error: %s\n' "$*" >&2; exit 1; }
@@ -33,19 +35,20 @@ while (($#)); do
     --cache) cache=${2:?--cache needs a folder}; shift 2 ;;
     --lock) lock=${2:?--lock needs a file}; shift 2 ;;
     --renew-lock) renew=1; shift ;;
+    --fetch-only) fetch_only=1; shift ;;
     -h | --help) sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) die "unknown argument '$1' (see --help)" ;;
   esac
 done
-[[ -n $agent && -n $out ]] || die 'needs --agent and --out (see --help)'
-[[ -x $agent ]] || die "no executable agent at $agent"
+[[ -n $out && (-n $agent || $fetch_only == 1) ]] || die 'needs --agent and --out (see --help)'
+[[ -x $agent || $fetch_only == 1 ]] || die "no executable agent at $agent"
 for tool in apt-get dpkg-deb lz4 cpio mksquashfs objcopy strip sha256sum; do
   command -v "$tool" >/dev/null || die "$tool is not installed"
 done
 
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-agent=$(cd "$(dirname "$agent")" && pwd)/$(basename "$agent")
+[[ -z $agent ]] || agent=$(cd "$(dirname "$agent")" && pwd)/$(basename "$agent")
 mkdir -p "${cache:=$out/cache}"
 cache=$(cd "$cache" && pwd)
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
@@ -57,6 +60,10 @@ unneeded=' dpkg tar readline-common libtirpc-common '
 # Kernel modules that the agent loads; what they depend on comes along.
 modules=(virtio_pci virtio_console virtio_blk squashfs)
 
+# One build of a folder at a time; what an earlier one left that was killed goes.
+exec {folder_lock}>"$out/.lock"
+flock -n "$folder_lock" || { say "waiting for another build of $out"; flock "$folder_lock"; }
+rm -rf "$out"/work.*
 work=$(mktemp -d "$out/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -136,6 +143,21 @@ write_lock() {
   } >"$lock"
 }
 
+declare -A files
+fetch_packages() {
+  local name
+  say "fetching ${#names[@]} packages (those not in the cache)"
+  for name in "${names[@]}"; do
+    files[$name]=$(cached "$name")
+    [[ -z ${files[$name]} ]] || continue
+    (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$name=${versions[$name]}") || die "cannot download $name=${versions[$name]}"
+    # shellcheck disable=SC2046
+    mv -f "$work"/$(file_of "$name") "$cache/"
+    files[$name]=$(cached "$name")
+    [[ -n ${files[$name]} ]] || die "$name ${versions[$name]}: what was downloaded has not the hash ${hashes[$name]}"
+  done
+}
+
 say 'resolving packages'
 if ((renew)); then
   read_index
@@ -155,6 +177,11 @@ else
   fi
 fi
 
+if ((fetch_only)); then
+  fetch_packages
+  exit 0
+fi
+
 inputs=$({
   sha256sum <"$agent"
   (cd "$here/.." && find image runtime -type f -not -name '*.pyc' -not -name packages.lock -print0 | sort -z | xargs -0 sha256sum)
@@ -167,17 +194,7 @@ if [[ -f $out/manifest.json ]] && grep -q "\"inputs\": \"$inputs\"" "$out/manife
   exit 0
 fi
 
-say "fetching ${#names[@]} packages (those not in the cache)"
-declare -A files
-for name in "${names[@]}"; do
-  files[$name]=$(cached "$name")
-  [[ -z ${files[$name]} ]] || continue
-  (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$name=${versions[$name]}") || die "cannot download $name=${versions[$name]}"
-  # shellcheck disable=SC2046
-  mv -f "$work"/$(file_of "$name") "$cache/"
-  files[$name]=$(cached "$name")
-  [[ -n ${files[$name]} ]] || die "$name ${versions[$name]}: what was downloaded has not the hash ${hashes[$name]}"
-done
+fetch_packages
 kernel=${names[0]}
 
 say 'unpacking the kernel'

@@ -17,6 +17,27 @@ step() { printf '== %s\n' "$*" >&2; }
 fail() { printf 'tools/dev: %s\n' "$*" >&2; exit 1; }
 usage_error() { printf 'tools/dev: %s\nTry: tools/dev help\n' "$*" >&2; exit 2; }
 
+# need_space FOLDER MIB WHAT HOW: the folder's disk has room, or fail; HOW precedes "a larger disk".
+need_space() {
+  local free
+  free=$(($(df -Pk -- "$1" | awk 'NR == 2 { print $4 }') / 1024))
+  [ "$free" -ge "$2" ] || fail "no disk: $1 has $free MiB free, and $3 may need $2 MiB. Free some, or $4 a larger disk."
+}
+
+# explain LOG: one line for a known cause of a failure that others have written into the log.
+explain() {
+  local log=$1
+  if grep -qiE 'no space left|enough free space' "$log"; then
+    say "   => the disk is full: df -h says which; free some and run it again"
+  elif grep -qiE 'could not resolve|temporary failure|unable to connect|could not connect|network is unreachable|unknown host|cannot download' "$log"; then
+    say "   => a server of packages cannot be reached: is this host offline, or behind a proxy that apt and Maven do not know?"
+  elif grep -qiE 'could not get lock|is another process using it' "$log"; then
+    say "   => another apt or dpkg is at work: wait until it has ended and run it again"
+  elif grep -qiE 'internal compiler error|killed signal|virtual memory exhausted' "$log"; then
+    say "   => there was not enough memory to compile: HEARTH_JOBS=1 compiles one file at a time"
+  fi
+}
+
 # Run folder for sockets: short, because a Unix socket's path has at most 107 bytes; one for each state folder.
 run_dir() {
   local base=${XDG_RUNTIME_DIR:-/tmp}
@@ -66,7 +87,10 @@ launch() {
   local name=$1
   shift
   mkdir -p "$LOGS"
-  (cd / && exec setsid "$@" < /dev/null >> "$LOGS/$name.log" 2>&1) &
+  (
+    [ -z "${DEMO_LOCK:-}" ] || exec {DEMO_LOCK}>&-   # it is the demo's, not its stack's
+    cd / && exec setsid "$@" < /dev/null >> "$LOGS/$name.log" 2>&1
+  ) &
   record_pid "$name" $!
   disown
 }

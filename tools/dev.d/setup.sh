@@ -5,44 +5,70 @@
 . "$ROOT/tools/dev.d/packages.sh"
 PACKAGES=("${BUILD_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" "${STACK_PACKAGES[@]}")
 
+SETUP_DEV=0   # 1: DEV_PACKAGES too
+
 kafka_libs() { printf '%s/kafka-%s' "$CACHE" "$(sha256sum "$ROOT/tools/kafka/pom.xml" | cut -c1-12)"; }
 
 as_root() {
-  if is_root; then "$@"; return; fi
-  say "   needs root: sudo $*"
-  command -v sudo > /dev/null || fail "there is no sudo: run the command above as root, then tools/dev setup again"
-  sudo "$@"
+  if is_root; then "$@"; else sudo "$@"; fi
 }
 
 missing_packages() {
-  local package
-  for package in "$@"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s\n' "$package"
-  done
+  local installed
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true)
+  printf '%s\n' "$@" | { grep -vxF -f <(printf '%s\n' "$installed") || true; }
 }
 
-setup_packages() {
-  local missing wanted=("${PACKAGES[@]}")
+# What apt does, with its output in a log. A killed apt may have left packages half installed: dpkg finishes them first.
+run_apt() {
+  local log=$STATE/logs/apt.log
+  as_root env DEBIAN_FRONTEND=noninteractive "$@" > "$log" 2>&1 && return
+  tail -n 20 "$log" >&2
+  explain "$log"
+  fail "apt failed ($*); its output: $log"
+}
+APT_INSTALL=(apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends)
+
+# download_packages, install_packages: MISSING is what is not there yet.
+download_packages() {
+  local wanted=("${PACKAGES[@]}")
   [ "$SETUP_DEV" = 0 ] || wanted+=("${DEV_PACKAGES[@]}")
-  mapfile -t missing < <(missing_packages "${wanted[@]}")
-  if [ ${#missing[@]} -eq 0 ]; then say "   packages: all ${#wanted[@]} are installed"; return; fi
-  say "   packages: installing ${#missing[@]}: ${missing[*]}"
-  as_root apt-get update -qq
+  mapfile -t MISSING < <(missing_packages "${wanted[@]}")
+  if [ ${#MISSING[@]} -eq 0 ]; then say "   packages: all ${#wanted[@]} are installed"; return; fi
+  if ! is_root && ! command -v sudo > /dev/null; then
+    fail "packages are missing, and this is neither root nor is there sudo. As root:
+   apt-get update && apt-get install -y --no-install-recommends ${MISSING[*]}
+   Then run it again."
+  fi
+  is_root || say "   needs root: sudo apt-get"
+  say "   packages: downloading ${#MISSING[@]}: ${MISSING[*]}"
+  run_apt apt-get update -qq
+  run_apt "${APT_INSTALL[@]}" --download-only "${MISSING[@]}"
+}
+install_packages() {
+  [ ${#MISSING[@]} -gt 0 ] || return 0
+  say "   packages: installing them"
   forbid_services
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
-    > "$STATE/logs/apt.log" 2>&1 || { tail -n 20 "$STATE/logs/apt.log" >&2; fail "apt-get failed; its output: $STATE/logs/apt.log"; }
+  if [ -n "$(dpkg --audit 2> /dev/null)" ]; then run_apt dpkg --configure -a; fi
+  run_apt "${APT_INSTALL[@]}" "${MISSING[@]}"
   allow_services
 }
+setup_packages() {
+  download_packages
+  install_packages
+}
 
-# policy-rc.d keeps the packages from starting servers of their own. One that is there already is the host's, and stays.
+# policy-rc.d keeps the packages from starting servers of their own. One that is there already is the host's, and stays;
+# unless a setup that was killed has left it, which it says itself.
 POLICY=${HEARTH_POLICY:-/usr/sbin/policy-rc.d}
 POLICY_IS_OURS=0
+POLICY_MARK='# of hearth: tools/dev setup, while it installs packages'
 forbid_services() {
-  [ ! -e "$POLICY" ] || return 0
+  [ ! -e "$POLICY" ] || grep -qxF "$POLICY_MARK" "$POLICY" || return 0
   trap allow_services EXIT
   POLICY_IS_OURS=1
   # shellcheck disable=SC2016
-  as_root sh -c 'printf "#!/bin/sh\nexit 101\n" > "$1" && chmod 755 "$1"' sh "$POLICY"
+  as_root sh -c 'printf "#!/bin/sh\n%s\nexit 101\n" "$2" > "$1" && chmod 755 "$1"' sh "$POLICY" "$POLICY_MARK"
 }
 allow_services() {
   [ $POLICY_IS_OURS = 1 ] || return 0
@@ -89,7 +115,8 @@ setup_kafka() {
     rm -rf "$libs"
     mkdir -p "$libs"
     mvn -B -q --strict-checksums -f "$ROOT/tools/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$libs" \
-      -DincludeScope=runtime > "$STATE/logs/maven.log" 2>&1 || { tail -n 20 "$STATE/logs/maven.log" >&2; fail "Maven failed"; }
+      -DincludeScope=runtime > "$STATE/logs/maven.log" 2>&1 ||
+      { tail -n 20 "$STATE/logs/maven.log" >&2; explain "$STATE/logs/maven.log"; fail "Maven failed; its output: $STATE/logs/maven.log"; }
     fresh=1
   fi
   if [ "$RENEW_LOCK" = 1 ]; then (cd "$libs" && sha256sum -- *.jar) > "$KAFKA_LOCK"; say "   kafka: lock renewed: $KAFKA_LOCK"; fi
@@ -100,7 +127,6 @@ setup_kafka() {
 
 cmd_setup() {
   RENEW_LOCK=0
-  SETUP_DEV=0
   while [ $# -gt 0 ]; do
     case $1 in
       --dev) SETUP_DEV=1 ;;

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# build, image, demo, test, lint, bench.
+# build, image, test, lint, bench.
 
 JOBS=${HEARTH_JOBS:-$(nproc)}
 
@@ -34,58 +34,6 @@ provide() {   # provide [TARGET…]: what a stack needs, and these targets
   cmd_build --preset release programs "$@"
   # shellcheck disable=SC2119
   cmd_image
-}
-
-show_reply() {   # kcat's headers, one a line
-  tr ',' '\n' | grep -E '^hearth-(status|start-path|received-us|placed-us|leased-us|started-us|ended-us)=' | sed 's/^/     /'
-}
-
-demo_kcat() {   # demo_kcat ID FUNCTION PAYLOAD: a request and its reply with nothing but kcat
-  local id=$1 function=$2 payload=$3 found=""
-  say "   \$ kcat -P -t hearth.invoke.std -k alice -H hearth-fn=$function -H hearth-user=alice -H hearth-id=$id"
-  printf '%s' "$payload" | kcat -P -b "$HEARTH_BOOTSTRAP" -t hearth.invoke.std -k alice \
-    -H "hearth-fn=$function" -H hearth-user=alice -H "hearth-id=$id"
-  local deadline=$((SECONDS + 30))
-  while [ -z "$found" ] && [ $SECONDS -lt $deadline ]; do
-    found=$(kcat -C -q -e -b "$HEARTH_BOOTSTRAP" -t hearth.reply -o beginning -f '%k|%h|%s\n' | grep "^$id|" | tail -n 1 || true)
-  done
-  [ -n "$found" ] || fail "no reply to $id on hearth.reply in 30 s; see tools/dev logs"
-  printf '     %s\n' "$(cut -d'|' -f3- <<< "$found")"
-  cut -d'|' -f2 <<< "$found" | show_reply
-}
-
-cmd_demo() {
-  cmd_setup
-  provide
-  cmd_up
-  eval "$(cmd_env)"
-  export HEARTH_USER=alice
-  local run
-  run=$(date +%s)
-  step "deploy"
-  hearth deploy hello --runtime python3 --handler hello.handler "$ROOT/examples/hello-python"
-  hearth deploy echo --runtime native --handler echo "$ROOT/build/release/examples/echo"
-  step "invoke with hearth"
-  say "   the first request of a user takes a machine from the pool:"
-  hearth invoke hello --data '{"name": "Ada"}'
-  say "   the next finds its container:"
-  hearth invoke hello --data '{"name": "Grace"}'
-  hearth invoke echo --data 'a native function'
-  step "invoke with kcat"
-  demo_kcat "demo-$run-1" hello '{"name": "kcat"}'
-  demo_kcat "demo-$run-2" echo 'bytes from kcat'
-  step "who is warm"
-  hearth ps
-  cat >&2 <<TXT
-
-Look further:
-  eval "\$(tools/dev env)"                           # addresses for tools of your own, hearth in the PATH
-  hearth invoke hello --user alice --data '{"name":"you"}'
-  kcat -C -b \$HEARTH_BOOTSTRAP -t hearth.reply -o beginning -e -f '%k %h %s\n'
-  curl \$HEARTH_DISPATCHER_HTTP/metrics ; curl \$HEARTH_EXECUTOR_HTTP/readyz
-  virsh -c "\$HEARTH_LIBVIRT_URI" list               # the machines
-  tools/dev logs executor-1 ; tools/dev down
-TXT
 }
 
 # ---- tests ---------------------------------------------------------------------------------------------------------

@@ -62,6 +62,10 @@ class Host:
     def packages(self):
         return "missing_packages() { echo one; }; SETUP_DEV=0; setup_packages"
 
+    def apt(self, text):
+        """An apt-get that downloads without a word; the text says what else it does."""
+        self.program("apt-get", f'case "$*" in *--download-only*) exit 0 ;; esac\n{text}')
+
 
 @pytest.fixture
 def host(tmp_path):
@@ -140,7 +144,7 @@ def test_without_a_lock_nothing_is_believed(locked):
 @pytest.mark.parametrize("fails", ["nothing", "update", "install"])
 def test_packages_start_no_servers_and_nothing_of_that_is_left(host, root, fails):
     host.be(root)
-    host.program("apt-get", f'case "$*" in *install*) {host.policy}; echo $? > {host.folder}/policy-said ;; esac\n'
+    host.apt(f'case "$*" in *install*) {host.policy}; echo $? > {host.folder}/policy-said ;; esac\n'
                             f'case "$*" in *{fails}*) exit 100 ;; esac')
     code, output = host.run(host.packages())
     assert (code == 0) == (fails == "nothing"), output
@@ -153,7 +157,7 @@ def test_packages_start_no_servers_and_nothing_of_that_is_left(host, root, fails
 @pytest.mark.parametrize("root", [True, False], ids=["root", "sudo"])
 def test_an_interrupted_setup_leaves_no_policy(host, root):
     host.be(root)
-    host.program("apt-get", f'case "$*" in *install*) mkfifo {host.folder}/gate; '
+    host.apt(f'case "$*" in *install*) mkfifo {host.folder}/gate; '
                             f'touch {host.folder}/there; read < {host.folder}/gate ;; esac')
     process = host.start(host.packages())
     while not (host.folder / "there").exists():
@@ -167,10 +171,10 @@ def test_an_interrupted_setup_leaves_no_policy(host, root):
 
 def test_a_policy_of_the_host_stays_as_it_is(host):
     host.policy.write_text("the host's own")
-    host.program("apt-get", 'case "$*" in *install*) exit 100 ;; esac')
+    host.apt('case "$*" in *install*) exit 100 ;; esac')
     for before in ("", "trap true EXIT; "):   # whatever else is to be done at the end
         assert host.run(before + host.packages())[0] != 0
         assert host.policy.read_text() == "the host's own"
-    host.program("apt-get", "true")
+    host.apt("true")
     assert host.run("trap true EXIT; " + host.packages())[0] == 0
     assert host.policy.read_text() == "the host's own"
