@@ -15,6 +15,7 @@
 #include "tools/code/byte_code.h"
 #include "tools/hearth/context.h"
 #include "tools/hearth/environment.h"
+#include "tools/hearth/options.h"
 
 namespace hearth::tool {
 namespace {
@@ -75,7 +76,7 @@ Result<void> ReadEnvironment(const Deployment& deployment, Variables& variables)
 
 int Deploy(const Context& context, Deployment& deployment) {
   Function& function = deployment.function;
-  function.user = UserId(context.user);
+  function.user = UserId(context.user.value);
   function.name = FunctionName(deployment.name);
   function.version = ReadClocks().wall_us / kMicrosPerMilli;
   auto runtime = ParseRuntime(deployment.runtime);
@@ -97,7 +98,8 @@ int Deploy(const Context& context, Deployment& deployment) {
   function.code_bytes = static_cast<std::int64_t>(archive->size());
   function.code = CodeHash(Sha256Hex(*archive));
   if (auto valid = ValidateFunction(function); !valid) return Report(valid.error());
-  if (auto stored = StoreCode(context.code_store, function.user, *archive); !stored) return Report(stored.error());
+  if (auto stored = StoreCode(context.code_store.value, function.user, *archive); !stored)
+    return Report(stored.error());
   OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
   if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
   Print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(), function.version,
@@ -122,12 +124,12 @@ Result<std::map<std::string, Function>> ReadFunctions(const Context& context) {
     loop.Stop();
   };
   callbacks.alarm = [&](const std::string& what) { trouble = what; };
-  auto follower = kafka::FollowFunctions(loop, context.bootstrap, "hearth-cli", kFunctionsTopic, callbacks);
+  auto follower = kafka::FollowFunctions(loop, context.bootstrap.value, "hearth-cli", kFunctionsTopic, callbacks);
   if (!follower) return std::unexpected(follower.error());
   Timer limit(loop, [&] { loop.Stop(); });
   limit.StartOnce(kServerTimeoutMs);
   loop.Run();
-  if (!done) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap + ": " + trouble);
+  if (!done) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap.value + ": " + trouble);
   return functions;
 }
 
@@ -153,7 +155,7 @@ int List(const Context& context, const Listing& listing) {
     Print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT",
           "ATTEMPTS");
   for (const auto& [key, function] : *functions) {
-    if (!listing.all && function.user.str() != context.user) continue;
+    if (!listing.all && function.user.str() != context.user.value) continue;
     if (context.json) {
       rows.push_back({{"user", function.user.str()},
                       {"name", function.name.str()},
@@ -179,7 +181,7 @@ int List(const Context& context, const Listing& listing) {
 int Remove(const Context& context, const std::string& name) {
   auto functions = ReadFunctions(context);
   if (!functions) return Report(functions.error());
-  const auto key = FunctionKey(UserId(context.user), FunctionName(name));
+  const auto key = FunctionKey(UserId(context.user.value), FunctionName(name));
   if (!functions->contains(key)) return Report(Error{Code::kNotFound, "no function " + key});
   if (auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true); !sent)
     return Report(sent.error());
@@ -189,40 +191,53 @@ int Remove(const Context& context, const std::string& name) {
 
 }  // namespace
 
-void AddFunctions(CLI::App& app, Context& context, int& exit_code) {
+void AddFunctions(CLI::App& app, Context& context, Command& chosen) {
   auto deployment = std::make_shared<Deployment>();
+  Function& function = deployment->function;
   auto* deploy = app.add_subcommand("deploy", "store code and register it as a function");
-  deploy->add_option("name", deployment->name, "name of the function")->required();
-  deploy->add_option("path", deployment->path, "file or folder with the code")->required();
-  deploy->add_option("--runtime", deployment->runtime, Names(kRuntimes))->capture_default_str();
-  deploy->add_option("--handler", deployment->function.handler, HandlersOfRuntimes())->required();
-  deploy->add_option("--memory", deployment->function.memory_mib, "MiB of a container")->capture_default_str();
-  deploy->add_option("--timeout-ms", deployment->function.timeout_ms, "limit of one attempt")->capture_default_str();
-  deploy->add_option("--attempts", deployment->function.max_attempts, "tries before giving up")->capture_default_str();
-  deploy->add_option("--concurrency", deployment->function.concurrency, "attempts at once; 0: the user's cap alone")
+  deploy->group(kFunctionCommands);
+  deploy->add_option("name", deployment->name, "name of the function")->required()->type_name("NAME");
+  deploy->add_option("path", deployment->path, "file or folder with the code")->required()->type_name("PATH");
+  deploy->add_option("--runtime", deployment->runtime, Names(kRuntimes))
+      ->type_name("RUNTIME")
+      ->group("Code")
       ->capture_default_str();
-  deploy
-      ->add_option("--idle", deployment->function.container_idle_s,
-                   "seconds that an idle container is kept; 0: as the executors are configured")
-      ->capture_default_str();
-  deploy->add_option("--profile", deployment->function.profile, "kind of machine")->capture_default_str();
-  deploy->add_option("--env", deployment->environment,
-                     "NAME=VALUE, which others on this host can read, or NAME, which takes its value from here; may be "
-                     "repeated");
-  deploy->add_option("--env-file", deployment->environment_files,
-                     "file with one NAME=VALUE or NAME a line; may be repeated");
-  deploy->callback([&context, &exit_code, deployment] { exit_code = Deploy(context, *deployment); });
+  deploy->add_option("--handler", function.handler, HandlersOfRuntimes())
+      ->required()
+      ->type_name("HANDLER")
+      ->group("Code");
+  const auto number = [&](const char* name, auto& value, const char* unit, const char* help) {
+    deploy->add_option(name, value, help)->type_name(unit)->group("Limits")->capture_default_str();
+  };
+  number("--memory", function.memory_mib, "MIB", "memory of a container");
+  number("--timeout-ms", function.timeout_ms, "MS", "limit of one attempt");
+  number("--attempts", function.max_attempts, "COUNT", "tries before giving up");
+  number("--concurrency", function.concurrency, "COUNT", "attempts at once; 0: the user's cap alone");
+  number("--idle", function.container_idle_s, "SECONDS",
+         "that an idle container is kept; 0: as the executors are configured");
+  number("--profile", function.profile, "NAME", "kind of machine");
+  Repeated(
+      deploy->add_option("--env", deployment->environment,
+                         "NAME=VALUE, which others on this host can read, or NAME, which takes its value from here"))
+      ->type_name("VARIABLE")
+      ->group("Variables");
+  Repeated(deploy->add_option("--env-file", deployment->environment_files, "file with one NAME=VALUE or NAME a line"))
+      ->type_name("FILE")
+      ->group("Variables");
+  Choose(*deploy, chosen, [&context, deployment] { return Deploy(context, *deployment); });
 
   auto listing = std::make_shared<Listing>();
   auto* functions = app.add_subcommand("functions", "list the functions of the user");
+  functions->group(kFunctionCommands);
   functions->add_flag("--all", listing->all, "of all users");
   functions->add_flag("--show-secrets", listing->show_secrets, "the values of variables too");
-  functions->callback([&context, &exit_code, listing] { exit_code = List(context, *listing); });
+  Choose(*functions, chosen, [&context, listing] { return List(context, *listing); });
 
   auto name = std::make_shared<std::string>();
   auto* remove = app.add_subcommand("remove", "remove a function");
-  remove->add_option("name", *name, "name of the function")->required();
-  remove->callback([&context, &exit_code, name] { exit_code = Remove(context, *name); });
+  remove->group(kFunctionCommands);
+  remove->add_option("name", *name, "name of the function")->required()->type_name("NAME");
+  Choose(*remove, chosen, [&context, name] { return Remove(context, *name); });
 }
 
 }  // namespace hearth::tool

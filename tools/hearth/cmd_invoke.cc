@@ -18,9 +18,12 @@
 #include "schemas/times_json.h"
 #include "schemas/topics.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/options.h"
 
 namespace hearth::tool {
 namespace {
+
+constexpr std::int64_t kMaxWaitS = 24 * 3600;
 
 struct Options {
   std::string function;
@@ -115,7 +118,7 @@ int Invoke(const Context& context, const Options& options) {
   Request request;
   request.form = forms.at(options.form);
   request.id = InvocationId(options.id.empty() ? NewId() : options.id);
-  request.user = UserId(context.user);
+  request.user = UserId(context.user.value);
   request.function = FunctionName(options.function);
   request.reply_to = options.reply_to;
   request.order_key = options.order_key;
@@ -123,7 +126,7 @@ int Invoke(const Context& context, const Options& options) {
   request.timeout_ms = options.timeout_ms;
   request.payload = std::move(*payload);
   auto record = EncodeRequest(request, TopicOfClass(options.priority));
-  record.key = context.user;  // a user's requests meet one dispatcher
+  record.key = context.user.value;  // a user's requests meet one dispatcher
   const bool is_map = request.form == RequestForm::kMsgpack || request.form == RequestForm::kJson;
   if (!is_map && request.payload.size() > kMaxPayloadBytes) {
     return Report(Error{Code::kExhausted, fmt::format("the payload has {} bytes; the limit is {}",
@@ -134,7 +137,7 @@ int Invoke(const Context& context, const Options& options) {
     Print("{}\n", request.id.str());
     return kFine;
   }
-  auto replies = kafka::TailReader::Open(context.bootstrap, "hearth-cli", options.reply_to, kServerTimeoutMs);
+  auto replies = kafka::TailReader::Open(context.bootstrap.value, "hearth-cli", options.reply_to, kServerTimeoutMs);
   if (!replies) return Report(replies.error());
   if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
   const std::int64_t deadline_us = ReadClocks().mono_us + options.wait_s * kMicrosPerSecond;
@@ -159,30 +162,54 @@ int Invoke(const Context& context, const Options& options) {
 
 }  // namespace
 
-void AddInvoke(CLI::App& app, Context& context, int& exit_code) {
+void AddInvoke(CLI::App& app, Context& context, Command& chosen) {
   auto options = std::make_shared<Options>();
   auto* invoke = app.add_subcommand("invoke", "run a function and wait for its reply");
-  invoke->add_option("name", options->function, "name of the function")->required();
-  auto* data = invoke->add_option("--data", options->data, "the payload");
-  invoke->add_option("--file", options->file, "file with the payload; - or nothing: standard input")->excludes(data);
-  invoke->add_option("--id", options->id, "id of the invocation; chosen where absent");
+  invoke->group(kFunctionCommands);
+  invoke->add_option("name", options->function, "name of the function")->required()->type_name("NAME");
+  constexpr const char* kPayload = "Payload";
+  auto* data = invoke->add_option("--data", options->data, "the payload itself")->type_name("TEXT")->group(kPayload);
+  invoke->add_option("--file", options->file, "file with the payload; - or nothing: standard input")
+      ->excludes(data)
+      ->type_name("FILE")
+      ->group(kPayload);
+  invoke->add_option("--content-type", options->content_type, "of the payload")->type_name("TYPE")->group(kPayload);
+  constexpr const char* kRequest = "Request";
+  invoke->add_option("--id", options->id, "id of the invocation; chosen where absent")
+      ->type_name("ID")
+      ->group(kRequest);
   invoke->add_option("--form", options->form, "how the request is written")
       ->check(CLI::IsMember({"headers", "msgpack", "json", "cloudevent", "cloudevent-structured"}))
+      ->type_name("FORM")
+      ->group(kRequest)
       ->capture_default_str();
   std::vector<std::string> classes;
   for (const Topic topic : kRequestTopics) classes.emplace_back(RowOf(topic).key);
-  invoke->add_option("--class", options->priority, "rt (where an operator granted it), std or batch")
+  invoke->add_option("--class", options->priority, "how urgent it is; rt where an operator granted it")
       ->check(CLI::IsMember(classes))
+      ->type_name("CLASS")
+      ->group(kRequest)
       ->capture_default_str();
-  invoke->add_option("--reply-to", options->reply_to, "topic of the reply")->capture_default_str();
-  invoke->add_option("--order-key", options->order_key, "one at a time, in order, for equal keys");
-  invoke->add_option("--content-type", options->content_type, "of the payload");
-  invoke->add_option("--timeout-ms", options->timeout_ms, "limit of an attempt; 0: the function's own");
-  invoke->add_option("--wait", options->wait_s, "seconds to wait for the reply")->capture_default_str();
-  invoke->add_flag("--async", options->async, "print the id and do not wait");
-  invoke->callback([&context, &exit_code, options, data] {
+  invoke->add_option("--order-key", options->order_key, "one at a time, in order, for equal keys")
+      ->type_name("KEY")
+      ->group(kRequest);
+  invoke->add_option("--timeout-ms", options->timeout_ms, "limit of an attempt; 0: the function's own")
+      ->type_name("MS")
+      ->group(kRequest);
+  constexpr const char* kReply = "Reply";
+  invoke->add_option("--reply-to", options->reply_to, "topic of the reply")
+      ->type_name("TOPIC")
+      ->group(kReply)
+      ->capture_default_str();
+  invoke->add_option("--wait", options->wait_s, "for the reply")
+      ->check(Between(0, kMaxWaitS))
+      ->type_name("SECONDS")
+      ->group(kReply)
+      ->capture_default_str();
+  invoke->add_flag("--async", options->async, "print the id and do not wait")->group(kReply);
+  Choose(*invoke, chosen, [&context, options, data] {
     options->has_data = data->count() > 0;
-    exit_code = Invoke(context, *options);
+    return Invoke(context, *options);
   });
 }
 

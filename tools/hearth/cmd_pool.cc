@@ -8,10 +8,13 @@
 #include "schemas/request.h"
 #include "schemas/topics.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/options.h"
 #include "tools/hearth/pool_advice.h"
 
 namespace hearth::tool {
 namespace {
+
+constexpr std::int64_t kMaxWishMs = 3'600'000;  // of pool advise
 
 const std::string kSettingsTopic(TopicName(Topic::kSettings));
 
@@ -40,7 +43,7 @@ std::string Ms(std::int64_t ms) {
 }
 
 int Status(const Context& context) {
-  if (context.redis.empty()) return NoRedis();
+  if (context.redis.empty()) return NoRedis(context);
   const auto pools = ReadPools(context);
   if (!pools) return Report(pools.error());
   if (context.json) {
@@ -76,14 +79,14 @@ Result<std::map<std::string, PoolSettings>> ReadSettings(const Context& context)
     loop.Stop();
   };
   callbacks.alarm = [&](const std::string& what) { trouble = what; };
-  auto follower = kafka::TopicFollower::Create(loop, context.bootstrap, "hearth-cli", kSettingsTopic, callbacks);
+  auto follower = kafka::TopicFollower::Create(loop, context.bootstrap.value, "hearth-cli", kSettingsTopic, callbacks);
   if (!follower) return std::unexpected(follower.error());
   Timer limit(loop, [&] { loop.Stop(); });
   limit.StartOnce(kServerTimeoutMs);
   loop.Run();
   if (!done) {
     return Fail(Code::kUnavailable,
-                "kafka at " + context.bootstrap + ": " + trouble + " (hearth topics create makes the topics)");
+                "kafka at " + context.bootstrap.value + ": " + trouble + " (hearth topics create makes the topics)");
   }
   return settings;
 }
@@ -129,7 +132,7 @@ int Set(const Context& context, const SetOptions& options) {
 }
 
 int Advice(const Context& context, const std::string& profile, std::int64_t p99_ms) {
-  if (context.redis.empty()) return NoRedis();
+  if (context.redis.empty()) return NoRedis(context);
   const auto pools = ReadPools(context);
   if (!pools) return Report(pools.error());
   auto rows = nlohmann::json::array();
@@ -160,30 +163,34 @@ int Advice(const Context& context, const std::string& profile, std::int64_t p99_
 
 }  // namespace
 
-void AddPool(CLI::App& app, Context& context, int& exit_code) {
+void AddPool(CLI::App& app, Context& context, Command& chosen) {
   auto* pool = app.add_subcommand("pool", "machines that are held ready before anyone asks")->require_subcommand(1);
+  pool->group(kMachineCommands);
   auto* status = pool->add_subcommand("status", "what each executor holds of each profile, and what is asked of it");
-  status->callback([&context, &exit_code] { exit_code = Status(context); });
+  Choose(*status, chosen, [&context] { return Status(context); });
 
   auto options = std::make_shared<SetOptions>();
   auto* set = pool->add_subcommand("set", "hold more or less of a profile from now on, over what is configured");
-  set->add_option("profile", options->profile, "kind of machine")->required();
-  const CLI::Range range(0, kMaxPoolSetting);
-  set->add_option("--min", options->settings.min, "machines to hold at least")->check(range);
-  set->add_option("--max", options->settings.max, "machines to hold at most, whatever the demand")->check(range);
-  set->add_option("--shells", options->settings.shells, "shells to hold behind them")->check(range);
-  set->add_option("--executor", options->executor, "this one only; else all");
+  set->add_option("profile", options->profile, "kind of machine")->required()->type_name("PROFILE");
+  const auto number = [&](const char* name, std::int32_t& value, const char* help) {
+    set->add_option(name, value, help)->check(Between(0, kMaxPoolSetting))->type_name("COUNT");
+  };
+  number("--min", options->settings.min, "machines to hold at least");
+  number("--max", options->settings.max, "machines to hold at most, whatever the demand");
+  number("--shells", options->settings.shells, "shells to hold behind them");
+  set->add_option("--executor", options->executor, "this one only; else all")->type_name("ID");
   set->add_flag("--unset", options->unset, "as configured again");
-  set->callback([&context, &exit_code, options] { exit_code = Set(context, *options); });
+  Choose(*set, chosen, [&context, options] { return Set(context, *options); });
 
   auto profile = std::make_shared<std::string>();
   auto p99_ms = std::make_shared<std::int64_t>(0);
   auto* advise = pool->add_subcommand("advise", "the size of the pool for a wished wait, from what was measured");
-  advise->add_option("profile", *profile, "kind of machine")->required();
-  advise->add_option("--p99", *p99_ms, "99 of 100 requests for a machine shall wait less than so many milliseconds")
+  advise->add_option("profile", *profile, "kind of machine")->required()->type_name("PROFILE");
+  advise->add_option("--p99", *p99_ms, "99 of 100 requests for a machine shall wait less")
       ->required()
-      ->check(CLI::Range(0, 3'600'000));
-  advise->callback([&context, &exit_code, profile, p99_ms] { exit_code = Advice(context, *profile, *p99_ms); });
+      ->check(Between(0, kMaxWishMs))
+      ->type_name("MS");
+  Choose(*advise, chosen, [&context, profile, p99_ms] { return Advice(context, *profile, *p99_ms); });
 }
 
 }  // namespace hearth::tool

@@ -6,6 +6,7 @@
 
 #include "common/base/time.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/options.h"
 
 namespace hearth::tool {
 namespace {
@@ -42,7 +43,7 @@ Result<std::vector<std::string>> Members(redis::BlockingClient& redis, const std
 }
 
 int List(const Context& context) {
-  if (context.redis.empty()) return NoRedis();
+  if (context.redis.empty()) return NoRedis(context);
   auto redis = ConnectRedis(context);
   if (!redis) return Report(redis.error());
   auto executors = Members(*redis, {"SMEMBERS", "ex:idx"});
@@ -94,9 +95,10 @@ int List(const Context& context) {
 
 }  // namespace
 
-void AddPs(CLI::App& app, Context& context, int& exit_code) {
-  auto* ps = app.add_subcommand("ps", "users, instances and containers that are warm");
-  ps->callback([&context, &exit_code] { exit_code = List(context); });
+void AddPs(CLI::App& app, Context& context, Command& chosen) {
+  auto* ps = app.add_subcommand("ps", "executors, and the machines and containers that are warm");
+  ps->group(kMachineCommands);
+  Choose(*ps, chosen, [&context] { return List(context); });
 }
 
 }  // namespace hearth::tool

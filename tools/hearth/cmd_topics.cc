@@ -5,9 +5,14 @@
 #include "schemas/limits.h"
 #include "schemas/topics.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/options.h"
 
 namespace hearth::tool {
 namespace {
+
+constexpr int kDefaultPartitions = 8;
+constexpr int kMaxPartitions = 10'000;
+constexpr int kMaxReplication = 9;
 
 std::vector<std::pair<std::string, std::string>> SettingsOf(const TopicRow& row) {
   std::vector<std::pair<std::string, std::string>> settings;
@@ -28,38 +33,40 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   return specs;
 }
 
+int Create(const Context& context, int partitions, int replication) {
+  auto created = kafka::CreateTopics(context.bootstrap.value, Specs(partitions, replication), 3 * kServerTimeoutMs);
+  if (!created) return Report(created.error());
+  for (const auto& name : *created) Print("created {}\n", name);
+  if (created->empty()) Print("all topics exist\n");
+  return kFine;
+}
+
+int List(const Context& context) {
+  auto found = kafka::ListTopics(context.bootstrap.value, kServerTimeoutMs);
+  if (!found) return Report(found.error());
+  for (const auto& topic : *found) Print("{:<32} {}\n", topic.name, topic.partitions);
+  return kFine;
+}
+
 }  // namespace
 
-void AddTopics(CLI::App& app, Context& context, int& exit_code) {
+void AddTopics(CLI::App& app, Context& context, Command& chosen) {
   auto* topics = app.add_subcommand("topics", "hearth's topics")->require_subcommand(1);
-  static constexpr int kDefaultPartitions = 8;
+  topics->group(kInstallationCommands);
   auto partitions = std::make_shared<int>(kDefaultPartitions);
   auto replication = std::make_shared<int>(1);
   auto* create = topics->add_subcommand("create", "create what does not exist yet");
   create->add_option("--partitions", *partitions, "of the request and reply topics")
-      ->check(CLI::Range(1, 10000))
+      ->check(Between(1, kMaxPartitions))
+      ->type_name("COUNT")
       ->capture_default_str();
   create->add_option("--replication", *replication, "copies of each partition")
-      ->check(CLI::Range(1, 9))
+      ->check(Between(1, kMaxReplication))
+      ->type_name("COUNT")
       ->capture_default_str();
-  create->callback([&context, &exit_code, partitions, replication] {
-    auto created = kafka::CreateTopics(context.bootstrap, Specs(*partitions, *replication), 3 * kServerTimeoutMs);
-    if (!created) {
-      exit_code = Report(created.error());
-      return;
-    }
-    for (const auto& name : *created) Print("created {}\n", name);
-    if (created->empty()) Print("all topics exist\n");
-  });
+  Choose(*create, chosen, [&context, partitions, replication] { return Create(context, *partitions, *replication); });
   auto* list = topics->add_subcommand("list", "list topics with their partitions");
-  list->callback([&context, &exit_code] {
-    auto found = kafka::ListTopics(context.bootstrap, kServerTimeoutMs);
-    if (!found) {
-      exit_code = Report(found.error());
-      return;
-    }
-    for (const auto& topic : *found) Print("{:<32} {}\n", topic.name, topic.partitions);
-  });
+  Choose(*list, chosen, [&context] { return List(context); });
 }
 
 }  // namespace hearth::tool

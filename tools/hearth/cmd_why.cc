@@ -15,18 +15,20 @@
 #include "schemas/why.h"
 #include "tools/hearth/context.h"
 #include "tools/hearth/local_http.h"
+#include "tools/hearth/options.h"
 
 namespace hearth::tool {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::int64_t kMaxSinceS = 366LL * 24 * 3600;
+constexpr std::int64_t kMaxLookedAt = 1'000'000'000;
 constexpr std::size_t kMaxDispatchers = 64;  // asked at most
 
 struct Options {
   std::string id;
   std::string reply_topic{TopicName(Topic::kReply)};
-  std::string dispatcher;  // asked besides those that Redis names
   std::int64_t since_s = 3600;
   std::int64_t max_records = 200'000;
   bool no_reply = false;
@@ -59,7 +61,7 @@ std::map<std::string, std::string> FindDispatchers(const Context& context, Searc
     if (!decisions) return away(decisions.error());
     dispatchers[id.text] = decisions->text;
   }
-  if (dispatchers.empty()) search.looked_at.emplace_back("redis at " + context.redis + " names no dispatcher");
+  if (dispatchers.empty()) search.looked_at.emplace_back("redis at " + context.redis.value + " names no dispatcher");
   return dispatchers;
 }
 
@@ -89,7 +91,7 @@ void ReadReply(const Context& context, const Options& options, Search& search) {
   kafka::FindLimits limits;
   limits.since_ms = ReadClocks().wall_us / kMicrosPerMilli - options.since_s * 1000;
   limits.max_records = options.max_records;
-  auto found = kafka::FindByKey(context.bootstrap, "hearth-cli", options.reply_topic, options.id, limits);
+  auto found = kafka::FindByKey(context.bootstrap.value, "hearth-cli", options.reply_topic, options.id, limits);
   if (!found) {
     if (found.error().code == Code::kUnavailable) search.something_away = true;
     search.looked_at.push_back(found.error().message);
@@ -198,7 +200,7 @@ int Explain(const Context& context, const Options& options) {
   }
   Search search;
   auto dispatchers = FindDispatchers(context, search);
-  if (!options.dispatcher.empty()) dispatchers[options.dispatcher] = options.dispatcher;
+  if (!context.decisions.empty()) dispatchers[context.decisions.value] = context.decisions.value;
   for (const auto& [name, address] : dispatchers) {
     Ask(options.id, name, address, search);
     if (search.decision) break;
@@ -231,19 +233,25 @@ int Explain(const Context& context, const Options& options) {
 
 }  // namespace
 
-void AddWhy(CLI::App& app, Context& context, int& exit_code) {
+void AddWhy(CLI::App& app, Context& context, Command& chosen) {
   auto options = std::make_shared<Options>();
   auto* why = app.add_subcommand("why", "how an invocation got its place");
-  why->add_option("id", options->id, "id of the invocation")->required();
-  why->add_option("--reply-topic", options->reply_topic, "topic of its reply")->capture_default_str();
-  why->add_option("--since", options->since_s, "look for the reply among those of the last so many seconds")
+  why->group(kFunctionCommands);
+  why->add_option("id", options->id, "id of the invocation")->required()->type_name("ID");
+  why->add_option("--reply-topic", options->reply_topic, "topic of its reply")
+      ->type_name("TOPIC")
       ->capture_default_str();
-  why->add_option("--max-records", options->max_records, "read at most so many replies")->capture_default_str();
+  why->add_option("--since", options->since_s, "look for the reply among those that are no older")
+      ->check(Between(1, kMaxSinceS))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  why->add_option("--max-records", options->max_records, "read at most so many replies")
+      ->check(Between(1, kMaxLookedAt))
+      ->type_name("COUNT")
+      ->capture_default_str();
   why->add_flag("--no-reply", options->no_reply, "ask the dispatchers only");
-  why->add_option("--dispatcher", options->dispatcher,
-                  "unix:PATH of a dispatcher's decisions, asked besides those in Redis")
-      ->envname("HEARTH_DECISIONS");
-  why->callback([&context, &exit_code, options] { exit_code = Explain(context, *options); });
+  AddSetting(*why, context.decisions, kOptions);
+  Choose(*why, chosen, [&context, options] { return Explain(context, *options); });
 }
 
 }  // namespace hearth::tool

@@ -35,28 +35,28 @@ int Report(const Error& error) {
   }
 }
 
-int NoRedis() {
-  PrintError("hearth: where is Redis? Say --redis ADDRESS or set HEARTH_REDIS\n");
+int NoRedis(const Context& context) {
+  PrintError("hearth: where is Redis? Say {}\n", context.redis.Ways());
   return kUsage;
 }
 
 Result<redis::BlockingClient> ConnectRedis(const Context& context) {
-  redis::Credentials account{context.redis_user, {}};
+  redis::Credentials account{context.redis_user.value, {}};
   if (!context.redis_password_file.empty()) {
-    auto password = redis::ReadPassword(context.redis_password_file);
+    auto password = redis::ReadPassword(context.redis_password_file.value);
     if (!password) return FailWith("--redis-password-file", password.error());
     account.password = std::move(*password);
   }
-  return redis::BlockingClient::Connect(context.redis, kServerTimeoutMs, account);
+  return redis::BlockingClient::Connect(context.redis.value, kServerTimeoutMs, account);
 }
 
 Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone) {
   // A producer waits for ever for brokers that are away; a person does not.
-  if (auto topics = kafka::ListTopics(context.bootstrap, kServerTimeoutMs); !topics) {
+  if (auto topics = kafka::ListTopics(context.bootstrap.value, kServerTimeoutMs); !topics) {
     return std::unexpected(topics.error());
   }
   Loop loop;
-  auto producer = kafka::Producer::Create(loop, context.bootstrap, "hearth-cli");
+  auto producer = kafka::Producer::Create(loop, context.bootstrap.value, "hearth-cli");
   if (!producer) return std::unexpected(producer.error());
   std::optional<Result<void>> outcome;
   const auto done = [&](Result<void> result) {
@@ -71,7 +71,7 @@ Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone
     (*producer)->Send(std::move(record), done);
   }
   loop.Run();
-  if (!outcome) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap + " did not acknowledge in time");
+  if (!outcome) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap.value + " did not acknowledge in time");
   return *outcome;
 }
 

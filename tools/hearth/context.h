@@ -3,39 +3,49 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include <cstdint>
-#include <memory>
+#include <cstdio>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "common/base/result.h"
 #include "common/kafka/producer.h"
-#include "common/loop/loop.h"
 #include "common/redis/blocking.h"
 #include "schemas/record.h"
+#include "tools/hearth/settings.h"
+
+namespace CLI {
+class App;
+}
 
 namespace hearth::tool {
 
-// Exit codes of the command line.
+// Exit codes of the command line. kExitCodes in manual.cc tells people what they mean.
 enum Exit : int { kFine = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kTimedOut = 4 };
 
 constexpr std::int64_t kServerTimeoutMs = 5000;
 
 struct Context {
-  std::string bootstrap = "127.0.0.1:9092";
-  std::string redis;
-  std::string redis_user;
-  std::string redis_password_file;
-  std::string code_store;
-  std::string user = "default";
+  Setting bootstrap{"--bootstrap", "HEARTH_BOOTSTRAP", "BROKERS", "Kafka, HOST:PORT[,HOST:PORT…]", "127.0.0.1:9092"};
+  Setting redis{"--redis", "HEARTH_REDIS", "ADDRESS", "Redis, unix:PATH or tcp:HOST:PORT"};
+  Setting redis_user{"--redis-user", "HEARTH_REDIS_USER", "NAME", "the account there; without it, Redis's default one"};
+  Setting redis_password_file{"--redis-password-file", "HEARTH_REDIS_PASSWORD_FILE", "FILE",
+                              "its first line is the account's password"};
+  Setting code_store{"--code-store", "HEARTH_CODE_STORE", "FOLDER", "where the code of functions is stored"};
+  Setting decisions{"--dispatcher", "HEARTH_DECISIONS", "ADDRESS",
+                    "unix:PATH of a dispatcher's decisions, asked besides those in Redis"};
+  Setting user{"--user", "HEARTH_USER", "USER", "whose functions", "default"};
   bool json = false;
 };
 
+// What was chosen, to be run once the whole line is understood; its exit code.
+using Command = std::function<int()>;
+
 // Says that no address of Redis was given; the exit code.
-int NoRedis();
+int NoRedis(const Context& context);
 // Redis, for commands that only look. kInvalid: the account is refused, or its password cannot be read.
 Result<redis::BlockingClient> ConnectRedis(const Context& context);
 
@@ -60,12 +70,12 @@ int Report(const Error& error);
 // Produces one record and waits for the brokers to acknowledge it (a null value where `tombstone`).
 Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone = false);
 
-// Each adds its subcommands; the one that was chosen runs and stores its exit code.
-void AddTopics(CLI::App& app, Context& context, int& exit_code);
-void AddFunctions(CLI::App& app, Context& context, int& exit_code);  // deploy, functions, remove
-void AddInvoke(CLI::App& app, Context& context, int& exit_code);
-void AddPool(CLI::App& app, Context& context, int& exit_code);
-void AddPs(CLI::App& app, Context& context, int& exit_code);
-void AddWhy(CLI::App& app, Context& context, int& exit_code);
+// Each adds its commands; the one that the line names becomes `chosen`.
+void AddTopics(CLI::App& app, Context& context, Command& chosen);
+void AddFunctions(CLI::App& app, Context& context, Command& chosen);  // deploy, functions, remove
+void AddInvoke(CLI::App& app, Context& context, Command& chosen);
+void AddPool(CLI::App& app, Context& context, Command& chosen);
+void AddPs(CLI::App& app, Context& context, Command& chosen);
+void AddWhy(CLI::App& app, Context& context, Command& chosen);
 
 }  // namespace hearth::tool
