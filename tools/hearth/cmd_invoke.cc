@@ -85,10 +85,7 @@ void PrintResult(const Context& context, const InvocationResult& result) {
     PrintJson(json);
     return;
   }
-  std::fwrite(result.output.data(), 1, result.output.size(), stdout);
-  if (!result.output.empty() && result.output.back() != '\n' && isatty(STDOUT_FILENO) != 0) std::fputc('\n', stdout);
-  std::fflush(stdout);
-  if (!result.output.empty() && result.output.back() != '\n') std::fputc('\n', stderr);
+  WriteOutput(stdout, result.output);
   PrintError("status {}  path {}  attempt {}  receive-to-first-instruction {} ms  run {} ms  {}\n",
              StatusName(result.status), StartPathName(result.start_path), result.attempt,
              Millis(times.received_us, times.started_us), Millis(times.started_us, times.ended_us),

@@ -34,7 +34,10 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
 }
 
 int Create(const Context& context, int partitions, int replication) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("creating the topics at " + context.bootstrap.value);
   auto created = kafka::CreateTopics(context.bootstrap.value, Specs(partitions, replication), 3 * kServerTimeoutMs);
+  progress.Stop();
   if (!created) return Report(created.error());
   for (const auto& name : *created) Print("created {}\n", name);
   if (created->empty()) Print("all topics exist\n");
@@ -42,7 +45,10 @@ int Create(const Context& context, int partitions, int replication) {
 }
 
 int List(const Context& context) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("asking Kafka at " + context.bootstrap.value);
   auto found = kafka::ListTopics(context.bootstrap.value, kServerTimeoutMs);
+  progress.Stop();
   if (!found) return Report(found.error());
   for (const auto& topic : *found) Print("{:<32} {}\n", topic.name, topic.partitions);
   return kFine;

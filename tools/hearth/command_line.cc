@@ -82,7 +82,8 @@ CommandLine::CommandLine()
                         &context_.redis_password_file, &context_.code_store}) {
     AddSetting(app, *each, "Who and where");
   }
-  app.add_flag("--json", context_.json, "print JSON");
+  app.add_flag("--json", context_.json, "print JSON on stdout; errors stay text on stderr");
+  app.add_flag("-q,--quiet", context_.quiet, "results and errors only: nothing of what is waited for");
   AddFunctions(app, context_, chosen_);
   AddInvoke(app, context_, chosen_);
   AddWhy(app, context_, chosen_);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <optional>
 #include <utility>
@@ -33,6 +34,11 @@ int Report(const Error& error) {
     case Code::kDeadline: return kTimedOut;
     default: return kFailed;
   }
+}
+
+Progress::Kind ProgressKind(const Context& context) {
+  if (context.quiet) return Progress::Kind::kSilent;
+  return isatty(STDERR_FILENO) != 0 ? Progress::Kind::kTerminal : Progress::Kind::kLines;
 }
 
 int NoRedis(const Context& context) {

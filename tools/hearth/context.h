@@ -16,6 +16,7 @@
 #include "common/redis/blocking.h"
 #include "schemas/record.h"
 #include "tools/hearth/settings.h"
+#include "tools/hearth/terminal.h"
 
 namespace CLI {
 class App;
@@ -39,10 +40,14 @@ struct Context {
                     "unix:PATH of a dispatcher's decisions, asked besides those in Redis"};
   Setting user{"--user", "HEARTH_USER", "USER", "whose functions", "default"};
   bool json = false;
+  bool quiet = false;
 };
 
 // What was chosen, to be run once the whole line is understood; its exit code.
 using Command = std::function<int()>;
+
+// How what takes long is told on stderr.
+Progress::Kind ProgressKind(const Context& context);
 
 // Says that no address of Redis was given; the exit code.
 int NoRedis(const Context& context);
