@@ -2,12 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <expected>
+#include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "common/base/sha256.h"
 #include "common/base/time.h"
-#include "common/kafka/functions.h"
 #include "schemas/function.h"
 #include "schemas/request.h"
 #include "schemas/topics.h"
@@ -16,11 +17,16 @@
 #include "tools/hearth/context.h"
 #include "tools/hearth/environment.h"
 #include "tools/hearth/options.h"
+#include "tools/hearth/registry.h"
+#include "tools/hearth/ways_out.h"
 
 namespace hearth::tool {
 namespace {
 
 const std::string kFunctionsTopic(TopicName(Topic::kFunctions));
+
+constexpr std::string_view kByteCodeWayOut =
+    "the first start of a container takes longer for it, large modules most; Debian 12 has it: apt install python3";
 
 struct Deployment {
   Function function;
@@ -41,23 +47,26 @@ std::string HandlersOfRuntimes() {
 }
 
 // With byte code where it can be had and there is room for it; the function runs without as well.
-Result<std::string> Pack(const std::string& path, Runtime runtime) {
-  auto files = ReadCode(path);
-  if (!files) return std::unexpected(files.error());
-  if (!RowOf(runtime).byte_code) return PackCode(std::move(*files));
-  const auto goes_without = [](const std::string& why) {
-    PrintError("hearth: {}: the code goes without byte code, and each container compiles it when it starts\n", why);
+Result<std::string> Pack(std::vector<CodeFile> files, Runtime runtime, Progress& progress) {
+  if (!RowOf(runtime).byte_code) return PackCode(std::move(files));
+  const auto goes_without = [&](const std::string& why) {
+    progress.Pause();
+    PrintError("hearth: {}: the code goes without byte code, and each container compiles it when it starts\n",
+               Shown(why));
   };
-  auto byte_code = CompilePython(*files);
+  progress.Say("compiling byte code");
+  auto byte_code = CompilePython(files);
   if (!byte_code) {
     goes_without(byte_code.error().message);
-    return PackCode(std::move(*files));
+    PrintError("  {}\n", kByteCodeWayOut);
+    return PackCode(std::move(files));
   }
-  std::vector<CodeFile> all = *files;
+  progress.Say("packing the code");
+  std::vector<CodeFile> all = files;
   std::ranges::move(*byte_code, std::back_inserter(all));
   auto archive = PackCode(std::move(all));
   if (archive) return archive;
-  auto without = PackCode(std::move(*files));
+  auto without = PackCode(std::move(files));
   if (without) goes_without(archive.error().message);
   return without;
 }
@@ -74,63 +83,76 @@ Result<void> ReadEnvironment(const Deployment& deployment, Variables& variables)
   return {};
 }
 
+// It has to be there already: a mistyped one would take the code, and no executor would find it.
+Result<void> NeedCodeStore(const Setting& store) {
+  std::error_code error;
+  if (std::filesystem::is_directory(store.value, error)) return {};
+  return Fail(Code::kNotFound, "no folder " + store.value + " for the code store");
+}
+
+std::string CodeStoreWayOut(const Setting& store) {
+  return store.Another() + "\nit has to be the folder that the executors have as code_store";
+}
+
+// What was deployed, and where not, the exit code.
+std::expected<void, int> Store(const Context& context, Deployment& deployment, Progress& progress) {
+  Function& function = deployment.function;
+  const auto failed = [&](const Error& error, std::string_view way_out = {}) {
+    progress.Stop();
+    return std::unexpected(Report(error, way_out));
+  };
+  if (auto there = NeedCodeStore(context.code_store); !there)
+    return failed(there.error(), CodeStoreWayOut(context.code_store));
+  progress.Say("reading " + deployment.path);
+  auto files = ReadCode(deployment.path);
+  if (!files) return failed(files.error());
+  if (auto handler = CheckHandler(function.runtime, function.handler, *files); !handler) {
+    return failed(handler.error(), fmt::format("--handler HANDLER is for {}", HandlersOfRuntimes()));
+  }
+  const auto doubt = DoubtAboutHandler(function.runtime, function.handler, *files);
+  auto archive = Pack(std::move(*files), function.runtime, progress);
+  if (!archive) return failed(archive.error());
+  function.code_bytes = static_cast<std::int64_t>(archive->size());
+  function.code = CodeHash(Sha256Hex(*archive));
+  if (auto valid = ValidateFunction(function); !valid) return failed(valid.error());
+  progress.Say(fmt::format("storing {} bytes in {}", archive->size(), context.code_store.value));
+  if (auto stored = StoreCode(context.code_store.value, function.user, *archive); !stored)
+    return failed(stored.error(), CodeStoreWayOut(context.code_store));
+  progress.Say("registering the function with Kafka at " + context.bootstrap.value);
+  OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
+  if (auto sent = ProduceOne(context, std::move(record)); !sent)
+    return failed(sent.error(), KafkaWayOut(context, sent.error()));
+  progress.Stop();
+  if (!doubt.empty()) PrintError("hearth: {}\n", Shown(doubt));
+  return {};
+}
+
 int Deploy(const Context& context, Deployment& deployment) {
   Function& function = deployment.function;
   function.user = UserId(context.user.value);
   function.name = FunctionName(deployment.name);
   function.version = ReadClocks().wall_us / kMicrosPerMilli;
   auto runtime = ParseRuntime(deployment.runtime);
-  if (!runtime) {
-    Report(runtime.error());
-    return kUsage;
-  }
+  if (!runtime) return ReportUsage(runtime.error().message);
   function.runtime = *runtime;
-  if (auto read = ReadEnvironment(deployment, function.environment); !read) {
-    PrintError("hearth: {}\n", Shown(read.error().message));
-    return kUsage;
-  }
+  if (auto read = ReadEnvironment(deployment, function.environment); !read) return ReportUsage(read.error().message);
   if (context.code_store.empty()) {
-    PrintError("hearth: where is the code store? Say --code-store FOLDER or set HEARTH_CODE_STORE\n");
-    return kUsage;
+    return ReportUsage("where is the code store?", context.code_store.Ways() + " names its folder");
   }
-  auto archive = Pack(deployment.path, function.runtime);
-  if (!archive) return Report(archive.error());
-  function.code_bytes = static_cast<std::int64_t>(archive->size());
-  function.code = CodeHash(Sha256Hex(*archive));
-  if (auto valid = ValidateFunction(function); !valid) return Report(valid.error());
-  if (auto stored = StoreCode(context.code_store.value, function.user, *archive); !stored)
-    return Report(stored.error());
-  OutRecord record{kFunctionsTopic, FunctionKey(function.user, function.name), EncodeFunction(function), {}};
-  if (auto sent = ProduceOne(context, std::move(record)); !sent) return Report(sent.error());
+  Progress progress(stderr, ProgressKind(context));
+  if (auto stored = Store(context, deployment, progress); !stored) return stored.error();
+  if (context.json) {
+    PrintJson({{"user", function.user.str()},
+               {"name", function.name.str()},
+               {"version", function.version},
+               {"runtime", RuntimeName(function.runtime)},
+               {"code", function.code.str()},
+               {"code_bytes", function.code_bytes}});
+    return kFine;
+  }
   Print("deployed {}/{} version {} ({}, {} bytes, {})\n", function.user.str(), function.name.str(), function.version,
         deployment.runtime, function.code_bytes, function.code.value.substr(0, 12));
   return kFine;
-}
-
-// Reads the whole registry: key → function.
-Result<std::map<std::string, Function>> ReadFunctions(const Context& context) {
-  Loop loop;
-  std::map<std::string, Function> functions;
-  bool done = false;
-  std::string trouble;
-  kafka::FunctionCallbacks callbacks;
-  callbacks.updated = [&](const std::shared_ptr<const Function>& function) {
-    functions.insert_or_assign(FunctionKey(function->user, function->name), *function);
-  };
-  callbacks.removed = [&](const UserId& user, const FunctionName& name) { functions.erase(FunctionKey(user, name)); };
-  callbacks.unreadable = [&](const std::string& key, const std::string&) { functions.erase(key); };
-  callbacks.caught_up = [&] {
-    done = true;
-    loop.Stop();
-  };
-  callbacks.alarm = [&](const std::string& what) { trouble = what; };
-  auto follower = kafka::FollowFunctions(loop, context.bootstrap.value, "hearth-cli", kFunctionsTopic, callbacks);
-  if (!follower) return std::unexpected(follower.error());
-  Timer limit(loop, [&] { loop.Stop(); });
-  limit.StartOnce(kServerTimeoutMs);
-  loop.Run();
-  if (!done) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap.value + ": " + trouble);
-  return functions;
 }
 
 // Names alone unless values are asked for: they may be secrets, and output ends in logs and on screens.
@@ -148,8 +170,11 @@ struct Listing {
 };
 
 int List(const Context& context, const Listing& listing) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("reading the functions from Kafka at " + context.bootstrap.value);
   auto functions = ReadFunctions(context);
-  if (!functions) return Report(functions.error());
+  progress.Stop();
+  if (!functions) return ReportKafka(context, functions.error());
   auto rows = nlohmann::json::array();
   if (!context.json)
     Print("{:<32} {:<8} {:<24} {:>6} {:>8} {:>8}  VERSION\n", "FUNCTION", "RUNTIME", "HANDLER", "MiB", "TIMEOUT",
@@ -179,13 +204,27 @@ int List(const Context& context, const Listing& listing) {
 }
 
 int Remove(const Context& context, const std::string& name) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("removing the function from Kafka at " + context.bootstrap.value);
   auto functions = ReadFunctions(context);
-  if (!functions) return Report(functions.error());
+  if (!functions) {
+    progress.Stop();
+    return ReportKafka(context, functions.error());
+  }
   const auto key = FunctionKey(UserId(context.user.value), FunctionName(name));
-  if (!functions->contains(key)) return Report(Error{Code::kNotFound, "no function " + key});
-  if (auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true); !sent)
-    return Report(sent.error());
-  Print("removed {}\n", key);
+  if (!functions->contains(key)) {
+    progress.Stop();
+    return Report(Error{Code::kNotFound, "no function " + key},
+                  FunctionWayOut(context.user, name, NamesOf(*functions)));
+  }
+  auto sent = ProduceOne(context, OutRecord{kFunctionsTopic, key, "", {}}, true);
+  progress.Stop();
+  if (!sent) return ReportKafka(context, sent.error());
+  if (context.json) {
+    PrintJson({{"user", context.user.value}, {"name", name}});
+  } else {
+    Print("removed {}\n", key);
+  }
   return kFine;
 }
 

@@ -1,13 +1,16 @@
 // hearth pool status | set | advise
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/kafka/follower.h"
 #include "schemas/pool_settings.h"
 #include "schemas/request.h"
 #include "schemas/topics.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/directory.h"
 #include "tools/hearth/options.h"
 #include "tools/hearth/pool_advice.h"
 
@@ -18,24 +21,14 @@ constexpr std::int64_t kMaxWishMs = 3'600'000;  // of pool advise
 
 const std::string kSettingsTopic(TopicName(Topic::kSettings));
 
-// All pools of all executors that are there, by executor.
 Result<std::vector<PoolStatus>> ReadPools(const Context& context) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("asking Redis at " + context.redis.value);
   auto redis = ConnectRedis(context);
   if (!redis) return std::unexpected(redis.error());
-  auto ids = redis->Command({"SMEMBERS", "ex:idx"});
-  if (!ids) return std::unexpected(ids.error());
-  std::set<std::string> executors;
-  for (const auto& element : ids->elements) executors.insert(element.text);
-  std::vector<PoolStatus> pools;
-  for (const auto& id : executors) {
-    auto record = redis->Command({"HGET", "ex:" + id, "pools"});
-    if (!record) return std::unexpected(record.error());
-    if (record->text.empty()) continue;  // gone, or older than this tool
-    auto parsed = DecodePools(record->text, ExecutorId(id));
-    if (!parsed) return std::unexpected(parsed.error());
-    pools.insert(pools.end(), parsed->begin(), parsed->end());
-  }
-  return pools;
+  const auto directory = ReadDirectory(*redis);
+  if (!directory) return std::unexpected(directory.error());
+  return PoolsOf(*directory);
 }
 
 std::string Ms(std::int64_t ms) {
@@ -45,7 +38,7 @@ std::string Ms(std::int64_t ms) {
 int Status(const Context& context) {
   if (context.redis.empty()) return NoRedis(context);
   const auto pools = ReadPools(context);
-  if (!pools) return Report(pools.error());
+  if (!pools) return ReportRedis(context, pools.error());
   if (context.json) {
     Print("{}\n", EncodePools(*pools, 2));
     return kFine;
@@ -64,10 +57,11 @@ int Status(const Context& context) {
 
 // What is set already: key → settings.
 Result<std::map<std::string, PoolSettings>> ReadSettings(const Context& context) {
+  if (auto there = NeedTopic(context, kSettingsTopic); !there) return std::unexpected(there.error());
   Loop loop;
   std::map<std::string, PoolSettings> settings;
   bool done = false;
-  std::string trouble;
+  std::string trouble = "the settings did not come in time";
   kafka::TopicFollower::Callbacks callbacks;
   callbacks.record = [&](const Record& record) {
     settings.erase(record.key);
@@ -84,10 +78,7 @@ Result<std::map<std::string, PoolSettings>> ReadSettings(const Context& context)
   Timer limit(loop, [&] { loop.Stop(); });
   limit.StartOnce(kServerTimeoutMs);
   loop.Run();
-  if (!done) {
-    return Fail(Code::kUnavailable,
-                "kafka at " + context.bootstrap.value + ": " + trouble + " (hearth topics create makes the topics)");
-  }
+  if (!done) return Fail(Code::kUnavailable, "kafka at " + context.bootstrap.value + ": " + trouble);
   return settings;
 }
 
@@ -98,43 +89,70 @@ struct SetOptions {
   bool unset = false;
 };
 
-int Set(const Context& context, const SetOptions& options) {
-  const PoolKey key{options.profile, ExecutorId(options.executor)};
-  if (!IsIdentifier(options.profile) || (!options.executor.empty() && !IsIdentifier(options.executor))) {
-    PrintError("hearth: profile and executor must be 1 to 128 of [A-Za-z0-9._-]\n");
-    return kUsage;
+void PrintSet(const Context& context, const SetOptions& options, const PoolSettings& settings) {
+  if (context.json) {
+    const auto value = [](std::int32_t each) { return each == kPoolUnset ? nlohmann::json() : nlohmann::json(each); };
+    PrintJson({{"profile", options.profile},
+               {"executor", options.executor.empty() ? nlohmann::json() : nlohmann::json(options.executor)},
+               {"min", value(settings.min)},
+               {"max", value(settings.max)},
+               {"shells", value(settings.shells)}});
+    return;
   }
   const std::string scope = options.executor.empty() ? "every executor" : "executor " + options.executor;
-  if (options.unset == (options.settings != PoolSettings{})) {
-    PrintError("hearth: say at least one of --min, --max, --shells, or --unset alone\n");
-    return kUsage;
-  }
-  if (options.unset) {
-    if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), "", {}}, true); !sent)
-      return Report(sent.error());
+  if (settings == PoolSettings{}) {
     Print("{} of {}: as configured\n", options.profile, scope);
-    return kFine;
+    return;
   }
-  const auto before = ReadSettings(context);
-  if (!before) return Report(before.error());
-  const auto found = before->find(FormatPoolKey(key));
-  const PoolSettings settings = Override(found == before->end() ? PoolSettings{} : found->second, options.settings);
-  if (const auto valid = ValidatePoolSettings(settings); !valid) {
-    Report(valid.error());
-    return kUsage;
-  }
-  if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), EncodePoolSettings(settings), {}}); !sent)
-    return Report(sent.error());
   const auto say = [](std::int32_t value) { return value == kPoolUnset ? "as configured" : std::to_string(value); };
   Print("{} of {}: min {}, max {}, shells {}\n", options.profile, scope, say(settings.min), say(settings.max),
         say(settings.shells));
+}
+
+int Set(const Context& context, const SetOptions& options) {
+  const PoolKey key{options.profile, ExecutorId(options.executor)};
+  if (!IsIdentifier(options.profile) || (!options.executor.empty() && !IsIdentifier(options.executor))) {
+    return ReportUsage("profile and executor must be 1 to 128 of [A-Za-z0-9._-]");
+  }
+  if (options.unset == (options.settings != PoolSettings{})) {
+    return ReportUsage("say at least one of --min, --max, --shells, or --unset alone");
+  }
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("setting the pool through Kafka at " + context.bootstrap.value);
+  const auto failed = [&](const Error& error) {
+    progress.Stop();
+    return ReportKafka(context, error);
+  };
+  PoolSettings settings;
+  if (!options.unset) {
+    const auto before = ReadSettings(context);
+    if (!before) return failed(before.error());
+    const auto found = before->find(FormatPoolKey(key));
+    settings = Override(found == before->end() ? PoolSettings{} : found->second, options.settings);
+    if (const auto valid = ValidatePoolSettings(settings); !valid) {
+      progress.Stop();
+      return ReportUsage(valid.error().message);
+    }
+  }
+  const std::string value = options.unset ? "" : EncodePoolSettings(settings);
+  if (auto sent = ProduceOne(context, {kSettingsTopic, FormatPoolKey(key), value, {}}, options.unset); !sent)
+    return failed(sent.error());
+  progress.Stop();
+  PrintSet(context, options, settings);
   return kFine;
+}
+
+std::string ProfilesWayOut(const std::vector<PoolStatus>& pools) {
+  std::set<std::string> profiles;
+  for (const auto& pool : pools) profiles.insert(pool.profile);
+  if (profiles.empty()) return "no executor says what its pools are; hearth status tells what is missing";
+  return fmt::format("there is {}; hearth pool status shows them", fmt::join(profiles, ", "));
 }
 
 int Advice(const Context& context, const std::string& profile, std::int64_t p99_ms) {
   if (context.redis.empty()) return NoRedis(context);
   const auto pools = ReadPools(context);
-  if (!pools) return Report(pools.error());
+  if (!pools) return ReportRedis(context, pools.error());
   auto rows = nlohmann::json::array();
   bool any = false;
   for (const auto& pool : *pools) {
@@ -156,7 +174,7 @@ int Advice(const Context& context, const std::string& profile, std::int64_t p99_
         advice.executor, advice.machines, advice.memory_mib, advice.per_hour, advice.refill_ms,
         advice.assumed ? " (assumed: none was measured yet)" : "", pool.min, pool.max);
   }
-  if (!any) return Report(Error{Code::kNotFound, "no executor has a profile " + profile});
+  if (!any) return Report(Error{Code::kNotFound, "no executor has a profile " + profile}, ProfilesWayOut(*pools));
   if (context.json) PrintJson(rows);
   return kFine;
 }

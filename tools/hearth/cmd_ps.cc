@@ -6,6 +6,7 @@
 
 #include "common/base/time.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/directory.h"
 #include "tools/hearth/options.h"
 
 namespace hearth::tool {
@@ -33,45 +34,36 @@ Fields DecodeSlot(const std::string& bytes) {
   return fields;
 }
 
-Result<std::vector<std::string>> Members(redis::BlockingClient& redis, const std::vector<std::string>& command) {
-  auto answer = redis.Command(command);
-  if (!answer) return std::unexpected(answer.error());
-  std::vector<std::string> members;
-  for (const auto& element : answer->elements) members.push_back(element.text);
-  std::sort(members.begin(), members.end());
-  return members;
-}
-
 int List(const Context& context) {
   if (context.redis.empty()) return NoRedis(context);
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("asking Redis at " + context.redis.value);
   auto redis = ConnectRedis(context);
-  if (!redis) return Report(redis.error());
-  auto executors = Members(*redis, {"SMEMBERS", "ex:idx"});
-  if (!executors) return Report(executors.error());
+  auto directory = redis ? ReadDirectory(*redis) : std::unexpected(redis.error());
+  progress.Stop();
+  if (!directory) return ReportRedis(context, directory.error());
   nlohmann::json json = {{"executors", nlohmann::json::array()}, {"slots", nlohmann::json::array()}};
   if (!context.json) Print("EXECUTOR\n");
-  for (const auto& id : *executors) {
-    auto record = redis->Command({"HGETALL", "ex:" + id});
-    if (!record) return Report(record.error());
-    nlohmann::json fields = {{"id", id}};
+  for (const auto& executor : directory->executors) {
+    nlohmann::json fields = {{"id", executor.id}};
     std::string line;
-    for (std::size_t i = 0; i + 1 < record->elements.size(); i += 2) {
-      fields[record->elements[i].text] = record->elements[i + 1].text;
-      if (record->elements[i].text == "pools") continue;  // hearth pool status shows them
-      line += fmt::format("  {}={}", record->elements[i].text, record->elements[i + 1].text);
+    for (const auto& [name, value] : executor.fields) {
+      fields[name] = value;
+      if (name == "pools") continue;  // hearth pool status shows them
+      line += fmt::format("  {}={}", name, value);
     }
-    if (record->elements.empty()) line = "  (no heartbeat)";
+    if (!executor.alive()) line = "  (no heartbeat)";
     json["executors"].push_back(fields);
-    if (!context.json) Print("{}{}\n", id, line);
+    if (!context.json) Print("{}{}\n", executor.id, line);
   }
   auto users = Members(*redis, {"ZRANGE", "u:idx", "0", "-1"});
-  if (!users) return Report(users.error());
+  if (!users) return ReportRedis(context, users.error());
   if (!context.json)
     Print("\n{:<16} {:<34} {:<10} {:<24} {:<9} {:>6} {:>8}\n", "USER", "INSTANCE", "CONTAINER", "FUNCTION", "STATE",
           "MiB", "SINCE");
   for (const auto& user : *users) {
     auto slots = redis->Command({"HGETALL", "u:{" + user + "}:slots"});
-    if (!slots) return Report(slots.error());
+    if (!slots) return ReportRedis(context, slots.error());
     for (std::size_t i = 0; i + 1 < slots->elements.size(); i += 2) {
       auto slot = DecodeSlot(slots->elements[i + 1].text);
       if (context.json) {

@@ -1,6 +1,8 @@
 // hearth topics create | list
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "common/kafka/admin.h"
 #include "schemas/limits.h"
 #include "schemas/topics.h"
@@ -38,7 +40,11 @@ int Create(const Context& context, int partitions, int replication) {
   progress.Say("creating the topics at " + context.bootstrap.value);
   auto created = kafka::CreateTopics(context.bootstrap.value, Specs(partitions, replication), 3 * kServerTimeoutMs);
   progress.Stop();
-  if (!created) return Report(created.error());
+  if (!created) return ReportKafka(context, created.error());
+  if (context.json) {
+    PrintJson({{"created", *created}});
+    return kFine;
+  }
   for (const auto& name : *created) Print("created {}\n", name);
   if (created->empty()) Print("all topics exist\n");
   return kFine;
@@ -49,7 +55,13 @@ int List(const Context& context) {
   progress.Say("asking Kafka at " + context.bootstrap.value);
   auto found = kafka::ListTopics(context.bootstrap.value, kServerTimeoutMs);
   progress.Stop();
-  if (!found) return Report(found.error());
+  if (!found) return ReportKafka(context, found.error());
+  if (context.json) {
+    auto rows = nlohmann::json::array();
+    for (const auto& topic : *found) rows.push_back({{"name", topic.name}, {"partitions", topic.partitions}});
+    PrintJson(rows);
+    return kFine;
+  }
   for (const auto& topic : *found) Print("{:<32} {}\n", topic.name, topic.partitions);
   return kFine;
 }
@@ -57,7 +69,7 @@ int List(const Context& context) {
 }  // namespace
 
 void AddTopics(CLI::App& app, Context& context, Command& chosen) {
-  auto* topics = app.add_subcommand("topics", "hearth's topics")->require_subcommand(1);
+  auto* topics = app.add_subcommand("topics", "the topics that hearth needs")->require_subcommand(1);
   topics->group(kInstallationCommands);
   auto partitions = std::make_shared<int>(kDefaultPartitions);
   auto replication = std::make_shared<int>(1);

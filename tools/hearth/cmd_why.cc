@@ -14,6 +14,7 @@
 #include "schemas/topics.h"
 #include "schemas/why.h"
 #include "tools/hearth/context.h"
+#include "tools/hearth/directory.h"
 #include "tools/hearth/local_http.h"
 #include "tools/hearth/options.h"
 
@@ -24,7 +25,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kMaxSinceS = 366LL * 24 * 3600;
 constexpr std::int64_t kMaxLookedAt = 1'000'000'000;
-constexpr std::size_t kMaxDispatchers = 64;  // asked at most
 
 struct Options {
   std::string id;
@@ -53,13 +53,14 @@ std::map<std::string, std::string> FindDispatchers(const Context& context, Searc
   };
   auto redis = ConnectRedis(context);
   if (!redis) return away(redis.error());
-  auto ids = redis->Command({"SMEMBERS", "di:idx"});
-  if (!ids) return away(ids.error());
-  for (const auto& id : ids->elements) {
-    if (dispatchers.size() >= kMaxDispatchers) break;
-    auto decisions = redis->Command({"HGET", "di:" + id.text, "decisions"});
-    if (!decisions) return away(decisions.error());
-    dispatchers[id.text] = decisions->text;
+  const auto directory = ReadDirectory(*redis);
+  if (!directory) return away(directory.error());
+  for (const auto& dispatcher : directory->dispatchers) {
+    if (dispatcher.alive()) {
+      dispatchers[dispatcher.id] = dispatcher.field("decisions");
+    } else {
+      search.looked_at.push_back("dispatcher " + dispatcher.id + " has not been heard of for some seconds");
+    }
   }
   if (dispatchers.empty()) search.looked_at.emplace_back("redis at " + context.redis.value + " names no dispatcher");
   return dispatchers;
@@ -195,17 +196,20 @@ void PrintReply(const InvocationResult& reply) {
 
 int Explain(const Context& context, const Options& options) {
   if (!IsInvocationId(options.id, RequestForm::kCloudEventBinary)) {  // the widest form
-    PrintError("hearth: an id is a text of 1 to 1,024 bytes without control characters\n");
-    return kUsage;
+    return ReportUsage("an id is a text of 1 to 1,024 bytes without control characters");
   }
   Search search;
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("asking the dispatchers");
   auto dispatchers = FindDispatchers(context, search);
   if (!context.decisions.empty()) dispatchers[context.decisions.value] = context.decisions.value;
   for (const auto& [name, address] : dispatchers) {
     Ask(options.id, name, address, search);
     if (search.decision) break;
   }
+  progress.Say("looking for the reply on " + options.reply_topic);
   if (!options.no_reply) ReadReply(context, options, search);
+  progress.Stop();
   if (search.decision && search.reply && search.reply->user.value != search.decision->value("user", std::string())) {
     search.looked_at.push_back("the reply is another user's under the same id: " + search.reply->user.value);
     search.reply.reset();
@@ -215,6 +219,7 @@ int Explain(const Context& context, const Options& options) {
   if (!found) {
     PrintError("hearth: nothing is known of {}:\n", Shown(options.id));
     for (const auto& what : search.looked_at) PrintError("  {}\n", Shown(what));
+    PrintError("  hearth status tells what is reachable; --since and --reply-topic look further\n");
     return search.something_away ? kUnreachable : kFailed;
   }
   if (context.json) return kFine;

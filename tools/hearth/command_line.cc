@@ -38,14 +38,6 @@ std::vector<std::string> KnownOptions(const CLI::App& command) {
   return known;
 }
 
-std::vector<std::string> KnownCommands(const CLI::App& command) {
-  std::vector<std::string> known;
-  for (const auto* each : command.get_subcommands({})) {
-    if (!each->get_group().empty()) known.push_back(each->get_name());
-  }
-  return known;
-}
-
 // What is wrong with the line, in one sentence. A mistyped name is behind most of what CLI11 finds missing, so it is
 // told first.
 std::string Complaint(const CLI::App& app, const CLI::App& reached, const CLI::ParseError& error) {
@@ -53,9 +45,12 @@ std::string Complaint(const CLI::App& app, const CLI::App& reached, const CLI::P
   const auto option = std::ranges::find_if(left, [](const std::string& word) { return word.starts_with("-"); });
   if (option != left.end()) {
     const std::string name = option->substr(0, option->find('='));
-    return "unknown option " + name + DidYouMean(name, KnownOptions(reached));
+    const auto known = KnownOptions(reached);
+    if (std::ranges::find(known, name) != known.end())
+      return "the option " + name + " stands behind the command's name";
+    return "unknown option " + name + DidYouMean(name, known);
   }
-  if (const auto known = KnownCommands(reached); !known.empty()) {
+  if (const auto known = NamesOfCommands(reached); !known.empty()) {
     if (!left.empty()) return "unknown command " + left.front() + DidYouMean(left.front(), known);
     if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
       return fmt::format("a command is required: {}", fmt::join(known, ", "));
@@ -89,7 +84,9 @@ CommandLine::CommandLine()
   AddWhy(app, context_, chosen_);
   AddPs(app, context_, chosen_);
   AddPool(app, context_, chosen_);
+  AddStatus(app, context_, chosen_);
   AddTopics(app, context_, chosen_);
+  AddHelp(app, context_, chosen_);
 }
 
 CommandLine::~CommandLine() = default;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/kafka/producer.h"
@@ -38,7 +39,14 @@ struct Context {
   Setting code_store{"--code-store", "HEARTH_CODE_STORE", "FOLDER", "where the code of functions is stored"};
   Setting decisions{"--dispatcher", "HEARTH_DECISIONS", "ADDRESS",
                     "unix:PATH of a dispatcher's decisions, asked besides those in Redis"};
+  Setting dispatcher_http{"--dispatcher-http", "HEARTH_DISPATCHER_HTTP", "ADDRESS",
+                          "HOST:PORT of a dispatcher's status pages, besides those in Redis"};
+  Setting executor_http{"--executor-http", "HEARTH_EXECUTOR_HTTP", "ADDRESS",
+                        "HOST:PORT of an executor's status pages"};
   Setting user{"--user", "HEARTH_USER", "USER", "whose functions", "default"};
+  // All of them, in the order of the manual.
+  [[nodiscard]] std::vector<const Setting*> Settings() const;
+
   bool json = false;
   bool quiet = false;
 };
@@ -52,7 +60,9 @@ Progress::Kind ProgressKind(const Context& context);
 // Says that no address of Redis was given; the exit code.
 int NoRedis(const Context& context);
 // Redis, for commands that only look. kInvalid: the account is refused, or its password cannot be read.
-Result<redis::BlockingClient> ConnectRedis(const Context& context);
+Result<redis::BlockingClient> ConnectRedis(const Context& context, std::int64_t timeout_ms = kServerTimeoutMs);
+// kUnavailable: Kafka is away; kNotFound: it has no such topic.
+Result<void> NeedTopic(const Context& context, const std::string& topic);
 
 // What is printed for people goes through these: what others have written into it cannot move the cursor, or forge a
 // field. Newlines are kept; a text of others in the middle of a line goes through Shown, which keeps none.
@@ -69,8 +79,14 @@ std::string Shown(std::string_view text);
 // In ASCII, whatever is in it.
 void PrintJson(const nlohmann::json& json);
 
-// Prints "hearth: MESSAGE" and gives the exit code that fits the error.
-int Report(const Error& error);
+// Prints "hearth: MESSAGE", then what can be done about it, each line indented. Gives the exit code that fits the
+// error.
+int Report(const Error& error, std::string_view way_out = {});
+// The same of an error that Kafka or Redis gave (ways_out.h).
+int ReportKafka(const Context& context, const Error& error);
+int ReportRedis(const Context& context, const Error& error);
+// The same, of a line that lacks something or says something senseless: kUsage.
+int ReportUsage(std::string_view message, std::string_view way_out = {});
 
 // Produces one record and waits for the brokers to acknowledge it (a null value where `tombstone`).
 Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone = false);
@@ -81,6 +97,8 @@ void AddFunctions(CLI::App& app, Context& context, Command& chosen);  // deploy,
 void AddInvoke(CLI::App& app, Context& context, Command& chosen);
 void AddPool(CLI::App& app, Context& context, Command& chosen);
 void AddPs(CLI::App& app, Context& context, Command& chosen);
+void AddStatus(CLI::App& app, Context& context, Command& chosen);
+void AddHelp(CLI::App& app, Context& context, Command& chosen);
 void AddWhy(CLI::App& app, Context& context, Command& chosen);
 
 }  // namespace hearth::tool

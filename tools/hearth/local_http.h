@@ -1,4 +1,4 @@
-// One GET over a Unix socket of this host.
+// One GET: over a Unix socket of this host, or of a daemon's status page.
 #pragma once
 
 #include <cstdint>
@@ -18,5 +18,9 @@ struct LocalAnswer {
 // kNotFound: no such socket on this host; kUnavailable: nobody answers, not in time, or too much.
 Result<LocalAnswer> GetLocally(const std::string& address, const std::string& folder, const std::string& name,
                                std::int64_t timeout_ms);
+
+// The page of a daemon. `address` is HOST:PORT or unix:PATH. kInvalid: it is none; kUnavailable: as above, and there is
+// no such socket.
+Result<LocalAnswer> GetPage(const std::string& address, const std::string& path, std::int64_t timeout_ms);
 
 }  // namespace hearth::tool

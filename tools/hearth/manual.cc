@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace hearth::tool {
 namespace {
 
 constexpr std::size_t kWidth = 100;  // of a line of help
+constexpr std::string_view kHelpName = "-h, --help";
 constexpr std::size_t kColumn = 30;  // where what is explained ends
 
 struct ExitCode {
@@ -33,20 +35,50 @@ constexpr std::array kExitCodes = {
 constexpr std::array kManual = {
     ManualEntry{"",
                 "hearth deploy hello --handler hello.handler examples/hello-python\n"
-                "hearth invoke hello --data '{\"name\": \"Ada\"}'"},
-    ManualEntry{"deploy", "hearth deploy hello --runtime python3 --handler hello.handler examples/hello-python"},
-    ManualEntry{"functions", "hearth --user alice functions"},
-    ManualEntry{"remove", "hearth remove hello"},
-    ManualEntry{"invoke", "hearth invoke hello --data '{\"name\": \"Ada\"}'\nhearth invoke hello <event.json"},
-    ManualEntry{"why", "hearth why order-7"},
-    ManualEntry{"ps", "hearth ps"},
-    ManualEntry{"pool", "hearth pool status"},
-    ManualEntry{"pool status", "hearth pool status"},
-    ManualEntry{"pool set", "hearth pool set default --min 2 --max 8"},
-    ManualEntry{"pool advise", "hearth pool advise default --p99 50"},
-    ManualEntry{"topics", "hearth topics create"},
-    ManualEntry{"topics create", "hearth topics create --partitions 24 --replication 3"},
-    ManualEntry{"topics list", "hearth topics list"},
+                "hearth invoke hello --data '{\"name\": \"Ada\"}'",
+                ""},
+    ManualEntry{"deploy", "hearth deploy hello --runtime python3 --handler hello.handler examples/hello-python",
+                R"({"user": text, "name": text, "version": number, "runtime": text, "code": text,
+ "code_bytes": number})"},
+    ManualEntry{"functions", "hearth --user alice functions",
+                R"([{"user": text, "name": text, "version": number, "runtime": text, "handler": text,
+  "memory_mib": number, "timeout_ms": number, "max_attempts": number, "code": text,
+  "environment": {NAME: null, with --show-secrets the value}}, …])"},
+    ManualEntry{"remove", "hearth remove hello", R"({"user": text, "name": text})"},
+    ManualEntry{"invoke",
+                "hearth invoke hello --data '{\"name\": \"Ada\"}'\n"
+                "hearth invoke hello <event.json",
+                R"({"id": text, "status": text, "output": text, "output_base64": null, "error_type": text,
+ "error_message": text, "attempt": number, "start_path": text, "executor": text, "instance": text,
+ "container": text, "acceleration": text, "billed_ms": number, "memory_peak_bytes": number,
+ "log": text, "times_us": {STAGE: number}}
+an output that is no text: "output" is null, and "output_base64" has it
+with --async: {"id": text, "reply_to": text})"},
+    ManualEntry{"why", "hearth why order-7",
+                R"({"id": text, "decision": what /decisions/ID of a dispatcher says, or null,
+ "reply": {"status": text, "start_path": text, "attempt": number, "why": {NAME: text},
+           "times_us": {STAGE: number}, …} or null,
+ "looked_at": [text, …]})"},
+    ManualEntry{"ps", "hearth ps",
+                R"({"executors": [{"id": text, FIELD: text}, …], "slots": [{"user": text, FIELD: text}, …]})"},
+    ManualEntry{"pool", "hearth pool status", ""},
+    ManualEntry{"pool status", "hearth pool status",
+                R"([{"executor": text, "profile": text, "min": number, "max": number, "target": number,
+  "ready": number, "starting": number, "assigned": number, "shells": number, …}, …])"},
+    ManualEntry{"pool set", "hearth pool set default --min 2 --max 8",
+                R"({"profile": text, "executor": text, or null for all, "min": number, or null for as configured,
+ "max": the same, "shells": the same})"},
+    ManualEntry{"pool advise", "hearth pool advise default --p99 50",
+                R"([{"executor": text, "machines": number, "memory_mib": number, "arrivals_per_hour": number,
+  "refill_ms": number, "refill_assumed": true or false}, …])"},
+    ManualEntry{"status", "hearth status",
+                R"({"ok": true or false,
+ "checks": [{"what": text, "verdict": "ok", "missing" or "unknown", "address": text or null,
+             "found": text, "way_out": text or null}, …]})"},
+    ManualEntry{"topics", "hearth topics create", ""},
+    ManualEntry{"topics create", "hearth topics create --partitions 24 --replication 3", R"({"created": [text, …]})"},
+    ManualEntry{"topics list", "hearth topics list", R"([{"name": text, "partitions": number}, …])"},
+    ManualEntry{"help", "hearth help deploy", ""},
 };
 
 struct Row {
@@ -64,13 +96,10 @@ std::pair<std::string, std::string> TypeAndChecks(const CLI::Option& option) {
 
 std::string Explained(const CLI::Option& option) {
   std::vector<std::string> notes;
-  const bool is_flag = option.get_type_size() == 0;
-  if (!is_flag) {
-    if (auto checks = TypeAndChecks(option).second; !checks.empty()) notes.push_back(std::move(checks));
-  }
+  if (auto checks = TypeAndChecks(option).second; !checks.empty()) notes.push_back(std::move(checks));
   if (option.get_required() && option.nonpositional()) notes.emplace_back("required");
   if (option.get_expected_max() == CLI::detail::expected_max_vector_size) notes.emplace_back("may be repeated");
-  if (const auto text = option.get_default_str(); !is_flag && !text.empty()) notes.push_back("default: " + text);
+  if (const auto text = option.get_default_str(); !text.empty()) notes.push_back("default: " + text);
   std::string all;
   for (const auto& note : notes) all += (all.empty() ? "" : "; ") + note;
   return option.get_description() + (all.empty() ? "" : " (" + all + ")");
@@ -88,7 +117,7 @@ std::vector<Row> RowsOf(const CLI::App& command) {
     if (!option->nonpositional() || option->get_group().empty()) continue;
     std::string name = option->get_name(false, true);
     if (const auto comma = name.find(','); comma != std::string::npos) name.insert(comma + 1, " ");
-    if (option->get_type_size() != 0) name += " " + TypeAndChecks(*option).first;
+    if (const auto type = TypeAndChecks(*option).first; !type.empty()) name += " " + type;  // a flag has none
     rows.push_back({option->get_group(), std::move(name), Explained(*option)});
   }
   return rows;
@@ -154,6 +183,49 @@ void AppendIndented(std::string& help, std::string_view lines) {
   }
 }
 
+// A cell of a table: a bar would end it.
+std::string Cell(std::string_view text) {
+  std::string cell;
+  for (const char c : text) cell.append(c == '|' ? "\\" : "").push_back(c);
+  return cell;
+}
+
+void AppendTable(std::string& page, const std::vector<Row>& rows, const std::string& group) {
+  page += fmt::format("\n| {} | |\n| --- | --- |\n", group);
+  for (const auto& row : rows) {
+    if (row.group == group) page += fmt::format("| `{}` | {} |\n", Cell(row.name), Cell(row.text));
+  }
+}
+
+std::string Sentence(std::string text) {
+  if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+void AppendCode(std::string& page, std::string_view language, std::string_view code) {
+  page += fmt::format("\n```{}\n{}\n```\n", language, code);
+}
+
+// The command, or those within it.
+void AppendCommand(std::string& page, const CLI::App& command) {
+  if (command.get_group().empty()) return;
+  const auto inner = command.get_subcommands({});
+  for (const auto* each : inner) AppendCommand(page, *each);
+  if (!inner.empty()) return;
+  page += fmt::format("\n### hearth {}\n\n{}.\n", WordsOf(command), Sentence(command.get_description()));
+  AppendCode(page, "", UsageOf(command));
+  auto rows = RowsOf(command);
+  std::erase_if(rows, [](const Row& row) { return row.name == kHelpName; });  // told once, of every command
+  for (const auto& group : GroupsOf(rows)) AppendTable(page, rows, group);
+  const auto* entry = EntryOf(WordsOf(command));
+  if (entry == nullptr) return;
+  page += "\nFor example:\n";
+  AppendCode(page, "sh", entry->example);
+  if (entry->json.empty()) return;
+  page += "\nWith `--json`:\n";
+  AppendCode(page, "", entry->json);
+}
+
 }  // namespace
 
 const ManualEntry* EntryOf(std::string_view command) {
@@ -165,6 +237,14 @@ std::string WordsOf(const CLI::App& command) {
   if (command.get_parent() == nullptr) return "";
   const std::string before = WordsOf(*command.get_parent());
   return before.empty() ? command.get_name() : before + " " + command.get_name();
+}
+
+std::vector<std::string> NamesOfCommands(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const auto* each : command.get_subcommands({})) {
+    if (!each->get_group().empty()) names.push_back(each->get_name());
+  }
+  return names;
 }
 
 std::string HelpOf(const CLI::App& command) {
@@ -180,6 +260,10 @@ std::string HelpOf(const CLI::App& command) {
   if (const auto* entry = EntryOf(WordsOf(command))) {
     help += "\nExample:\n";
     AppendIndented(help, entry->example);
+    if (!entry->json.empty()) {
+      help += "\nWith --json:\n";
+      AppendIndented(help, entry->json);
+    }
   }
   if (is_root) {
     help += "\nExit codes:\n";
@@ -191,6 +275,35 @@ std::string HelpOf(const CLI::App& command) {
         "codes.\n";
   }
   return help;
+}
+
+std::string Markdown(const CLI::App& app, const Context& context) {
+  std::string page =
+      "# The command line\n\n"
+      "<!-- Generated: hearth help --markdown >docs/cli.md. A unit test compares. -->\n\n"
+      "`hearth COMMAND --help` tells the same in a terminal. Options of every command may stand before and behind its "
+      "name.\n";
+  AppendCode(page, "", UsageOf(app));
+  const auto rows = RowsOf(app);
+  for (const auto& group : GroupsOf(rows)) AppendTable(page, rows, group);
+  page +=
+      "\nWith `--json` a command prints one JSON document on its standard output, in ASCII. Names are added in later "
+      "versions, and none changes its meaning. Errors are text on the standard error, and the exit code tells them "
+      "apart; where a command fails, its standard output is empty unless the document says what failed.\n\n"
+      "What takes longer than a second is told on the standard error: on a terminal as one line that vanishes, "
+      "elsewhere as a plain line. `--quiet` leaves it out.\n\n"
+      "## Exit codes\n\n| code | meaning |\n| ---: | --- |\n";
+  for (const auto& each : kExitCodes) page += fmt::format("| {} | {} |\n", each.code + 0, each.meaning);
+  page +=
+      "\n## Environment\n\nA variable that is set and not empty counts where its option is not given.\n\n"
+      "| variable | option | meaning |\n| --- | --- | --- |\n";
+  for (const auto* setting : context.Settings()) {
+    page += fmt::format("| `{}` | `{} {}` | {} |\n", setting->variable, setting->option, setting->form,
+                        Cell(setting->help));
+  }
+  page += "\n## Commands\n";
+  for (const auto* command : app.get_subcommands({})) AppendCommand(page, *command);
+  return page;
 }
 
 }  // namespace hearth::tool

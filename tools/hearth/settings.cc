@@ -21,6 +21,10 @@ std::string Setting::Ways() const {
   return fmt::format("{} {} or {}", option, form, variable);
 }
 
+std::string Setting::Another() const {
+  return fmt::format("{}; name another with {}", Source(), Ways());
+}
+
 void AddSetting(CLI::App& app, Setting& setting, const std::string& group) {
   setting.value = setting.fallback;
   if (auto own = OwnVariable(std::string(setting.variable)); own && !own->empty()) {

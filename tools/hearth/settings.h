@@ -29,6 +29,8 @@ struct Setting {
   [[nodiscard]] std::string Source() const;
   // "--bootstrap BROKERS or HEARTH_BOOTSTRAP".
   [[nodiscard]] std::string Ways() const;
+  // "127.0.0.1:9092 is the default; name another with --bootstrap BROKERS or HEARTH_BOOTSTRAP".
+  [[nodiscard]] std::string Another() const;
 };
 
 // The option, in the group of the help. The variable counts where it is set and not empty.

@@ -7,6 +7,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
 #include "tools/hearth/manual.h"
 
 namespace hearth::tool {
@@ -58,6 +62,7 @@ TEST(CommandLine, SaysWhichNameMayHaveBeenMeant) {
   EXPECT_THAT(Said({"invoke", "hello", "--wiat=3"}), HasSubstr("unknown option --wiat; did you mean --wait?"));
   EXPECT_THAT(Said({"deploy", "x", "folder", "--handlr", "a.b"}), HasSubstr("did you mean --handler?"));
   EXPECT_THAT(Said({"--usr", "alice", "functions"}), HasSubstr("did you mean --user?"));
+  EXPECT_THAT(Said({"--wait", "3", "invoke", "hello"}), HasSubstr("--wait stands behind the command's name"));
   EXPECT_THAT(Said({"nonsense"}), Not(HasSubstr("did you mean")));
   EXPECT_THAT(Said({"ps", "more"}), HasSubstr("unexpected word more"));
   EXPECT_THAT(Said({"a\x1b[2Jb"}), HasSubstr("unknown command a\\x1b[2Jb"));
@@ -82,7 +87,7 @@ TEST(CommandLine, RefusesAUserThatIsNoNameAndSaysWhereItComesFrom) {
 TEST(CommandLine, HelpGroupsAndShowsAnExample) {
   const auto root = Help({});
   for (const auto* text :
-       {"\nFunctions:\n  deploy ", "\nMachines:\n", "\nInstallation:\n  topics ", "\nWho and where:\n",
+       {"\nFunctions:\n  deploy ", "\nMachines:\n", "\nInstallation:\n  status ", "\nWho and where:\n",
         "[HEARTH_BOOTSTRAP]", "(default: default)", "\nExample:\n  hearth deploy hello", "\nExit codes:\n  0 "}) {
     EXPECT_THAT(root, HasSubstr(text));
   }
@@ -100,7 +105,18 @@ TEST(CommandLine, EveryCommandHasAnExampleThatIsUnderstood) {
     const auto* entry = EntryOf(WordsOf(command));
     ASSERT_NE(entry, nullptr) << WordsOf(command);
     EXPECT_THAT(std::string(entry->example), testing::StartsWith("hearth ")) << WordsOf(command);
+    const bool prints = command.get_subcommands({}).empty() && WordsOf(command) != "help";
+    EXPECT_EQ(prints, !entry->json.empty()) << WordsOf(command) << " has no word on what --json prints";
   });
+}
+
+TEST(CommandLine, ItsPageIsGeneratedFromIt) {
+  std::ifstream in(HEARTH_SOURCE_DIR "/docs/cli.md");
+  const std::string page{std::istreambuf_iterator<char>(in), {}};
+  ASSERT_EQ(setenv("HEARTH_BOOTSTRAP", "somewhere:9", 1), 0);  // the page does not depend on where it is made
+  const CommandLine line;
+  ASSERT_EQ(unsetenv("HEARTH_BOOTSTRAP"), 0);
+  EXPECT_EQ(page, Markdown(line.app(), Context())) << "make it again: hearth help --markdown >docs/cli.md";
 }
 
 TEST(CommandLine, NoLineOfHelpIsWiderThanATerminal) {

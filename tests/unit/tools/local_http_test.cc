@@ -86,5 +86,17 @@ TEST_F(LocalHttpTest, WhoIsNotThereIsToldFromWhoDoesNotAnswer) {
   EXPECT_EQ(GetLocally("unix:", "/", "x", kShortMs).error().code, Code::kInvalid);
 }
 
+TEST_F(LocalHttpTest, APageIsReadOverTcpToo) {
+  const auto answer = [](std::string_view path) -> HttpAnswer { return {503, "not ready: " + std::string(path)}; };
+  const auto server = HttpServer::Start("127.0.0.1:0", answer);
+  ASSERT_TRUE(server) << server.error().message;
+  const auto page = GetPage("127.0.0.1:" + std::to_string((*server)->port()), "/readyz", kPatienceMs);
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_EQ(page->status, 503);
+  EXPECT_EQ(page->body, "not ready: /readyz");
+  EXPECT_EQ(GetPage("127.0.0.1:1", "/readyz", kPatienceMs).error().code, Code::kUnavailable);
+  EXPECT_EQ(GetPage("nonsense", "/readyz", kPatienceMs).error().code, Code::kInvalid);
+}
+
 }  // namespace
 }  // namespace hearth::tool
