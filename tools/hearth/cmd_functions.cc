@@ -169,7 +169,7 @@ struct Listing {
   bool show_secrets = false;
 };
 
-int List(const Context& context, const Listing& listing) {
+int ListFunctions(const Context& context, const Listing& listing) {
   Progress progress(stderr, ProgressKind(context));
   progress.Say("reading the functions from Kafka at " + context.bootstrap.value);
   auto functions = ReadFunctions(context);
@@ -270,7 +270,7 @@ void AddFunctions(CLI::App& app, Context& context, Command& chosen) {
   functions->group(kFunctionCommands);
   functions->add_flag("--all", listing->all, "of all users");
   functions->add_flag("--show-secrets", listing->show_secrets, "the values of variables too");
-  Choose(*functions, chosen, [&context, listing] { return List(context, *listing); });
+  Choose(*functions, chosen, [&context, listing] { return ListFunctions(context, *listing); });
 
   auto name = std::make_shared<std::string>();
   auto* remove = app.add_subcommand("remove", "remove a function");

@@ -33,7 +33,7 @@ namespace {
 constexpr std::int64_t kMaxWaitS = 24 * 3600;
 constexpr std::string_view kUnknownFunction = "unknown_function";
 
-struct Options {
+struct InvokeOptions {
   std::string function;
   std::string id;
   std::string data;
@@ -68,7 +68,7 @@ Result<std::string> ReadAll(std::istream& in, const std::string& name) {
   return bytes;
 }
 
-Result<std::string> ReadPayload(const Options& options) {
+Result<std::string> ReadPayload(const InvokeOptions& options) {
   if (options.has_data) return options.data;
   if (options.file.empty() && isatty(STDIN_FILENO) != 0) return std::string();
   if (options.file.empty() || options.file == "-") return ReadAll(std::cin, "the standard input");
@@ -136,7 +136,7 @@ std::string TopicOfClass(std::string_view priority) {
   return std::string(row->name);
 }
 
-Result<Request> ReadRequest(const Context& context, const Options& options) {
+Result<Request> ReadRequest(const Context& context, const InvokeOptions& options) {
   const std::map<std::string, RequestForm> forms = {{"headers", RequestForm::kHeaders},
                                                     {"msgpack", RequestForm::kMsgpack},
                                                     {"json", RequestForm::kJson},
@@ -160,7 +160,7 @@ Result<Request> ReadRequest(const Context& context, const Options& options) {
   return request;
 }
 
-Result<OutRecord> Written(const Context& context, const Options& options, const Request& request) {
+Result<OutRecord> Written(const Context& context, const InvokeOptions& options, const Request& request) {
   auto record = EncodeRequest(request, TopicOfClass(options.priority));
   record.key = context.user.value;  // a user's requests meet one dispatcher
   const bool is_map = request.form == RequestForm::kMsgpack || request.form == RequestForm::kJson;
@@ -171,7 +171,7 @@ Result<OutRecord> Written(const Context& context, const Options& options, const 
               fmt::format("the {} has {} bytes; the limit is {}", is_map ? "request" : "payload", bytes, limit));
 }
 
-int ReportLate(const Options& options, const Request& request, const std::string& missing) {
+int ReportLate(const InvokeOptions& options, const Request& request, const std::string& missing) {
   return Report(
       Error{Code::kDeadline, fmt::format("no reply to {} in {} s; it may still come on {}", request.id.str(),
                                          options.wait_s, options.reply_to)},
@@ -179,7 +179,7 @@ int ReportLate(const Options& options, const Request& request, const std::string
                   missing.empty() ? "" : missing + "\n", request.id.str()));
 }
 
-int ReportResult(const Context& context, const Options& options, const InvocationResult& result) {
+int ReportResult(const Context& context, const InvokeOptions& options, const InvocationResult& result) {
   PrintResult(context, result);
   if (result.status == Status::kOk) return kFine;
   if (result.error_type == kUnknownFunction) {
@@ -190,7 +190,7 @@ int ReportResult(const Context& context, const Options& options, const Invocatio
   return kFailed;
 }
 
-int Invoke(const Context& context, const Options& options) {
+int Invoke(const Context& context, const InvokeOptions& options) {
   auto request = ReadRequest(context, options);
   if (!request) return ReportUsage(request.error().message);
   Progress progress(stderr, ProgressKind(context));
@@ -234,7 +234,7 @@ int Invoke(const Context& context, const Options& options) {
 }  // namespace
 
 void AddInvoke(CLI::App& app, Context& context, Command& chosen) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InvokeOptions>();
   auto* invoke = app.add_subcommand("invoke", "run a function and wait for its reply");
   invoke->group(kFunctionCommands);
   invoke->add_option("name", options->function, "name of the function")->required()->type_name("NAME");

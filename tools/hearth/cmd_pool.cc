@@ -35,7 +35,7 @@ std::string Ms(std::int64_t ms) {
   return ms > 0 ? fmt::format("{} ms", ms) : "-";
 }
 
-int Status(const Context& context) {
+int ShowPools(const Context& context) {
   if (context.redis.empty()) return NoRedis(context);
   const auto pools = ReadPools(context);
   if (!pools) return ReportRedis(context, pools.error());
@@ -185,7 +185,7 @@ void AddPool(CLI::App& app, Context& context, Command& chosen) {
   auto* pool = app.add_subcommand("pool", "machines that are held ready before anyone asks")->require_subcommand(1);
   pool->group(kMachineCommands);
   auto* status = pool->add_subcommand("status", "what each executor holds of each profile, and what is asked of it");
-  Choose(*status, chosen, [&context] { return Status(context); });
+  Choose(*status, chosen, [&context] { return ShowPools(context); });
 
   auto options = std::make_shared<SetOptions>();
   auto* set = pool->add_subcommand("set", "hold more or less of a profile from now on, over what is configured");

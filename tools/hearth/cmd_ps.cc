@@ -34,7 +34,7 @@ Fields DecodeSlot(const std::string& bytes) {
   return fields;
 }
 
-int List(const Context& context) {
+int ListWarm(const Context& context) {
   if (context.redis.empty()) return NoRedis(context);
   Progress progress(stderr, ProgressKind(context));
   progress.Say("asking Redis at " + context.redis.value);
@@ -90,7 +90,7 @@ int List(const Context& context) {
 void AddPs(CLI::App& app, Context& context, Command& chosen) {
   auto* ps = app.add_subcommand("ps", "executors, and the machines and containers that are warm");
   ps->group(kMachineCommands);
-  Choose(*ps, chosen, [&context] { return List(context); });
+  Choose(*ps, chosen, [&context] { return ListWarm(context); });
 }
 
 }  // namespace hearth::tool

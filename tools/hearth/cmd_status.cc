@@ -55,7 +55,7 @@ Seen Look(const Context& context) {
   return seen;
 }
 
-int Status(const Context& context) {
+int ShowStatus(const Context& context) {
   const auto checks = Judge(context, Look(context));
   if (context.json) {
     PrintJson(ToJson(checks));
@@ -72,7 +72,7 @@ void AddStatus(CLI::App& app, Context& context, Command& chosen) {
   status->group(kInstallationCommands);
   AddSetting(*status, context.dispatcher_http, kOptions);
   AddSetting(*status, context.executor_http, kOptions);
-  Choose(*status, chosen, [&context] { return Status(context); });
+  Choose(*status, chosen, [&context] { return ShowStatus(context); });
 }
 
 }  // namespace hearth::tool

@@ -35,7 +35,7 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   return specs;
 }
 
-int Create(const Context& context, int partitions, int replication) {
+int CreateTopics(const Context& context, int partitions, int replication) {
   Progress progress(stderr, ProgressKind(context));
   progress.Say("creating the topics at " + context.bootstrap.value);
   auto created = kafka::CreateTopics(context.bootstrap.value, Specs(partitions, replication), 3 * kServerTimeoutMs);
@@ -50,7 +50,7 @@ int Create(const Context& context, int partitions, int replication) {
   return kFine;
 }
 
-int List(const Context& context) {
+int ListTopics(const Context& context) {
   Progress progress(stderr, ProgressKind(context));
   progress.Say("asking Kafka at " + context.bootstrap.value);
   auto found = kafka::ListTopics(context.bootstrap.value, kServerTimeoutMs);
@@ -82,9 +82,10 @@ void AddTopics(CLI::App& app, Context& context, Command& chosen) {
       ->check(Between(1, kMaxReplication))
       ->type_name("COUNT")
       ->capture_default_str();
-  Choose(*create, chosen, [&context, partitions, replication] { return Create(context, *partitions, *replication); });
+  Choose(*create, chosen,
+         [&context, partitions, replication] { return CreateTopics(context, *partitions, *replication); });
   auto* list = topics->add_subcommand("list", "list topics with their partitions");
-  Choose(*list, chosen, [&context] { return List(context); });
+  Choose(*list, chosen, [&context] { return ListTopics(context); });
 }
 
 }  // namespace hearth::tool

@@ -26,7 +26,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::int64_t kMaxSinceS = 366LL * 24 * 3600;
 constexpr std::int64_t kMaxLookedAt = 1'000'000'000;
 
-struct Options {
+struct WhyOptions {
   std::string id;
   std::string reply_topic{TopicName(Topic::kReply)};
   std::int64_t since_s = 3600;
@@ -88,7 +88,7 @@ void Ask(const std::string& id, const std::string& name, const std::string& addr
   if (!search.decision) search.looked_at.push_back(fmt::format("dispatcher {} does not remember it", name));
 }
 
-void ReadReply(const Context& context, const Options& options, Search& search) {
+void ReadReply(const Context& context, const WhyOptions& options, Search& search) {
   kafka::FindLimits limits;
   limits.since_ms = ReadClocks().wall_us / kMicrosPerMilli - options.since_s * 1000;
   limits.max_records = options.max_records;
@@ -112,7 +112,7 @@ void ReadReply(const Context& context, const Options& options, Search& search) {
   }
 }
 
-void PrintFound(const Options& options, const Search& search) {
+void PrintFound(const WhyOptions& options, const Search& search) {
   Json json = {{"id", options.id}, {"decision", nullptr}, {"reply", nullptr}};
   if (search.decision) json["decision"] = *search.decision;
   if (search.reply) {
@@ -194,7 +194,7 @@ void PrintReply(const InvocationResult& reply) {
   PrintTimes(TimesJson(reply.times));
 }
 
-int Explain(const Context& context, const Options& options) {
+int Explain(const Context& context, const WhyOptions& options) {
   if (!IsInvocationId(options.id, RequestForm::kCloudEventBinary)) {  // the widest form
     return ReportUsage("an id is a text of 1 to 1,024 bytes without control characters");
   }
@@ -239,7 +239,7 @@ int Explain(const Context& context, const Options& options) {
 }  // namespace
 
 void AddWhy(CLI::App& app, Context& context, Command& chosen) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<WhyOptions>();
   auto* why = app.add_subcommand("why", "how an invocation got its place");
   why->group(kFunctionCommands);
   why->add_option("id", options->id, "id of the invocation")->required()->type_name("ID");

@@ -1,4 +1,4 @@
-// Which daemons are there, from the directory in Redis (its layout: dispatcher/README.md).
+// Which daemons are there, from the directory in Redis (its layout: docs/directory.md).
 #pragma once
 
 #include <cstdint>

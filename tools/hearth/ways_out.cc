@@ -113,7 +113,7 @@ std::string RedisWayOut(const Context& context, const Error& error) {
     return context.redis.Another() + "\nhearth status tells what is reachable";
   }
   if (says("WRONGPASS") || says("NOAUTH") || says("password")) return account();
-  if (says("NOPERM")) return account() + "\nit needs what dispatcher/README.md says under The account";
+  if (says("NOPERM")) return account() + "\nit needs what docs/directory.md says under The account";
   return "";
 }
 
