@@ -27,7 +27,9 @@ App::App(Loop& loop, Config config, MachineImage image, std::string incarnation,
       reconcile_(loop, [this] { fleet_->Reconcile({}); }),
       watch_host_(loop, [this] { WatchHost(); }),
       shutdown_(loop, [this] {
-        log_->warn("executor left={} not all machines could be destroyed in time", fleet_ ? fleet_->size() : 0);
+        const auto left = fleet_ ? fleet_->Left() : std::vector<std::string>{};
+        log_->warn("executor left={} not all machines could be destroyed in time: {}", left.size(),
+                   fmt::join(left, ", "));
         loop_.Stop();
       }) {}
 

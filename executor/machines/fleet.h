@@ -109,6 +109,8 @@ class Fleet {
   void Reconcile(std::function<void(Result<std::size_t>)> done);
 
   [[nodiscard]] std::size_t size() const { return machines_.size(); }
+  // The domains of all machines, for the log.
+  [[nodiscard]] std::vector<std::string> Left() const;
 
  private:
   class Machine;

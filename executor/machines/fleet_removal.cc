@@ -19,8 +19,10 @@ void Fleet::Remove(Machine& machine) {
     ended_.push_back(std::move(machine.link));
     Later([this] { ended_.clear(); });
   }
-  // Until libvirt has answered, a domain may still appear. Who takes the answer destroys it then.
-  if (!machine.answer_owed) DestroyDomain(machine);
+  if (!machine.answer_owed) return DestroyDomain(machine);
+  // Until libvirt has answered, a domain may still appear. Who takes the answer destroys it then. What is there already
+  // ends now, and the call that is waited for with it.
+  hypervisor_.Destroy(machine.domain, [](const Result<void>&) {});
 }
 
 void Fleet::DestroyDomain(const Machine& machine) {
@@ -53,12 +55,21 @@ void Fleet::Removed(const MachineId& machine_id, Result<void> result) {
 
 void Fleet::DestroyAll(std::function<void()> done) {
   going_down_ = true;
+  hypervisor_.RefuseStarts();
   if (machines_.empty()) return Later(std::move(done));
   on_empty_ = std::move(done);
   for (const auto& [id, machine] : machines_) {
     if (machine->watch) machine->watch = Watch();
     if (!machine->removing()) Remove(*machine);
   }
+}
+
+std::vector<std::string> Fleet::Left() const {
+  std::vector<std::string> left;
+  for (const auto& [id, machine] : machines_) {
+    left.push_back(machine->domain + (machine->answer_owed ? " (libvirt has not answered its start)" : ""));
+  }
+  return left;
 }
 
 void Fleet::Destroy(const MachineId& machine_id) {

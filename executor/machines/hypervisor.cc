@@ -141,7 +141,11 @@ void Hypervisor::Run(Lane lane, Call call, Done done) {
     case Lane::kDestroy: worker = &destroyer_; break;
     case Lane::kManage: worker = &manager_; break;
   }
-  const bool queued = worker->Post([this, call = std::move(call), done] {
+  const bool makes = worker == &starters_ || worker == &activator_ || worker == &behind_;
+  const bool queued = worker->Post([this, makes, call = std::move(call), done] {
+    if (makes && refuses_starts_) {
+      return post_([done] { done(Fail(Code::kUnavailable, "nothing is started any more")); });
+    }
     auto connection = Take();
     Result<void> result = connection ? call(connection->get()) : std::unexpected(connection.error());
     if (!result) Suspect();

@@ -62,6 +62,8 @@ class Hypervisor {
 
   // Makes a call on a thread of the lane. kUnavailable: no connection; kExhausted: too many calls wait there.
   void Run(Lane lane, Call call, Done done);
+  // From now on no call of the lanes that make machines begins; each is answered with kUnavailable.
+  void RefuseStarts() { refuses_starts_ = true; }
   // Starts a transient domain. kUnavailable: no connection; kExhausted: too many starts wait; kInternal: libvirt or
   // QEMU refused, with their words. The domain outlives this process (the next life destroys it).
   void Create(std::string xml, Done done);
@@ -89,6 +91,7 @@ class Hypervisor {
   const Post post_;
   const OnState on_state_;
   std::atomic<bool> up_ = false;
+  std::atomic<bool> refuses_starts_ = false;
   MonitorCount monitor_commands_ = 0;
 
   std::mutex mutex_;

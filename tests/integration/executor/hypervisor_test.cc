@@ -100,6 +100,20 @@ TEST_F(HypervisorTest, AMachineThatIsSlowToEndHoldsUpNoOther) {
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return slow_done; }));
 }
 
+TEST_F(HypervisorTest, WhoGoesDownStartsNothingThatWaitedAndStillDestroys) {
+  const auto hypervisor = Connect("test:///default");
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return up_; })) << reason_;
+  const Mark mark{ExecutorId("executor-1"), "life", MachineId("a"), UserId(), "default"};
+  ASSERT_TRUE(Await([&](auto done) { hypervisor->Create(TestDomain("hearth-a", mark), done); }));
+
+  hypervisor->RefuseStarts();
+  const auto refused = Await([&](auto done) { hypervisor->Create(TestDomain("hearth-b", mark), done); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnavailable);
+  ASSERT_TRUE(Await([&](auto done) { hypervisor->Destroy("hearth-a", done); }));
+  EXPECT_TRUE(List(*hypervisor).empty());
+}
+
 TEST_F(HypervisorTest, WhatLibvirtRefusesComesBackWithItsWords) {
   const auto hypervisor = Connect("test:///default");
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return up_; })) << reason_;
