@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -10,6 +11,8 @@ import termios
 import threading
 
 ROWS, COLUMNS = 50, 200
+WIPED = re.compile(r"[^\n]*\r\x1b\[K")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run_in_terminal(words, environment, folder, timeout_s):
@@ -42,4 +45,9 @@ def run_in_terminal(words, environment, folder, timeout_s):
     process.wait()
     reader.join(timeout=10)
     os.close(ours)
-    return code, b"".join(pieces).decode(errors="replace").replace("\r\n", "\n")
+    return code, seen(b"".join(pieces).decode(errors="replace"))
+
+
+def seen(text):
+    """What is left to see: without lines that were wiped (progress), and without colours."""
+    return COLOUR.sub("", WIPED.sub("", text.replace("\r\n", "\n")))
