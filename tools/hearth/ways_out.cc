@@ -1,9 +1,11 @@
 #include "tools/hearth/ways_out.h"
 
+#include <elf.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 
 #include "tools/hearth/nearest.h"
 
@@ -89,6 +91,30 @@ Result<void> CheckProgram(const std::string& handler, const std::vector<CodeFile
   return {};
 }
 
+template <class T>
+T ReadAt(std::string_view bytes, std::size_t offset) {
+  T value{};
+  if (offset <= bytes.size() && bytes.size() - offset >= sizeof value)
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+// Whether the kernel would start another program for it, which no container has: the loader of shared libraries.
+bool NeedsLoader(std::string_view program) {
+  const auto header = ReadAt<Elf64_Ehdr>(program, 0);
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64) return false;
+  for (std::size_t i = 0; i < header.e_phnum; ++i) {
+    if (ReadAt<Elf64_Phdr>(program, header.e_phoff + i * sizeof(Elf64_Phdr)).p_type == PT_INTERP) return true;
+  }
+  return false;
+}
+
+std::string DoubtAboutProgram(const std::string& handler, const std::vector<CodeFile>& files) {
+  const auto program = std::ranges::find(files, handler, &CodeFile::name);
+  if (program == files.end() || !NeedsLoader(program->content)) return "";
+  return handler + " is linked with shared libraries, which containers do not have: link it with -static";
+}
+
 }  // namespace
 
 std::string KafkaWayOut(const Context& context, const Error& error) {
@@ -139,7 +165,7 @@ Result<void> CheckHandler(Runtime runtime, const std::string& handler, const std
 }
 
 std::string DoubtAboutHandler(Runtime runtime, const std::string& handler, const std::vector<CodeFile>& files) {
-  if (!RowOf(runtime).dotted_handler) return "";
+  if (!RowOf(runtime).dotted_handler) return DoubtAboutProgram(handler, files);
   const auto [path, function] = TakeApart(handler);
   const auto module = std::ranges::find(files, path + std::string(kSuffix), &CodeFile::name);
   // Names may come from elsewhere: what is imported whole, or made when the module is loaded.

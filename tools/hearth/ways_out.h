@@ -27,7 +27,8 @@ std::string FunctionWayOut(const Setting& user, std::string_view name, const std
 // Whether the code has what its handler names. kNotFound: it has not; the message says what it has and what may have
 // been meant. kInvalid: a program that cannot be executed.
 Result<void> CheckHandler(Runtime runtime, const std::string& handler, const std::vector<CodeFile>& files);
-// What is odd about it, for a warning: a module that seems not to have the function. Empty: nothing.
+// What is odd about it, for a warning: a module that seems not to have the function, a
+// program that is not static. Empty: nothing.
 std::string DoubtAboutHandler(Runtime runtime, const std::string& handler, const std::vector<CodeFile>& files);
 
 }  // namespace hearth::tool

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "tools/hearth/directory.h"
 
 namespace hearth::tool {
@@ -98,6 +101,20 @@ TEST(Handler, IsDoubtedWhereItsModuleDoesNotNameIt) {
   EXPECT_EQ(
       DoubtAboutHandler(Runtime::kPython3, "app.handler", {{"app.py", "", false}, {"b.py", "def handler()", false}}),
       "app.py seems to have no function handler; did you mean b.handler?");
+}
+
+TEST(Handler, IsDoubtedWhereAProgramNeedsSharedLibraries) {
+  const auto doubt = [](std::string content) {
+    return DoubtAboutHandler(Runtime::kNative, "run", {{"run", std::move(content), true}});
+  };
+  std::ifstream in("/proc/self/exe", std::ios::binary);  // as every program of this tree but the guest's
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_THAT(doubt(whole), HasSubstr("run is linked with shared libraries"));
+  for (const std::size_t bytes : {0U, 1U, 4U, 63U, 64U, 100U}) EXPECT_EQ(doubt(whole.substr(0, bytes)), "") << bytes;
+  std::string far = whole.substr(0, 64);
+  far.replace(32, 8, std::string(8, '\xff'));  // its table lies beyond all there is
+  EXPECT_EQ(doubt(far), "");
+  EXPECT_EQ(doubt("#!/bin/sh\n"), "");
 }
 
 TEST(DirectoryOfDaemons, SaysWhoIsMissing) {
