@@ -76,7 +76,17 @@ declare -A versions hashes
 want() { names+=("$1"); versions[$1]=$2; hashes[$1]=$3; }
 file_of() { printf '%s_%s_*.deb' "$1" "${versions[$1]//:/%3a}"; }
 hash_of() { sha256sum <"$1" | cut -c1-64; }
-index_hash() { apt-cache show --no-all-versions "$1=$2" 2>/dev/null | sed -n 's/^SHA256: //p' | head -n1; }
+
+# look_up NAME=VERSION…: their hashes in apt's index, as index_hashes[NAME=VERSION]. All in one call: each reads the whole index.
+declare -A index_hashes
+look_up() {
+  local key hash
+  (($#)) || return 0
+  while read -r key hash; do
+    [[ -n ${index_hashes[$key]-} ]] || index_hashes[$key]=$hash
+  done < <(apt-cache show --no-all-versions "$@" 2>/dev/null |
+    awk '/^Package: / { name = $2 } /^Version: / { version = $2 } /^SHA256: / { print name "=" version, $2 }')
+}
 
 # The file in the cache that has the hash, or nothing.
 cached() {
@@ -102,10 +112,14 @@ read_lock() {
 
 # What the lock names and nobody has any more. Another hash for the same version is never an update.
 lock_misses() {
-  local name known
+  local name key known keys=()
   for name in "${names[@]}"; do
-    [[ -z $(cached "$name") ]] || continue
-    known=$(index_hash "$name" "${versions[$name]}")
+    [[ -n $(cached "$name") ]] || keys+=("$name=${versions[$name]}")
+  done
+  look_up "${keys[@]}"
+  for key in "${keys[@]}"; do
+    name=${key%%=*}
+    known=${index_hashes[$key]-}
     if [[ -z $known ]]; then
       printf '%s %s\n' "$name" "${versions[$name]}"
     elif [[ $known != "${hashes[$name]}" ]]; then
@@ -116,7 +130,7 @@ lock_misses() {
 
 # Against an empty package status apt names the whole closure; its index has the hashes.
 read_index() {
-  local kernel name version hash
+  local kernel name version key keys=()
   names=()
   kernel=$(apt-cache depends $kernel_package 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n1)
   [[ -n $kernel ]] || die "apt knows no $kernel_package: run apt-get update"
@@ -125,14 +139,16 @@ read_index() {
     sed -n "s/^'[^']*' \([^ ]*\.deb\) .*/\1/p" | sort >"$work/closure"
   [[ -s $work/closure ]] || die 'apt could not resolve the packages of the root image'
   while read -r name version; do
-    [[ $unneeded != *" $name "* ]] || continue
-    hash=$(index_hash "$name" "$version")
-    [[ -n $hash ]] || die "the index has no SHA256 of $name $version"
-    want "$name" "$version" "$hash"
+    [[ $unneeded == *" $name "* ]] || keys+=("$name=$version")
   done < <(
     printf '%s %s\n' "$kernel" "$(apt-cache show --no-all-versions "$kernel" | sed -n 's/^Version: //p' | head -n1)"
     sed 's/^\([^_]*\)_\(.*\)_[^_]*$/\1 \2/; s/%3a/:/g' "$work/closure"
   )
+  look_up "${keys[@]}"
+  for key in "${keys[@]}"; do
+    [[ -n ${index_hashes[$key]-} ]] || die "the index has no SHA256 of $key"
+    want "${key%%=*}" "${key#*=}" "${index_hashes[$key]}"
+  done
 }
 
 write_lock() {
@@ -145,17 +161,21 @@ write_lock() {
 
 declare -A files
 fetch_packages() {
-  local name
-  say "fetching ${#names[@]} packages (those not in the cache)"
+  local name missing=() absent=()
   for name in "${names[@]}"; do
     files[$name]=$(cached "$name")
-    [[ -z ${files[$name]} ]] || continue
-    (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$name=${versions[$name]}") || die "cannot download $name=${versions[$name]}"
+    [[ -n ${files[$name]} ]] || missing+=("$name=${versions[$name]}")
+  done
+  ((${#missing[@]})) || return 0
+  say "fetching ${#missing[@]} of ${#names[@]} packages; the others are in the cache"
+  (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "${missing[@]}") || true   # what came is kept; the rest is named
+  for name in "${missing[@]%%=*}"; do
     # shellcheck disable=SC2046
-    mv -f "$work"/$(file_of "$name") "$cache/"
+    mv -f "$work"/$(file_of "$name") "$cache/" 2>/dev/null || { absent+=("$name=${versions[$name]}"); continue; }
     files[$name]=$(cached "$name")
     [[ -n ${files[$name]} ]] || die "$name ${versions[$name]}: what was downloaded has not the hash ${hashes[$name]}"
   done
+  ((${#absent[@]} == 0)) || die "cannot download ${absent[*]}"
 }
 
 say 'resolving packages'
