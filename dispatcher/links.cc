@@ -8,7 +8,11 @@
 namespace hearth::dispatcher {
 
 ExecutorLinks::ExecutorLinks(Loop& loop, DispatcherId self, LinkTrust trust, Callbacks callbacks)
-    : loop_(loop), self_(std::move(self)), trust_(std::move(trust)), callbacks_(std::move(callbacks)) {}
+    : loop_(loop),
+      self_(std::move(self)),
+      trust_(std::move(trust)),
+      callbacks_(std::move(callbacks)),
+      resolver_(loop) {}
 
 void ExecutorLinks::Add(const std::string& address) {
   if (auto allowed = CheckLinkAddress(address, trust_); !allowed) {
@@ -35,7 +39,7 @@ void ExecutorLinks::KeepOnly(const std::vector<std::string>& addresses) {
 
 void ExecutorLinks::Connect(Peer& peer) {
   peer.dialling = true;
-  Dial(loop_, peer.address,
+  Dial(loop_, resolver_, peer.address,
        [this, address = peer.address,
         alive = std::weak_ptr<bool>(alive_)](Result<std::unique_ptr<FrameStream>> dialled) {
          if (alive.expired()) return;

@@ -68,6 +68,7 @@ class ExecutorLinks {
   const DispatcherId self_;
   const LinkTrust trust_;
   const Callbacks callbacks_;
+  Resolver resolver_;
   std::map<std::string, Peer> peers_;  // by address
   std::map<ExecutorId, Peer*> by_executor_;
   std::vector<Peer*> unsent_;

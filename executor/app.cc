@@ -56,6 +56,9 @@ Result<void> App::Start() {
   auto status = ServeStatus(config_.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
+  auto listen = InNumbers(config_.listen);
+  if (!listen) return FailWith("listen", listen.error());
+  listen_ = std::move(*listen);
   auto outbox = Outbox::Create(loop_, config_.kafka, config_.core.id.value, config_.core.usage_topic,
                                [this](std::uint64_t token, Result<void> result) {
                                  Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message,

@@ -103,6 +103,7 @@ class App : public Daemon {
   const std::string incarnation_;
   const std::optional<MachineAccount> first_account_;
   const Logger log_;
+  std::string listen_;  // with the host in numbers
 
   std::shared_ptr<Readiness> readiness_ = std::make_shared<Readiness>();
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();

@@ -72,7 +72,7 @@ Result<void> App::ListenForDispatchers() {
     Handle(DispatcherDisconnected{link});
   };
   callbacks.refused = [this](const std::string& reason) { log_->warn("a connection was refused: {}", reason); };
-  auto links = DispatcherLinks::Listen(loop_, config_.listen, {config_.core.id, config_.link}, std::move(callbacks));
+  auto links = DispatcherLinks::Listen(loop_, listen_, {config_.core.id, config_.link}, std::move(callbacks));
   if (!links) return std::unexpected(links.error());
   links_ = std::move(*links);
   return {};

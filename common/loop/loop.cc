@@ -21,13 +21,19 @@ void CloseAndFree(uv_handle_t* handle) {
 
 }  // namespace
 
-Loop::Loop() {
+Loop::Loop() : mailbox_(std::make_shared<Mailbox>(&wake_)) {
   uv_loop_init(&loop_);
   wake_.data = this;
   uv_async_init(&loop_, &wake_, [](uv_async_t* wake) { static_cast<Loop*>(wake->data)->RunPosted(); });
 }
 
 Loop::~Loop() {
+  std::vector<std::function<void()>> dropped;  // destroyed last, without the lock: it may own anything
+  {
+    const std::scoped_lock lock(mailbox_->mutex_);
+    mailbox_->wake_ = nullptr;
+    dropped.swap(mailbox_->posted_);
+  }
   uv_walk(&loop_, [](uv_handle_t* handle, void*) { CloseAndFree(handle); }, nullptr);
   while (uv_run(&loop_, UV_RUN_NOWAIT) != 0) {}
   uv_loop_close(&loop_);
@@ -38,28 +44,29 @@ void Loop::Run() {
 }
 
 void Loop::Stop() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-  }
+  const std::scoped_lock lock(mailbox_->mutex_);
+  mailbox_->stopping_ = true;
   uv_async_send(&wake_);
 }
 
 void Loop::Post(std::function<void()> work) {
-  {
-    const std::scoped_lock lock(mutex_);
-    posted_.push_back(std::move(work));
-  }
-  uv_async_send(&wake_);
+  mailbox_->Post(std::move(work));
+}
+
+void Loop::Mailbox::Post(std::function<void()> work) {
+  const std::scoped_lock lock(mutex_);
+  if (wake_ == nullptr) return;
+  posted_.push_back(std::move(work));
+  uv_async_send(wake_);
 }
 
 void Loop::RunPosted() {
   std::vector<std::function<void()>> due;
   bool stopping = false;
   {
-    const std::scoped_lock lock(mutex_);
-    due.swap(posted_);
-    stopping = stopping_;
+    const std::scoped_lock lock(mailbox_->mutex_);
+    due.swap(mailbox_->posted_);
+    stopping = mailbox_->stopping_;
   }
   for (auto& work : due) work();
   if (stopping) uv_stop(&loop_);

@@ -14,6 +14,9 @@ namespace hearth {
 
 class Loop {
  public:
+  // The way to the loop for threads that may outlive it: what is posted to a loop that is gone is dropped. Any thread.
+  class Mailbox;
+
   Loop();
   ~Loop();
   Loop(const Loop&) = delete;
@@ -24,6 +27,7 @@ class Loop {
   void Stop();
   // Runs `work` on the loop's thread, in order. Any thread.
   void Post(std::function<void()> work);
+  [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
   // Calls `work` when the process receives the signal.
   void OnSignal(int signal, std::function<void()> work);
 
@@ -34,7 +38,18 @@ class Loop {
 
   uv_loop_t loop_{};
   uv_async_t wake_{};
+  std::shared_ptr<Mailbox> mailbox_;
+};
+
+class Loop::Mailbox {
+ public:
+  explicit Mailbox(uv_async_t* wake) : wake_(wake) {}
+  void Post(std::function<void()> work);
+
+ private:
+  friend class Loop;
   std::mutex mutex_;
+  uv_async_t* wake_;                           // guarded by mutex_; null: the loop is gone
   std::vector<std::function<void()>> posted_;  // guarded by mutex_
   bool stopping_ = false;                      // guarded by mutex_
 };

@@ -1,6 +1,6 @@
 #include "common/loop/stream.h"
 
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -19,25 +19,18 @@ namespace {
 constexpr int kBacklog = 128;
 constexpr std::size_t kReadChunkBytes = 64U << 10;
 
-// An address as the system's calls take it.
-struct Endpoint {
-  Address address;
-  sockaddr_in tcp{};
-
-  [[nodiscard]] const sockaddr* tcp_name() const { return reinterpret_cast<const sockaddr*>(&tcp); }
-};
-
-Result<Endpoint> FindEndpoint(const std::string& text) {
-  const std::string context = "address '" + text + "'";
+Result<Address> ParseText(const std::string& text) {
   auto address = ParseAddress(text);
-  if (!address) return FailWith(context, std::move(address.error()));
-  Endpoint endpoint{std::move(*address), {}};
-  if (endpoint.address.is_unix()) return endpoint;
-  const std::string& host = endpoint.address.host;
-  if (uv_ip4_addr(host == "localhost" ? "127.0.0.1" : host.c_str(), endpoint.address.port, &endpoint.tcp) != 0) {
-    return Fail(Code::kInvalid, context + ": expected a numeric host and a port");
+  if (!address) return FailWith("address '" + text + "'", std::move(address.error()));
+  return address;
+}
+
+bool IsLoopback(const Endpoint& name) {
+  constexpr std::uint32_t kLoopbackNet = 127;
+  if (name.raw.ss_family == AF_INET) {
+    return ntohl(reinterpret_cast<const sockaddr_in*>(&name.raw)->sin_addr.s_addr) >> 24 == kLoopbackNet;
   }
-  return endpoint;
+  return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(&name.raw)->sin6_addr);
 }
 
 std::int64_t ThreadCpuMicros() {
@@ -49,11 +42,20 @@ std::int64_t ThreadCpuMicros() {
 }  // namespace
 
 Result<Reach> ReachOf(const std::string& text) {
-  const auto endpoint = FindEndpoint(text);
-  if (!endpoint) return std::unexpected(endpoint.error());
-  if (endpoint->address.is_unix()) return Reach::kUnix;
-  constexpr std::uint32_t kLoopbackNet = 127;
-  return ntohl(endpoint->tcp.sin_addr.s_addr) >> 24 == kLoopbackNet ? Reach::kLoopback : Reach::kNetwork;
+  const auto address = ParseText(text);
+  if (!address) return std::unexpected(address.error());
+  if (address->is_unix()) return Reach::kUnix;
+  const auto numeric = NumericEndpoint(*address);
+  return numeric && IsLoopback(*numeric) ? Reach::kLoopback : Reach::kNetwork;
+}
+
+Result<std::string> InNumbers(const std::string& text) {
+  const auto address = ParseText(text);
+  if (!address) return std::unexpected(address.error());
+  if (address->is_unix() || NumericEndpoint(*address)) return text;
+  const auto names = LookUp(*address);
+  if (!names) return FailWith("address '" + text + "'", names.error());
+  return "tcp:" + names->front().host() + ":" + std::to_string(address->port);
 }
 
 struct FrameStream::Impl {
@@ -216,13 +218,13 @@ struct Listener::Impl {
 Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const std::string& text,
                                                    std::function<void(std::unique_ptr<FrameStream>)> on_accept,
                                                    SocketMode mode) {
-  const auto endpoint = FindEndpoint(text);
-  if (!endpoint) return std::unexpected(endpoint.error());
-  const std::string& path = endpoint->address.path;
+  const auto address = ParseText(text);
+  if (!address) return std::unexpected(address.error());
+  const std::string& path = address->path;
   auto* impl = new Impl;  // freed by libuv's close callback
   auto listener = std::unique_ptr<Listener>(new Listener(impl));
   impl->loop = &loop;
-  impl->is_unix = endpoint->address.is_unix();
+  impl->is_unix = address->is_unix();
   impl->on_accept = std::move(on_accept);
   int status = 0;
   if (impl->is_unix) {
@@ -238,7 +240,9 @@ Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const std::string
   } else {
     uv_tcp_init(loop.raw(), &impl->tcp);
     impl->stream.data = impl;
-    status = uv_tcp_bind(&impl->tcp, endpoint->tcp_name(), 0);
+    const auto name = NumericEndpoint(*address);
+    if (!name) return Fail(Code::kInvalid, "cannot listen at " + text + ": expected the host in numbers, or localhost");
+    status = uv_tcp_bind(&impl->tcp, name->get(), 0);
   }
   if (status == 0) {
     status = uv_listen(&impl->stream, kBacklog, [](uv_stream_t* server, int error) {
@@ -259,33 +263,65 @@ Listener::~Listener() {
   if (uv_is_closing(handle) == 0) uv_close(handle, [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
 }
 
-void Dial(Loop& loop, const std::string& text, std::function<void(Result<std::unique_ptr<FrameStream>>)> done) {
-  const auto endpoint = FindEndpoint(text);
-  if (!endpoint) return done(std::unexpected(endpoint.error()));
-  const bool is_unix = endpoint->address.is_unix();
-  struct Attempt {
-    uv_connect_t raw{};
-    std::string text;
-    std::unique_ptr<FrameStream> stream;
-    std::function<void(Result<std::unique_ptr<FrameStream>>)> done;
-  };
-  auto* impl = new FrameStream::Impl(loop, is_unix);
-  auto* attempt = new Attempt{{}, text, std::make_unique<FrameStream>(impl), std::move(done)};
-  attempt->raw.data = attempt;
-  const auto finished = [](uv_connect_t* raw, int status) {
-    const std::unique_ptr<Attempt> owned(static_cast<Attempt*>(raw->data));
-    if (status == 0) return owned->done(std::move(owned->stream));
-    owned->stream.reset();
-    const bool nobody = status == UV_ECONNREFUSED || status == UV_ENOENT;
-    owned->done(Fail(nobody ? Code::kNotFound : Code::kUnavailable,
-                     "cannot connect to " + owned->text + ": " + uv_strerror(status)));
-  };
-  if (is_unix) {
-    uv_pipe_connect(&attempt->raw, &impl->pipe, endpoint->address.path.c_str(), finished);
-  } else if (const int status = uv_tcp_connect(&attempt->raw, &impl->tcp, endpoint->tcp_name(), finished);
-             status != 0) {
-    finished(&attempt->raw, status);
+namespace {
+
+struct Dialling {
+  Loop& loop;
+  std::string text;
+  std::function<void(Result<std::unique_ptr<FrameStream>>)> done;
+  Endpoints endpoints{};  // tried one after the other
+  std::size_t next = 0;
+  bool nobody = true;  // so far: nobody listens at any of them
+  uv_connect_t raw{};
+  std::unique_ptr<FrameStream> stream{};
+};
+
+void Refuse(const Dialling& dialling, Code code, const std::string& why) {
+  dialling.done(Fail(code, "cannot connect to " + dialling.text + ": " + why));
+}
+
+void ConnectNext(std::unique_ptr<Dialling> owned);
+
+void OnConnected(uv_connect_t* raw, int status) {
+  std::unique_ptr<Dialling> owned(static_cast<Dialling*>(raw->data));
+  if (status == 0) return owned->done(std::move(owned->stream));
+  owned->stream.reset();
+  owned->nobody = owned->nobody && (status == UV_ECONNREFUSED || status == UV_ENOENT);
+  if (owned->next < owned->endpoints.size()) return ConnectNext(std::move(owned));
+  Refuse(*owned, owned->nobody ? Code::kNotFound : Code::kUnavailable, uv_strerror(status));
+}
+
+void ConnectNext(std::unique_ptr<Dialling> owned) {
+  auto* impl = new FrameStream::Impl(owned->loop, false);
+  owned->stream = std::make_unique<FrameStream>(impl);
+  owned->raw.data = owned.get();
+  auto* dialling = owned.release();  // taken back by OnConnected
+  const sockaddr* name = dialling->endpoints[dialling->next++].get();
+  if (const int status = uv_tcp_connect(&dialling->raw, &impl->tcp, name, OnConnected); status != 0) {
+    OnConnected(&dialling->raw, status);
   }
+}
+
+}  // namespace
+
+void Dial(Loop& loop, Resolver& resolver, const std::string& text,
+          std::function<void(Result<std::unique_ptr<FrameStream>>)> done) {
+  const auto address = ParseText(text);
+  if (!address) return done(std::unexpected(address.error()));
+  auto owned = std::unique_ptr<Dialling>(new Dialling{loop, text, std::move(done)});
+  if (address->is_unix()) {
+    auto* impl = new FrameStream::Impl(loop, true);
+    owned->stream = std::make_unique<FrameStream>(impl);
+    owned->raw.data = owned.get();
+    uv_pipe_connect(&owned.release()->raw, &impl->pipe, address->path.c_str(), OnConnected);
+    return;
+  }
+  resolver.Resolve(*address, [shared = std::shared_ptr<Dialling>(std::move(owned))](Result<Endpoints> names) {
+    if (!names) return Refuse(*shared, names.error().code, names.error().message);
+    auto dialling = std::make_unique<Dialling>(std::move(*shared));
+    dialling->endpoints = std::move(*names);
+    ConnectNext(std::move(dialling));
+  });
 }
 
 }  // namespace hearth

@@ -14,6 +14,7 @@
 #include "common/base/result.h"
 #include "common/loop/budget.h"
 #include "common/loop/loop.h"
+#include "common/loop/resolver.h"
 #include "schemas/frame.h"
 
 namespace hearth {
@@ -53,13 +54,17 @@ class FrameStream {
 };
 
 enum class Reach : std::uint8_t { kUnix, kLoopback, kNetwork };
-// From where an address can be reached. kInvalid: it is none.
+// From where an address can be reached. kInvalid: it is none. A host name other than "localhost" counts as the
+// network's, whatever it stands for now: that may change with each lookup.
 Result<Reach> ReachOf(const std::string& address);
+// The same address with its host in numbers, for a Listener. Blocks where a name is to be looked up.
+Result<std::string> InNumbers(const std::string& address);
 
 // Who may connect to a socket file: as the process's umask has it, or its account alone.
 enum class SocketMode : std::uint8_t { kUmask, kOwner };
 
-// Listens at "unix:PATH" or "tcp:HOST:PORT". A stale socket file in the way is removed when nobody listens on it.
+// Listens at "unix:PATH" or "tcp:HOST:PORT" with a host in numbers or "localhost". A stale socket file in the way is
+// removed when nobody listens on it.
 class Listener {
  public:
   ~Listener();
@@ -75,7 +80,9 @@ class Listener {
   Impl* impl_;
 };
 
-// Connects to "unix:PATH" or "tcp:HOST:PORT" (a numeric host or "localhost"); calls `done` once.
-void Dial(Loop& loop, const std::string& address, std::function<void(Result<std::unique_ptr<FrameStream>>)> done);
+// Connects to "unix:PATH" or "tcp:HOST:PORT"; calls `done` once, unless the resolver ends before. A name is looked up
+// anew each time, and each of its addresses is tried. kNotFound: nobody listens there, or nobody knows the name.
+void Dial(Loop& loop, Resolver& resolver, const std::string& address,
+          std::function<void(Result<std::unique_ptr<FrameStream>>)> done);
 
 }  // namespace hearth

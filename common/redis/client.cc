@@ -1,19 +1,13 @@
 #include "common/redis/client.h"
 
+#include <fmt/format.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 
 #include <utility>
 
 #include "common/base/time.h"
-
-// The adapter is a header of C functions, some unused here.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wshadow"
-#include <hiredis/adapters/libuv.h>
-#pragma GCC diagnostic pop
+#include "common/redis/watch.h"
 
 namespace hearth::redis {
 namespace {
@@ -55,11 +49,12 @@ struct Client::Call {
 };
 
 Client::Client(Loop& loop, std::string address, std::function<void(bool, std::string)> on_state,
-               Credentials credentials)
+               Credentials credentials, Lookup lookup)
     : loop_(loop),
       address_(std::move(address)),
       credentials_(std::move(credentials)),
       on_state_(std::move(on_state)),
+      resolver_(loop, lookup),
       check_(loop, [this] { Check(); }) {
   check_.StartEvery(kCheckPeriodMs);
   Connect();
@@ -75,8 +70,19 @@ void Client::Connect() {
   next_connect_us_ = ReadClocks().mono_us + kRedisReconnectMs * kMicrosPerMilli;
   const auto address = ParseAddress(address_, kRedisAddress);
   if (!address) return on_state_(false, "redis at " + address_ + ": " + address.error().message);
-  redisAsyncContext* context = address->is_unix() ? redisAsyncConnectUnix(address->path.c_str())
-                                                  : redisAsyncConnect(address->host.c_str(), address->port);
+  if (address->is_unix()) return Attach(redisAsyncConnectUnix(address->path.c_str()));
+  looking_up_ = true;
+  oldest_wait_us_ = ReadClocks().mono_us;
+  resolver_.Resolve(*address, [this, port = address->port](Result<Endpoints> names) {
+    looking_up_ = false;
+    oldest_wait_us_ = 0;
+    next_connect_us_ = ReadClocks().mono_us + kRedisReconnectMs * kMicrosPerMilli;
+    if (!names) return on_state_(false, "redis at " + address_ + ": " + names.error().message);
+    Attach(redisAsyncConnect((*names)[tries_++ % names->size()].host().c_str(), port));
+  });
+}
+
+void Client::Attach(redisAsyncContext* context) {
   if (context == nullptr || context->err != 0) {
     const std::string reason = context == nullptr ? "no memory" : context->errstr;
     if (context != nullptr) redisAsyncFree(context);
@@ -84,7 +90,7 @@ void Client::Connect() {
     return;
   }
   context->data = this;
-  if (redisLibuvAttach(context, loop_.raw()) != REDIS_OK) {
+  if (!WatchSocket(loop_, context)) {
     redisAsyncFree(context);
     on_state_(false, "redis at " + address_ + ": the loop does not take its socket");
     return;
@@ -132,12 +138,18 @@ void Client::Lost(const std::string& reason) {
 }
 
 bool Client::Overdue(std::int64_t now_us) const {
-  const std::int64_t limit_ms = connecting_ ? kRedisConnectMs : kRedisTimeoutMs;
+  const std::int64_t limit_ms = connecting_ || looking_up_ ? kRedisConnectMs : kRedisTimeoutMs;
   return oldest_wait_us_ != 0 && now_us - oldest_wait_us_ > limit_ms * kMicrosPerMilli;
 }
 
 void Client::Check() {
   const auto now_us = ReadClocks().mono_us;
+  if (looking_up_) {
+    if (!Overdue(now_us)) return;
+    oldest_wait_us_ = now_us;
+    return on_state_(false, fmt::format("redis at {}: the name is looked up, without an answer for {} ms", address_,
+                                        kRedisConnectMs));
+  }
   if (context_ == nullptr) {
     if (now_us >= next_connect_us_) Connect();
     return;

@@ -11,6 +11,7 @@
 #include "common/base/address.h"
 #include "common/base/result.h"
 #include "common/loop/loop.h"
+#include "common/loop/resolver.h"
 #include "common/redis/account.h"
 
 struct redisAsyncContext;
@@ -37,9 +38,10 @@ class Client {
  public:
   using Answered = std::function<void(Result<Value>)>;
   // `on_state` is called with true when a connection is usable and with false and the reason when it is lost.
-  // `address`: "unix:PATH" or "tcp:HOST:PORT" (kRedisAddress); one that is none is as a Redis that is away.
+  // `address`: "unix:PATH" or "tcp:HOST:PORT" (kRedisAddress); one that is none is as a Redis that is away. A host name
+  // is looked up for each connection.
   Client(Loop& loop, std::string address, std::function<void(bool up, std::string reason)> on_state,
-         Credentials credentials = {});
+         Credentials credentials = {}, Lookup lookup = LookUp);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -54,6 +56,7 @@ class Client {
  private:
   struct Call;
   void Connect();
+  void Attach(redisAsyncContext* context);
   void Lost(const std::string& reason);
   void Check();
   [[nodiscard]] bool Overdue(std::int64_t now_us) const;
@@ -63,7 +66,10 @@ class Client {
   const Credentials credentials_;
   std::function<void(bool, std::string)> on_state_;
   redisAsyncContext* context_ = nullptr;  // owned by hiredis once attached; freed by redisAsyncFree
+  Resolver resolver_;
   Timer check_;
+  std::size_t tries_ = 0;  // connections so far: the addresses of a name take turns
+  bool looking_up_ = false;
   bool up_ = false;
   bool connecting_ = false;
   bool overdue_ = false;  // at the last look

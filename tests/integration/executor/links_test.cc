@@ -37,7 +37,7 @@ class LinksTest : public testing::Test {
     auto links = DispatcherLinks::Listen(loop_, address_, {kExecutor, kTrust}, std::move(callbacks));
     ASSERT_TRUE(links) << links.error().message;
     links_ = std::move(*links);
-    Dial(loop_, address_, [this](Result<std::unique_ptr<FrameStream>> dialled) {
+    Dial(loop_, resolver_, address_, [this](Result<std::unique_ptr<FrameStream>> dialled) {
       ASSERT_TRUE(dialled) << dialled.error().message;
       peer_ = std::move(*dialled);
       peer_->Start([this](RawFrame raw) { received_.push_back(std::move(raw)); },
@@ -77,6 +77,7 @@ class LinksTest : public testing::Test {
   fs::path folder_;
   std::string address_;
   Loop loop_;
+  Resolver resolver_{loop_};
   std::unique_ptr<DispatcherLinks> links_;
   std::unique_ptr<FrameStream> peer_;
   std::vector<RawFrame> received_;
@@ -172,7 +173,7 @@ TEST_F(LinksTest, ANonceOfTheWrongSizeProvesNothing) {
 TEST_F(LinksTest, WhoSaysNothingKeepsNobodyOut) {
   std::vector<std::unique_ptr<FrameStream>> silent;
   for (std::size_t i = 0; i < 2 * kMaxDispatcherLinks; ++i) {
-    Dial(loop_, address_, [&](Result<std::unique_ptr<FrameStream>> dialled) {
+    Dial(loop_, resolver_, address_, [&](Result<std::unique_ptr<FrameStream>> dialled) {
       ASSERT_TRUE(dialled) << dialled.error().message;
       silent.push_back(std::move(*dialled));
     });
@@ -180,7 +181,7 @@ TEST_F(LinksTest, WhoSaysNothingKeepsNobodyOut) {
   }
   closed_ = false;
   std::unique_ptr<FrameStream> late;
-  Dial(loop_, address_, [&](Result<std::unique_ptr<FrameStream>> dialled) { late = std::move(*dialled); });
+  Dial(loop_, resolver_, address_, [&](Result<std::unique_ptr<FrameStream>> dialled) { late = std::move(*dialled); });
   ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return late != nullptr; }));
   late->Start([this](RawFrame raw) { received_.push_back(std::move(raw)); }, [](const std::string&) {});
   peer_ = std::move(late);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <future>
 #include <vector>
 
 #include "common/base/fd.h"
@@ -52,6 +53,50 @@ TEST(RedisClient, AConnectionThatDoesNotComeAboutIsGivenUpAndTriedAgain) {
   loop.Run();
   EXPECT_EQ(lost, 2) << "given up, dialled anew, given up again";
   EXPECT_NE(reason.find("no connection"), std::string::npos) << reason;
+}
+
+// Ends the loop at the first word of the client, and tells it.
+std::string FirstReason(const std::string& address, Lookup lookup) {
+  Loop loop;
+  std::string reason;
+  const Client client(
+      loop, address,
+      [&](bool up, const std::string& why) {
+        EXPECT_FALSE(up);
+        reason = why;
+        loop.Stop();
+      },
+      {}, lookup);
+  Timer patience(loop, [&loop] { loop.Stop(); });
+  patience.StartOnce(kPatienceMs);
+  loop.Run();
+  return reason;
+}
+
+TEST(RedisClient, AHostNameIsLookedUpAndItsAddressDialled) {
+  const auto reason = FirstReason("tcp:redis.test:1", [](const Address& address) -> Result<Endpoints> {
+    EXPECT_EQ(address.host, "redis.test");
+    return Endpoints{*NumericEndpoint({.host = "127.0.0.1", .port = address.port})};
+  });
+  EXPECT_NE(reason.find("redis at tcp:redis.test:1: Connection refused"), std::string::npos) << reason;
+}
+
+TEST(RedisClient, AHostNameThatNobodyKnowsIsTold) {
+  const auto reason = FirstReason("redis.test:1", [](const Address& address) -> Result<Endpoints> {
+    return Fail(Code::kNotFound, "no host is known by the name '" + address.host + "'");
+  });
+  EXPECT_EQ(reason, "redis at redis.test:1: no host is known by the name 'redis.test'");
+}
+
+TEST(RedisClient, ALookupThatDoesNotEndIsTold) {
+  static std::promise<void> end;
+  static std::shared_future<void> ended = end.get_future().share();
+  const auto reason = FirstReason("redis.test:1", [](const Address&) -> Result<Endpoints> {
+    ended.wait();
+    return Fail(Code::kUnavailable, "too late");
+  });
+  EXPECT_NE(reason.find("the name is looked up, without an answer"), std::string::npos) << reason;
+  end.set_value();
 }
 
 }  // namespace

@@ -63,7 +63,7 @@ class FleetStages : public testing::Test {
   // The agent of the machine whose socket this is connects, and is greeted or not.
   void Connect(const std::string& socket) {
     bool connected = false;
-    Dial(loop_, "unix:" + socket, [this, &connected](Result<std::unique_ptr<FrameStream>> stream) {
+    Dial(loop_, resolver_, "unix:" + socket, [this, &connected](Result<std::unique_ptr<FrameStream>> stream) {
       ASSERT_TRUE(stream) << stream.error().message;
       agent_ = std::move(*stream);
       agent_->Start(
@@ -104,6 +104,7 @@ class FleetStages : public testing::Test {
 
   std::string folder_ = testing::TempDir() + "hearth-f-XXXXXX";
   Loop loop_;
+  Resolver resolver_{loop_};
   Hypervisor hypervisor_{[] {
                            HypervisorOptions nowhere;
                            nowhere.uri = "qemu+unix:///system?socket=/no/such/socket";
