@@ -35,7 +35,7 @@ Result<void> App::Start() {
   readiness_->Set("group", "no partition is assigned yet");
   readiness_->Set("executors", "none is connected");
   readiness_->Set("redis", "not connected yet");
-  auto status = ServeStatus(config_.http, readiness_, registry_);
+  auto status = ServeStatus(config_.status.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
   if (auto served = ServeDecisions(); !served) return served;
@@ -49,13 +49,12 @@ Result<void> App::Start() {
   show_.StartEvery(kShowMs);
   log_->info("dispatcher={} http={} kafka={} group={} starts", config_.core.id.value, status_->port(), config_.kafka,
              config_.group);
+  if (const auto warning =
+          WarnOfWildcard(config_.status.http, config_.status.advertised, "http_advertise", kHttpAddress);
+      !warning.empty()) {
+    log_->warn("dispatcher={} {}", config_.core.id.value, warning);
+  }
   return {};
-}
-
-// Where the status pages are, with the port that was taken.
-std::string App::StatusAddress() const {
-  const auto address = ParseAddress(config_.http, kHttpAddress);
-  return fmt::format("{}:{}", address ? address->host : "", status_->port());
 }
 
 // What users ran when, and where: not for everybody who reaches the status port.

@@ -45,7 +45,6 @@ class App : public Daemon {
  private:
   Result<void> ServeDecisions();
   HttpAnswer Explain(std::string_view path);  // any thread: asks the loop
-  [[nodiscard]] std::string StatusAddress() const;
   void Show();
   void Stop();
   void End(const std::string& why);

@@ -60,8 +60,9 @@ void App::OpenDirectory() {
     Handle(SlotClaimed{std::move(user), std::move(executor), std::move(container), since_ms, granted});
   };
   directory_ = std::make_unique<Directory>(
-      loop_, config_.redis, Directory::Self{config_.core.id, StatusAddress(), config_.decisions}, std::move(callbacks),
-      Directory::Options{.credentials = config_.redis_account});
+      loop_, config_.redis,
+      Directory::Self{config_.core.id, config_.status.Address(status_->port()), config_.decisions},
+      std::move(callbacks), Directory::Options{.credentials = config_.redis_account});
 }
 
 Result<void> App::FollowFunctions() {

@@ -1,5 +1,6 @@
 #include "dispatcher/config.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/base/address.h"
@@ -11,25 +12,50 @@
 namespace hearth::dispatcher {
 namespace {
 
+constexpr std::string_view kExample = R"(id = "${HOSTNAME}"                    # a variable of the environment
+http = "127.0.0.1:9101"
+decisions = "unix:/run/hearth/decisions.sock"
+
+[kafka]
+bootstrap = "127.0.0.1:9092"
+
+[redis]
+address = "unix:/run/redis/redis.sock" # or "tcp:redis:6379"
+user = "hearth"
+
+[link]
+executors = ["unix:/run/hearth/executor-1.sock"]
+
+[admission]
+reply_topics = ["hearth.reply", "reply.*"]
+realtime_users = ["ops-*"]
+)";
+
 Result<Config> Read(ConfigReader reader) {
   Config config;
   Settings& core = config.core;
-  core.id = DispatcherId(reader.RequiredString("id"));
+  core.id = DispatcherId(reader.RequiredString("id", "its name, of [A-Za-z0-9._-]; no other dispatcher has it"));
   if (!core.id.empty() && !IsIdentifier(core.id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
-  config.http = reader.RequiredString("http");
-  config.decisions = reader.String("decisions", "");
+  config.status = ReadStatusKeys(reader);
+  config.decisions = reader.String(
+      "decisions", "",
+      "`unix:PATH`, absolute, where `hearth why` asks for decisions: who ran what, when and where. The socket belongs "
+      "to the dispatcher's account alone; the status pages do not tell them");
   if (!config.decisions.empty()) {
     const auto address = ParseAddress(config.decisions);
     if (!address || !address->path.starts_with('/')) {
       reader.Reject("decisions", "must be unix:PATH with an absolute path");
     }
   }
-  config.log_level = reader.String("log_level", config.log_level);
-  config.kafka = reader.RequiredString("kafka.bootstrap");
-  config.group = reader.String("kafka.group", config.group);
-  config.session_timeout_ms = reader.Integer("kafka.session_timeout_ms", config.session_timeout_ms, 1'000, 60'000);
-  const TopicNames topics = TopicNames::Read([&reader](const std::string& key, std::string_view fallback) {
-    return reader.String(key, std::string(fallback));
+  config.log_level = ReadLogLevel(reader);
+  config.kafka = reader.RequiredString("kafka.bootstrap", kAboutKafka);
+  config.group = reader.String("kafka.group", config.group, "consumer group; its dispatchers share the partitions");
+  config.session_timeout_ms =
+      reader.Integer("kafka.session_timeout_ms", config.session_timeout_ms, 1'000, 60'000,
+                     "after so long without a sign of life others take its partitions over. Brokers must allow it: "
+                     "`group.min.session.timeout.ms`");
+  const TopicNames topics = TopicNames::Read([&reader](const TopicRow& row) {
+    return reader.String("topics." + std::string(row.key), row.name, row.content);
   });
   core.request_topics = {{topics[Topic::kRealtime], RequestClass::kRealtime},
                          {topics[Topic::kStandard], RequestClass::kStandard},
@@ -39,21 +65,29 @@ Result<Config> Read(ConfigReader reader) {
   core.undeliverable_topic = topics[Topic::kUndeliverable];
   core.own_topics = topics.Own();
   config.functions_topic = topics[Topic::kFunctions];
-  config.redis = reader.RequiredString("redis.address");
+  config.redis = reader.RequiredString("redis.address", kAboutRedis);
   config.redis_account = redis::ReadCredentials(reader);
-  config.executors = reader.Strings("link.executors", {});
+  config.executors = reader.Strings("link.executors", {},
+                                    "executors to dial besides those that Redis names: `unix:PATH` or `tcp:HOST:PORT`");
   config.link = ReadLinkTrust(reader);
   for (const auto& address : config.executors) {
     if (auto allowed = CheckLinkAddress(address, config.link); !allowed) {
       reader.Reject("link.executors", allowed.error().message);
     }
   }
-  core.reply_topics_allowed = reader.Strings("admission.reply_topics", {core.reply_topic});
-  core.realtime_users = reader.Strings("admission.realtime_users", {});
+  core.reply_topics_allowed =
+      reader.Strings("admission.reply_topics", {core.reply_topic},
+                     "where replies may go: names, or a prefix followed by `*`; never one of hearth's own topics");
+  core.realtime_users = reader.Strings("admission.realtime_users", {},
+                                       "who is granted the class `rt`: names, or a prefix followed by `*`. Requests of "
+                                       "others on its topic are rejected");
+  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t most, std::string_view about) {
+    return static_cast<std::int32_t>(reader.Integer(key, fallback, 1, most, about));
+  };
   core.user_concurrency =
-      static_cast<std::int32_t>(reader.Integer("admission.user_concurrency", core.user_concurrency, 1, 1'000'000));
-  core.user_queue_limit =
-      static_cast<std::int32_t>(reader.Integer("admission.user_queue", core.user_queue_limit, 1, 10'000'000));
+      integer("admission.user_concurrency", core.user_concurrency, 1'000'000, "attempts of one user at once");
+  core.user_queue_limit = integer("admission.user_queue", core.user_queue_limit, 10'000'000,
+                                  "waiting invocations of one user; beyond it intake pauses");
   if (core.request_topics.size() != 3) reader.Reject("topics", "must name three different request topics");
   if (core.own_topics.contains(core.reply_topic)) reader.Reject("topics.reply", "must be a topic of its own");
   for (const auto& topic : core.reply_topics_allowed) {
@@ -73,10 +107,16 @@ Result<Config> LoadConfig(const std::string& path) {
   return Read(std::move(*reader));
 }
 
-Result<Config> ParseConfig(std::string_view text, const std::string& name) {
-  auto reader = ConfigReader::FromText(text, name);
+Result<Config> ParseConfig(std::string_view text, const std::string& name, Environment environment) {
+  auto reader = ConfigReader::FromText(text, name, std::move(environment));
   if (!reader) return std::unexpected(reader.error());
   return Read(std::move(*reader));
+}
+
+std::string ConfigChapter() {
+  auto reference = std::make_shared<ConfigReference>();
+  (void)Read(ConfigReader::ForReference(reference));
+  return ReferenceText(*reference, "hearth-dispatcher", kExample);
 }
 
 }  // namespace hearth::dispatcher

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/config/shared_keys.h"
+#include "common/config/variables.h"
 #include "common/link/trust.h"
 #include "common/redis/account.h"
 #include "dispatcher/core/core.h"
@@ -13,7 +15,7 @@
 namespace hearth::dispatcher {
 
 struct Config {
-  std::string http;       // HOST:PORT
+  StatusKeys status;
   std::string decisions;  // unix:PATH, where the decision log is told; empty: nowhere
   std::string log_level = "info";
   std::string kafka;  // bootstrap servers
@@ -29,6 +31,9 @@ struct Config {
 
 // kInvalid: every fault of the file on a line of its own, with the number of its line there.
 Result<Config> LoadConfig(const std::string& path);
-Result<Config> ParseConfig(std::string_view text, const std::string& name);
+Result<Config> ParseConfig(std::string_view text, const std::string& name,
+                           Environment environment = ProcessEnvironment);
+// The chapter about it in docs/configuration.md.
+std::string ConfigChapter();
 
 }  // namespace hearth::dispatcher

@@ -19,6 +19,8 @@ std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, dispatcher::Config
 
 int main(int argc, char** argv) {
   const DaemonProgram<dispatcher::Config> program{
-      {"dispatcher", "places invocations that arrive on Kafka", HEARTH_VERSION}, dispatcher::LoadConfig, Make};
+      {"dispatcher", "places invocations that arrive on Kafka", HEARTH_VERSION, dispatcher::ConfigChapter},
+      dispatcher::LoadConfig,
+      Make};
   return RunDaemon(program, argc, argv);
 }

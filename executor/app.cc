@@ -53,7 +53,7 @@ Result<void> App::Start() {
   readiness_->Set("redis", "not connected yet");
   readiness_->Set("kafka", "the functions were not read yet");
   readiness_->Set("pool", "no machine is warm yet");
-  auto status = ServeStatus(config_.http, readiness_, registry_);
+  auto status = ServeStatus(config_.status.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
   auto listen = InNumbers(config_.listen);
@@ -78,6 +78,11 @@ Result<void> App::Start() {
   show_.StartEvery(kShowMs);
   log_->info("executor={} incarnation={} http={} image={} waiting for libvirt={}", config_.core.id.value, incarnation_,
              status_->port(), image_.hash.substr(0, 16), config_.libvirt);
+  for (const auto& warning :
+       {WarnOfWildcard(config_.listen, config_.advertised, "advertise", {}),
+        WarnOfWildcard(config_.status.http, config_.status.advertised, "http_advertise", kHttpAddress)}) {
+    if (!warning.empty()) log_->warn("executor={} {}", config_.core.id.value, warning);
+  }
   return {};
 }
 
@@ -186,7 +191,8 @@ void App::Open(const AccelerationProver::Outcome& outcome) {
 ExecutorRecord App::DescribeSelf() const {
   const Gauges gauges = core_->ReadGauges();
   ExecutorRecord record;
-  record.address = config_.listen;
+  record.address = config_.advertised.empty() ? config_.listen : config_.advertised;
+  record.http = config_.status.Address(status_->port());
   record.incarnation = incarnation_;
   record.acceleration = acceleration_;
   record.state = draining_ ? "draining" : "ready";

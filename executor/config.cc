@@ -1,5 +1,6 @@
 #include "executor/config.h"
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -18,60 +19,102 @@ constexpr std::size_t kMaxRunDirBytes = 80;
 constexpr std::int64_t kLongestIdleS = 86'400;
 constexpr std::int64_t kMaxMemoryOfHostMib = 16LL << 20;
 
-// One of the words, or nothing where the key is absent.
-std::optional<StartChoice> ReadStart(ConfigReader& reader, const std::string& key) {
+constexpr std::string_view kExample = R"(id = "executor-${HOSTNAME}"           # a variable of the environment
+http = "0.0.0.0:9102"
+http_advertise = "${HOSTNAME}:9102"
+listen = "tcp:0.0.0.0:9201"            # or "unix:/run/hearth/executor-1.sock", on one host
+advertise = "tcp:${HOSTNAME}:9201"
+run_dir = "/run/hearth/executor-1"
+state_dir = "/var/lib/hearth/executor-1"
+code_store = "/var/lib/hearth/code"
+
+[kafka]
+bootstrap = "kafka:9092"
+
+[redis]
+address = "tcp:redis:6379"
+user = "hearth"
+
+[link]
+secret_file = "/etc/hearth/link-secret"
+allow_plain = true                     # the network is the containers' own
+
+[machines]
+image = "/usr/share/hearth/image"
+memory_mib = "${HEARTH_MEMORY_MIB:-8192}"
+
+[[profile]]
+name = "default"
+memory_mib = 512
+pool_min = 1
+pool_max = 4
+
+[[user]]
+name = "ada"
+container_idle_s = 600
+)";
+
+// Nothing where the key is absent.
+std::optional<StartChoice> ReadStart(ConfigReader& reader, const std::string& key, std::string_view fallback,
+                                     std::string_view about) {
   static constexpr std::pair<std::string_view, StartChoice> kWords[] = {{"auto", StartChoice::kAuto},
                                                                         {"template", StartChoice::kTemplate},
                                                                         {"save", StartChoice::kSave},
                                                                         {"boot", StartChoice::kBoot}};
-  const std::string word = reader.String(key, "");
+  const std::string word = reader.Word(key, fallback, {"auto", "template", "save", "boot"}, about);
   for (const auto& [name, choice] : kWords) {
     if (word == name) return choice;
   }
-  if (!word.empty()) reader.Reject(key, "must be auto, template, save or boot");
   return std::nullopt;
 }
 
 Profile ReadProfile(ConfigReader& reader) {
   Profile profile;
-  profile.name = reader.RequiredString("name");
+  profile.name = reader.RequiredString("name", "of [A-Za-z0-9._-]; functions ask for it");
   if (!profile.name.empty() && !IsIdentifier(profile.name)) reader.Reject("name", "must be of [A-Za-z0-9._-]");
-  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t least, std::int64_t most) {
-    return static_cast<std::int32_t>(reader.Integer(key, fallback, least, most));
+  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t least, std::int64_t most,
+                           std::string_view about) {
+    return static_cast<std::int32_t>(reader.Integer(key, fallback, least, most, about));
   };
-  profile.memory_mib = integer("memory_mib", profile.memory_mib, 128, 65536);
-  profile.reserve_mib = integer("reserve_mib", profile.reserve_mib, 32, 65536);
-  profile.vcpus = integer("vcpus", profile.vcpus, 1, 64);
-  profile.pool_min = integer("pool_min", profile.pool_min, 0, 1000);
-  profile.pool_max = integer("pool_max", profile.pool_max, 0, 1000);
-  profile.shells = integer("shells", profile.shells, 0, kMaxShellsOfProfile);
+  profile.memory_mib = integer("memory_mib", profile.memory_mib, 128, 65536, "of a machine, MiB");
+  profile.reserve_mib = integer("reserve_mib", profile.reserve_mib, 32, 65536,
+                                "of that, kept for the kernel, the agent and the runtimes: not for containers");
+  profile.vcpus = integer("vcpus", profile.vcpus, 1, 64, "processors of a machine");
+  profile.pool_min = integer("pool_min", profile.pool_min, 0, 1000, "machines that are ready and nobody's, at least");
+  profile.pool_max = integer("pool_max", profile.pool_max, 0, 1000, "the same, at most");
+  profile.shells = integer("shells", profile.shells, 0, kMaxShellsOfProfile, "shells that wait behind the pool");
   if (profile.reserve_mib >= profile.memory_mib) reader.Reject("reserve_mib", "must be less than memory_mib");
   if (profile.pool_max < profile.pool_min) reader.Reject("pool_max", "must not be less than pool_min");
   return profile;
 }
 
 void ReadUser(ConfigReader& reader, std::map<UserId, UserLimits>& users) {
-  const UserId user(reader.RequiredString("name"));
+  const UserId user(reader.RequiredString("name", "of [A-Za-z0-9._-]"));
   if (!user.empty() && !IsIdentifier(user.value)) reader.Reject("name", "must be of [A-Za-z0-9._-]");
   UserLimits limits;
-  limits.container_idle_ms = reader.Integer("container_idle_s", 0, 1, kLongestIdleS) * 1000;
-  limits.machine_idle_ms = reader.Integer("instance_idle_s", 0, 1, kLongestIdleS) * 1000;
-  limits.max_starts = static_cast<std::int32_t>(reader.Integer("max_starts", 0, 1, 64));
+  limits.container_idle_ms =
+      reader.Integer("container_idle_s", 0, 1, kLongestIdleS, "instead of `machines.container_idle_s`") * 1000;
+  limits.machine_idle_ms =
+      reader.Integer("instance_idle_s", 0, 1, kLongestIdleS, "instead of `machines.instance_idle_s`") * 1000;
+  limits.max_starts =
+      static_cast<std::int32_t>(reader.Integer("max_starts", 0, 1, 64, "instead of `machines.user_starts`"));
   if (!users.emplace(user, limits).second) reader.Reject("name", "stands for two users");
 }
 
 // The table of topics is the same for both daemons. No reply goes to one of hearth's own, whoever asks for it.
 void ReadTopics(ConfigReader& reader, Config& config) {
   Settings& core = config.core;
-  const TopicNames topics = TopicNames::Read([&reader](const std::string& key, std::string_view fallback) {
-    return reader.String(key, std::string(fallback));
+  const TopicNames topics = TopicNames::Read([&reader](const TopicRow& row) {
+    return reader.String("topics." + std::string(row.key), row.name, row.content);
   });
   config.functions_topic = topics[Topic::kFunctions];
   config.settings_topic = topics[Topic::kSettings];
   core.undeliverable_topic = topics[Topic::kUndeliverable];
   core.usage_topic = topics[Topic::kUsage];
   core.replies.default_topic = topics[Topic::kReply];
-  core.replies.allowed = reader.Strings("admission.reply_topics", core.replies.allowed);
+  core.replies.allowed =
+      reader.Strings("admission.reply_topics", core.replies.allowed,
+                     "where replies may go: names, or a prefix followed by `*`; never one of hearth's own topics");
   core.replies.own = topics.Own();
   if (core.replies.own.contains(core.replies.default_topic)) {
     reader.Reject("topics.reply", "must be a topic of its own");
@@ -81,69 +124,105 @@ void ReadTopics(ConfigReader& reader, Config& config) {
 // How many machines, of which profiles, for how long, and what holds for single users.
 void ReadMachines(ConfigReader& reader, Config& config) {
   Settings& core = config.core;
-  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t least, std::int64_t most) {
-    return static_cast<std::int32_t>(reader.Integer(key, fallback, least, most));
+  const auto integer = [&](const char* key, std::int32_t fallback, std::int64_t least, std::int64_t most,
+                           std::string_view about) {
+    return static_cast<std::int32_t>(reader.Integer(key, fallback, least, most, about));
   };
-  const auto seconds = [&](const char* key, std::int64_t fallback_ms) {
-    return reader.Integer(key, fallback_ms / 1000, 1, kLongestIdleS) * 1000;
+  const auto seconds = [&](const char* key, std::int64_t fallback_ms, std::string_view about) {
+    return reader.Integer(key, fallback_ms / 1000, 1, kLongestIdleS, about) * 1000;
   };
-  core.memory_mib = integer("machines.memory_mib", core.memory_mib, 128, kMaxMemoryOfHostMib);
-  core.credit = integer("machines.credit", core.credit, 1, 100'000);
-  core.concurrent_starts = integer("machines.concurrent_starts", core.concurrent_starts, 1, 64);
-  core.concurrent_activations = integer("machines.concurrent_activations", core.concurrent_activations, 1, 64);
-  core.user_starts = integer("machines.user_starts", core.user_starts, 1, 64);
-  core.container_idle_ms = seconds("machines.container_idle_s", core.container_idle_ms);
-  core.machine_idle_ms = seconds("machines.instance_idle_s", core.machine_idle_ms);
+  core.memory_mib =
+      integer("machines.memory_mib", core.memory_mib, 128, kMaxMemoryOfHostMib, "for all machines together, MiB");
+  core.credit = integer("machines.credit", core.credit, 1, 100'000, "attempts held at once");
+  core.concurrent_starts = integer("machines.concurrent_starts", core.concurrent_starts, 1, 64,
+                                   "machines that start at once: boots, and what refills the pools");
+  core.concurrent_activations = integer("machines.concurrent_activations", core.concurrent_activations, 1, 64,
+                                        "shells that are activated at once for requests");
+  core.user_starts =
+      integer("machines.user_starts", core.user_starts, 1, 64, "machines that start at once for one user");
+  core.container_idle_ms =
+      seconds("machines.container_idle_s", core.container_idle_ms,
+              "idle time until a container is removed, where neither the function nor `[[user]]` says otherwise");
+  core.machine_idle_ms = seconds("machines.instance_idle_s", core.machine_idle_ms,
+                                 "time without containers until a machine is destroyed, unless `[[user]]` says "
+                                 "otherwise");
   std::set<std::string> names;
-  for (auto& table : reader.Tables("profile")) {
+  for (auto& table : reader.Tables("profile", "a kind of machine; without any there is one, `default`")) {
     Profile profile = ReadProfile(table);
     if (!names.insert(profile.name).second) table.Reject("name", "stands for two profiles");
-    if (const auto start = ReadStart(table, "start")) config.profile_start[profile.name] = *start;
+    if (const auto start =
+            ReadStart(table, "start", "", "instead of `machines.start`; with `boot` machines share nothing"))
+      config.profile_start[profile.name] = *start;
     if (profile.memory_mib > core.memory_mib) table.Reject("memory_mib", "is more than machines.memory_mib");
     core.profiles.push_back(std::move(profile));
   }
   if (core.profiles.empty()) core.profiles.emplace_back();
-  for (auto& table : reader.Tables("user")) ReadUser(table, core.users);
+  for (auto& table : reader.Tables("user", "what holds for one user instead")) ReadUser(table, core.users);
+}
+
+// Where dispatchers dial.
+void ReadLink(ConfigReader& reader, Config& config) {
+  config.listen = reader.RequiredString("listen", "where dispatchers dial: `unix:PATH` or `tcp:HOST:PORT`");
+  config.advertised =
+      ReadAdvertised(reader, "advertise", {},
+                     "the address of `listen` that dispatchers find in Redis; wanted where `listen` is a wildcard");
+  config.link = ReadLinkTrust(reader);
+  for (const auto& [key, address] : {std::pair("listen", &config.listen), std::pair("advertise", &config.advertised)}) {
+    if (address->empty()) continue;
+    if (auto allowed = CheckLinkAddress(*address, config.link); !allowed) reader.Reject(key, allowed.error().message);
+  }
+}
+
+// The folders of the executor, and what it makes machines from.
+void ReadFolders(ConfigReader& reader, Config& config) {
+  config.run_dir = reader.RequiredString(
+      "run_dir",
+      "folder for sockets of machines; absolute, at most 80 bytes. As root others must be able to pass through: 0711");
+  if (config.run_dir.size() > kMaxRunDirBytes) reader.Reject("run_dir", "must not be longer than 80 bytes");
+  if (!config.run_dir.empty() && config.run_dir.front() != '/') reader.Reject("run_dir", "must be an absolute path");
+  config.state_dir = reader.RequiredString(
+      "state_dir", "folder for the proof of acceleration and saved machines; a lock keeps a second executor out");
+  config.code_store =
+      reader.RequiredString("code_store", "folder of code archives: the same for `hearth deploy` and all executors");
 }
 
 Result<Config> Read(ConfigReader reader) {
   Config config;
   ExecutorId& id = config.core.id;
-  id = ExecutorId(reader.RequiredString("id"));
+  id = ExecutorId(reader.RequiredString("id", "its name, of [A-Za-z0-9._-]; no other executor has it"));
   if (!id.empty() && !IsIdentifier(id.value)) reader.Reject("id", "must be of [A-Za-z0-9._-]");
-  config.http = reader.RequiredString("http");
-  config.listen = reader.RequiredString("listen");
-  config.link = ReadLinkTrust(reader);
-  if (auto allowed = CheckLinkAddress(config.listen, config.link); !config.listen.empty() && !allowed) {
-    reader.Reject("listen", allowed.error().message);
-  }
-  config.run_dir = reader.RequiredString("run_dir");
-  if (config.run_dir.size() > kMaxRunDirBytes) reader.Reject("run_dir", "must not be longer than 80 bytes");
-  if (!config.run_dir.empty() && config.run_dir.front() != '/') reader.Reject("run_dir", "must be an absolute path");
-  config.state_dir = reader.RequiredString("state_dir");
-  config.code_store = reader.RequiredString("code_store");
-  config.log_level = reader.String("log_level", config.log_level);
-  config.kafka = reader.RequiredString("kafka.bootstrap");
+  config.status = ReadStatusKeys(reader);
+  ReadLink(reader, config);
+  ReadFolders(reader, config);
+  config.log_level = ReadLogLevel(reader);
+  config.kafka = reader.RequiredString("kafka.bootstrap", kAboutKafka);
   ReadTopics(reader, config);
-  config.redis = reader.RequiredString("redis.address");
+  config.redis = reader.RequiredString("redis.address", kAboutRedis);
   config.redis_account = redis::ReadCredentials(reader);
-  config.libvirt = reader.String("machines.libvirt", "qemu:///system");
-  config.image = reader.RequiredString("machines.image");
-  const std::string accel = reader.String("machines.accel", "auto");
-  if (accel == "kvm") {
-    config.accel = AccelerationChoice::kKvm;
-  } else if (accel == "tcg") {
-    config.accel = AccelerationChoice::kTcg;
-  } else if (accel != "auto") {
-    reader.Reject("machines.accel", "must be auto, kvm or tcg");
-  }
-  config.require_kvm = reader.Boolean("machines.require_kvm", config.require_kvm);
-  config.require_no_network = reader.Boolean("machines.require_no_network", config.require_no_network);
-  config.start = ReadStart(reader, "machines.start").value_or(config.start);
-  config.template_dir = reader.String("machines.template_dir", config.state_dir + "/templates");
-  if (!config.template_dir.empty() && config.template_dir.front() != '/') {
-    reader.Reject("machines.template_dir", "must be an absolute path");
-  }
+  config.libvirt = reader.String(
+      "machines.libvirt", "qemu:///system",
+      "connection URI of libvirt; `qemu:///embed?root=FOLDER` needs no libvirtd, but a writable HOME and folder");
+  config.image = reader.RequiredString("machines.image", "folder of the guest's image, as `tools/dev image` makes it");
+  const std::string accel =
+      reader.Word("machines.accel", "auto", {"auto", "kvm", "tcg"},
+                  "`auto` proves KVM by booting the image under it, and emulates (TCG) where that fails");
+  if (accel == "kvm") config.accel = AccelerationChoice::kKvm;
+  if (accel == "tcg") config.accel = AccelerationChoice::kTcg;
+  config.require_kvm =
+      reader.Boolean("machines.require_kvm", config.require_kvm,
+                     "refuse to run without KVM. **Set it wherever isolation matters: emulation promises none**");
+  config.require_no_network = reader.Boolean(
+      "machines.require_no_network", config.require_no_network,
+      "refuse to run where the processes of machines have a network. **Set it wherever isolation matters**");
+  config.start = ReadStart(reader, "machines.start", "auto",
+                           "how machines come up: `auto` takes the first that works of template, save and boot; "
+                           "`template` and `save` try only that one before booting")
+                     .value_or(config.start);
+  config.template_dir = reader.String(
+      "machines.template_dir", "",
+      "absolute folder for saved machines that outlive the executor; without it `templates` in `state_dir`");
+  if (config.template_dir.empty()) config.template_dir = config.state_dir + "/templates";
+  if (config.template_dir.front() != '/') reader.Reject("machines.template_dir", "must be an absolute path");
   ReadMachines(reader, config);
   if (auto finished = reader.Finish(); !finished) return std::unexpected(finished.error());
   return config;
@@ -157,10 +236,16 @@ Result<Config> LoadConfig(const std::string& path) {
   return Read(std::move(*reader));
 }
 
-Result<Config> ParseConfig(std::string_view text, const std::string& name) {
-  auto reader = ConfigReader::FromText(text, name);
+Result<Config> ParseConfig(std::string_view text, const std::string& name, Environment environment) {
+  auto reader = ConfigReader::FromText(text, name, std::move(environment));
   if (!reader) return std::unexpected(reader.error());
   return Read(std::move(*reader));
+}
+
+std::string ConfigChapter() {
+  auto reference = std::make_shared<ConfigReference>();
+  (void)Read(ConfigReader::ForReference(reference));
+  return ReferenceText(*reference, "hearth-executor", kExample);
 }
 
 }  // namespace hearth::executor

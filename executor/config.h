@@ -6,6 +6,8 @@
 #include <string>
 
 #include "common/base/result.h"
+#include "common/config/shared_keys.h"
+#include "common/config/variables.h"
 #include "common/link/trust.h"
 #include "common/redis/account.h"
 #include "executor/core/core.h"
@@ -15,8 +17,9 @@
 namespace hearth::executor {
 
 struct Config {
-  std::string http;    // HOST:PORT
-  std::string listen;  // unix:PATH or tcp:HOST:PORT, for dispatchers
+  StatusKeys status;
+  std::string listen;      // unix:PATH or tcp:HOST:PORT, for dispatchers
+  std::string advertised;  // where they dial, if not there
   LinkTrust link;
   std::string run_dir;  // sockets of machines; a short path that other accounts may pass through
   std::string state_dir;
@@ -40,6 +43,9 @@ struct Config {
 
 // kInvalid: every fault of the file on a line of its own, with the number of its line there.
 Result<Config> LoadConfig(const std::string& path);
-Result<Config> ParseConfig(std::string_view text, const std::string& name);
+Result<Config> ParseConfig(std::string_view text, const std::string& name,
+                           Environment environment = ProcessEnvironment);
+// The chapter about it in docs/configuration.md.
+std::string ConfigChapter();
 
 }  // namespace hearth::executor

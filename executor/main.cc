@@ -71,6 +71,8 @@ std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, executor::Config c
 
 int main(int argc, char** argv) {
   const DaemonProgram<executor::Config> program{
-      {"executor", "runs functions in virtual machines of this host", HEARTH_VERSION}, executor::LoadConfig, Make};
+      {"executor", "runs functions in virtual machines of this host", HEARTH_VERSION, executor::ConfigChapter},
+      executor::LoadConfig,
+      Make};
   return RunDaemon(program, argc, argv);
 }

@@ -27,6 +27,7 @@ void Registration::Renew() {
   const auto ignore = [](Result<redis::Value>) {};
   client_.Command({"HSET",         key,
                    "address",      record.address,
+                   "http",         record.http,
                    "incarnation",  record.incarnation,
                    "acceleration", record.acceleration,
                    "state",        record.state,

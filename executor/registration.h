@@ -21,6 +21,7 @@ constexpr std::int64_t kRegistrationLeaveMs = 500;  // how long leaving may take
 // What the record says.
 struct ExecutorRecord {
   std::string address;  // where dispatchers dial
+  std::string http;     // HOST:PORT of its status pages
   std::string incarnation;
   std::string acceleration;
   std::string state;  // "ready" or "draining"

@@ -23,7 +23,7 @@ TopicNames::TopicNames() {
 TopicNames TopicNames::Read(const Setting& setting) {
   TopicNames names;
   for (const TopicRow& row : kTopics) {
-    names.names_.at(static_cast<std::size_t>(row.topic)) = setting("topics." + std::string(row.key), row.name);
+    names.names_.at(static_cast<std::size_t>(row.topic)) = setting(row);
   }
   return names;
 }

@@ -38,21 +38,28 @@ struct TopicRow {
   bool whole_records;  // takes records of the largest size that hearth reads and writes
   bool own;            // hearth's own: no reply goes there
   std::string_view writer;
+  std::string_view content;
 };
 
 inline constexpr std::array kTopics = {
-    TopicRow{Topic::kRealtime, "rt", "hearth.invoke.rt", true, Retention::kDay, true, true, "callers"},
-    TopicRow{Topic::kStandard, "std", "hearth.invoke.std", true, Retention::kDay, true, true, "callers"},
-    TopicRow{Topic::kBatch, "batch", "hearth.invoke.batch", true, Retention::kDay, true, true, "callers"},
-    TopicRow{Topic::kReply, "reply", "hearth.reply", true, Retention::kDay, true, false, "executors, dispatchers"},
+    TopicRow{Topic::kRealtime, "rt", "hearth.invoke.rt", true, Retention::kDay, true, true, "callers",
+             "requests of the class `rt`"},
+    TopicRow{Topic::kStandard, "std", "hearth.invoke.std", true, Retention::kDay, true, true, "callers",
+             "requests of the class `std`"},
+    TopicRow{Topic::kBatch, "batch", "hearth.invoke.batch", true, Retention::kDay, true, true, "callers",
+             "requests of the class `batch`"},
+    TopicRow{Topic::kReply, "reply", "hearth.reply", true, Retention::kDay, true, false, "executors, dispatchers",
+             "results"},
     TopicRow{Topic::kFunctions, "functions", "hearth.functions", false, Retention::kCompacted, false, true,
-             "hearth deploy"},
-    TopicRow{Topic::kSettings, "settings", "hearth.settings", false, Retention::kCompacted, false, true, "hearth pool"},
+             "hearth deploy", "the registry: `USER/NAME` and the function"},
+    TopicRow{Topic::kSettings, "settings", "hearth.settings", false, Retention::kCompacted, false, true, "hearth pool",
+             "what `hearth pool set` set"},
     TopicRow{Topic::kDeadLetter, "dead_letter", "hearth.dead-letter", false, Retention::kWeek, true, true,
-             "dispatchers"},
+             "dispatchers", "requests that failed for good or could not be read"},
     TopicRow{Topic::kUndeliverable, "undeliverable", "hearth.undeliverable", false, Retention::kWeek, true, true,
-             "executors, dispatchers"},
-    TopicRow{Topic::kUsage, "usage", "hearth.usage", false, Retention::kWeek, false, true, "executors"},
+             "executors, dispatchers", "results whose reply topic refused them"},
+    TopicRow{Topic::kUsage, "usage", "hearth.usage", false, Retention::kWeek, false, true, "executors",
+             "what each execution used, best effort"},
 };
 static_assert(RowsInOrder(kTopics, &TopicRow::topic));
 
@@ -68,8 +75,8 @@ inline constexpr std::array kRequestTopics = {Topic::kRealtime, Topic::kStandard
 // The names that one installation has for them.
 class TopicNames {
  public:
-  // `setting` gives the configured text of a key, or the fallback.
-  using Setting = std::function<std::string(const std::string& key, std::string_view fallback)>;
+  // `setting` gives the configured name of a topic, or the row's.
+  using Setting = std::function<std::string(const TopicRow&)>;
   static TopicNames Read(const Setting& setting);
   TopicNames();  // as the table says
 

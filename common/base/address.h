@@ -17,6 +17,7 @@ struct Address {
   int port = 0;        // 0: a free one, where something listens
 
   [[nodiscard]] bool is_unix() const { return !path.empty(); }
+  [[nodiscard]] bool is_wildcard() const { return host == "0.0.0.0" || host == "::"; }  // every address of this host
   friend bool operator==(const Address&, const Address&) = default;
 };
 

@@ -13,6 +13,13 @@ std::expected<std::string, int> ReadArguments(const ProgramName& program, int ar
   options.set_version_flag("--version", fmt::format("hearth-{} {}", program.name, program.version));
   std::string config;
   options.add_option("--config", config, "configuration file (TOML)")->required();
+  options.add_flag_callback(
+      "--config-reference",
+      [&program] {
+        fmt::print("{}", program.config_chapter());
+        throw CLI::Success();
+      },
+      "print in Markdown what a configuration file may say, and exit");
   try {
     options.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

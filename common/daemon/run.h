@@ -40,6 +40,7 @@ struct ProgramName {
   std::string name;     // "dispatcher": of the program hearth-dispatcher, and of its lines in the log
   std::string purpose;  // for --help
   std::string version;
+  std::string (*config_chapter)();  // for --config-reference
 };
 
 // `Config` has a member `log_level`.
@@ -50,7 +51,8 @@ struct DaemonProgram {
   std::expected<std::unique_ptr<Daemon>, Exit> (*make)(Loop& loop, Config config, Logger log);
 };
 
-// Steps of RunDaemon. The path of the configuration file; an error is how the process ends.
+// Steps of RunDaemon. The path of the configuration file; an error is how the process ends, also where it was only to
+// print something.
 std::expected<std::string, int> ReadArguments(const ProgramName& program, int argc, char** argv);
 // Tells on standard error why the process ends, and returns the code.
 int Complain(const ProgramName& program, const Exit& exit);

@@ -15,6 +15,7 @@
 #include "common/base/fd.h"
 #include "common/base/hmac.h"
 #include "common/base/sha256.h"
+#include "common/config/reader.h"
 #include "common/loop/stream.h"
 
 namespace hearth {
@@ -50,8 +51,12 @@ Result<std::string> ReadLinkSecret(const std::string& file) {
 
 LinkTrust ReadLinkTrust(ConfigReader& reader) {
   LinkTrust trust;
-  trust.allow_plain = reader.Boolean("link.allow_plain", false);
-  const std::string file = reader.String("link.secret_file", "");
+  trust.allow_plain = reader.Boolean("link.allow_plain", false,
+                                     "the link may leave the host over TCP, although its frames are not encrypted");
+  const std::string file = reader.String(
+      "link.secret_file", "",
+      "file of mode 0600 whose first line, of 32 bytes or more, both sides of the link prove to know. Without one only "
+      "Unix sockets are used");
   if (file.empty()) return trust;
   if (auto secret = ReadLinkSecret(file)) {
     trust.secret = std::move(*secret);

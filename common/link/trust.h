@@ -10,13 +10,16 @@
 // used for another executor. The peers are proven, not their frames: those are neither encrypted nor signed.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
-#include "common/config/reader.h"
 
 namespace hearth {
+
+class ConfigReader;
 
 constexpr std::size_t kNonceBytes = 32;
 constexpr std::size_t kMinLinkSecretBytes = 32;

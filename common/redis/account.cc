@@ -17,8 +17,9 @@ Result<std::string> ReadPassword(const std::string& file) {
 
 Credentials ReadCredentials(ConfigReader& reader) {
   Credentials credentials;
-  credentials.user = reader.String("redis.user", "");
-  const std::string file = reader.String("redis.password_file", "");
+  credentials.user =
+      reader.String("redis.user", "", "account of Redis; without one the daemon uses the default account");
+  const std::string file = reader.String("redis.password_file", "", "file whose first line is the account's password");
   if (credentials.user.empty() && !file.empty()) reader.Reject("redis.password_file", "needs redis.user");
   if (file.empty()) return credentials;
   auto password = ReadPassword(file);

@@ -55,7 +55,7 @@ class RunDaemonTest : public testing::Test {
     return code;
   }
 
-  DaemonProgram<Config> program_{{"test", "does nothing", "1.2"},
+  DaemonProgram<Config> program_{{"test", "does nothing", "1.2", [] { return std::string("## hearth-test\n"); }},
                                  [](const std::string& path) -> Result<Config> {
                                    if (path == "bad") return Fail(Code::kInvalid, "bad:1: what is that?");
                                    return config;
@@ -100,6 +100,8 @@ TEST_F(RunDaemonTest, TellsItsVersionAndItsPurpose) {
   EXPECT_EQ(said_, "hearth-test 1.2\n");
   EXPECT_EQ(Run({"--help"}), 0);
   EXPECT_TRUE(said_.starts_with("hearth-test: does nothing")) << said_;
+  EXPECT_EQ(Run({"--config-reference"}), 0) << "needs no configuration";
+  EXPECT_EQ(said_, "## hearth-test\n");
 }
 
 }  // namespace

@@ -102,6 +102,29 @@ TEST(ExecutorConfig, TheLinkLeavesTheHostOnlyWhereItIsSaid) {
   EXPECT_FALSE(ParseConfig(kGood + std::string("[link]\nsecret_file = \"/nowhere\"\n"), "executor.toml"));
 }
 
+TEST(ExecutorConfig, WhatIsAdvertisedCanBeDialled) {
+  const auto with = [](const std::string& line) { return With("run_dir =", line + "\nrun_dir ="); };
+  const auto config = ParseConfig(with("advertise = \"unix:/mnt/e.sock\"\nhttp_advertise = \"executor-1:9102\""), "x");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->advertised, "unix:/mnt/e.sock");
+  EXPECT_EQ(config->status.Address(7), "executor-1:9102");
+  EXPECT_EQ(ParseConfig(kGood, "x")->status.Address(7), "127.0.0.1:7");
+  for (const char* odd : {"http_advertise = \"0.0.0.0:9102\"", "http_advertise = \"executor-1:0\"",
+                          "http_advertise = \"executor-1\"", "advertise = \"executor-1:9201\""}) {
+    EXPECT_NE(Fault(with(odd)).find("executor.toml:4: '"), std::string::npos) << odd;
+  }
+  EXPECT_NE(Fault(with("advertise = \"tcp:executor-1:9201\"")).find("link.secret_file"), std::string::npos)
+      << "as strict as listen";
+}
+
+TEST(ExecutorConfig, AWildcardThatIsNotAdvertisedIsTold) {
+  EXPECT_NE(WarnOfWildcard("tcp:0.0.0.0:9201", "", "advertise", {}).find("advertise is not set"), std::string::npos);
+  EXPECT_NE(WarnOfWildcard("tcp::::9201", "", "advertise", {}), "");
+  EXPECT_EQ(WarnOfWildcard("tcp:0.0.0.0:9201", "tcp:executor-1:9201", "advertise", {}), "");
+  EXPECT_EQ(WarnOfWildcard("unix:/run/e.sock", "", "advertise", {}), "");
+  EXPECT_EQ(WarnOfWildcard("tcp:10.0.0.7:9201", "", "advertise", {}), "");
+}
+
 TEST(ExecutorConfig, RepliesStayOutOfHearthsOwnTopics) {
   const auto config = ParseConfig(kGood, "executor.toml");
   ASSERT_TRUE(config) << config.error().message;

@@ -48,8 +48,8 @@ TEST(Tables, EveryStartPathHasARankOfItsOwnAndNoneIsTheLast) {
 }
 
 TEST(Tables, NoReplyGoesToATopicOfHearthsOwnWhateverItIsCalled) {
-  const auto names = TopicNames::Read([](const std::string& key, std::string_view fallback) {
-    return key == "topics.functions" ? std::string("registry") : std::string(fallback);
+  const auto names = TopicNames::Read([](const TopicRow& row) {
+    return row.topic == Topic::kFunctions ? std::string("registry") : std::string(row.name);
   });
   EXPECT_EQ(names[Topic::kFunctions], "registry");
   EXPECT_EQ(names[Topic::kReply], "hearth.reply");
@@ -65,6 +65,7 @@ TEST(Tables, KeysAndNamesOfTopicsAreTheirOwn) {
   for (const auto& row : kTopics) {
     EXPECT_TRUE(keys.insert(row.key).second) << row.key;
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_FALSE(row.content.empty()) << row.key;
   }
 }
 
