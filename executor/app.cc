@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "common/base/text.h"
 #include "executor/core/pool.h"
 #include "executor/folders.h"
 
@@ -52,7 +53,7 @@ Result<void> App::Start() {
   readiness_->Set("acceleration", "not proved yet");
   readiness_->Set("redis", "not connected yet");
   readiness_->Set("kafka", "the functions were not read yet");
-  readiness_->Set("pool", "no machine is warm yet");
+  readiness_->Set("pool", "no machine and no shell is ready yet");
   auto status = ServeStatus(config_.status.http, readiness_, registry_);
   if (!status) return std::unexpected(status.error());
   status_ = std::move(*status);
@@ -73,7 +74,7 @@ Result<void> App::Start() {
   options.uri = config_.libvirt;
   options.starters = static_cast<std::size_t>(config_.core.concurrent_starts);
   hypervisor_ = std::make_unique<Hypervisor>(
-      options, post, [this](bool up, const std::string& reason) { HypervisorChanged(up, reason); });
+      options, post, [this](Hypervisor::State state, const std::string& reason) { HypervisorChanged(state, reason); });
   starter_ = std::make_unique<BootStarter>(*hypervisor_);
   show_.StartEvery(kShowMs);
   log_->info("executor={} incarnation={} http={} image={} waiting for libvirt={}", config_.core.id.value, incarnation_,
@@ -86,9 +87,18 @@ Result<void> App::Start() {
   return {};
 }
 
-void App::HypervisorChanged(bool up, const std::string& reason) {
-  readiness_->Set("libvirt", up ? "" : reason);
-  if (!up) {
+void App::HypervisorChanged(Hypervisor::State state, const std::string& reason) {
+  readiness_->Set("libvirt", reason);
+  if (state == Hypervisor::State::kHopeless) {
+    log_->critical(
+        "executor={} libvirt={} cannot be started in this process, and not be tried again there: {}. The account needs "
+        "a "
+        "folder as HOME, and one as root of the URI, in which it may write",
+        config_.core.id.value, config_.libvirt, Quoted(reason));
+    verdict_ = Fail(Code::kUnavailable, reason);
+    return loop_.Stop();
+  }
+  if (state == Hypervisor::State::kAway) {
     log_->warn("libvirt={} away: {}", config_.libvirt, reason);
     return;
   }
@@ -225,11 +235,12 @@ void App::Show() {
     const auto& way = ways_->Of(profile.name);
     metrics_.Saved(profile.name, way.made, way.condemned);
   }
-  // A pool that was full once may be empty for a moment later: that is load, not unreadiness.
+  // A pool that was full once may be empty for a moment later: that is load, not unreadiness. A shell counts: a request
+  // gets a machine out of it while the first one of the pool still boots.
   std::int64_t warm = 0;
   bool wanted = false;
   for (const auto& profile : config_.core.profiles) wanted = wanted || profile.pool_min > 0;
-  for (const auto& pool : gauges.pools) warm += pool.ready;
+  for (const auto& pool : gauges.pools) warm += pool.ready + pool.shells;
   if (warm > 0 || gauges.assigned > 0 || !wanted) readiness_->Set("pool", "");
   if (draining_) readiness_->Set("draining", "takes no new work");
 }

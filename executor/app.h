@@ -61,7 +61,7 @@ class App : public Daemon {
   [[nodiscard]] int exit_code() const override { return verdict_ ? kExitDrained : kExitFailed; }
 
  private:
-  void HypervisorChanged(bool up, const std::string& reason);
+  void HypervisorChanged(Hypervisor::State state, const std::string& reason);
   void Sweep();  // strays of an earlier life
   void ProveAcceleration();
   void Accelerated(Result<AccelerationProver::Outcome> outcome);
@@ -123,7 +123,7 @@ class App : public Daemon {
   std::unique_ptr<kafka::TopicFollower> follower_;
   std::unique_ptr<kafka::TopicFollower> settings_follower_;
   PoolOverrides pool_overrides_;
-  HostWatch host_watch_;
+  HostWatch host_watch_{GroupScopeOf(config_)};
   std::string settings_alarm_;
   std::unique_ptr<Registration> registration_;
   std::unique_ptr<Ways> ways_;
@@ -138,6 +138,7 @@ class App : public Daemon {
   Stepper<Event, Effect> stepper_;
   std::int32_t failed_starts_ = 0;  // in a row
   std::string last_alarm_;          // of Kafka: one line for each change, not for each attempt
+  std::string redis_alarm_;         // likewise
   bool network_judged_ = false;
   bool draining_ = false;
   bool shutting_down_ = false;

@@ -129,7 +129,7 @@ Result<void> App::FollowSettings() {
 }
 
 void App::WatchHost() {
-  if (const auto pressure = host_watch_.Read()) Handle(*pressure);
+  if (const auto pressure = host_watch_.Read(ReadClocks().mono_us)) Handle(*pressure);
 }
 
 void App::Register() {
@@ -138,6 +138,7 @@ void App::Register() {
       [this](bool up, const std::string& reason) {
         if (up) readiness_->Set("redis", "");  // a later loss makes no executor unready: it goes on without
         readiness_->Remark("redis", up ? "connected" : "away: " + reason);
+        if (reason == std::exchange(redis_alarm_, reason) && !up) return;
         if (up) {
           log_->info("redis={} connected", config_.redis);
         } else {

@@ -10,8 +10,10 @@
 #include "common/config/variables.h"
 #include "common/link/trust.h"
 #include "common/redis/account.h"
+#include "executor/control_groups.h"
 #include "executor/core/core.h"
 #include "executor/machines/acceleration.h"
+#include "executor/machines/hypervisor.h"
 #include "executor/machines/ways.h"
 
 namespace hearth::executor {
@@ -40,6 +42,11 @@ struct Config {
   std::string template_dir;                          // for saved machines; within state_dir unless said otherwise
   Settings core;                                     // all but what is known once the daemon runs
 };
+
+// Whose limits bind the machines of such an executor.
+[[nodiscard]] inline GroupScope GroupScopeOf(const Config& config) {
+  return IsEmbedded(config.libvirt) ? GroupScope::kOwn : GroupScope::kContainer;
+}
 
 // kInvalid: every fault of the file on a line of its own, with the number of its line there.
 Result<Config> LoadConfig(const std::string& path);

@@ -13,6 +13,7 @@
 #include "executor/app.h"
 #include "executor/config.h"
 #include "executor/folders.h"
+#include "executor/host_pressure.h"
 #include "executor/machines/image.h"
 #include "executor/uid_block.h"
 
@@ -50,6 +51,9 @@ std::unexpected<Exit> End(int code, Error error) {
 }
 
 std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, executor::Config config, Logger log) {
+  const auto fitted = executor::FitMemory(config.core, executor::ReadOwnGroupMemory(GroupScopeOf(config)));
+  if (!fitted) return End(kExitUsage, fitted.error());
+  if (!fitted->empty()) log->warn("executor={} {}", config.core.id.value, *fitted);
   auto image = executor::LoadImage(config.image);
   if (!image) return End(kExitUsage, image.error());
   auto lock = executor::PrepareFolders(config);

@@ -90,7 +90,7 @@ void Hypervisor::KeepConnected() {
       connection_ = nullptr;
       up_ = false;
       reported = "the connection was lost";
-      post_([report = on_state_, reason = reported] { report(false, reason); });
+      post_([report = on_state_, reason = reported] { report(State::kAway, reason); });
       continue;
     }
     lock.unlock();
@@ -105,12 +105,16 @@ void Hypervisor::KeepConnected() {
       up_ = true;
       delay_ms = options_.retry_min_ms;
       reported.clear();
-      post_([report = on_state_] { report(true, ""); });
+      post_([report = on_state_] { report(State::kUp, ""); });
       continue;
+    }
+    if (IsEmbedded(options_.uri)) {
+      post_([report = on_state_, reason] { report(State::kHopeless, reason); });
+      return;
     }
     if (reason != reported) {
       reported = reason;
-      post_([report = on_state_, reason] { report(false, reason); });
+      post_([report = on_state_, reason] { report(State::kAway, reason); });
     }
     wake_.wait_for(lock, std::chrono::milliseconds(delay_ms), [this] { return stopping_; });
     delay_ms = std::min(delay_ms * 2, options_.retry_max_ms);

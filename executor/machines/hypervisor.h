@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -36,6 +37,11 @@ enum class Lane : std::uint8_t {
   kManage,    // listing, marking
 };
 
+// libvirt's driver runs in this process. It can be started only once there: one that has failed cannot be tried again.
+[[nodiscard]] inline bool IsEmbedded(std::string_view uri) {
+  return uri.find(":///embed") != std::string_view::npos;
+}
+
 struct HypervisorOptions {
   std::string uri;                  // "qemu:///system", "qemu:///session", "qemu:///embed?root=…", "test:///default"
   std::size_t starters = 2;         // machines being created at once
@@ -48,8 +54,9 @@ class Hypervisor {
  public:
   // How results come back: `post` runs a function on the caller's thread (the loop's) and may be called from any.
   using Post = std::function<void(std::function<void()>)>;
+  enum class State : std::uint8_t { kUp, kAway, kHopeless };  // hopeless: it is tried no more
   // Called through `post` when the connection comes or goes; `reason` is empty when it is up.
-  using OnState = std::function<void(bool up, const std::string& reason)>;
+  using OnState = std::function<void(State state, const std::string& reason)>;
 
   Hypervisor(HypervisorOptions options, Post post, OnState on_state);
   ~Hypervisor();  // waits for the call under way; callbacks not yet posted are dropped

@@ -29,8 +29,9 @@ class HypervisorTest : public testing::Test {
     options.uri = uri;
     return std::make_unique<Hypervisor>(
         options, [this](std::function<void()> work) { loop_.Post(std::move(work)); },
-        [this](bool up, const std::string& reason) {
-          up_ = up;
+        [this](Hypervisor::State state, const std::string& reason) {
+          up_ = state == Hypervisor::State::kUp;
+          hopeless_ = state == Hypervisor::State::kHopeless;
           reason_ = reason;
         });
   }
@@ -49,6 +50,7 @@ class HypervisorTest : public testing::Test {
 
   Loop loop_;
   bool up_ = false;
+  bool hopeless_ = false;
   std::string reason_;
 };
 
@@ -130,6 +132,14 @@ TEST_F(HypervisorTest, ALibvirtThatIsAwayIsReportedAndCallsFailAtOnce) {
   const auto result = Await([&](auto done) { hypervisor->Create("<domain/>", done); });
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, Code::kUnavailable);
+}
+
+// libvirt's driver cannot be started in a process twice: a second try would only say so.
+TEST_F(HypervisorTest, AnEmbeddedLibvirtThatCannotStartIsGivenUp) {
+  const auto hypervisor = Connect("qemu:///embed?root=/dev/null/libvirt");
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return hopeless_; }));
+  EXPECT_FALSE(up_);
+  EXPECT_NE(reason_.find("/dev/null/libvirt"), std::string::npos) << reason_;
 }
 
 }  // namespace

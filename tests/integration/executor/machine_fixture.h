@@ -60,8 +60,8 @@ class MachineFixture : public testing::Test {
     if (options.uri.empty()) options.uri = Embedded();
     host_->hypervisor = std::make_unique<Hypervisor>(
         options, [](std::function<void()> work) { host_->loop.Post(std::move(work)); },
-        [](bool up, const std::string& reason) {
-          host_->up = up;
+        [](Hypervisor::State state, const std::string& reason) {
+          host_->up = state == Hypervisor::State::kUp;
           host_->reason = reason;
         });
     RunUntil(host_->loop, kPatienceMs, [] { return host_->up; });

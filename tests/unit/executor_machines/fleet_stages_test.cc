@@ -111,7 +111,7 @@ class FleetStages : public testing::Test {
                            return nowhere;
                          }(),
                          [this](std::function<void()> work) { loop_.Post(std::move(work)); },
-                         [](bool, const std::string&) {}};
+                         [](Hypervisor::State, const std::string&) {}};
   HeldStarter boot_{Way::kBoot};
   std::shared_ptr<HeldStarter> template_ = std::make_shared<HeldStarter>(Way::kTemplate);
   Profile profile_;
