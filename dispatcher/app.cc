@@ -61,7 +61,7 @@ Result<void> App::Start() {
 Result<void> App::ServeDecisions() {
   if (config_.decisions.empty()) return {};
   auto decisions = HttpServer::Start(config_.decisions, [this](std::string_view path) { return Explain(path); });
-  if (!decisions) return std::unexpected(decisions.error());
+  if (!decisions) return FailWith("decisions", decisions.error());
   decisions_ = std::move(*decisions);
   return {};
 }

@@ -91,7 +91,8 @@ class App : public Daemon {
   Stepper<Event, Effect> stepper_;
   std::vector<Commit> given_up_;  // of partitions that are given up together: committed together
   bool draining_ = false;
-  bool redis_was_up_ = false;
+  std::string redis_alarm_;      // the last: one line for each change, not for each try
+  std::string functions_alarm_;  // likewise
   int exit_code_ = kExitDrained;
 };
 

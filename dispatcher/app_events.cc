@@ -33,8 +33,8 @@ void App::AddLinks() {
 void App::OpenDirectory() {
   Directory::Callbacks callbacks;
   callbacks.state = [this](bool up, const std::string& reason) {
-    if (up == redis_was_up_ && !up) return;  // one line for each change, not for each try
-    redis_was_up_ = up;
+    const bool told = reason == std::exchange(redis_alarm_, reason);  // one line for each change, not for each try
+    if (!up && told) return;
     if (up) {
       readiness_->Set("redis", "");  // later losses do not make the dispatcher unready: it goes on without
       readiness_->Remark("directory", "connected");
@@ -80,6 +80,7 @@ Result<void> App::FollowFunctions() {
   };
   callbacks.caught_up = [this] {
     readiness_->Set("functions", "");
+    functions_alarm_.clear();
     log_->info("topic={} is read to its end", config_.functions_topic);
     if (auto joined = JoinGroup(); !joined) {
       log_->error("group={} cannot be joined: {}", config_.group, joined.error().message);
@@ -88,7 +89,7 @@ Result<void> App::FollowFunctions() {
   };
   callbacks.alarm = [this](const std::string& what) {
     readiness_->Remark("functions", what);
-    log_->warn("kafka: {}", what);
+    if (what != std::exchange(functions_alarm_, what)) log_->warn("{}", what);
   };
   auto follower = kafka::FollowFunctions(loop_, config_.kafka, config_.core.id.value, config_.functions_topic,
                                          std::move(callbacks));

@@ -73,7 +73,7 @@ Result<void> App::ListenForDispatchers() {
   };
   callbacks.refused = [this](const std::string& reason) { log_->warn("a connection was refused: {}", reason); };
   auto links = DispatcherLinks::Listen(loop_, listen_, {config_.core.id, config_.link}, std::move(callbacks));
-  if (!links) return std::unexpected(links.error());
+  if (!links) return FailWith("listen", links.error());
   links_ = std::move(*links);
   return {};
 }
@@ -97,7 +97,7 @@ Result<void> App::FollowFunctions() {
   callbacks.alarm = [this](const std::string& what) {
     readiness_->Remark("kafka", what);
     if (what == std::exchange(last_alarm_, what)) return;
-    log_->warn("kafka: {}", what);
+    log_->warn("{}", what);
   };
   auto follower = kafka::FollowFunctions(loop_, config_.kafka, config_.core.id.value, config_.functions_topic,
                                          std::move(callbacks));
@@ -119,7 +119,7 @@ Result<void> App::FollowSettings() {
   };
   callbacks.caught_up = [this] { settings_alarm_.clear(); };
   callbacks.alarm = [this](const std::string& what) {
-    if (what != std::exchange(settings_alarm_, what)) log_->warn("topic={}: {}", config_.settings_topic, what);
+    if (what != std::exchange(settings_alarm_, what)) log_->warn("{}", what);
   };
   auto follower = kafka::TopicFollower::Create(loop_, config_.kafka, config_.core.id.value, config_.settings_topic,
                                                std::move(callbacks));

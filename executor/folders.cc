@@ -18,11 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<void> MakeFolder(const std::string& path, unsigned mode) {
+Result<void> MakeFolder(const char* key, const std::string& path, unsigned mode) {
   std::error_code error;
   fs::create_directories(path, error);
   if (!error && chmod(path.c_str(), mode) != 0) error.assign(errno, std::system_category());
-  if (error) return Fail(Code::kUnavailable, fmt::format("cannot make {}: {}", path, error.message()));
+  if (error) return Fail(Code::kUnavailable, fmt::format("{}: cannot make {}: {}", key, path, error.message()));
   return {};
 }
 
@@ -55,8 +55,9 @@ bool MachinesHaveAccounts(const Config& config) {
 
 Result<Fd> PrepareFolders(const Config& config) {
   const bool accounts = MachinesHaveAccounts(config);
-  if (auto made = MakeFolder(config.run_dir, accounts ? 0711 : 0700); !made) return std::unexpected(made.error());
-  if (auto made = MakeFolder(config.state_dir, 0700); !made) return std::unexpected(made.error());
+  if (auto made = MakeFolder("run_dir", config.run_dir, accounts ? 0711 : 0700); !made)
+    return std::unexpected(made.error());
+  if (auto made = MakeFolder("state_dir", config.state_dir, 0700); !made) return std::unexpected(made.error());
   if (accounts) {
     if (const std::string barrier = Barrier(config.run_dir); !barrier.empty()) {
       return Fail(Code::kInvalid, fmt::format("run_dir {}: the accounts of machines cannot pass through {} (it needs x "

@@ -1,22 +1,31 @@
 #include "common/kafka/follower.h"
 
+#include <utility>
+
+#include "common/base/address.h"
+
 namespace hearth::kafka {
 namespace {
 
 constexpr int kMetadataTimeoutMs = 1000;
 constexpr std::int64_t kRetryMs = 500;
+constexpr AddressForms kKafkaAddress{.bare = true, .default_port = 9092};
 
 }  // namespace
 
-TopicFollower::TopicFollower(Loop& loop, std::string topic, Callbacks callbacks)
-    : topic_(std::move(topic)), callbacks_(std::move(callbacks)), retry_(loop, [this] { TryAssign(); }) {}
+TopicFollower::TopicFollower(Loop& loop, std::string bootstrap, std::string topic, Callbacks callbacks)
+    : bootstrap_(std::move(bootstrap)),
+      topic_(std::move(topic)),
+      callbacks_(std::move(callbacks)),
+      resolver_(loop),
+      retry_(loop, [this] { TryAssign(); }) {}
 
 Result<std::unique_ptr<TopicFollower>> TopicFollower::Create(Loop& loop, const std::string& bootstrap,
                                                              const std::string& client_id, const std::string& topic,
                                                              Callbacks callbacks) {
   auto client = MakeReader(bootstrap, client_id, "earliest", true);
   if (!client) return std::unexpected(client.error());
-  auto follower = std::unique_ptr<TopicFollower>(new TopicFollower(loop, topic, std::move(callbacks)));
+  auto follower = std::unique_ptr<TopicFollower>(new TopicFollower(loop, bootstrap, topic, std::move(callbacks)));
   follower->client_ = std::move(*client);
   auto* self = follower.get();
   follower->doorbell_ = std::make_unique<Doorbell>(loop, Queue(rd_kafka_queue_get_consumer(self->client_.get())),
@@ -39,7 +48,7 @@ void TopicFollower::TryAssign() {
   const Metadata metadata(raw);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR || metadata->topic_cnt != 1 || metadata->topics[0].partition_cnt == 0) {
     const auto reason = error != RD_KAFKA_RESP_ERR_NO_ERROR ? error : metadata->topics[0].err;
-    callbacks_.alarm("topic " + topic_ + " cannot be read yet: " + rd_kafka_err2str(reason));
+    TellUnreadable(rd_kafka_err2str(reason));
     retry_.StartOnce(kRetryMs);
     return;
   }
@@ -49,6 +58,16 @@ void TopicFollower::TryAssign() {
     rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), i)->offset = RD_KAFKA_OFFSET_BEGINNING;
   }
   rd_kafka_assign(client_.get(), list.get());
+}
+
+// The library calls a host that nobody knows a failure of its transport.
+void TopicFollower::TellUnreadable(const std::string& reason) {
+  const std::string said = "kafka at " + bootstrap_ + ": topic " + topic_ + " cannot be read yet: " + reason;
+  const auto first = ParseAddress(bootstrap_.substr(0, bootstrap_.find(',')), kKafkaAddress);
+  if (!first || first->is_unix()) return callbacks_.alarm(said);
+  resolver_.Resolve(*first, [this, said](Result<Endpoints> endpoints) {
+    callbacks_.alarm(endpoints ? said : said + ", and " + endpoints.error().message);
+  });
 }
 
 void TopicFollower::Drain() {

@@ -9,6 +9,7 @@
 
 #include "common/base/result.h"
 #include "common/kafka/handle.h"
+#include "common/loop/resolver.h"
 
 namespace hearth::kafka {
 
@@ -27,14 +28,17 @@ class TopicFollower {
   TopicFollower& operator=(const TopicFollower&) = delete;
 
  private:
-  TopicFollower(Loop& loop, std::string topic, Callbacks callbacks);
+  TopicFollower(Loop& loop, std::string bootstrap, std::string topic, Callbacks callbacks);
   void TryAssign();
+  void TellUnreadable(const std::string& reason);
   void Drain();
 
-  std::string topic_;
+  const std::string bootstrap_;
+  const std::string topic_;
   Callbacks callbacks_;
   Client client_;
   std::unique_ptr<Doorbell> doorbell_;
+  Resolver resolver_;
   Timer retry_;
   int partitions_ = 0;
   std::set<int> at_end_;  // partitions; one may be at its end several times

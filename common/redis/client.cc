@@ -116,12 +116,16 @@ void Client::Attach(redisAsyncContext* context) {
     const Credentials& own = self->credentials_;
     if (!own.user.empty()) {
       self->Command({"AUTH", own.user, own.password}, [self](Result<Value> answer) {
-        if (answer && answer->kind == Value::Kind::kError) self->Lost("the account is refused: " + answer->text);
+        if (answer && answer->kind == Value::Kind::kError)
+          self->Lost("it refuses the account (redis.user, redis.password_file): " + answer->text);
       });
     }
     self->Command({"PING"}, [self](Result<Value> answer) {
       if (!answer) return;
-      if (answer->kind == Value::Kind::kError) return self->Lost(answer->text);
+      if (answer->kind == Value::Kind::kError) {
+        const bool anonymous = self->credentials_.user.empty() && answer->text.starts_with("NOAUTH");
+        return self->Lost(answer->text + (anonymous ? " Set redis.user and redis.password_file" : ""));
+      }
       if (std::exchange(self->up_, true)) return;
       self->on_state_(true, "");
     });

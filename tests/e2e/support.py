@@ -129,13 +129,14 @@ class Daemon:
             self.config["decisions"] = f"unix:{self.place}/decisions.sock"
         self.log = self.place / f"{self.config['id']}.log"
         self.process = None
+        self.env = {}   # besides the stack's
 
     def start(self):
         path = self.place / f"{self.config['id']}.toml"
         path.write_text(to_toml(self.config) + "\n")
         self.log.write_text("")
         with self.log.open("w") as output:
-            self.process = subprocess.Popen([self.program, "--config", str(path)], env=self.stack.env(), stdout=output,
+            self.process = subprocess.Popen([self.program, "--config", str(path)], env={**self.stack.env(), **self.env}, stdout=output,
                                             stderr=output, stdin=subprocess.DEVNULL)
         port = until(lambda: next((word.split("=")[1] for line in self.log.read_text().splitlines()
                                    for word in line.split() if word.startswith("http=")), None) or self.process.poll(),

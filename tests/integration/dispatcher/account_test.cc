@@ -146,7 +146,7 @@ TEST_F(Account, AWrongPasswordIsNamed) {
   options.credentials = {"hearth", "wrong"};
   Writer writer(loop_, server_.Address(), "d-1", options);
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [&] {
-    return writer.reason.find("the account is refused") != std::string::npos;
+    return writer.reason.find("it refuses the account") != std::string::npos;
   })) << writer.reason;
   EXPECT_FALSE(writer.up);
 }
