@@ -1,6 +1,7 @@
 """What a daemon says where something at its start is not as the configuration has it: the address or the key, and once.
 And executors that share one file, as containers of one service do."""
 
+import re
 import socket
 import subprocess
 
@@ -106,8 +107,9 @@ def test_a_wrong_password_of_redis_is_told_once_with_its_keys(make, place, progr
 def refusals(stack):
     """How many logins Redis has refused so far."""
     address = stack.env()["HEARTH_REDIS"].removeprefix("unix:")
-    done = subprocess.run(["redis-cli", "-s", address, "info", "stats"], capture_output=True, text=True, check=True)
-    return next((int(line.split(":")[1]) for line in done.stdout.splitlines() if line.startswith("acl_access_denied_auth:")), 0)
+    done = subprocess.run(["redis-cli", "-s", address, "info", "commandstats"], capture_output=True, text=True, check=True)
+    found = re.search(r"cmdstat_auth:.*failed_calls=(\d+)", done.stdout)
+    return int(found[1]) if found else 0
 
 
 @pytest.mark.parametrize("program", DAEMONS)
@@ -150,7 +152,7 @@ def test_executors_that_share_one_file_are_found_under_the_addresses_they_advert
         dispatcher.start()
         for number in ("1", "2"):
             until(lambda wanted=f"executor=scaled-{number} ": wanted in dispatcher.text(), dispatcher.text)
-        assert get(dispatcher.address, "/readyz")[1].count("executors: ok") == 1
+        until(lambda: "executors: ok" in get(dispatcher.address, "/readyz")[1], dispatcher.text)
         shown = stack.run(["hearth", "ps"]).stdout
         for executor in executors:
             assert f"address=tcp:{name}:{executor.env['SCALED_PORT']}" in shown, shown
