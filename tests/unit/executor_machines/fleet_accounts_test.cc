@@ -29,7 +29,8 @@ TEST(FleetAccounts, AMachineBeyondTheBlockIsRefused) {
     HypervisorOptions nowhere;
     nowhere.uri = "qemu+unix:///system?socket=/no/such/socket";
     Hypervisor hypervisor(
-        nowhere, [&loop](std::function<void()> work) { loop.Post(std::move(work)); }, [](Hypervisor::State, const std::string&) {});
+        nowhere, [&loop](std::function<void()> work) { loop.Post(std::move(work)); },
+        [](Hypervisor::State, const std::string&) {});
     NoStarter starter;
     FleetOptions options;
     options.executor = ExecutorId("executor-1");
