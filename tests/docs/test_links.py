@@ -63,3 +63,14 @@ def test_every_test_that_a_page_names_exists(page):
     for file, name in named_tests(page.read_text()):
         sources = [source.read_text() for source in (ROOT / "tests").rglob(file)]
         assert any(re.search(rf"^def {name}\b", source, re.MULTILINE) for source in sources), f"{file}::{name}"
+
+
+def test_what_troubleshooting_quotes_of_readyz_is_what_the_daemons_say():
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    sources = "".join(path.read_text() for folder in ("dispatcher", "executor") for path in (ROOT / folder).glob("*.cc"))
+    quoted = [line for table in re.findall(r"\| line of `/readyz`.*\n\|.*\n((?:\|.*\n)+)", text) for line in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)]
+    assert len(quoted) > 5
+    for condition, _, reason in (line.partition(": ") for line in quoted):
+        assert f'"{condition}"' in sources, condition
+        for part in re.split(r"…|\bN\b", reason):
+            assert part.strip() in sources, reason
