@@ -16,21 +16,33 @@ Result<Client> AdminClient(const std::string& bootstrap) {
   return MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
 }
 
-}  // namespace
-
-Result<std::vector<TopicInfo>> ListTopics(const std::string& bootstrap, std::int64_t timeout_ms) {
+Result<Metadata> Ask(const std::string& bootstrap, std::int64_t timeout_ms) {
   auto client = AdminClient(bootstrap);
   if (!client) return std::unexpected(client.error());
   const rd_kafka_metadata_t* raw = nullptr;
   const auto error = rd_kafka_metadata(client->get(), 1, nullptr, &raw, static_cast<int>(timeout_ms));
-  const Metadata metadata(raw);
+  Metadata metadata(raw);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Fail(Code::kUnavailable, "kafka at " + bootstrap + ": " + rd_kafka_err2str(error));
   }
+  return metadata;
+}
+
+}  // namespace
+
+Result<int> CountBrokers(const std::string& bootstrap, std::int64_t timeout_ms) {
+  const auto metadata = Ask(bootstrap, timeout_ms);
+  if (!metadata) return std::unexpected(metadata.error());
+  return (*metadata)->broker_cnt;
+}
+
+Result<std::vector<TopicInfo>> ListTopics(const std::string& bootstrap, std::int64_t timeout_ms) {
+  const auto metadata = Ask(bootstrap, timeout_ms);
+  if (!metadata) return std::unexpected(metadata.error());
   std::vector<TopicInfo> topics;
-  topics.reserve(static_cast<std::size_t>(metadata->topic_cnt));
-  for (int i = 0; i < metadata->topic_cnt; ++i) {
-    topics.push_back({metadata->topics[i].topic, metadata->topics[i].partition_cnt});
+  topics.reserve(static_cast<std::size_t>((*metadata)->topic_cnt));
+  for (int i = 0; i < (*metadata)->topic_cnt; ++i) {
+    topics.push_back({(*metadata)->topics[i].topic, (*metadata)->topics[i].partition_cnt});
   }
   return topics;
 }

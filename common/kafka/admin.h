@@ -24,6 +24,8 @@ struct TopicInfo {
 // Creates what does not exist yet; returns the names that it created. kUnavailable where no broker answers in time.
 Result<std::vector<std::string>> CreateTopics(const std::string& bootstrap, const std::vector<TopicSpec>& topics,
                                               std::int64_t timeout_ms);
+// How many brokers the cluster has now.
+Result<int> CountBrokers(const std::string& bootstrap, std::int64_t timeout_ms);
 Result<std::vector<TopicInfo>> ListTopics(const std::string& bootstrap, std::int64_t timeout_ms);
 
 }  // namespace hearth::kafka

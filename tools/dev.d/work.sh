@@ -134,6 +134,9 @@ ring_nightly() {   # takes minutes each: not among the default rings; shows what
   run_pytest e2e -m nightly -s
   step "nightly: mutants of isolation"
   run_pytest mutants
+  # shellcheck disable=SC2034  # read by compose.sh
+  FROM_SOURCE=1 COMPOSE_TESTS=(-m "variant or not variant")
+  ring_compose
 }
 
 run_pytest() {   # run_pytest FOLDER OPTION…: the tests of tests/FOLDER; counts them
@@ -218,20 +221,23 @@ cmd_test() {
   while [ $# -gt 0 ]; do
     case $1 in
       --ring)
-        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|docs|sanitize|fuzz|nightly|all)$ ]] || usage_error "test: no ring '${2:-}'"
+        [[ ${2:-} =~ ^(unit|simulation|integration|e2e|docs|compose|sanitize|fuzz|nightly|all)$ ]] || usage_error "test: no ring '${2:-}'"
         rings+=("$2")
         shift 2 ;;
       --filter) FILTER=${2:-}; shift 2 || usage_error "test: --filter what?" ;;
       *) usage_error "test: unknown option $1" ;;
     esac
   done
-  [ ${#rings[@]} -gt 0 ] && [ "${rings[0]}" != all ] || rings=(unit simulation integration e2e docs sanitize fuzz)
+  [ ${#rings[@]} -gt 0 ] && [ "${rings[0]}" != all ] || rings=(unit simulation integration e2e docs compose sanitize fuzz)
   mkdir -p "$LOGS"
   cmd_setup --dev
   for ring in "${rings[@]}"; do
     if [ "$ring" = integration ] && [[ " ${rings[*]} " == *" sanitize "* ]]; then provide tests-integration; build_ahead; fi
     "ring_$ring"
   done
+  tell_counts
+}
+tell_counts() {
   if [ ${#FAILURES[@]} -gt 0 ]; then printf 'failed: %s\n' "${FAILURES[@]}" >&2; fi
   printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
   [ "$FAILED" -eq 0 ] && [ ${#FAILURES[@]} -eq 0 ] && [ "$PASSED" -gt 0 ]

@@ -1,7 +1,9 @@
 // hearth topics create | list
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "common/kafka/admin.h"
 #include "schemas/limits.h"
@@ -15,6 +17,8 @@ namespace {
 constexpr int kDefaultPartitions = 8;
 constexpr int kMaxPartitions = 10'000;
 constexpr int kMaxReplication = 9;
+constexpr std::int64_t kBrokersWithinMs = 60'000;  // a cluster that is being started
+constexpr std::int64_t kLookEveryMs = 500;
 
 std::vector<std::pair<std::string, std::string>> SettingsOf(const TopicRow& row) {
   std::vector<std::pair<std::string, std::string>> settings;
@@ -35,8 +39,33 @@ std::vector<kafka::TopicSpec> Specs(int partitions, int replication) {
   return specs;
 }
 
+// Until as many brokers are there as each partition shall have copies: Kafka refuses the topics before.
+Result<void> AwaitBrokers(const Context& context, int wanted, Progress& progress) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBrokersWithinMs);
+  progress.Say(fmt::format("waiting for {} brokers at {}", wanted, context.bootstrap.value));
+  for (;;) {
+    const auto found = kafka::CountBrokers(context.bootstrap.value, kServerTimeoutMs);
+    if (!found) return std::unexpected(found.error());
+    if (*found >= wanted) return {};
+    if (std::chrono::steady_clock::now() >= until) {
+      return Fail(
+          Code::kUnavailable,
+          fmt::format("kafka at {} has {} brokers, and --replication {} needs as many: start more, or ask for less",
+                      context.bootstrap.value, *found, wanted));
+    }
+    progress.Note(fmt::format("{} there", *found));
+    std::this_thread::sleep_for(std::chrono::milliseconds(kLookEveryMs));
+  }
+}
+
 int CreateTopics(const Context& context, int partitions, int replication) {
   Progress progress(stderr, ProgressKind(context));
+  if (replication > 1) {
+    if (auto there = AwaitBrokers(context, replication, progress); !there) {
+      progress.Stop();
+      return ReportKafka(context, there.error());
+    }
+  }
   progress.Say("creating the topics at " + context.bootstrap.value);
   auto created = kafka::CreateTopics(context.bootstrap.value, Specs(partitions, replication), 3 * kServerTimeoutMs);
   progress.Stop();
