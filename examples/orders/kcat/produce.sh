@@ -9,21 +9,25 @@ count=${1:-20}
 customers=(ada edsger grace)
 items=(tea cup kettle boat)
 
+options=(-b "$bootstrap")
+# Where ::1 is tried first and refuses, kcat gives up before it tries 127.0.0.1.
+if [[ $bootstrap == localhost:* ]]; then options+=(-X broker.address.family=v4); fi
+
 command -v kcat > /dev/null || { echo "kcat is missing: apt install kcat" >&2; exit 1; }
-kcat -L -b "$bootstrap" -m 10 > /dev/null 2>&1 || { echo "no Kafka answers at $bootstrap: is the stack up? HEARTH_BOOTSTRAP says another address" >&2; exit 1; }
+kcat -L "${options[@]}" -m 10 > /dev/null 2>&1 || { echo "no Kafka answers at $bootstrap: is the stack up? HEARTH_BOOTSTRAP says another address" >&2; exit 1; }
 
 begin_ms=$(date +%s%3N)
 for ((n = 0; n < count; ++n)); do
   id=kcat-$begin_ms-$n
   customer=${customers[n % 3]}
   printf '{"order":"%s","customer":"%s","item":"%s","quantity":%d}' "$id" "$customer" "${items[n % 4]}" $((n % 5)) |
-    kcat -P -b "$bootstrap" -t hearth.invoke.std -k "$user" -H hearth-fn=orders -H "hearth-user=$user" -H "hearth-id=$id" \
+    kcat -P "${options[@]}" -t hearth.invoke.std -k "$user" -H hearth-fn=orders -H "hearth-user=$user" -H "hearth-id=$id" \
       -H "hearth-reply-to=$results" -H "hearth-order-key=$customer" -H content-type=application/json
 done
 
 # What was written since the first order; of a repeated id the first line counts.
 answers() {
-  kcat -C -q -e -b "$bootstrap" -t "$results" -o "s@$begin_ms" -f '%k\t%h\t%s\n' | grep "^kcat-$begin_ms-" | awk -F'\t' '!seen[$1]++'
+  kcat -C -q -e "${options[@]}" -t "$results" -o "s@$begin_ms" -f '%k\t%h\t%s\n' | grep "^kcat-$begin_ms-" | awk -F'\t' '!seen[$1]++'
 }
 how_many() { grep -c "$1" <<< "$found" || true; }
 
