@@ -93,7 +93,7 @@ class Stack:
         return next(one for one in self.containers(service) if one["State"]["Running"])
 
     def bootstrap(self):
-        return f"localhost:{self.ports['HEARTH_KAFKA_PORT']}"
+        return f"127.0.0.1:{self.ports['HEARTH_KAFKA_PORT']}"
 
     def dispatcher(self):
         return f"127.0.0.1:{self.ports['HEARTH_DISPATCHER_PORT']}"

@@ -19,7 +19,7 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 public class Produce {
-  private static final String BOOTSTRAP = setting("HEARTH_BOOTSTRAP", "localhost:29092");
+  private static final String BOOTSTRAP = setting("HEARTH_BOOTSTRAP", "127.0.0.1:29092");
   private static final String USER = setting("HEARTH_USER", "default");
   private static final String RESULTS = setting("HEARTH_RESULTS", "hearth.reply");
   private static final int PATIENCE_S = Integer.parseInt(setting("HEARTH_PATIENCE_S", "90"));

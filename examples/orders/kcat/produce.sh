@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sends orders with nothing but kcat and waits for what the function says to each. ../README.md says how to run it.
 set -euo pipefail
-bootstrap=${HEARTH_BOOTSTRAP:-localhost:29092}
+bootstrap=${HEARTH_BOOTSTRAP:-127.0.0.1:29092}
 user=${HEARTH_USER:-default}
 results=${HEARTH_RESULTS:-hearth.reply}
 patience_s=${HEARTH_PATIENCE_S:-90}

@@ -1,7 +1,7 @@
 // Sends orders and waits for what the function says to each. Needs kafkajs (npm install). ../README.md says how to run it.
 import { Kafka, logLevel } from "kafkajs";
 
-const bootstrap = process.env.HEARTH_BOOTSTRAP ?? "localhost:29092";
+const bootstrap = process.env.HEARTH_BOOTSTRAP ?? "127.0.0.1:29092";
 const user = process.env.HEARTH_USER ?? "default";
 const results = process.env.HEARTH_RESULTS ?? "hearth.reply";
 const patienceS = Number(process.env.HEARTH_PATIENCE_S ?? "90");

@@ -14,7 +14,7 @@ try:
 except ImportError:
     sys.exit("confluent-kafka is missing: apt install python3-confluent-kafka and run /usr/bin/python3, or pip install confluent-kafka")
 
-BOOTSTRAP = os.environ.get("HEARTH_BOOTSTRAP", "localhost:29092")
+BOOTSTRAP = os.environ.get("HEARTH_BOOTSTRAP", "127.0.0.1:29092")
 USER = os.environ.get("HEARTH_USER", "default")
 RESULTS = os.environ.get("HEARTH_RESULTS", "hearth.reply")
 PATIENCE_S = int(os.environ.get("HEARTH_PATIENCE_S", "90"))
