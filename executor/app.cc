@@ -91,7 +91,8 @@ void App::HypervisorChanged(Hypervisor::State state, const std::string& reason) 
   readiness_->Set("libvirt", reason);
   if (state == Hypervisor::State::kHopeless) {
     log_->critical(
-        "executor={} libvirt={} cannot be started in this process, and not be tried again there: {}. The account needs a "
+        "executor={} libvirt={} cannot be started in this process, and not be tried again there: {}. The account needs "
+        "a "
         "folder as HOME, and one as root of the URI, in which it may write",
         config_.core.id.value, config_.libvirt, Quoted(reason));
     verdict_ = Fail(Code::kUnavailable, reason);

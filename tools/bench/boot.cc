@@ -70,8 +70,8 @@ Result<std::unique_ptr<Libvirt>> Libvirt::Open(const std::string& folder) {
   options.uri = "qemu:///embed?root=" + folder + "/libvirt";
   libvirt->hypervisor_ = std::make_unique<executor::Hypervisor>(
       options, [](const std::function<void()>& work) { work(); },
-      [up, told = false](bool is_up, const std::string& reason) mutable {
-        if (!is_up) return fmt::print(stderr, "   libvirt: {}\n", reason);
+      [up, told = false](executor::Hypervisor::State now, const std::string& reason) mutable {
+        if (now != executor::Hypervisor::State::kUp) return fmt::print(stderr, "   libvirt: {}\n", reason);
         if (!std::exchange(told, true)) up->set_value();
       });
   if (state.wait_for(kConnectWithin) != std::future_status::ready) return Fail(Code::kUnavailable, "libvirt is away");

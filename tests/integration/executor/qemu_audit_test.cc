@@ -266,8 +266,8 @@ TEST_F(QemuAuditTest, AMachineHasNoRightsOnTheHost) {
   std::string reason;
   Hypervisor hypervisor(
       options, [this](std::function<void()> work) { host_.loop.Post(std::move(work)); },
-      [&](bool is_up, const std::string& why) {
-        up = is_up;
+      [&](Hypervisor::State state, const std::string& why) {
+        up = state == Hypervisor::State::kUp;
         reason = why;
       });
   ASSERT_TRUE(RunUntil(host_.loop, kPatienceMs, [&up] { return up; })) << reason;
