@@ -1,10 +1,11 @@
 """What stands in the way of a first `up` is told in a line that says how to mend it, and nothing half started stays."""
 
 import os
+import signal
 import socket
 
 import pytest
-from conftest import COMPOSE
+from conftest import COMPOSE, break_off
 
 
 def told(stack, *words, **more):
@@ -51,6 +52,13 @@ def test_a_port_that_is_in_use(bare, variable):
         said = told(bare, "up", **{variable: str(port)})
     assert f"port {port} is in use" in said and f"{variable}={port + 1}" in said
     assert bare.left() == before
+
+
+def test_an_up_that_is_interrupted_stops_what_it_started(bare):
+    said = break_off(bare, signal.SIGINT)
+    assert "interrupted" in said and "stopped again" in said, said[-2000:]
+    left = bare.left()
+    assert not left["container"] and not left["network"], left
 
 
 def test_kvm_where_it_cannot_be_used(bare):
