@@ -160,6 +160,7 @@ void App::Shutdown() {
   ways_->Stop();
   watch_host_.Cancel();
   shutdown_.StartOnce(kShutdownMs);
+  hypervisor_->RefuseStarts();
   fleet_->DestroyAll([this] {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {
       log_->error("executor={} records={} could not be written", config_.core.id.value, outbox_->outstanding());

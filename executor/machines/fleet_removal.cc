@@ -55,7 +55,6 @@ void Fleet::Removed(const MachineId& machine_id, Result<void> result) {
 
 void Fleet::DestroyAll(std::function<void()> done) {
   going_down_ = true;
-  hypervisor_.RefuseStarts();
   if (machines_.empty()) return Later(std::move(done));
   on_empty_ = std::move(done);
   for (const auto& [id, machine] : machines_) {

@@ -113,7 +113,7 @@ def until(holds, what, deadline_s=120):
     end = time.monotonic() + deadline_s
     while not (found := holds()):
         assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.2)
+        time.sleep(0.5)   # to ask is a process of Docker's
     return found
 
 
