@@ -62,6 +62,7 @@ def test_looking_inside_from_the_command_line(stack):
     reply = stack.hearth("invoke", "hello", "--data", "{}", "--json")
     invocation = json.loads(reply.stdout)["id"]
     assert "executor-1" in stack.hearth("ps").stdout.decode()
+    assert "missing" not in stack.hearth("status").stdout.decode()
     why = stack.hearth("why", invocation).stdout.decode()
     assert "container" in why and "does not answer" not in why, why
 

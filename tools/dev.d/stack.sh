@@ -261,7 +261,7 @@ any_runs() {
 wants() { [ -z "$ONLY" ] || [[ ,$ONLY, == *,$1,* ]]; }
 
 cmd_up() {
-  local executors="" n word
+  local executors="" n word status
   ONLY=""
   while [ $# -gt 0 ]; do
     case $1 in
@@ -278,12 +278,13 @@ cmd_up() {
   if [ ! -f "$STACK_ENV" ] || ! any_runs; then choose_ports; fi
   if [ -n "$executors" ]; then sed -i "s/^EXECUTORS=.*/EXECUTORS=$executors/" "$STACK_ENV"; fi
   load_stack
-  for word in $(members); do wait_for 20 "the old $word to end" ended_whole "$word" || true; done
-  if [ -z "$ONLY" ] && all_run; then
+  # What was killed just now may seem to run until the system has ended it: what counts is whether it answers.
+  if [ -z "$ONLY" ] && all_run && status=$(cmd_status); then
     say "The stack is up already:"
-    cmd_status
+    printf '%s\n' "$status"
     return 0
   fi
+  for word in $(members); do wait_for 20 "the old $word to end" ended_whole "$word" || true; done
   step "up (state in $STATE)"
   check_ports
   # The accounts that machines run under pass through this folder; what lies in it guards itself.
