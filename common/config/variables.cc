@@ -35,7 +35,7 @@ Result<std::string> ValueOf(std::string_view inside, const Environment& environm
 }  // namespace
 
 std::optional<std::string> ProcessEnvironment(const std::string& name) {
-  const char* value = std::getenv(name.c_str());
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): read before there are threads
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 

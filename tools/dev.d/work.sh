@@ -252,7 +252,7 @@ cmd_lint() {
   mapfile -t files < <(git ls-files '*.cc' '*.h')
   clang-format-19 --dry-run --Werror "${files[@]}" || fail "format: clang-format-19 -i FILE mends it"
   step "shellcheck"
-  mapfile -t shells < <(git ls-files 'tools/dev' '*.sh' '.ci/run')
+  mapfile -t shells < <(git ls-files tools/dev '*.sh' .ci/run compose/stack compose/hearth)
   shellcheck -x "${shells[@]}"
   step "clang-tidy"
   configure tidy   # it reads the compile commands; nothing is compiled
