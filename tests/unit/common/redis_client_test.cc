@@ -89,8 +89,9 @@ TEST(RedisClient, AHostNameThatNobodyKnowsIsTold) {
 }
 
 TEST(RedisClient, ALookupThatDoesNotEndIsTold) {
-  static std::promise<void> end;
-  static std::shared_future<void> ended = end.get_future().share();
+  // Never destroyed: the lookup's thread may outlive the test.
+  static auto& end = *new std::promise<void>;
+  static auto& ended = *new std::shared_future<void>(end.get_future().share());
   const auto reason = FirstReason("redis.test:1", [](const Address&) -> Result<Endpoints> {
     ended.wait();
     return Fail(Code::kUnavailable, "too late");

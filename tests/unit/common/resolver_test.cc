@@ -27,7 +27,7 @@ Result<Endpoints> Nobody(const Address& address) {
   return Fail(Code::kNotFound, "no host is known by the name '" + address.host + "'");
 }
 
-// A lookup that ends when the test says so.
+// A lookup that ends when the test says so. What its threads wait for is never destroyed: they may outlive the test.
 class Hanging {
  public:
   static Result<Endpoints> Look(const Address& address) {
@@ -35,13 +35,13 @@ class Hanging {
     return Endpoints{Numeric("127.0.0.1", address.port)};
   }
   static std::promise<void>& end() {
-    static std::promise<void> promise;
+    static auto& promise = *new std::promise<void>;
     return promise;
   }
 
  private:
   static std::shared_future<void>& ended() {
-    static std::shared_future<void> future = end().get_future().share();
+    static auto& future = *new std::shared_future<void>(end().get_future().share());
     return future;
   }
 };
