@@ -46,8 +46,8 @@ void* Run(void* start) {
 extern "C" {
 
 // librdkafka counts references with atomics of its own code, which is not instrumented: that the last one destroys a
-// topic's lock, or frees what a broker's thread has copied from, looks like a race. Nothing of hearth's has such a lock,
-// and what the library itself copies and frees is not judged.
+// topic's lock, or frees what a broker's thread has copied from, looks like a race. Nothing of hearth's has such a
+// lock, and what the library itself copies and frees is not judged.
 const char* __tsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
   return "race:pthread_rwlock_destroy\ncalled_from_lib:librdkafka.so\n";
 }
