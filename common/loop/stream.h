@@ -55,7 +55,7 @@ class FrameStream {
 
 enum class Reach : std::uint8_t { kUnix, kLoopback, kNetwork };
 // From where an address can be reached. kInvalid: it is none. A host name other than "localhost" counts as the
-// network's, whatever it stands for now: that may change with each lookup.
+// network's, because each lookup may say something else.
 Result<Reach> ReachOf(const std::string& address);
 // The same address with its host in numbers, for a Listener. Blocks where a name is to be looked up.
 Result<std::string> InNumbers(const std::string& address);
