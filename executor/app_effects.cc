@@ -8,7 +8,6 @@
 #include "common/base/text.h"
 #include "common/base/time.h"
 #include "executor/app.h"
-#include "executor/machines/network.h"
 
 namespace hearth::executor {
 namespace {
@@ -40,7 +39,7 @@ void App::Do(SendToDispatcher& effect) {
 void App::Do(StartMachine& effect) {
   started_us_[effect.machine] = ReadClocks().mono_us;
   for (const auto& profile : config_.core.profiles) {
-    if (profile.name == effect.profile) return fleet_->Start(effect.machine, profile, effect.warm_up);
+    if (profile.name == effect.profile) return driver_->Start(effect.machine, profile, effect.warm_up);
   }
   log_->critical("instance={} profile={} is not in the configuration", effect.machine.value, effect.profile);
   std::abort();
@@ -48,30 +47,30 @@ void App::Do(StartMachine& effect) {
 
 void App::Do(KeepShells& effect) {
   for (const auto& profile : config_.core.profiles) {
-    if (profile.name == effect.profile) fleet_->KeepShells(profile, effect.count);
+    if (profile.name == effect.profile) driver_->KeepShells(profile, effect.count);
   }
 }
 
 void App::Do(DestroyMachine& effect) {
   log_->info("instance={} is destroyed: {}", effect.machine.value, Quoted(effect.reason));
-  fleet_->Destroy(effect.machine);
+  driver_->Destroy(effect.machine);
 }
 
 void App::Do(MarkOwner& effect) {
-  fleet_->MarkOwner(effect.machine, effect.user);
+  driver_->MarkOwner(effect.machine, effect.user);
 }
 
 void App::Do(SendToGuest& effect) {
   if (auto* configure = std::get_if<guest::Configure>(&effect.frame.message)) configure->entropy = Entropy();
-  const auto sent = fleet_->Send(effect.machine, effect.frame);
+  const auto sent = driver_->Send(effect.machine, effect.frame);
   if (sent) return;
   // The container that it is about is not there for it, as if the agent had said so.
   Handle(GuestMessage{effect.machine, {effect.frame.stream, guest::ContainerGone{sent.error().message}}});
 }
 
 void App::Do(SendArchive& effect) {
-  fleet_->SendArchive(effect.machine, effect.hash, std::move(effect.bytes),
-                      [this, sent = ArchiveSent{effect.machine, effect.hash}] { Handle(sent); });
+  driver_->SendArchive(effect.machine, effect.hash, std::move(effect.bytes),
+                       [this, sent = ArchiveSent{effect.machine, effect.hash}] { Handle(sent); });
 }
 
 void App::Do(LoadCode& effect) {
@@ -129,19 +128,6 @@ void App::Do(DrainFinished&) {
   Shutdown();
 }
 
-void App::JudgeNetwork(pid_t process) {
-  if (std::exchange(network_judged_, true)) return;
-  const std::string fault = NetworkFault(process);
-  readiness_->Remark("network", fault.empty() ? "the processes of machines have none" : fault);
-  if (fault.empty()) return;
-  if (!config_.require_no_network) {
-    return log_->warn("network=\"{}\": give libvirtd a network namespace without interfaces", fault);
-  }
-  log_->error("executor={} refuses to run: {}", config_.core.id.value, fault);
-  verdict_ = Fail(Code::kUnavailable, "the configuration demands that machines have no network: " + fault);
-  loop_.Post([this] { Shutdown(); });  // before a machine has said HELLO, so that nobody's code has run in one
-}
-
 void App::Drain() {
   if (shutting_down_) return loop_.Stop();
   if (std::exchange(draining_, true) || core_ == nullptr) return Shutdown();
@@ -153,15 +139,12 @@ void App::Drain() {
 void App::Shutdown() {
   if (std::exchange(shutting_down_, true)) return;
   draining_ = true;
-  if (fleet_ == nullptr) return loop_.Stop();
-  log_->info("executor={} machines={} goes down", config_.core.id.value, fleet_->size());
+  if (core_ == nullptr) return loop_.Stop();
+  log_->info("executor={} machines={} goes down", config_.core.id.value, driver_->size());
   tick_.Cancel();
-  reconcile_.Cancel();
-  ways_->Stop();
   watch_host_.Cancel();
   shutdown_.StartOnce(kShutdownMs);
-  hypervisor_->RefuseStarts();
-  fleet_->DestroyAll([this] {
+  driver_->Close([this] {
     if (outbox_->outstanding() > 0 && !outbox_->Flush(kFlushMs)) {
       log_->error("executor={} records={} could not be written", config_.core.id.value, outbox_->outstanding());
     }

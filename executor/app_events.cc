@@ -8,11 +8,19 @@
 #include "common/base/time.h"
 #include "executor/app.h"
 #include "executor/core/pool.h"
+#include "executor/guest_link.h"
 
 namespace hearth::executor {
 
-Fleet::Callbacks App::MakeFleetCallbacks() {
-  Fleet::Callbacks callbacks;
+MachineDriver::Callbacks App::MakeDriverCallbacks() {
+  MachineDriver::Callbacks callbacks;
+  callbacks.opened = [this](Result<MachineDriver::Opened> opened) {
+    if (draining_) return;
+    if (opened) return Open(std::move(*opened));
+    log_->error("executor={} refuses to run: {}", config_.core.id.value, opened.error().message);
+    verdict_ = std::unexpected(opened.error());
+    loop_.Stop();
+  };
   callbacks.ready = [this](const MachineId& machine, StartPath path, guest::Hello hello) {
     metrics_.Start(true);
     if (std::exchange(failed_starts_, 0) >= kStartFailuresGiveUp) readiness_->Set("machines", "");
@@ -42,20 +50,18 @@ Fleet::Callbacks App::MakeFleetCallbacks() {
     started_us_.erase(machine);
     Handle(MachineDestroyed{machine});
   };
-  callbacks.process = [this](pid_t process) { JudgeNetwork(process); };
   callbacks.shells = [this](const std::string& profile, std::int32_t ready) { Handle(ShellsChanged{profile, ready}); };
-  callbacks.outcome = [this](const std::string& profile, const MachineStarter* starter, const std::string& reason) {
-    ways_->Report(profile, starter, reason);
+  callbacks.image_changed = [this](const std::string& profile, std::string image) {
+    Handle(ImageChanged{profile, std::move(image)});
+  };
+  callbacks.reconnected = [this] {
+    if (std::exchange(failed_starts_, 0) >= kStartFailuresGiveUp) readiness_->Set("machines", "");
+  };
+  callbacks.must_go_down = [this](Error error) {
+    verdict_ = std::unexpected(std::move(error));
+    loop_.Post([this] { Shutdown(); });
   };
   return callbacks;
-}
-
-void App::WayChanged(const std::string& profile, const Ways::Status& status) {
-  // What was made from a saved machine that failed is not handed out any more.
-  if (status.condemned > 0) Handle(ImageChanged{profile, fmt::format("{}#{}", image_.hash, status.condemned)});
-  readiness_->Remark("start " + profile,
-                     fmt::format("{}{}{}", WayName(status.way), status.reason.empty() ? "" : "; not ", status.reason));
-  metrics_.StartsBy(profile, status.way);
 }
 
 Result<void> App::ListenForDispatchers() {

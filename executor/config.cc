@@ -8,6 +8,7 @@
 
 #include "common/config/reader.h"
 #include "common/redis/account.h"
+#include "schemas/limits.h"
 #include "schemas/request.h"
 #include "schemas/topics.h"
 
@@ -160,6 +161,47 @@ void ReadMachines(ConfigReader& reader, Config& config) {
   for (auto& table : reader.Tables("user", "what holds for one user instead")) ReadUser(table, core.users);
 }
 
+Delay ReadDelay(ConfigReader& reader, const char* key, std::string_view about) {
+  auto delay = Delay::Parse(reader.String(key, "0", about));
+  if (delay) return *delay;
+  reader.Reject(key, delay.error().message);
+  return {};
+}
+
+void ReadSimulated(ConfigReader& reader, Config& config) {
+  SimulatedSettings& simulated = config.simulated;
+  const auto ppm = [&reader](const char* key, std::string_view about) {
+    return reader.Integer(key, 0, 0, 1'000'000, about);
+  };
+  simulated.start = ReadDelay(reader, "simulated.start",
+                              "ms until a machine is ready: `5`, `uniform:1..10` or `exponential:5` (its mean)");
+  simulated.container = ReadDelay(reader, "simulated.container", "ms until a container is made, written alike");
+  simulated.run = ReadDelay(reader, "simulated.run",
+                            "ms that a run takes, written alike. An input `{\"simulate\": {\"ms\": 20, \"bytes\": 100, "
+                            "\"fail\": true, \"die\": true}}` says it for its own run");
+  simulated.failed_starts_ppm = ppm("simulated.failed_starts_ppm", "of a million starts of machines, so many fail");
+  simulated.failed_runs_ppm = ppm("simulated.failed_runs_ppm", "of a million runs, so many end with an error");
+  simulated.deaths_ppm = ppm("simulated.deaths_ppm", "during so many of a million runs the machine dies");
+  simulated.output_bytes = reader.Integer("simulated.output_bytes", 0, 0, kMaxOutputBytes,
+                                          "of what a run returns: a text of so many; below 2 it is `null`");
+  simulated.seed = static_cast<std::uint64_t>(
+      reader.Integer("simulated.seed", 1, 0, INT64_MAX, "the same seed and the same order of events draw the same"));
+}
+
+// Whether machines are made or simulated, and that what is simulated is not taken for anything else.
+void ReadDriver(ConfigReader& reader, Config& config) {
+  constexpr std::string_view kAboutImage = "folder of the guest's image, as `tools/dev image` makes it";
+  const std::string driver = reader.Word("machines.driver", "libvirt", {"libvirt", "simulated"},
+                                         "`simulated`: stand-ins that run no user code, to find out what the rest "
+                                         "carries; `image` is not wanted then");
+  config.driver = driver == "simulated" ? DriverChoice::kSimulated : DriverChoice::kLibvirt;
+  if (config.driver == DriverChoice::kLibvirt) {
+    config.image = reader.RequiredString("machines.image", kAboutImage);
+  } else {
+    (void)reader.String("machines.image", "", kAboutImage);
+  }
+}
+
 // Where dispatchers dial.
 void ReadLink(ConfigReader& reader, Config& config) {
   config.listen = reader.RequiredString("listen", "where dispatchers dial: `unix:PATH` or `tcp:HOST:PORT`");
@@ -199,10 +241,10 @@ Result<Config> Read(ConfigReader reader) {
   ReadTopics(reader, config);
   config.redis = reader.RequiredString("redis.address", kAboutRedis);
   config.redis_account = redis::ReadCredentials(reader);
+  ReadDriver(reader, config);
   config.libvirt = reader.String(
       "machines.libvirt", "qemu:///system",
       "connection URI of libvirt; `qemu:///embed?root=FOLDER` needs no libvirtd, but a writable HOME and folder");
-  config.image = reader.RequiredString("machines.image", "folder of the guest's image, as `tools/dev image` makes it");
   const std::string accel =
       reader.Word("machines.accel", "auto", {"auto", "kvm", "tcg"},
                   "`auto` proves KVM by booting the image under it, and emulates (TCG) where that fails");
@@ -211,6 +253,12 @@ Result<Config> Read(ConfigReader reader) {
   config.require_kvm =
       reader.Boolean("machines.require_kvm", config.require_kvm,
                      "refuse to run without KVM. **Set it wherever isolation matters: emulation promises none**");
+  if (config.driver == DriverChoice::kSimulated) {
+    for (const auto& [key, wanted] : {std::pair("machines.require_kvm", config.require_kvm),
+                                      std::pair("machines.accel", config.accel == AccelerationChoice::kKvm)}) {
+      if (wanted) reader.Reject(key, "cannot hold: machines.driver = \"simulated\" makes no machines");
+    }
+  }
   config.require_no_network = reader.Boolean(
       "machines.require_no_network", config.require_no_network,
       "refuse to run where the processes of machines have a network. **Set it wherever isolation matters**");
@@ -224,6 +272,7 @@ Result<Config> Read(ConfigReader reader) {
   if (config.template_dir.empty()) config.template_dir = config.state_dir + "/templates";
   if (config.template_dir.front() != '/') reader.Reject("machines.template_dir", "must be an absolute path");
   ReadMachines(reader, config);
+  ReadSimulated(reader, config);
   if (auto finished = reader.Finish(); !finished) return std::unexpected(finished.error());
   return config;
 }

@@ -15,8 +15,12 @@
 #include "executor/machines/acceleration.h"
 #include "executor/machines/hypervisor.h"
 #include "executor/machines/ways.h"
+#include "executor/simulated/settings.h"
 
 namespace hearth::executor {
+
+// What makes machines.
+enum class DriverChoice : std::uint8_t { kLibvirt = 0, kSimulated = 1 };
 
 struct Config {
   StatusKeys status;
@@ -32,8 +36,10 @@ struct Config {
   std::string settings_topic;
   std::string redis;
   redis::Credentials redis_account;
+  DriverChoice driver = DriverChoice::kLibvirt;
+  SimulatedSettings simulated;
   std::string libvirt;  // connection URI
-  std::string image;    // folder
+  std::string image;    // folder; empty where machines are simulated
   AccelerationChoice accel = AccelerationChoice::kAuto;
   bool require_kvm = false;
   bool require_no_network = false;  // of the processes of machines

@@ -48,7 +48,7 @@ bool IsMachineFolder(std::string_view name) {
 }  // namespace
 
 bool MachinesHaveAccounts(const Config& config) {
-  return geteuid() == 0 &&
+  return geteuid() == 0 && config.driver == DriverChoice::kLibvirt &&
          (config.libvirt.starts_with("qemu:///system") || config.libvirt.starts_with("qemu+unix:///system") ||
           config.libvirt.starts_with("qemu:///embed"));
 }

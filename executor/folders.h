@@ -9,7 +9,8 @@
 
 namespace hearth::executor {
 
-// True where QEMU runs under an account of its own for each machine: we are root and libvirt is the system's.
+// True where QEMU runs under an account of its own for each machine: we are root, and libvirt is there and the
+// system's.
 bool MachinesHaveAccounts(const Config& config);
 
 // Makes run_dir (passable for the machines' accounts, readable for nobody else) and state_dir, and takes the lock,

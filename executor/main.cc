@@ -14,7 +14,9 @@
 #include "executor/config.h"
 #include "executor/folders.h"
 #include "executor/host_pressure.h"
+#include "executor/libvirt_driver.h"
 #include "executor/machines/image.h"
+#include "executor/simulated/driver.h"
 #include "executor/uid_block.h"
 
 namespace {
@@ -24,12 +26,11 @@ using namespace hearth;
 // The executor, with what no other process on this host may have as long as it lives.
 class Process : public Daemon {
  public:
-  Process(Loop& loop, executor::Config config, executor::MachineImage image, Fd lock,
-          std::optional<executor::UidBlock> accounts, std::string incarnation, Logger log)
+  Process(Loop& loop, executor::Config config, Fd lock, std::optional<executor::UidBlock> accounts,
+          std::string incarnation, const executor::App::MakeDriver& make_driver, Logger log)
       : lock_(std::move(lock)),
         accounts_(std::move(accounts)),
-        app_(loop, std::move(config), std::move(image), std::move(incarnation),
-             accounts_ ? std::optional(accounts_->first_account()) : std::nullopt, std::move(log)) {}
+        app_(loop, std::move(config), std::move(incarnation), make_driver, std::move(log)) {}
   Result<void> Start() override { return app_.Start(); }
   void Drain() override { app_.Drain(); }
   [[nodiscard]] int exit_code() const override { return app_.exit_code(); }
@@ -50,7 +51,20 @@ std::unexpected<Exit> End(int code, Error error) {
   return std::unexpected(Exit{code, std::move(error.message)});
 }
 
+std::expected<std::unique_ptr<Daemon>, Exit> MakeSimulated(Loop& loop, executor::Config config, Logger log) {
+  auto lock = executor::PrepareFolders(config);
+  if (!lock) return End(kExitFailed, lock.error());
+  const auto make_driver = [&loop, &config, &log](auto callbacks, auto readiness, auto&) {
+    return std::make_unique<executor::SimulatedDriver>(loop, config.simulated, std::move(callbacks),
+                                                       std::move(readiness), log);
+  };
+  return std::make_unique<Process>(loop, config, std::move(*lock), std::nullopt, MakeIncarnation(), make_driver, log);
+}
+
 std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, executor::Config config, Logger log) {
+  if (config.driver == executor::DriverChoice::kSimulated) {
+    return MakeSimulated(loop, std::move(config), std::move(log));
+  }
   const auto fitted = executor::FitMemory(config.core, executor::ReadOwnGroupMemory(GroupScopeOf(config)));
   if (!fitted) return End(kExitUsage, fitted.error());
   if (!fitted->empty()) log->warn("executor={} {}", config.core.id.value, *fitted);
@@ -67,8 +81,14 @@ std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, executor::Config c
     image = executor::StageImage(*image, config.run_dir);
     if (!image) return End(kExitFailed, image.error());
   }
-  return std::make_unique<Process>(loop, std::move(config), std::move(*image), std::move(*lock), std::move(accounts),
-                                   MakeIncarnation(), std::move(log));
+  const std::string incarnation = MakeIncarnation();
+  executor::LibvirtDriver::Options options{config, std::move(*image), incarnation,
+                                           accounts ? std::optional(accounts->first_account()) : std::nullopt};
+  const auto make_driver = [&loop, &options, &log](auto callbacks, auto readiness, auto& metrics) {
+    return std::make_unique<executor::LibvirtDriver>(loop, std::move(options), std::move(callbacks),
+                                                     std::move(readiness), metrics, log);
+  };
+  return std::make_unique<Process>(loop, config, std::move(*lock), std::move(accounts), incarnation, make_driver, log);
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ void Metrics::Count(const Trace& trace) {
 }
 
 void Metrics::Acceleration(const std::string& acceleration) {
-  for (const char* kind : {"kvm", "tcg"}) acceleration_.Add({{"kind", kind}}).Set(acceleration == kind ? 1 : 0);
+  for (const char* kind : {"kvm", "tcg", "simulated"})
+    acceleration_.Add({{"kind", kind}}).Set(acceleration == kind ? 1 : 0);
 }
 
 void Metrics::Start(bool ok) {
@@ -161,7 +162,7 @@ void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
   queue("machine_destroys", static_cast<double>(depths.destroys), static_cast<double>(depths.destroys_limit));
   queue_.Add({{"queue", "outbox"}}).Set(static_cast<double>(depths.outbox));
   up_.Add({{"peer", "redis"}}).Set(depths.redis_up ? 1 : 0);
-  up_.Add({{"peer", "libvirt"}}).Set(depths.libvirt_up ? 1 : 0);
+  if (depths.libvirt_up) up_.Add({{"peer", "libvirt"}}).Set(*depths.libvirt_up ? 1 : 0);
 }
 
 }  // namespace hearth::executor

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/metrics/series.h"
@@ -28,7 +29,7 @@ struct QueueDepths {
   std::size_t dispatchers = 0;
   std::int64_t usage_lost = 0;
   bool redis_up = false;
-  bool libvirt_up = false;
+  std::optional<bool> libvirt_up;  // nothing where there is none to be connected to
 };
 
 class Metrics {

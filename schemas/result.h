@@ -74,7 +74,7 @@ struct InvocationResult {
   ExecutorId executor;
   MachineId machine;
   ContainerId container;
-  std::string acceleration;    // "kvm" or "tcg"; empty where nothing ran
+  std::string acceleration;    // "kvm", "tcg" or "simulated"; empty where nothing ran
   std::int64_t billed_ms = 0;  // from handing the run to the machine to its end, on the host's clock, rounded up
   std::int64_t memory_peak_bytes = 0;
   std::string log_tail;

@@ -22,6 +22,7 @@ KAFKA_CONTROLLER_PORT=${HEARTH_KAFKA_CONTROLLER_PORT:-${ports[1]}}
 DISPATCHER_PORT=${HEARTH_DISPATCHER_PORT:-${ports[2]}}
 EXECUTOR_PORTS=(${HEARTH_EXECUTOR_PORT:-${ports[3]}} ${ports[*]:4})
 EXECUTORS=1
+SIMULATED=0
 ENV
 }
 
@@ -195,6 +196,17 @@ up_dispatcher() {
   launch dispatcher "$BIN/hearth-dispatcher" --config "$STATE/etc/dispatcher.toml"
 }
 
+simulated() { [ "${SIMULATED:-0}" -eq 1 ]; }
+
+machines_toml() {
+  printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nstart = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" \
+    "${HEARTH_ACCEL:-auto}" "${HEARTH_START:-auto}" "${HEARTH_MEMORY_MIB:-8192}"
+}
+# Stand-ins take no memory: the bound is there to be none.
+simulated_toml() {
+  printf '[machines]\ndriver = "simulated"\nmemory_mib = %s\n[simulated]\n%s\n' "${HEARTH_MEMORY_MIB:-1048576}" "${HEARTH_SIMULATED:-seed = 1}"
+}
+
 up_executor() {
   local n=$1 port=${EXECUTOR_PORTS[$(($1 - 1))]}
   running "executor-$n" && return
@@ -208,13 +220,12 @@ up_executor() {
     common_toml
     redis_toml
     link_toml
-    printf '[machines]\nlibvirt = "%s"\nimage = "%s"\naccel = "%s"\nstart = "%s"\nmemory_mib = %s\n' "$(libvirt_uri)" "$IMAGE" \
-      "${HEARTH_ACCEL:-auto}" "${HEARTH_START:-auto}" "${HEARTH_MEMORY_MIB:-8192}"
+    if simulated; then simulated_toml; else machines_toml; fi
     printf '[[profile]]\nname = "default"\nmemory_mib = 512\nreserve_mib = 160\nvcpus = 1\npool_min = %s\npool_max = 4\nshells = %s\n' \
       "${HEARTH_POOL_MIN:-1}" "${HEARTH_SHELLS:-1}"
   } > "$STATE/etc/executor-$n.toml"
   local beside=()
-  if ! is_root && libvirtd_is_apart; then
+  if ! simulated && ! is_root && libvirtd_is_apart; then
     # In the user namespace of the machines, not in their network: from without it QEMU could not open the templates
     # that the executor's processes hold.
     beside=(nsenter --user --preserve-credentials --target "$(pid_of libvirtd)" --)
@@ -242,7 +253,8 @@ ended_or() {
 # What belongs to the stack, in the order of starting.
 members() {
   local n
-  printf '%s\n' kafka redis libvirtd
+  printf '%s\n' kafka redis
+  if ! simulated; then printf '%s\n' libvirtd; fi
   for ((n = 1; n <= ${EXECUTORS:-1}; ++n)); do printf 'executor-%s\n' "$n"; done
   printf '%s\n' dispatcher
 }
@@ -258,15 +270,16 @@ any_runs() {
   return 1
 }
 
-wants() { [ -z "$ONLY" ] || [[ ,$ONLY, == *,$1,* ]]; }
+wants() { { [ "$1" != libvirtd ] || ! simulated; } && { [ -z "$ONLY" ] || [[ ,$ONLY, == *,$1,* ]]; }; }
 
 cmd_up() {
-  local executors="" n word status
+  local executors="" simulate=0 n word status
   ONLY=""
   while [ $# -gt 0 ]; do
     case $1 in
       --only) ONLY=${2:-}; [ -n "$ONLY" ] || usage_error "up: --only what?"; shift 2 ;;
       --executors) executors=${2:-}; shift 2 || usage_error "up: --executors how many?" ;;
+      --simulated) simulate=1; shift ;;
       *) usage_error "up: unknown option $1" ;;
     esac
     [[ ${executors:-1} =~ ^[1-$MAX_EXECUTORS]$ ]] || usage_error "up: --executors takes 1 to $MAX_EXECUTORS"
@@ -278,6 +291,11 @@ cmd_up() {
   if [ ! -f "$STACK_ENV" ] || ! any_runs; then choose_ports; fi
   if [ -n "$executors" ]; then sed -i "s/^EXECUTORS=.*/EXECUTORS=$executors/" "$STACK_ENV"; fi
   load_stack
+  if [ "$simulate" -eq 1 ] && ! simulated; then
+    ! running executor-1 || fail "the stack that is up has real machines: tools/dev down, then up --simulated"
+    sed -i 's/^SIMULATED=.*/SIMULATED=1/' "$STACK_ENV"
+    load_stack
+  fi
   # What was killed just now may seem to run until the system has ended it: what counts is whether it answers.
   if [ -z "$ONLY" ] && all_run && status=$(cmd_status); then
     say "The stack is up already:"
@@ -303,7 +321,7 @@ up_daemons() {
   for n in hearth hearth-dispatcher hearth-executor; do
     [ -x "$BIN/$n" ] || fail "$n is not built: run tools/dev build"
   done
-  [ -f "$IMAGE/manifest.json" ] || fail "there is no image in $IMAGE: run tools/dev image"
+  simulated || [ -f "$IMAGE/manifest.json" ] || fail "there is no image in $IMAGE: run tools/dev image"
   "$BIN/hearth" --bootstrap "127.0.0.1:$KAFKA_PORT" topics create >&2 || fail "creating the topics failed"
   for ((n = 1; n <= EXECUTORS; ++n)); do up_executor "$n"; done
   up_dispatcher

@@ -72,6 +72,40 @@ TEST(ExecutorConfig, WhatTheCoreDecidesByIsReadIntoItsSettings) {
   EXPECT_EQ(core.replies.allowed, (std::vector<std::string>{"*"}));
 }
 
+TEST(ExecutorConfig, SimulatedMachinesNeedNoImage) {
+  EXPECT_EQ(ParseConfig(kGood, "x")->driver, DriverChoice::kLibvirt);
+  EXPECT_NE(Fault(With("image = \"/var/lib/hearth/image\"", "")).find("'machines.image' is required"),
+            std::string::npos);
+  const std::string simulated =
+      With("image = \"/var/lib/hearth/image\"\naccel = \"tcg\"", "driver = \"simulated\"") +
+      "[simulated]\nstart = \"uniform:1..2\"\nrun = \"5\"\nfailed_runs_ppm = 10\noutput_bytes = 7\n";
+  const auto config = ParseConfig(simulated, "x");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->driver, DriverChoice::kSimulated);
+  EXPECT_EQ(config->image, "");
+  Random random(1);
+  EXPECT_EQ(config->simulated.run.DrawMicros(random), 5000);
+  EXPECT_EQ(config->simulated.container.DrawMicros(random), 0);
+  EXPECT_EQ(config->simulated.failed_runs_ppm, 10);
+  EXPECT_EQ(config->simulated.deaths_ppm, 0);
+  EXPECT_EQ(config->simulated.output_bytes, 7);
+}
+
+TEST(ExecutorConfig, SimulatedMachinesAreNotTakenForOthers) {
+  const auto with = [](const std::string& machines, const std::string& simulated) {
+    return Fault(With("accel = \"tcg\"", "driver = \"simulated\"\n" + machines) + "[simulated]\n" + simulated);
+  };
+  EXPECT_EQ(with("", "seed = 7"), "");
+  EXPECT_NE(with("require_kvm = true", "").find("'machines.require_kvm' cannot hold"), std::string::npos);
+  EXPECT_NE(with("accel = \"kvm\"", "").find("'machines.accel' cannot hold"), std::string::npos);
+  EXPECT_NE(with("", "run = \"fast\"").find("'simulated.run' must be a time in ms"), std::string::npos);
+  EXPECT_NE(with("", "run = 5").find("'simulated.run' must be a string"), std::string::npos);
+  EXPECT_NE(with("", "deaths_ppm = 1000001").find("'simulated.deaths_ppm' must be from 0 to 1000000"),
+            std::string::npos);
+  EXPECT_NE(Fault(With("accel = \"tcg\"", "driver = \"firecracker\"")).find("must be one of libvirt, simulated"),
+            std::string::npos);
+}
+
 TEST(ExecutorConfig, AMachineWithoutNetworkCanBeDemanded) {
   EXPECT_FALSE(ParseConfig(kGood, "x")->require_no_network);
   const auto config = ParseConfig(With("accel = \"tcg\"", "require_no_network = true"), "x");
