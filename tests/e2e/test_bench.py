@@ -1,5 +1,6 @@
 """That the benches work: few samples of each, no figures. They start what they need and leave nothing."""
 
+import json
 import pathlib
 import re
 
@@ -74,3 +75,56 @@ def test_density_and_link_measure(empty_stack):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "guest link ÷ bare" in done.stdout
     assert leftovers() == before
+
+
+def test_load_answers_every_record_and_says_what_each_costs(empty_stack):
+    stack, before = empty_stack, leftovers()
+    done = bench(stack, "load", "--quick", "--in-flight", "16", "--users", "3", "--dispatchers", "2", "--executors", "2", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout)
+    for loop in ("hearth", "echo"):
+        assert figures[loop]["answered"] == figures[loop]["sent"] > 0 and figures[loop]["repeated"] == 0, figures
+        assert 0 < figures[loop]["p50_ms"] <= figures[loop]["p99_ms"] <= figures[loop]["max_ms"], figures
+    names = [process["name"] for process in figures["processes"]]
+    assert names == ["dispatcher 1", "dispatcher 2", "executor 1", "executor 2", "broker", "client"]
+    assert all(process["processor_us"] >= 0 and process["rss_mib"] > 1 for process in figures["processes"]), figures
+    counted = [process["system_calls"] for process in figures["processes"][:-1]]
+    assert all(count and count > 0 for count in counted) or figures["system_calls_not_measured"], figures
+    assert leftovers() == before
+
+
+def test_load_in_the_open_loop_and_of_refused_records(empty_stack):
+    stack = empty_stack
+    done = bench(stack, "load", "--quick", "--rate", "50", "--class", "mixed", "--keys", "random", "--no-system-calls", "--markdown")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "50 a second, open loop" in done.stdout and "answers: ok 50;" in done.stdout, done.stdout
+    done = bench(stack, "load", "--quick", "--refused", "--in-flight", "16", "--no-system-calls")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"answers: rejected \d+; 0 lost, 0 repeated", done.stdout), done.stdout
+
+
+def test_core_measures_both_cores(empty_stack):
+    done = bench(empty_stack, "core", "--quick")
+    for step in ("record → exec", "done → complete", "tick, nothing to place", "record refused → answer", "exec → run"):
+        assert len(re.findall(rf"^{step} +\d+ ", done.stdout, re.MULTILINE)) == 2, done.stdout + done.stderr
+
+
+def test_flood_measures_the_other_user(empty_stack):
+    before = leftovers()
+    done = bench(empty_stack, "flood", "--records", "500", "--before", "2", "--rate", "10", "--run", "2", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["flood"]["answered"] == 500 and figures["flood"]["repeated"] == 0, figures
+    assert figures["before"]["ok"] == figures["before"]["sent"] > 0 and figures["during"]["unanswered"] == 0, figures
+    assert leftovers() == before
+
+
+@pytest.mark.parametrize("words, complaint", [
+    (["load", "--users", "0"], "--users"),
+    (["load", "--rate", "5", "--in-flight", "5"], "excludes"),
+    (["load", "--run", "fast"], "'simulated.run' must be a time in ms"),
+    (["flood", "--long", "--records", "5"], "excludes"),
+])
+def test_options_that_mean_nothing_are_named(empty_stack, words, complaint):
+    done = empty_stack.dev("bench", *words, "--no-system-calls" if "--run" in words else "--json", timeout=900)
+    assert done.returncode in (2, 3) and complaint in done.stderr + done.stdout, done.stdout + done.stderr

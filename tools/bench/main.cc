@@ -1,10 +1,15 @@
 // hearth-bench: measurements against a running stack, beside a floor that is measured in the same run.
 #include <CLI/CLI.hpp>
+#include <string>
 
+#include "schemas/limits.h"
 #include "tools/bench/boot.h"
 #include "tools/bench/clone.h"
+#include "tools/bench/core.h"
 #include "tools/bench/density.h"
+#include "tools/bench/flood.h"
 #include "tools/bench/link.h"
+#include "tools/bench/load.h"
 #include "tools/bench/paths.h"
 #include "tools/bench/warm.h"
 
@@ -150,6 +155,127 @@ void AddLink(CLI::App& app, LinkOptions& options, int& exit_code) {
   });
 }
 
+// Of daemons whose machines are simulated: they need neither libvirt nor an image.
+void AddSimulatedStack(CLI::App& bench, OwnStackOptions& options, int& executors) {
+  bench.add_option("--bootstrap", options.bootstrap, "Kafka brokers")->envname("HEARTH_BOOTSTRAP")->required();
+  bench.add_option("--bin", options.bin, "folder of the daemons")->check(CLI::ExistingDirectory)->required();
+  bench.add_option("--dispatchers", options.dispatchers, "how many")->check(CLI::Range(1, 16))->capture_default_str();
+  bench.add_option("--executors", executors, "how many")->check(CLI::Range(1, 64))->capture_default_str();
+}
+
+constexpr const char* kAboutTime = "ms: 5, uniform:1..10 or exponential:5 (its mean)";
+
+void AddLoad(CLI::App& app, LoadOptions& options, int& exit_code) {
+  constexpr double kQuickSeconds = 1;
+  auto* load = app.add_subcommand("load", "invocations a second, and what each costs, on simulated machines");
+  AddSimulatedStack(*load, options.stack, options.executors);
+  load->add_option("--broker-pid", options.broker, "the broker's process, to be measured too");
+  load->add_option("--users", options.users, "users, in turn")->check(CLI::Range(1, 100'000))->capture_default_str();
+  load->add_option("--functions", options.functions, "of each user")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+  auto* in_flight = load->add_option("--in-flight", options.in_flight, "closed loop: records under way")
+                        ->check(CLI::Range(1, 100'000))
+                        ->capture_default_str();
+  load->add_option("--rate", options.rate, "open loop: records a second, whatever comes back")
+      ->check(CLI::Range(0.1, 1e6))
+      ->excludes(in_flight);
+  auto* seconds = load->add_option("--seconds", options.seconds, "of hearth, and as many of the echo")
+                      ->check(CLI::Range(0.1, 3'600.0))
+                      ->capture_default_str();
+  auto* warm_up = load->add_option("--warm-up", options.warm_up, "seconds of load that do not count")
+                      ->check(CLI::Range(0.1, 3'600.0))
+                      ->capture_default_str();
+  load->add_option("--keys", options.keys, "keys of records")
+      ->check(CLI::IsMember({"user", "random"}))
+      ->capture_default_str();
+  load->add_option("--class", options.request_class, "rt, std, batch, or mixed: one after the other")
+      ->check(CLI::IsMember({"rt", "std", "batch", "mixed"}))
+      ->capture_default_str();
+  load->add_option("--payload", options.payload, "bytes of an input")
+      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
+      ->capture_default_str();
+  load->add_option("--output", options.output, "bytes of a result")
+      ->check(CLI::Range(0, static_cast<int>(kMaxOutputBytes)))
+      ->capture_default_str();
+  load->add_option("--start", options.start, std::string("until a machine is ready, ") + kAboutTime)
+      ->capture_default_str();
+  load->add_option("--container", options.container, std::string("until a container is made, ") + kAboutTime)
+      ->capture_default_str();
+  load->add_option("--run", options.run, std::string("that a run takes, ") + kAboutTime)->capture_default_str();
+  load->add_flag("--refused", options.refused, "records that are refused at intake: the class is not granted");
+  load->add_flag("!--no-system-calls", options.system_calls, "do not count system calls by strace");
+  load->add_flag("--json", options.json, "figures as JSON");
+  load->add_flag("--quick", options.quick, "1 s of each: whether it works, no figures");
+  load->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*load, options.markdown);
+  load->callback([&options, &exit_code, seconds, warm_up] {
+    if (options.quick && seconds->count() == 0) options.seconds = kQuickSeconds;
+    if (options.quick && warm_up->count() == 0) options.warm_up = kQuickSeconds;
+    exit_code = RunLoad(options);
+  });
+}
+
+void AddFlood(CLI::App& app, FloodOptions& options, int& exit_code) {
+  auto* flood = app.add_subcommand("flood", "one user floods; what another one notices");
+  AddSimulatedStack(*flood, options.stack, options.executors);
+  flood->add_option("--broker-pid", options.broker)->group("");
+  auto* real = flood->add_flag("--real", options.real, "real machines instead of simulated ones");
+  flood->add_option("--libvirt", options.stack.libvirt, "libvirt's URI")->envname("HEARTH_LIBVIRT_URI");
+  flood->add_option("--image", options.stack.image, "the guest's image")->check(CLI::ExistingDirectory);
+  auto* records = flood->add_option("--records", options.records, "of the flood")
+                      ->check(CLI::Range(1, 100'000'000))
+                      ->capture_default_str();
+  flood->add_flag("--long", options.large, "a million records")->excludes(records);
+  flood->add_option("--payload", options.payload, "bytes of each")
+      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
+      ->capture_default_str();
+  flood->add_option("--rate", options.rate, "records a second of the other user")
+      ->check(CLI::Range(0.1, 10'000.0))
+      ->capture_default_str();
+  flood->add_option("--before", options.before, "seconds of the other user alone")
+      ->check(CLI::Range(1.0, 3'600.0))
+      ->capture_default_str();
+  flood->add_option("--most-seconds", options.most_seconds, "of the flood; what is not answered by then is left")
+      ->check(CLI::Range(1.0, 36'000.0))
+      ->capture_default_str();
+  flood->add_option("--credit", options.credit, "of each executor, simulated machines only")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str()
+      ->excludes(real);
+  flood->add_option("--run", options.run, std::string("that a run takes, simulated machines only, ") + kAboutTime)
+      ->capture_default_str()
+      ->excludes(real);
+  flood->add_flag("--json", options.json, "figures as JSON");
+  flood->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*flood, options.markdown);
+  flood->callback([&options, &exit_code] {
+    if (options.real && (options.stack.image.empty() || options.stack.libvirt.empty()))
+      throw CLI::RequiredError("--real: --libvirt and --image");
+    exit_code = RunFlood(options);
+  });
+}
+
+void AddCore(CLI::App& app, CoreOptions& options, int& exit_code) {
+  constexpr int kQuickSamples = 200;
+  auto* core = app.add_subcommand("core", "what the steps of both cores take, without input and output");
+  auto* samples = core->add_option("--samples", options.samples, "of each kind of step")
+                      ->check(CLI::Range(1, 10'000'000))
+                      ->capture_default_str();
+  core->add_option("--most-seconds", options.most_seconds, "to fill a world")
+      ->check(CLI::Range(0.1, 36'000.0))
+      ->capture_default_str();
+  core->add_flag("--long", options.large, "a million users and a million waiting records too");
+  core->add_flag("--quick", options.quick, "small worlds, few samples: whether it works, no figures");
+  core->add_flag("--json", options.json, "figures as JSON");
+  core->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*core, options.markdown);
+  core->callback([&options, &exit_code, samples] {
+    if (options.quick && samples->count() == 0) options.samples = kQuickSamples;
+    exit_code = RunCore(options);
+  });
+}
+
 }  // namespace
 }  // namespace hearth::bench
 
@@ -170,6 +296,12 @@ int main(int argc, char** argv) {
   AddDensity(app, density, exit_code);
   LinkOptions link;
   AddLink(app, link, exit_code);
+  FloodOptions flood;
+  AddFlood(app, flood, exit_code);
+  CoreOptions core;
+  AddCore(app, core, exit_code);
+  LoadOptions load;
+  AddLoad(app, load, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -17,6 +17,7 @@
 #include "common/base/time.h"
 #include "common/kafka/admin.h"
 #include "schemas/limits.h"
+#include "schemas/topics.h"
 
 namespace hearth::bench {
 namespace {
@@ -44,26 +45,42 @@ Result<void> Write(const std::string& path, const std::string& text) {
   return {};
 }
 
+// A topic of hearth's under a name of the bench's own.
+std::string NameOf(const TopicRow& row) {
+  if (row.topic == Topic::kReply) return kReplyTopic;
+  constexpr std::string_view kPrefix = "hearth.";
+  return "hearth.bench." + std::string(row.name.substr(kPrefix.size()));
+}
+
 std::string TopicsToml() {
-  return fmt::format(
-      "[topics]\nrt = \"{}\"\nstd = \"hearth.bench.invoke.std\"\nbatch = \"hearth.bench.invoke.batch\"\n"
-      "reply = \"{}\"\ndead_letter = \"hearth.bench.dead-letter\"\nundeliverable = \"hearth.bench.undeliverable\"\n"
-      "functions = \"{}\"\nusage = \"hearth.bench.usage\"\n",
-      kRequestTopic, kReplyTopic, kFunctionsTopic);
+  std::string text = "[topics]\n";
+  for (const auto& row : kTopics) {
+    text += fmt::format("{} = \"{}\"\n", row.key, NameOf(row));
+  }
+  return text;
 }
 
 std::vector<kafka::TopicSpec> Topics() {
   constexpr int kPartitions = 8;  // as hearth's own
   std::vector<kafka::TopicSpec> specs;
-  for (const char* name : {kRequestTopic, "hearth.bench.invoke.std", "hearth.bench.invoke.batch", kReplyTopic})
-    specs.push_back({name,
-                     kPartitions,
-                     1,
-                     {{"retention.ms", "3600000"}, {"max.message.bytes", std::to_string(kMaxTopicRecordBytes)}}});
-  specs.push_back({kFunctionsTopic, 1, 1, {{"cleanup.policy", "compact"}}});
-  for (const char* name : {"hearth.bench.dead-letter", "hearth.bench.undeliverable", "hearth.bench.usage"})
-    specs.push_back({name, 1, 1, {{"retention.ms", "3600000"}}});
+  for (const auto& row : kTopics) {
+    kafka::TopicSpec spec{NameOf(row), row.spread ? kPartitions : 1, 1, {}};
+    if (row.retention == Retention::kCompacted) {
+      spec.settings.emplace_back("cleanup.policy", "compact");
+    } else {
+      spec.settings.emplace_back("retention.ms", "3600000");
+    }
+    if (row.whole_records) spec.settings.emplace_back("max.message.bytes", std::to_string(kMaxTopicRecordBytes));
+    specs.push_back(std::move(spec));
+  }
   return specs;
+}
+
+std::string SimulatedToml(const OwnSimulated& simulated) {
+  return fmt::format(
+      "driver = \"simulated\"\ncredit = {}\nuser_starts = 64\n[simulated]\nstart = \"{}\"\n"
+      "container = \"{}\"\nrun = \"{}\"\noutput_bytes = {}\n",
+      simulated.credit, simulated.start, simulated.container, simulated.run, simulated.output_bytes);
 }
 
 }  // namespace
@@ -85,12 +102,16 @@ Result<std::unique_ptr<OwnStack>> OwnStack::Start(const OwnStackOptions& options
     executor.wanted = each;
     if (auto started = stack->StartExecutor(options, executor); !started) return FailWith(each.id, started.error());
   }
-  if (auto started = stack->StartDispatcher(options); !started) return FailWith("dispatcher", started.error());
+  for (int number = 1; number <= options.dispatchers; ++number) {
+    if (auto started = stack->StartDispatcher(options, number); !started) {
+      return FailWith(fmt::format("dispatcher {}", number), started.error());
+    }
+  }
   return stack;
 }
 
 OwnStack::~OwnStack() {
-  dispatcher_.reset();
+  dispatchers_.clear();
   executors_.clear();
   redis_.reset();
   std::error_code ignored;
@@ -121,10 +142,15 @@ std::string OwnStack::Toml(const OwnStackOptions& options, const Running& execut
   std::string text = fmt::format(
       "id = \"{0}\"\nhttp = \"127.0.0.1:{1}\"\nlisten = \"unix:{2}/{0}.sock\"\nrun_dir = \"{2}/{0}\"\n"
       "state_dir = \"{2}/{0}-state\"\ncode_store = \"{2}/code\"\n[kafka]\nbootstrap = \"{3}\"\n"
-      "[redis]\naddress = \"unix:{2}/redis.sock\"\n{4}[machines]\nlibvirt = \"{5}\"\nimage = \"{6}\"\n"
-      "memory_mib = {7}\nconcurrent_starts = {8}\ncontainer_idle_s = {9}\ninstance_idle_s = {10}\n",
-      wanted.id, executor.port, folder_, options.bootstrap, TopicsToml(), options.libvirt, options.image,
-      wanted.memory_mib, wanted.concurrent_starts, wanted.container_idle_s, wanted.machine_idle_s);
+      "[redis]\naddress = \"unix:{2}/redis.sock\"\n{4}[machines]\n"
+      "memory_mib = {5}\nconcurrent_starts = {6}\ncontainer_idle_s = {7}\ninstance_idle_s = {8}\n",
+      wanted.id, executor.port, folder_, options.bootstrap, TopicsToml(), wanted.memory_mib, wanted.concurrent_starts,
+      wanted.container_idle_s, wanted.machine_idle_s);
+  if (wanted.simulated) {
+    text += SimulatedToml(*wanted.simulated);
+  } else {
+    text += fmt::format("libvirt = \"{}\"\nimage = \"{}\"\n", options.libvirt, options.image);
+  }
   if (!wanted.start.empty() && !Lacks("start")) text += fmt::format("start = \"{}\"\n", wanted.start);
   for (const auto& profile : wanted.profiles) {
     text += fmt::format(
@@ -159,24 +185,28 @@ Result<void> OwnStack::StartExecutor(const OwnStackOptions& options, Running& ex
   }
 }
 
-Result<void> OwnStack::StartDispatcher(const OwnStackOptions& options) {
+Result<void> OwnStack::StartDispatcher(const OwnStackOptions& options, int number) {
   auto port = FreePort();
   if (!port) return std::unexpected(port.error());
   std::string sockets;
   for (const auto& executor : executors_)
     sockets += fmt::format("{}\"unix:{}/{}.sock\"", sockets.empty() ? "" : ", ", folder_, executor.wanted.id);
-  const std::string config = folder_ + "/dispatcher.toml";
-  const auto written =
-      Write(config,
-            fmt::format("id = \"bench-dispatcher\"\nhttp = \"127.0.0.1:{0}\"\n[kafka]\nbootstrap = \"{1}\"\n"
-                        "group = \"hearth-bench\"\n[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
-                        "[link]\nexecutors = [{4}]\n[admission]\nreply_topics = [\"{5}\"]\nrealtime_users = [\"*\"]\n",
-                        *port, options.bootstrap, folder_, TopicsToml(), sockets, kReplyTopic));
+  const std::string config = fmt::format("{}/dispatcher-{}.toml", folder_, number);
+  const auto written = Write(
+      config,
+      fmt::format("id = \"bench-dispatcher-{6}\"\nhttp = \"127.0.0.1:{0}\"\n[kafka]\nbootstrap = \"{1}\"\n"
+                  "group = \"hearth-bench\"\n[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
+                  "[link]\nexecutors = [{4}]\n[admission]\nreply_topics = [\"{5}\"]\nrealtime_users = "
+                  "[\"{7}\"]\n{8}",
+                  *port, options.bootstrap, folder_, TopicsToml(), sockets, kReplyTopic, number, options.realtime_users,
+                  options.user_concurrency > 0 ? fmt::format("user_concurrency = {}\n", options.user_concurrency)
+                                               : std::string()));
   if (!written) return written;
-  auto child = Child::Spawn({options.bin + "/hearth-dispatcher", "--config", config}, folder_ + "/dispatcher.log");
+  const std::string log = fmt::format("{}/dispatcher-{}.log", folder_, number);
+  auto child = Child::Spawn({options.bin + "/hearth-dispatcher", "--config", config}, log);
   if (!child) return std::unexpected(child.error());
-  dispatcher_ = std::make_unique<Child>(std::move(*child));
-  return AwaitReady(*dispatcher_, *port, kDaemonWithinMs);
+  dispatchers_.push_back(std::make_unique<Child>(std::move(*child)));
+  return AwaitReady(*dispatchers_.back(), *port, kDaemonWithinMs);
 }
 
 Result<void> OwnStack::AwaitReady(Child& child, int port, std::int64_t within_ms) const {
@@ -196,6 +226,17 @@ Result<void> OwnStack::AwaitReady(Child& child, int port, std::int64_t within_ms
 pid_t OwnStack::executor_pid(const std::string& id) const {
   const auto found = std::ranges::find_if(executors_, [&](const Running& each) { return each.wanted.id == id; });
   return found == executors_.end() ? -1 : found->child->pid();
+}
+
+std::vector<NamedProcess> OwnStack::daemons() const {
+  std::vector<NamedProcess> all;
+  for (std::size_t i = 0; i < dispatchers_.size(); ++i) {
+    all.push_back({fmt::format("dispatcher {}", i + 1), dispatchers_[i]->pid()});
+  }
+  for (std::size_t i = 0; i < executors_.size(); ++i) {
+    all.push_back({fmt::format("executor {}", i + 1), executors_[i].child->pid()});
+  }
+  return all;
 }
 
 const OwnStack::Running* OwnStack::Holder(const std::string& profile) const {

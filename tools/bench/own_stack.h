@@ -1,4 +1,5 @@
-// Daemons of a bench's own: a Redis, a dispatcher, and executors whose profiles force each start path. They share the
+// Daemons of a bench's own: a Redis, dispatchers, and executors, whose profiles force each start path or whose machines
+// are simulated. They share the
 // broker and libvirt with the running stack and nothing else: topics, consumer group and Redis are theirs alone.
 #pragma once
 
@@ -14,6 +15,8 @@
 namespace hearth::bench {
 
 constexpr const char* kRequestTopic = "hearth.bench.invoke.rt";
+constexpr const char* kStandardTopic = "hearth.bench.invoke.std";
+constexpr const char* kBatchTopic = "hearth.bench.invoke.batch";
 constexpr const char* kReplyTopic = "hearth.bench.reply.own";
 constexpr const char* kFunctionsTopic = "hearth.bench.functions";
 
@@ -22,6 +25,9 @@ struct OwnStackOptions {
   std::string libvirt;
   std::string image;
   std::string bin;  // folder of the daemons
+  int dispatchers = 1;
+  std::string realtime_users = "*";  // who is granted the class rt
+  int user_concurrency = 0;          // 0: as dispatchers have it
 };
 
 struct OwnProfile {
@@ -29,6 +35,13 @@ struct OwnProfile {
   int pool = 0;    // activated machines to hold, no more and no fewer
   int shells = 0;  // behind them
   int memory_mib = 512;
+};
+
+// How the machines of an executor behave that are simulated (docs/configuration.md, [simulated]).
+struct OwnSimulated {
+  std::string start = "0", container = "0", run = "0";
+  int output_bytes = 0;
+  int credit = 64;
 };
 
 struct OwnExecutor {
@@ -39,6 +52,12 @@ struct OwnExecutor {
   int concurrent_starts = 2;
   int container_idle_s = 25;  // so that what was measured makes room before long
   int machine_idle_s = 5;
+  std::optional<OwnSimulated> simulated;  // else they are made through libvirt
+};
+
+struct NamedProcess {
+  std::string name;
+  pid_t pid = -1;
 };
 
 class OwnStack {
@@ -51,8 +70,10 @@ class OwnStack {
   OwnStack(const OwnStack&) = delete;
   OwnStack& operator=(const OwnStack&) = delete;
 
+  [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] std::string code_store() const { return folder_ + "/code"; }
   [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
+  [[nodiscard]] std::vector<NamedProcess> daemons() const;  // dispatchers, then executors
   [[nodiscard]] pid_t executor_pid(const std::string& id) const;
   // Of the executor with the profile; nothing where it does not say. `kind` is "ready", "shells", "target".
   [[nodiscard]] std::optional<double> Pool(const std::string& profile, const std::string& kind) const;
@@ -73,7 +94,7 @@ class OwnStack {
   OwnStack() = default;
   Result<void> StartRedis();
   Result<void> StartExecutor(const OwnStackOptions& options, Running& executor);
-  Result<void> StartDispatcher(const OwnStackOptions& options);
+  Result<void> StartDispatcher(const OwnStackOptions& options, int number);
   Result<void> AwaitReady(Child& child, int port, std::int64_t within_ms) const;
   [[nodiscard]] std::string Toml(const OwnStackOptions& options, const Running& executor) const;
   [[nodiscard]] const Running* Holder(const std::string& profile) const;
@@ -83,7 +104,7 @@ class OwnStack {
   std::vector<std::string> missing_;
   std::unique_ptr<Child> redis_;
   std::vector<Running> executors_;
-  std::unique_ptr<Child> dispatcher_;
+  std::vector<std::unique_ptr<Child>> dispatchers_;
 };
 
 }  // namespace hearth::bench

@@ -38,7 +38,7 @@ sigset_t EndSignals() {
   return signals;
 }
 
-std::optional<std::int64_t> FieldKib(const std::string& text, std::string_view name) {
+std::optional<std::int64_t> FieldOf(const std::string& text, std::string_view name) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with(name)) continue;
@@ -198,8 +198,14 @@ Result<Usage> ReadUsage(pid_t pid) {
   usage.major_faults = field(12);
   usage.cpu_s = static_cast<double>(field(14) + field(15)) / static_cast<double>(sysconf(_SC_CLK_TCK));
   const std::string maps = ReadFile(folder + "/smaps_rollup");
-  usage.rss_kib = FieldKib(maps, "Rss:").value_or(0);
-  usage.pss_kib = FieldKib(maps, "Pss:").value_or(0);
+  usage.rss_kib = FieldOf(maps, "Rss:").value_or(0);
+  usage.pss_kib = FieldOf(maps, "Pss:").value_or(0);
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator(folder + "/task", error)) {
+    const std::string status = ReadFile(task.path().string() + "/status");
+    usage.waits += FieldOf(status, "voluntary_ctxt_switches:").value_or(0);
+    usage.preemptions += FieldOf(status, "nonvoluntary_ctxt_switches:").value_or(0);
+  }
   return usage;
 }
 

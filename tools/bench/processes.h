@@ -59,6 +59,8 @@ struct Usage {
   std::int64_t pss_kib = 0;  // shared pages by the share of those who map them
   std::int64_t minor_faults = 0;
   std::int64_t major_faults = 0;
+  std::int64_t waits = 0;        // context switches because a thread waited
+  std::int64_t preemptions = 0;  // because another one's turn came; both of the threads that live
 };
 // kNotFound: no such process.
 Result<Usage> ReadUsage(pid_t pid);

@@ -292,13 +292,29 @@ bench_own_daemons() {   # paths, density: servers of the stack, daemons of the b
   return $rc
 }
 
+bench_own_stack() {   # load, flood: a Kafka of their own too, in a temporary folder, gone afterwards
+  local name=$1 options=(--bin "$BIN")
+  shift
+  UP_OPTIONS=(--only kafka)
+  if [[ " $* " == *" --real "* ]]; then
+    UP_OPTIONS=(--only "kafka,libvirtd")
+    options+=(--image "$IMAGE")
+  fi
+  # shellcheck disable=SC2016
+  in_test_stack bash -c '"$1/hearth-bench" "${@:2}" --broker-pid "$(cut -d" " -f1 "$HEARTH_STATE/pids/kafka")"' \
+    bench "$BIN" "$name" "${options[@]}" "$@"
+}
+
 cmd_bench() {
   local name=${1:-}
-  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density or link"
+  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density, link, load, core or flood"
   shift
-  [[ $name =~ ^(warm|paths|boot|clone|density|link)$ ]] || usage_error "bench: no bench '$name'"
+  [[ $name =~ ^(warm|paths|boot|clone|density|link|load|core|flood)$ ]] || usage_error "bench: no bench '$name'"
   cmd_setup
-  provide hearth-bench
+  case $name in
+    load | core | flood) cmd_build --preset release programs hearth-bench ;;   # simulated machines have no image
+    *) provide hearth-bench ;;
+  esac
   case $name in
     warm) bench_warm "$@" ;;
     paths | density) bench_own_daemons "$name" "$@" ;;
@@ -306,5 +322,8 @@ cmd_bench() {
     boot) "$BIN/hearth-subreaper" "$BIN/hearth-bench" boot --image "$IMAGE" "$@" ;;
     clone) "$BIN/hearth-bench" clone --image "$IMAGE" "${noop[@]}" "$@" ;;
     link) "$BIN/hearth-bench" link --image "$IMAGE" "$@" ;;
+    flood) if [[ " $* " == *" --real "* ]]; then cmd_image; fi; bench_own_stack "$name" "$@" ;;
+    load) bench_own_stack "$name" "$@" ;;
+    core) "$BIN/hearth-bench" core "$@" ;;
   esac
 }

@@ -29,8 +29,8 @@ const std::vector<Layer>& Layers() {
       {"executor/core", {"common/base", "schemas"}},
       {"executor", {"common", "common/base", "schemas", "executor/core"}},
       {"guest", {"common/base", "schemas"}},
-      // Benches measure the executor's parts beside the same done by hand.
-      {"tools/bench", {"common", "common/base", "schemas", "executor", "executor/core", "tools"}},
+      // Benches measure the executor's parts beside the same done by hand, and both cores alone.
+      {"tools/bench", {"common", "common/base", "schemas", "dispatcher/core", "executor", "executor/core", "tools"}},
       {"tools", {"common", "common/base", "schemas"}},
   };
   return layers;

@@ -1,0 +1,331 @@
+#include "tools/bench/flood.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/base/time.h"
+#include "tools/bench/figures.h"
+#include "tools/bench/histogram.h"
+#include "tools/bench/load_functions.h"
+
+namespace hearth::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kLoud = "loud";
+constexpr const char* kQuiet = "quiet";
+constexpr int kMillion = 1'000'000;
+constexpr int kPollMs = 1;
+constexpr std::int64_t kSampleMs = 500;
+constexpr std::int64_t kLastAnswersMs = 10'000;  // how long answers to the other user are waited for at the end
+
+// What is promised (docs/performance.md).
+constexpr double kMostOfP50 = 1.5;
+constexpr double kMostOfP99 = 2;
+constexpr double kMostDispatcherMib = 256;
+
+// Sends the flood from a thread of its own, so that a full queue of Kafka's client holds nobody else up.
+class FloodSender {
+ public:
+  FloodSender(Sender sender, std::string prefix, int records, std::string payload)
+      : sender_(std::move(sender)), thread_([this, prefix = std::move(prefix), records, payload = std::move(payload)] {
+          Run(prefix, records, payload);
+        }) {}
+  ~FloodSender() {
+    stop_ = true;
+    thread_.join();
+  }
+  FloodSender(const FloodSender&) = delete;
+  FloodSender& operator=(const FloodSender&) = delete;
+  [[nodiscard]] int sent() const { return sent_; }
+  [[nodiscard]] double seconds() const { return static_cast<double>(took_us_) / kMicrosPerSecond; }
+
+ private:
+  void Run(const std::string& prefix, int records, const std::string& payload) {
+    const LoadFunction function = MakeFunctions(kLoud, 1, 1).front();
+    const std::int64_t begin_us = ReadClocks().mono_us;
+    while (sent_ < records && !stop_) {
+      const std::string id = prefix + std::to_string(sent_);
+      // The key is the id: spread over all partitions.
+      const auto record = MakeRequest(function, id, kStandardTopic, id, payload);
+      while (!sender_.Send(record) && !stop_) {
+        sender_.Poll();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      if (++sent_ % 64 == 0) sender_.Poll();
+    }
+    took_us_ = ReadClocks().mono_us - begin_us;
+    while (!stop_) {
+      sender_.Poll();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  Sender sender_;
+  std::atomic<int> sent_ = 0;
+  std::atomic<std::int64_t> took_us_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;
+};
+
+// What the other user's records met in one part of the run.
+struct Neighbour {
+  std::uint64_t sent = 0;
+  std::uint64_t ok = 0;
+  std::uint64_t unanswered = 0;  // these count with the time that they have waited
+  Histogram latency;
+};
+
+class Flood {
+ public:
+  Flood(const FloodOptions& options, OwnStack& stack, LoadClient& client)
+      : options_(options), stack_(stack), client_(client) {}
+  Result<void> Run();
+  [[nodiscard]] int Print() const;
+
+ private:
+  // Sends the other user's records at their rate until `over` says so, or the seconds are over.
+  Result<Neighbour> Neighbourhood(const char* name, double seconds, const std::function<bool()>& over);
+  void Take(std::string_view key, std::string_view status);
+  void SampleMemory();
+  [[nodiscard]] std::vector<Bound> Bounds() const;
+  [[nodiscard]] double Seconds() const { return static_cast<double>(last_us_ - flood_from_us_) / kMicrosPerSecond; }
+
+  const FloodOptions& options_;
+  OwnStack& stack_;
+  LoadClient& client_;
+  std::string prefix_ = fmt::format("f{}-", ReadClocks().wall_us / kMicrosPerMilli);
+  LoadFunction quiet_ = MakeFunctions(kQuiet, 1, 1).front();
+  std::unique_ptr<FloodSender> flood_;
+  std::map<std::string, std::int64_t, std::less<>> waiting_;  // the other user's: when they were to be sent
+  Neighbour* current_ = nullptr;
+  Neighbour before_, during_;
+  std::vector<bool> answered_;  // of the flood
+  std::uint64_t flood_answers_ = 0;
+  std::uint64_t flood_repeated_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> flood_statuses_;
+  std::int64_t flood_from_us_ = 0;
+  std::int64_t last_us_ = 0;  // of an answer to the flood
+  std::int64_t sampled_us_ = 0;
+  double dispatcher_mib_before_ = 0;
+  double dispatcher_mib_ = 0;  // the most
+  double flood_sent_s_ = 0;
+};
+
+void Flood::SampleMemory() {
+  const std::int64_t now_us = ReadClocks().mono_us;
+  if (now_us - sampled_us_ < kSampleMs * kMicrosPerMilli) return;
+  sampled_us_ = now_us;
+  for (const auto& daemon : stack_.daemons()) {
+    if (!daemon.name.starts_with("dispatcher")) continue;
+    if (const auto usage = ReadUsage(daemon.pid)) {
+      dispatcher_mib_ = std::max(dispatcher_mib_, static_cast<double>(usage->rss_kib) / 1024);
+    }
+  }
+}
+
+void Flood::Take(std::string_view key, std::string_view status) {
+  const auto known = waiting_.find(key);
+  if (known != waiting_.end()) {
+    current_->latency.Add(ReadClocks().mono_us - known->second);
+    if (status == "ok") ++current_->ok;
+    waiting_.erase(known);
+    return;
+  }
+  const std::string prefix = prefix_ + "loud-";
+  if (!key.starts_with(prefix)) return;
+  key.remove_prefix(prefix.size());
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
+  if (error != std::errc{} || end != key.data() + key.size() || number >= answered_.size()) return;
+  if (answered_[number]) {
+    ++flood_repeated_;
+    return;
+  }
+  answered_[number] = true;
+  ++flood_answers_;
+  last_us_ = ReadClocks().mono_us;
+  const auto found = flood_statuses_.find(status);
+  if (found != flood_statuses_.end()) {
+    ++found->second;
+  } else {
+    flood_statuses_.emplace(status, 1);
+  }
+}
+
+Result<Neighbour> Flood::Neighbourhood(const char* name, double seconds, const std::function<bool()>& over) {
+  Neighbour neighbour;
+  current_ = &neighbour;
+  const auto take = [this](std::string_view key, std::string_view status) { Take(key, status); };
+  const std::int64_t begin_us = ReadClocks().mono_us;
+  const auto end_us = begin_us + static_cast<std::int64_t>(seconds * kMicrosPerSecond);
+  std::int64_t told_us = begin_us;
+  for (std::int64_t now_us = begin_us; now_us < end_us && !over(); now_us = ReadClocks().mono_us) {
+    if (ToldToEnd()) return Fail(Code::kUnavailable, "told to end");
+    const auto due_us =
+        begin_us + static_cast<std::int64_t>(static_cast<double>(neighbour.sent) * kMicrosPerSecond / options_.rate);
+    if (due_us <= now_us) {
+      const std::string id = fmt::format("{}{}-{}", prefix_, name, neighbour.sent++);
+      waiting_.emplace(id, due_us);
+      if (auto sent = client_.Send(MakeRequest(quiet_, id, kStandardTopic, quiet_.user, "null")); !sent)
+        return std::unexpected(sent.error());
+    }
+    client_.Poll(kPollMs, take);
+    SampleMemory();
+    if (now_us - told_us > kMicrosPerSecond * 5) {
+      told_us = now_us;
+      fmt::print(stderr, "   {}: {} of the other user, {} waiting; {} of the flood answered\n", name, neighbour.sent,
+                 waiting_.size(), flood_answers_);
+    }
+  }
+  const std::int64_t last_us = ReadClocks().mono_us + kLastAnswersMs * kMicrosPerMilli;
+  while (!waiting_.empty() && ReadClocks().mono_us < last_us && !ToldToEnd()) client_.Poll(kPollMs, take);
+  for (const auto& [id, due_us] : waiting_) neighbour.latency.Add(ReadClocks().mono_us - due_us);
+  neighbour.unanswered = waiting_.size();
+  waiting_.clear();
+  current_ = nullptr;
+  return neighbour;
+}
+
+Result<void> Flood::Run() {
+  const LoadFunction loud = MakeFunctions(kLoud, 1, 1).front();
+  if (auto deployed = DeployAll(client_, stack_.code_store(), {loud, quiet_}); !deployed) return deployed;
+  if (auto warm = WarmAll(client_, {loud, quiet_}, prefix_); !warm) return warm;
+  fmt::print(stderr, "   the other user alone, {:g} s\n", options_.before);
+  auto before = Neighbourhood("before", options_.before, [] { return false; });
+  if (!before) return std::unexpected(before.error());
+  dispatcher_mib_before_ = std::exchange(dispatcher_mib_, 0);
+  auto sender = Sender::Create(options_.stack.bootstrap, "hearth-bench-flood");
+  if (!sender) return std::unexpected(sender.error());
+  answered_.resize(static_cast<std::size_t>(options_.records));
+  fmt::print(stderr, "   {} records of the flood\n", options_.records);
+  flood_from_us_ = last_us_ = ReadClocks().mono_us;
+  flood_ = std::make_unique<FloodSender>(std::move(*sender), prefix_ + "loud-", options_.records,
+                                         MakePayload(static_cast<std::size_t>(options_.payload)));
+  auto during = Neighbourhood("during", options_.most_seconds,
+                              [this] { return flood_answers_ == static_cast<std::uint64_t>(options_.records); });
+  if (!during) return std::unexpected(during.error());
+  flood_sent_s_ = flood_->seconds();
+  before_ = std::move(*before);
+  during_ = std::move(*during);
+  return {};
+}
+
+std::vector<Bound> Flood::Bounds() const {
+  const auto times = [this](double share) {
+    const double before = before_.latency.At(share);
+    return before > 0 ? during_.latency.At(share) / before : 0;
+  };
+  const double p50 = options_.real ? 2 * kMostOfP50 : kMostOfP50;
+  std::vector<Bound> bounds = {{"the other's p50, during ÷ before", times(0.5), p50, false, "×"}};
+  if (!options_.real) bounds.push_back({"the other's p99, during ÷ before", times(0.99), kMostOfP99, false, "×"});
+  bounds.push_back({"dispatcher's memory, at most", dispatcher_mib_, kMostDispatcherMib, false, "MiB"});
+  bounds.push_back({"the other's records without an answer", static_cast<double>(during_.unanswered), 0, false, ""});
+  return bounds;
+}
+
+int Flood::Print() const {
+  const auto bounds = Bounds();
+  const bool well =
+      during_.unanswered == 0 && during_.ok == during_.sent && before_.ok == before_.sent && flood_repeated_ == 0;
+  const int code = well && (!options_.strict || AllHeld(bounds)) ? 0 : 1;
+  const double rate = Seconds() > 0 ? static_cast<double>(flood_answers_) / Seconds() : 0;
+  const std::string what = fmt::format(
+      "{} records of {} B with random keys from one user, {:g} a second from another; {} machines, {} dispatcher(s), "
+      "{} "
+      "executor(s){}",
+      options_.records, options_.payload, options_.rate, options_.real ? "real" : "simulated",
+      options_.stack.dispatchers, options_.executors,
+      options_.real ? "" : fmt::format(", credit {}, runs of {} ms", options_.credit, options_.run));
+  if (options_.json) {
+    const auto row = [](const Neighbour& one) {
+      return Json{{"sent", one.sent},
+                  {"ok", one.ok},
+                  {"unanswered", one.unanswered},
+                  {"p50_ms", one.latency.At(0.5)},
+                  {"p99_ms", one.latency.At(0.99)},
+                  {"max_ms", one.latency.At(1)}};
+    };
+    Json json{{"what", what},
+              {"before", row(before_)},
+              {"during", row(during_)},
+              {"flood",
+               {{"sent", flood_->sent()},
+                {"answered", flood_answers_},
+                {"repeated", flood_repeated_},
+                {"seconds", Seconds()},
+                {"per_second", rate},
+                {"statuses", flood_statuses_}}},
+              {"dispatcher_mib_before", dispatcher_mib_before_},
+              {"dispatcher_mib", dispatcher_mib_}};
+    json["bounds"] = Json::array();
+    for (const auto& bound : bounds) {
+      json["bounds"].push_back(
+          {{"what", bound.what}, {"value", bound.value}, {"limit", bound.limit}, {"held", bound.held()}});
+    }
+    fmt::print("{}\n", json.dump(2));
+    return code;
+  }
+  fmt::print("{}\n\n", what);
+  Table table({"the other user, milliseconds", "sent", "ok", "unanswered", "p50", "p99", "max"}, options_.markdown);
+  for (const auto& [name, one] : {std::pair("before the flood", &before_), std::pair("during the flood", &during_)}) {
+    table.Add({name, std::to_string(one->sent), std::to_string(one->ok), std::to_string(one->unanswered),
+               fmt::format("{:.2f}", one->latency.At(0.5)), fmt::format("{:.2f}", one->latency.At(0.99)),
+               fmt::format("{:.2f}", one->latency.At(1))});
+  }
+  fmt::print("{}\nflood: {} sent in {:.1f} s, {} answered in {:.1f} s ({:.0f} a second), {} repeated;", table.Text(),
+             flood_->sent(), flood_sent_s_, flood_answers_, Seconds(), rate, flood_repeated_);
+  for (const auto& [status, count] : flood_statuses_) fmt::print(" {} {}", status, count);
+  fmt::print("\ndispatcher: {:.0f} MiB before, {:.0f} MiB at most during\n\n{}", dispatcher_mib_before_,
+             dispatcher_mib_, BoundsText(bounds, options_.markdown));
+  return code;
+}
+
+std::vector<OwnExecutor> MakeExecutors(const FloodOptions& options) {
+  std::vector<OwnExecutor> all;
+  for (int i = 1; i <= options.executors; ++i) {
+    OwnExecutor executor;
+    executor.id = fmt::format("bench-{}", i);
+    executor.profiles = {{kProfile, 1, options.real ? 1 : 0, 512}};
+    executor.memory_mib = options.real ? 8192 : 1'048'576;
+    executor.container_idle_s = 300;
+    executor.machine_idle_s = 900;
+    if (!options.real) executor.simulated = OwnSimulated{"0", "0", options.run, 0, options.credit};
+    all.push_back(std::move(executor));
+  }
+  return all;
+}
+
+}  // namespace
+
+int RunFlood(const FloodOptions& options) {
+  const auto unreachable = [](const Error& error) {
+    fmt::print(stderr, "hearth-bench: {}\n", error.message);
+    return 3;
+  };
+  HoldSignals();
+  FloodOptions used = options;
+  if (used.large) used.records = kMillion;
+  fmt::print(stderr, "   {} dispatcher(s) and {} executor(s) start\n", used.stack.dispatchers, used.executors);
+  auto stack = OwnStack::Start(used.stack, MakeExecutors(used));
+  if (!stack) return unreachable(stack.error());
+  auto client = LoadClient::Open(used.stack.bootstrap, {kReplyTopic});
+  if (!client) return unreachable(client.error());
+  Flood flood(used, **stack, **client);
+  if (auto done = flood.Run(); !done) return unreachable(done.error());
+  return flood.Print();
+}
+
+}  // namespace hearth::bench

@@ -1,0 +1,37 @@
+// The functions of a load: any number of users with a few functions each, all of the same small code.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "tools/bench/load_client.h"
+
+namespace hearth::bench {
+
+constexpr const char* kProfile = "default";
+constexpr std::int32_t kLoadFunctionMib = 32;
+
+struct LoadFunction {
+  std::string user;
+  std::string name;
+  std::int32_t concurrency = 0;  // 0: the user's
+  std::int32_t max_attempts = 1;
+  std::string profile = kProfile;
+};
+
+// "PREFIX1"…, each with "f1"….
+std::vector<LoadFunction> MakeFunctions(const std::string& prefix, int users, int functions);
+Result<void> DeployAll(LoadClient& client, const std::string& code_store, const std::vector<LoadFunction>& functions);
+// Invokes each until it has answered ok once, so that dispatchers and executors know it and a container of it is warm.
+// kDeadline: some do not; the error says how they end instead.
+Result<void> WarmAll(LoadClient& client, const std::vector<LoadFunction>& functions, const std::string& prefix);
+
+// A request in the headers form. `key`: of its record.
+OutRecord MakeRequest(const LoadFunction& function, const std::string& id, const std::string& topic,
+                      const std::string& key, const std::string& payload);
+// A JSON text of so many bytes; below 4 it is `null`.
+std::string MakePayload(std::size_t bytes);
+
+}  // namespace hearth::bench
