@@ -150,5 +150,6 @@ def test_a_simulated_stack_needs_no_libvirtd_and_leaves_nothing(empty_stack):
     done = empty_stack.dev("up", "--simulated")
     assert done.returncode == 0 and "up already" in done.stderr, done.stderr
     assert set(empty_stack.pids()) == {"kafka", "redis", "executor-1", "dispatcher"}
+    assert empty_stack.processes()
     assert empty_stack.down().returncode == 0
     assert not empty_stack.processes()

@@ -55,14 +55,15 @@ int RunCore(const CoreOptions& options) {
     fmt::print(stderr, "   {} users, {} executors, {} waiting\n", size.users, size.executors, size.waiting);
     const std::vector<std::string> where = {std::to_string(size.users), std::to_string(size.executors),
                                             std::to_string(size.waiting)};
-    const auto all = MeasureDispatcherCore(size, options.samples, options.most_seconds);
-    if (all.empty()) {
-      dispatcher.Add({fmt::format("not filled within {:g} s", options.most_seconds), where[0], where[1], where[2]});
+    const auto figures = MeasureDispatcherCore(size, options.samples, options.most_seconds);
+    if (figures.steps.empty()) {
+      dispatcher.Add({fmt::format("only {} waiting within {:g} s", figures.filled, options.most_seconds), where[0],
+                      where[1], where[2]});
       bounds.push_back(
-          {fmt::format("{} users, {} executors, {} waiting: seconds to fill", size.users, size.executors, size.waiting),
-           options.most_seconds, 0, false, "s"});
+          {fmt::format("filled: {} users, {} executors, {} waiting", size.users, size.executors, size.waiting),
+           static_cast<double>(figures.filled), static_cast<double>(size.waiting), true, ""});
     }
-    for (const auto& steps : all) {
+    for (const auto& steps : figures.steps) {
       dispatcher.Add({steps.name(), where[0], where[1], where[2], number(steps.MicrosAt(0.5)),
                       number(steps.MicrosAt(0.99)), fmt::format("{:.1f}", steps.AllocationsEach())});
       bounds.push_back({fmt::format("{}: {} users, {} executors, {} waiting", steps.name(), size.users, size.executors,

@@ -6,7 +6,7 @@ namespace hearth::bench {
 
 struct CoreOptions {
   int samples = 5'000;       // of each kind of step
-  double most_seconds = 30;  // to fill a world; one that takes longer is reported as such
+  double most_seconds = 30;  // to fill a world, where one that takes longer is reported as such, and to measure it
   bool large = false;        // a million users, a million waiting
   bool quick = false;
   bool json = false;

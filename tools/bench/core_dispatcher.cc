@@ -26,11 +26,11 @@ constexpr int kUsersThatWait = 1000;         // at most: whose records the waiti
 
 class World {
  public:
-  World(const DispatcherWorldSize& size, double most_seconds) : size_(size), core_(MakeSettings()) {
-    end_us_ = ReadClocks().mono_us + static_cast<std::int64_t>(most_seconds * kMicrosPerSecond);
-  }
+  World(const DispatcherWorldSize& size, double most_seconds)
+      : size_(size), most_us_(static_cast<std::int64_t>(most_seconds * kMicrosPerSecond)), core_(MakeSettings()) {}
   // False: the time was not enough.
   bool Fill();
+  [[nodiscard]] int filled() const { return filled_; }
   std::vector<Steps> Measure(int samples);
 
  private:
@@ -50,6 +50,7 @@ class World {
   [[nodiscard]] bool Late() const { return ReadClocks().mono_us > end_us_; }
 
   const DispatcherWorldSize size_;
+  const std::int64_t most_us_;
   Core core_;
   Time now_{1'000'000'000, 1'700'000'000'000'000};
   std::vector<Effect> effects_;
@@ -57,6 +58,7 @@ class World {
   std::optional<std::pair<ExecutorId, link::Exec>> exec_;  // the newest
   std::map<std::string, std::int64_t> next_offset_;
   std::int64_t end_us_ = 0;
+  int filled_ = 0;
 };
 
 Settings World::MakeSettings() {
@@ -175,14 +177,15 @@ void World::Serve() {
 }
 
 bool World::Fill() {
+  end_us_ = ReadClocks().mono_us + most_us_;
   for (int user = 0; user < size_.users && !Late(); ++user) Deploy(UserName(user), kFunction, "default");
   for (int number = 0; number < size_.executors && !Late(); ++number) Connect(number);
   Own(kTopic);
   Own(kRealtime);
   const int waiting_users = std::min(size_.users, kUsersThatWait);
   for (int user = 0; size_.waiting > 0 && user < waiting_users; ++user) Deploy(UserName(user), kNowhere, kNowhere);
-  for (int number = 0; number < size_.waiting && !Late(); ++number) {
-    StepAndServe(MakeRecord(kTopic, UserName(number % waiting_users), kNowhere));
+  for (; filled_ < size_.waiting && !Late(); ++filled_) {
+    StepAndServe(MakeRecord(kTopic, UserName(filled_ % waiting_users), kNowhere));
   }
   return !Late();
 }
@@ -194,7 +197,8 @@ std::vector<Steps> World::Measure(int samples) {
   Steps refused("record refused → answer");
   Steps answered("answer written → complete");
   constexpr int kWarmUp = 100;
-  for (int i = -kWarmUp; i < samples; ++i) {
+  end_us_ = ReadClocks().mono_us + most_us_;
+  for (int i = -kWarmUp; i < samples && !Late(); ++i) {
     const std::string user = UserName(static_cast<int>((static_cast<std::int64_t>(i) + kWarmUp) * 7919 % size_.users));
     const auto measure = [&](Steps& steps, const Event& event) {
       now_.mono_us += kStepUs;
@@ -219,10 +223,10 @@ std::vector<Steps> World::Measure(int samples) {
 
 }  // namespace
 
-std::vector<Steps> MeasureDispatcherCore(const DispatcherWorldSize& size, int samples, double most_seconds) {
+DispatcherFigures MeasureDispatcherCore(const DispatcherWorldSize& size, int samples, double most_seconds) {
   World world(size, most_seconds);
-  if (!world.Fill()) return {};
-  return world.Measure(samples);
+  const bool whole = world.Fill();
+  return {world.filled(), whole ? world.Measure(samples) : std::vector<Steps>{}};
 }
 
 }  // namespace hearth::bench

@@ -41,8 +41,12 @@ struct DispatcherWorldSize {
   int executors = 10;
   int waiting = 0;  // records of functions that no executor has a place for
 };
-// Nothing where `most_seconds` were not enough to fill the world; else one entry for each kind of step.
-std::vector<Steps> MeasureDispatcherCore(const DispatcherWorldSize& size, int samples, double most_seconds);
+struct DispatcherFigures {
+  int filled = 0;            // of the waiting records, and fewer than there were to be where the time was not enough
+  std::vector<Steps> steps;  // one for each kind; empty where the time was not enough
+};
+// `most_seconds` to fill the world, and so long again to measure, with fewer samples where that is not enough.
+DispatcherFigures MeasureDispatcherCore(const DispatcherWorldSize& size, int samples, double most_seconds);
 // `machines`, each of another user with a warm container.
 std::vector<Steps> MeasureExecutorCore(int machines, int samples);
 

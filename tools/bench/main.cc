@@ -262,7 +262,7 @@ void AddCore(CLI::App& app, CoreOptions& options, int& exit_code) {
   auto* samples = core->add_option("--samples", options.samples, "of each kind of step")
                       ->check(CLI::Range(1, 10'000'000))
                       ->capture_default_str();
-  core->add_option("--most-seconds", options.most_seconds, "to fill a world")
+  core->add_option("--most-seconds", options.most_seconds, "to fill a world, and to measure it")
       ->check(CLI::Range(0.1, 36'000.0))
       ->capture_default_str();
   core->add_flag("--long", options.large, "a million users and a million waiting records too");
