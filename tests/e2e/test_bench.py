@@ -119,7 +119,17 @@ def test_flood_measures_the_other_user(empty_stack):
     assert leftovers() == before
 
 
+def test_peers_are_measured_beside_hearth(empty_stack):
+    before = leftovers()
+    done = bench(empty_stack, "peers", "--quick", "--in-flight", "8", "--only", "hearth", "--only", "librdkafka", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["peer"].split()[0] for row in rows] == ["hearth,", "librdkafka"] and all(row["per_second"] > 0 for row in rows), rows
+    assert leftovers() == before
+
+
 @pytest.mark.parametrize("words, complaint", [
+    (["peers", "--only", "nobody"], "there are hearth"),
     (["load", "--users", "0"], "--users"),
     (["load", "--rate", "5", "--in-flight", "5"], "excludes"),
     (["load", "--run", "fast"], "'simulated.run' must be a time in ms"),

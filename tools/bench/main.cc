@@ -7,6 +7,7 @@
 #include "tools/bench/clone.h"
 #include "tools/bench/core.h"
 #include "tools/bench/density.h"
+#include "tools/bench/drive.h"
 #include "tools/bench/flood.h"
 #include "tools/bench/link.h"
 #include "tools/bench/load.h"
@@ -163,6 +164,20 @@ void AddSimulatedStack(CLI::App& bench, OwnStackOptions& options, int& executors
   bench.add_option("--executors", executors, "how many")->check(CLI::Range(1, 64))->capture_default_str();
 }
 
+void AddDrive(CLI::App& app, DriveOptions& options, int& exit_code) {
+  auto* drive = app.add_subcommand("drive", "keeps records under way to somebody who answers on another topic: a peer");
+  drive->add_option("--bootstrap", options.bootstrap, "Kafka brokers")->envname("HEARTH_BOOTSTRAP")->required();
+  drive->add_option("--requests", options.requests, "the topic that is written")->required();
+  drive->add_option("--replies", options.replies, "the topic of answers, which have the keys of their requests")
+      ->required();
+  drive->add_flag("--create", options.create, "makes the topics, and nothing else");
+  drive->add_option("--seconds", options.seconds, "how long")->check(CLI::Range(0.1, 3'600.0))->capture_default_str();
+  drive->add_option("--in-flight", options.in_flight, "records under way")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  drive->callback([&] { exit_code = RunDrive(options); });
+}
+
 constexpr const char* kAboutTime = "ms: 5, uniform:1..10 or exponential:5 (its mean)";
 
 void AddLoad(CLI::App& app, LoadOptions& options, int& exit_code) {
@@ -302,6 +317,8 @@ int main(int argc, char** argv) {
   AddCore(app, core, exit_code);
   LoadOptions load;
   AddLoad(app, load, exit_code);
+  DriveOptions drive;
+  AddDrive(app, drive, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

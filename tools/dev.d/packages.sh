@@ -21,3 +21,5 @@ DEV_PACKAGES=(
   ccache git iproute2 shellcheck clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libgtest-dev libgmock-dev
   python3-pytest python3-confluent-kafka python3-redis python3-msgpack python3-yaml openjdk-17-jdk-headless
 )
+# Peers of tools/dev bench peers.
+PEER_PACKAGES=(python3-celery python3-venv openjdk-17-jdk-headless)

@@ -305,14 +305,28 @@ bench_own_stack() {   # load, flood: a Kafka of their own too, in a temporary fo
     bench "$BIN" "$name" "${options[@]}" "$@"
 }
 
+bench_peers() {   # what the peers need is installed where that can be done; a Kafka of its own
+  mapfile -t MISSING < <(missing_packages "${PEER_PACKAGES[@]}")
+  if [ ${#MISSING[@]} -gt 0 ] && { is_root || command -v sudo > /dev/null; }; then
+    say "   packages: ${MISSING[*]}"
+    run_apt apt-get update -qq
+    install_packages
+  fi
+  UP_OPTIONS=(--only kafka)
+  # shellcheck disable=SC2016
+  in_test_stack bash -c '"${@:1:2}" --bootstrap "$HEARTH_BOOTSTRAP" "${@:3}"' \
+    bench "$PYTHON" "$ROOT/tools/bench/peers/run.py" --bin "$BIN" --cache "$CACHE" "$@"
+}
+
 cmd_bench() {
   local name=${1:-}
-  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density, link, load, core or flood"
+  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density, link, load, core, flood or peers"
   shift
-  [[ $name =~ ^(warm|paths|boot|clone|density|link|load|core|flood)$ ]] || usage_error "bench: no bench '$name'"
+  [[ $name =~ ^(warm|paths|boot|clone|density|link|load|core|flood|peers)$ ]] || usage_error "bench: no bench '$name'"
   cmd_setup
   case $name in
     load | core | flood) cmd_build --preset release programs hearth-bench ;;   # simulated machines have no image
+    peers) cmd_build --preset release programs hearth-bench hearth-peer-worker ;;
     *) provide hearth-bench ;;
   esac
   case $name in
@@ -325,5 +339,6 @@ cmd_bench() {
     flood) if [[ " $* " == *" --real "* ]]; then cmd_image; fi; bench_own_stack "$name" "$@" ;;
     load) bench_own_stack "$name" "$@" ;;
     core) "$BIN/hearth-bench" core "$@" ;;
+    peers) bench_peers "$@" ;;
   esac
 }

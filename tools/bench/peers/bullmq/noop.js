@@ -1,0 +1,2 @@
+// The sandboxed processor: runs in a child process.
+module.exports = async (job) => job.data;
