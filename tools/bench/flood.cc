@@ -285,7 +285,7 @@ int Flood::Print() const {
                fmt::format("{:.2f}", one->latency.At(0.5)), fmt::format("{:.2f}", one->latency.At(0.99)),
                fmt::format("{:.2f}", one->latency.At(1))});
   }
-  fmt::print("{}\nflood: {} sent in {:.1f} s, {} answered in {:.1f} s ({:.0f} a second), {} repeated;", table.Text(),
+  fmt::print("{}\nflood: {} sent in {:.2f} s, {} answered in {:.1f} s ({:.0f} a second), {} repeated;", table.Text(),
              flood_->sent(), flood_sent_s_, flood_answers_, Seconds(), rate, flood_repeated_);
   for (const auto& [status, count] : flood_statuses_) fmt::print(" {} {}", status, count);
   fmt::print("\ndispatcher: {:.0f} MiB before, {:.0f} MiB at most during\n\n{}", dispatcher_mib_before_,
