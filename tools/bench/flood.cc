@@ -168,7 +168,9 @@ void Flood::Take(std::string_view key, std::string_view status) {
 Result<Neighbour> Flood::Neighbourhood(const char* name, double seconds, const std::function<bool()>& over) {
   Neighbour neighbour;
   current_ = &neighbour;
-  const auto take = [this](std::string_view key, std::string_view status) { Take(key, status); };
+  const auto take = [this](std::string_view key, std::string_view status, std::string_view error) {
+    Take(key, error.empty() ? std::string(status) : fmt::format("{} ({})", status, error));
+  };
   const std::int64_t begin_us = ReadClocks().mono_us;
   const auto end_us = begin_us + static_cast<std::int64_t>(seconds * kMicrosPerSecond);
   std::int64_t told_us = begin_us;

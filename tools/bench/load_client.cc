@@ -61,6 +61,15 @@ std::string_view TextOf(const void* bytes, std::size_t size) {
   return bytes == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(bytes), size);
 }
 
+// Empty where there is none; `headers` may be null.
+std::string_view HeaderOf(const rd_kafka_headers_t* headers, const char* name) {
+  const void* value = nullptr;
+  std::size_t size = 0;
+  if (headers == nullptr) return {};
+  if (rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  return TextOf(value, size);
+}
+
 }  // namespace
 
 Result<kafka::Client> OpenTails(const std::string& bootstrap, const std::string& client_id,
@@ -107,15 +116,10 @@ Result<void> LoadClient::Send(const OutRecord& record) {
 void LoadClient::Poll(int timeout_ms, const OnReply& on_reply) {
   sender_.Poll();
   TakeSome(queue_.get(), timeout_ms, [&on_reply](const rd_kafka_message_t& message) {
-    std::string_view status;
     rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const void* value = nullptr;
-      std::size_t size = 0;
-      if (rd_kafka_header_get_last(headers, "hearth-status", &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        status = TextOf(value, size);
-    }
-    on_reply(TextOf(message.key, message.key_len), status);
+    rd_kafka_message_headers(&message, &headers);
+    on_reply(TextOf(message.key, message.key_len), HeaderOf(headers, "hearth-status"),
+             HeaderOf(headers, "hearth-error-type"));
   });
 }
 
@@ -145,14 +149,9 @@ RawEcho::~RawEcho() {
 
 void RawEcho::Answer(rd_kafka_message_t& message) {
   // The id is a header of a request, and the key of its reply.
-  std::string_view id = TextOf(message.key, message.key_len);
   rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const void* value = nullptr;
-    std::size_t size = 0;
-    if (rd_kafka_header_get_last(headers, "hearth-id", &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
-      id = TextOf(value, size);
-  }
+  rd_kafka_message_headers(&message, &headers);
+  const std::string_view id = HeaderOf(headers, "hearth-id");
   while (!stop_) {
     const auto error = rd_kafka_producev(
         producer_.get(), RD_KAFKA_V_TOPIC(kReplies), RD_KAFKA_V_KEY(id.data(), id.size()),

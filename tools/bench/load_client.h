@@ -27,8 +27,9 @@ Result<kafka::Client> OpenTails(const std::string& bootstrap, const std::string&
 
 class LoadClient {
  public:
-  // `key`: of the record that came back, which is its id. `status`: its hearth-status, empty where it has none.
-  using OnReply = std::function<void(std::string_view key, std::string_view status)>;
+  // `key`: of the record that came back, which is its id. `status`, `error_type`: as its headers say, empty where it
+  // has none.
+  using OnReply = std::function<void(std::string_view key, std::string_view status, std::string_view error_type)>;
 
   static Result<std::unique_ptr<LoadClient>> Open(const std::string& bootstrap,
                                                   const std::vector<std::string>& reply_topics);

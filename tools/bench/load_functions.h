@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "schemas/limits.h"
 #include "tools/bench/load_client.h"
 
 namespace hearth::bench {
@@ -17,7 +18,7 @@ struct LoadFunction {
   std::string user;
   std::string name;
   std::int32_t concurrency = 0;  // 0: the user's
-  std::int32_t max_attempts = 1;
+  std::int32_t max_attempts = kDefaultAttempts;
   std::string profile = kProfile;
 };
 

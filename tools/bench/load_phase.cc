@@ -103,7 +103,7 @@ void Phase::Tell(std::int64_t now_us) {
 Result<PhaseFigures> Phase::Run() {
   begin_us_ = last_us_ = told_us_ = ReadClocks().mono_us;
   const std::int64_t end_us = begin_us_ + static_cast<std::int64_t>(options_.seconds * kMicrosPerSecond);
-  const auto take = [this](std::string_view key, std::string_view status) { Take(key, status); };
+  const auto take = [this](std::string_view key, std::string_view status, std::string_view) { Take(key, status); };
   for (std::int64_t now_us = begin_us_; now_us < end_us && !complete(); now_us = ReadClocks().mono_us) {
     if (ToldToEnd()) return Fail(Code::kUnavailable, "told to end");
     if (auto sent = SendDue(now_us); !sent) return std::unexpected(sent.error());
