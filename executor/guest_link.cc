@@ -24,7 +24,8 @@ Result<std::unique_ptr<GuestLink>> GuestLink::Listen(Loop& loop, const std::stri
 GuestLink::GuestLink(Loop& loop, Callbacks callbacks)
     : loop_(loop),
       callbacks_(std::move(callbacks)),
-      deadline_(loop, [this] { Lose("no HELLO in the time allowed"); }) {}
+      deadline_(loop, [this] { Lose("no HELLO in the time allowed"); }),
+      next_turn_(loop, [this] { SendChunks(); }) {}
 
 void GuestLink::ExpectHelloWithin(std::int64_t hello_within_ms) {
   if (!greeted_ && !lost_) deadline_.StartOnce(hello_within_ms);
@@ -83,6 +84,7 @@ void GuestLink::Take(RawFrame raw) {
 void GuestLink::Lose(std::string reason) {
   if (std::exchange(lost_, true)) return;
   deadline_.Cancel();
+  next_turn_.Cancel();
   listener_.reset();
   archives_.clear();
   if (const auto report = std::exchange(callbacks_.lost, nullptr))
@@ -104,7 +106,10 @@ void GuestLink::SendArchive(CodeHash hash, std::shared_ptr<const std::string> by
 }
 
 void GuestLink::SendChunks() {
+  std::size_t in_this_turn = 0;
   while (!archives_.empty() && stream_->queued_bytes() < kArchiveQueueBytes) {
+    if (in_this_turn >= kArchiveQueueBytes) return next_turn_.StartOnce(0);
+    in_this_turn += kMaxCodeChunkBytes;
     Archive& archive = archives_.front();
     const std::string& bytes = *archive.bytes;
     if (archive.at == 0) (void)Send({0, guest::CodeOffer{archive.hash, static_cast<std::int64_t>(bytes.size())}});

@@ -24,7 +24,8 @@ constexpr Budget kGuestBudget{256LL << 20, 300'000};
 constexpr const char* kGuestFloods = "the guest floods its link";
 constexpr std::size_t kMaxGuestRuntimes = 16;  // that a HELLO names
 // The next chunk of an archive is queued while less than this waits for the guest: what is sent beside an archive waits
-// behind so much, and never behind the archive.
+// behind so much, and never behind the archive. In one turn of the loop no more than that is handed to a guest, however
+// fast it reads: others' machines wait for no archive either.
 constexpr std::size_t kArchiveQueueBytes = 2 * kMaxCodeChunkBytes;
 
 class GuestLink {
@@ -75,6 +76,7 @@ class GuestLink {
   Loop& loop_;
   Callbacks callbacks_;
   Timer deadline_;
+  Timer next_turn_;                     // of sending archives
   std::unique_ptr<Listener> listener_;  // gone once QEMU has connected
   std::unique_ptr<FrameStream> stream_;
   std::deque<Archive> archives_;  // the first is on its way

@@ -9,8 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 #include "schemas/limits.h"
@@ -64,11 +66,11 @@ class GuestLinkTest : public testing::Test {
   }
   std::string Path() const { return (folder_ / "agent.sock").string(); }
   // A new connection; -1 where it is refused.
-  int Connect() const {
+  int Connect() const { return ConnectTo(Path()); }
+  static int ConnectTo(const std::string& path) {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    const std::string path = Path();
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     if (fd < 0 || connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
       close(fd);
@@ -282,6 +284,68 @@ TEST_F(GuestLinkTest, TwoLargeArchivesTravelAndARunDoesNotWaitBehindThem) {
   EXPECT_LE(most, kMostQueued);
   EXPECT_GT(read_before_run, 0U);
   EXPECT_LE(read_before_run, kMostQueued + (1U << 20)) << "and what the socket holds";
+}
+
+// A guest that reads as fast as it can, and the machine of somebody else beside it: what that one says is heard in the
+// next turns of the loop, at any time of the transfer.
+TEST_F(GuestLinkTest, AnArchiveOfAnySizeKeepsNoNeighbourWaiting) {
+  Open();
+  Say(Greeting());
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return hellos_ == 1; }));
+  int heard = 0;
+  bool greeted = false;
+  GuestLink::Callbacks callbacks;
+  callbacks.hello = [&](const guest::Hello&) { greeted = true; };
+  callbacks.frame = [&](const guest::Frame&) { ++heard; };
+  callbacks.lost = [](const std::string& reason) { ADD_FAILURE() << reason; };
+  const std::string path = (folder_ / "neighbour.sock").string();
+  auto neighbour = GuestLink::Listen(loop_, path, kPatienceMs, std::move(callbacks));
+  ASSERT_TRUE(neighbour);
+  const int peer = ConnectTo(path);
+  ASSERT_GE(peer, 0);
+  const auto say = [peer](const std::string& bytes) {
+    ASSERT_EQ(send(peer, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  };
+  say(Greeting());
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [&] { return greeted; }));
+
+  std::atomic<bool> over = false;
+  std::atomic<std::size_t> read = 0;
+  std::thread reader([this, &over, &read] {
+    std::string block(1U << 20, '\0');
+    while (!over) {
+      const ssize_t n = recv(peer_, block.data(), block.size(), 0);
+      if (n > 0) {
+        read += static_cast<std::size_t>(n);
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  });
+  const auto code = std::make_shared<const std::string>(50U << 20, 'c');
+  int sent = 0;
+  for (const char digit : {'a', 'b'}) link_->SendArchive(CodeHash(std::string(64, digit)), code, [&sent] { ++sent; });
+  EXPECT_EQ(sent, 0) << "not in one go";
+  int most_turns = 0;
+  std::size_t read_before = 0;
+  while (sent < 2 && losses_ == 0) {
+    if (read - read_before < kMaxCodeChunkBytes) {  // what it says is no flood
+      uv_run(loop_.raw(), UV_RUN_NOWAIT);
+      continue;
+    }
+    read_before = read;
+    const int before = heard;
+    say(Bytes(guest::Pong{1}));
+    int turns = 0;
+    for (; heard == before && turns < 1000; ++turns) uv_run(loop_.raw(), UV_RUN_NOWAIT);
+    most_turns = std::max(most_turns, turns);
+  }
+  over = true;
+  reader.join();
+  close(peer);
+  EXPECT_EQ(losses_, 0) << lost_;
+  EXPECT_GT(heard, 0);
+  EXPECT_LE(most_turns, 3);
 }
 
 TEST_F(GuestLinkTest, AGuestThatDoesNotReadIsCutOff) {
