@@ -57,7 +57,7 @@ void App::Do(DestroyMachine& effect) {
 }
 
 void App::Do(MarkOwner& effect) {
-  driver_->MarkOwner(effect.machine, effect.user);
+  driver_->MarkOwner(effect.machine, effect.user, effect.rank);
 }
 
 void App::Do(SendToGuest& effect) {
@@ -108,10 +108,12 @@ void App::Do(Trace& effect) {
                   Quoted(effect.reason));
       break;
     case Trace::Kind::kOrphaned:
-    case Trace::Kind::kNacked:
-      log_->warn("inv={} user={} fn={} instance={} {} reason={}", Quoted(effect.id.value), effect.user.value,
-                 effect.function.value, effect.machine.value,
-                 effect.kind == Trace::Kind::kNacked ? "nacked" : "orphaned", Quoted(effect.reason));
+      log_->warn("inv={} user={} fn={} instance={} orphaned reason={}", Quoted(effect.id.value), effect.user.value,
+                 effect.function.value, effect.machine.value, Quoted(effect.reason));
+      break;
+    case Trace::Kind::kNacked:  // counted; under load a line for each would be the log
+      log_->debug("inv={} user={} fn={} nacked reason={}", Quoted(effect.id.value), effect.user.value,
+                  effect.function.value, Quoted(effect.reason));
       break;
     case Trace::Kind::kEnded:
       log_->debug("inv={} user={} fn={} instance={} container={} ended status={} path={}", Quoted(effect.id.value),

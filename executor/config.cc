@@ -134,7 +134,12 @@ void ReadMachines(ConfigReader& reader, Config& config) {
   };
   core.memory_mib =
       integer("machines.memory_mib", core.memory_mib, 128, kMaxMemoryOfHostMib, "for all machines together, MiB");
-  core.credit = integer("machines.credit", core.credit, 1, 100'000, "attempts held at once");
+  core.credit = integer("machines.credit", 0, 1, 100'000,
+                        "attempts held at once, without those that wait for a machine; without it 16 for each "
+                        "processor that the executor may use");
+  core.waiting = integer("machines.waiting", 0, 1, 100'000,
+                         "attempts that wait for a machine at once; without it a quarter of `machines.credit`, and at "
+                         "least 8");
   core.concurrent_starts = integer("machines.concurrent_starts", core.concurrent_starts, 1, 64,
                                    "machines that start at once: boots, and what refills the pools");
   core.concurrent_activations = integer("machines.concurrent_activations", core.concurrent_activations, 1, 64,
@@ -262,6 +267,12 @@ Result<Config> Read(ConfigReader reader) {
   config.require_no_network = reader.Boolean(
       "machines.require_no_network", config.require_no_network,
       "refuse to run where the processes of machines have a network. **Set it wherever isolation matters**");
+  const std::string shares = reader.Word(
+      "machines.shares", "auto", {"auto", "nice", "none"},
+      "how users share the processors: `auto` writes control groups where it can, and else gives nice values "
+      "to a user's further machines");
+  if (shares == "nice") config.shares = SharesChoice::kNice;
+  if (shares == "none") config.shares = SharesChoice::kNone;
   config.start = ReadStart(reader, "machines.start", "auto",
                            "how machines come up: `auto` takes the first that works of template, save and boot; "
                            "`template` and `save` try only that one before booting")

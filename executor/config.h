@@ -14,6 +14,7 @@
 #include "executor/core/core.h"
 #include "executor/machines/acceleration.h"
 #include "executor/machines/hypervisor.h"
+#include "executor/machines/shares.h"
 #include "executor/machines/ways.h"
 #include "executor/simulated/settings.h"
 
@@ -40,6 +41,7 @@ struct Config {
   SimulatedSettings simulated;
   std::string libvirt;  // connection URI
   std::string image;    // folder; empty where machines are simulated
+  SharesChoice shares = SharesChoice::kAuto;
   AccelerationChoice accel = AccelerationChoice::kAuto;
   bool require_kvm = false;
   bool require_no_network = false;  // of the processes of machines

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 namespace hearth::executor {
@@ -91,6 +93,20 @@ Result<std::string> FitMemory(Settings& settings, const std::optional<GroupMemor
       "machines.memory_mib is {}, but the control group of this process allows {} MiB of memory: machines "
       "get {} MiB, and {} are left to the executor itself",
       wanted_mib, group->limit_mib, fits_mib, kExecutorReserveMib);
+}
+
+void FitProcessors(Settings& settings, std::int32_t processors) {
+  if (settings.credit == 0) settings.credit = kCreditPerProcessor * processors;
+  if (settings.waiting == 0) settings.waiting = std::max(kLeastWaiting, settings.credit / kWaitingOfCredit);
+}
+
+std::int32_t ReadOwnProcessors(GroupScope scope) {
+  auto processors = static_cast<std::int32_t>(std::thread::hardware_concurrency());
+  const auto groups = FindControlGroups(ReadFileText("/proc/self/cgroup"), ReadFileText("/proc/self/mountinfo"), scope);
+  if (const auto group = ReadGroupCpu(groups, ReadFileText)) {
+    processors = std::min(processors, static_cast<std::int32_t>(std::ceil(group->processors)));
+  }
+  return std::max(1, processors);
 }
 
 std::optional<GroupMemory> ReadOwnGroupMemory(GroupScope scope) {

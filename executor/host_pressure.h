@@ -48,6 +48,14 @@ constexpr std::int32_t kExecutorReserveMib = 512;
 // Lets machines have no more than the group allows. What was changed, in words for the log, or nothing. kInvalid: a
 // profile's machine would never fit.
 Result<std::string> FitMemory(Settings& settings, const std::optional<GroupMemory>& group);
+// What the configuration leaves open follows from the processors.
+constexpr std::int32_t kCreditPerProcessor = 16;
+constexpr std::int32_t kWaitingOfCredit = 4;  // credit ÷ this
+constexpr std::int32_t kLeastWaiting = 8;
+void FitProcessors(Settings& settings, std::int32_t processors);
+// That this process may use: of the host, as far as its affinity and the quota of its control group go; at least one.
+std::int32_t ReadOwnProcessors(GroupScope scope);
+
 // Of this process.
 std::optional<GroupMemory> ReadOwnGroupMemory(GroupScope scope);
 

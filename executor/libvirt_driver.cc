@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "executor/core/pool.h"
 #include "executor/folders.h"
+#include "executor/host_pressure.h"
 #include "executor/machines/network.h"
 
 namespace hearth::executor {
@@ -36,6 +37,7 @@ FleetOptions LibvirtDriver::MakeFleetOptions() const {
   options.incarnation = incarnation_;
   options.run_dir = config_.run_dir;
   options.first_account = first_account_;
+  options.shares = shares_;
   return options;
 }
 
@@ -49,6 +51,13 @@ void LibvirtDriver::Open() {
       options, [this](std::function<void()> work) { loop_.Post(std::move(work)); },
       [this](Hypervisor::State state, const std::string& reason) { HypervisorChanged(state, reason); });
   starter_ = std::make_unique<BootStarter>(*hypervisor_);
+  const auto own = FindControlGroups(ReadFileText("/proc/self/cgroup"), ReadFileText("/proc/self/mountinfo"));
+  shares_ = std::make_shared<Shares>(config_.shares, config_.core.id, own, [this](const std::string& what) {
+    loop_.Post([this, what] {
+      log_->info("executor={} processors=\"{}\"", config_.core.id.value, what);
+      readiness_->Remark("processors", what);
+    });
+  });
   log_->info("executor={} image={} waiting for libvirt={}", config_.core.id.value, image_.hash.substr(0, 16),
              config_.libvirt);
 }
@@ -202,8 +211,8 @@ void LibvirtDriver::SendArchive(const MachineId& machine, const CodeHash& hash,
   fleet_->SendArchive(machine, hash, std::move(bytes), std::move(sent));
 }
 
-void LibvirtDriver::MarkOwner(const MachineId& machine, const UserId& user) {
-  fleet_->MarkOwner(machine, user);
+void LibvirtDriver::MarkOwner(const MachineId& machine, const UserId& user, std::int32_t rank) {
+  fleet_->MarkOwner(machine, user, rank);
 }
 
 void LibvirtDriver::Close(std::function<void()> done) {

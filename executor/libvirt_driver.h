@@ -47,7 +47,7 @@ class LibvirtDriver : public MachineDriver {
   Result<void> Send(const MachineId& machine, const guest::Frame& frame) override;
   void SendArchive(const MachineId& machine, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
                    std::function<void()> sent) override;
-  void MarkOwner(const MachineId& machine, const UserId& user) override;
+  void MarkOwner(const MachineId& machine, const UserId& user, std::int32_t rank) override;
   void Close(std::function<void()> done) override;
   [[nodiscard]] std::size_t size() const override { return fleet_ ? fleet_->size() : 0; }
   [[nodiscard]] std::vector<std::string> Left() const override;
@@ -73,6 +73,7 @@ class LibvirtDriver : public MachineDriver {
   const std::shared_ptr<Readiness> readiness_;
   Metrics& metrics_;
   const Logger log_;
+  std::shared_ptr<Shares> shares_;
   std::unique_ptr<Hypervisor> hypervisor_;
   std::unique_ptr<BootStarter> starter_;
   std::unique_ptr<Fleet> sweeper_;  // until the strays of an earlier life are gone

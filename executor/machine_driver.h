@@ -61,7 +61,8 @@ class MachineDriver {
   // `sent` is called once the last of it is on its way, perhaps from inside the call; not where the machine is gone.
   virtual void SendArchive(const MachineId& machine, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
                            std::function<void()> sent) = 0;
-  virtual void MarkOwner(const MachineId& machine, const UserId& user) = 0;
+  // The machine is the user's from now on, who has `rank` machines before it.
+  virtual void MarkOwner(const MachineId& machine, const UserId& user, std::int32_t rank) = 0;
   // Makes no machine any more and destroys all there are, without a word to the callbacks; then calls `done`.
   virtual void Close(std::function<void()> done) = 0;
 

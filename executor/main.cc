@@ -62,6 +62,7 @@ std::expected<std::unique_ptr<Daemon>, Exit> MakeSimulated(Loop& loop, executor:
 }
 
 std::expected<std::unique_ptr<Daemon>, Exit> Make(Loop& loop, executor::Config config, Logger log) {
+  executor::FitProcessors(config.core, executor::ReadOwnProcessors(GroupScopeOf(config)));
   if (config.driver == executor::DriverChoice::kSimulated) {
     return MakeSimulated(loop, std::move(config), std::move(log));
   }

@@ -156,7 +156,8 @@ void Metrics::Show(const Gauges& gauges, const QueueDepths& depths) {
     queue_.Add({{"queue", name}}).Set(depth);
     queue_limit_.Add({{"queue", name}}).Set(limit);
   };
-  queue("attempts", static_cast<double>(gauges.held), static_cast<double>(gauges.credit));
+  queue("attempts", static_cast<double>(gauges.held - gauges.waiting), static_cast<double>(gauges.credit));
+  queue("waiting", static_cast<double>(gauges.waiting), static_cast<double>(gauges.waiting_limit));
   queue("machine_starts", static_cast<double>(depths.starts), static_cast<double>(depths.starts_limit));
   queue("machine_activations", static_cast<double>(depths.activations), static_cast<double>(depths.activations_limit));
   queue("machine_destroys", static_cast<double>(depths.destroys), static_cast<double>(depths.destroys_limit));

@@ -13,7 +13,7 @@ constexpr std::uint8_t EnumSize(SlotState) {
   return 4;
 }
 constexpr std::uint8_t EnumSize(NackReason) {
-  return 6;
+  return 7;
 }
 constexpr std::uint8_t EnumSize(Outcome) {
   return 4;
@@ -34,7 +34,8 @@ template <class A>
 void Describe(A& a, ProfileCapacity& m) {
   a("profile", m.profile)("pool_ready", m.pool_ready)("shells", m.shells)("can_start", m.can_start)
       .Optional("container_mib", m.container_mib)
-      .Optional("runtimes", m.runtimes);
+      .Optional("runtimes", m.runtimes)
+      .Optional("pool_kept", m.pool_kept);
 }
 template <class A>
 void Describe(A& a, DispatcherHello& m) {
@@ -51,7 +52,8 @@ void Describe(A& a, Proof& m) {
 template <class A>
 void Describe(A& a, ExecutorHello& m) {
   a("protocol", m.protocol)("executor", m.executor)("incarnation", m.incarnation)("acceleration", m.acceleration)(
-      "credit", m.credit)("draining", m.draining)("profiles", m.profiles)("slots", m.slots);
+      "credit", m.credit)("draining", m.draining)("profiles", m.profiles)("slots", m.slots)
+      .Optional("waiting_room", m.waiting_room);
 }
 template <class A>
 void Describe(A& a, Exec& m) {
@@ -99,7 +101,8 @@ void Describe(A& a, FenceReport& m) {
 template <class A>
 void Describe(A& a, Heartbeat& m) {
   a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us)("credit", m.credit)("held", m.held)("draining", m.draining)(
-      "profiles", m.profiles);
+      "profiles", m.profiles)
+      .Optional("waiting_room", m.waiting_room);
 }
 template <class A>
 void Describe(A& a, HeartbeatAck& m) {

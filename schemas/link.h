@@ -25,8 +25,9 @@
 
 namespace hearth::link {
 
-constexpr std::uint32_t kProtocolVersion = 4;
-constexpr std::size_t kMaxListed = 1000;  // entries of one frame of a list that travels in several frames
+constexpr std::uint32_t kProtocolVersion = 5;
+constexpr std::size_t kMaxListed = 1000;             // entries of one frame of a list that travels in several frames
+constexpr std::int32_t kAnyWaitingRoom = 1'000'000;  // of whom says nothing of it
 constexpr std::int64_t kHeartbeatMs = 200;
 constexpr std::int64_t kSuspectMs = 600;  // no heartbeat for so long: no new work goes there
 constexpr std::int64_t kOrphanGraceMs =
@@ -79,6 +80,7 @@ struct ProfileCapacity {
   std::int32_t can_start = 0;           // further machines that memory allows
   std::int32_t container_mib = 0;       // largest container that one machine can hold; absent, 0: not known
   std::vector<std::string> runtimes{};  // that its machines have; absent, empty: not known
+  std::int32_t pool_kept = 0;           // of pool_ready, for users who have no machine there
   friend bool operator==(const ProfileCapacity&, const ProfileCapacity&) = default;
 };
 
@@ -87,10 +89,11 @@ struct ExecutorHello {
   ExecutorId executor;
   std::string incarnation;   // new at each start of the process
   std::string acceleration;  // "kvm", "tcg" or "simulated"
-  std::int32_t credit = 0;   // attempts it will hold at once, over all dispatchers
+  std::int32_t credit = 0;   // as in Heartbeat
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
-  std::vector<Slot> slots;  // all that it has; what is above kMaxListed follows in SlotReports
+  std::vector<Slot> slots;                      // all that it has; what is above kMaxListed follows in SlotReports
+  std::int32_t waiting_room = kAnyWaitingRoom;  // as in Heartbeat
 };
 
 struct Exec {
@@ -135,6 +138,7 @@ enum class NackReason : std::uint8_t {
   kNoCapacity = 3,
   kUnknownProfile = 4,
   kUnknownFunction = 5,  // the registry, as far as the executor has read it, has another function or none
+  kNoMachine = 6,        // there is no container or machine for it, and as many of the user, or of all, wait as may
 };
 struct Nack {
   AttemptRef ref;
@@ -185,10 +189,11 @@ struct FenceReport {
 struct Heartbeat {
   std::uint64_t sequence = 0;
   std::int64_t sent_mono_us = 0;  // the executor's monotonic clock, echoed
-  std::int32_t credit = 0;        // attempts it can hold in all
+  std::int32_t credit = 0;        // attempts it can hold in all, over all dispatchers; those that wait come on top
   std::int32_t held = 0;          // attempts it holds now
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
+  std::int32_t waiting_room = kAnyWaitingRoom;  // further attempts that may wait for a machine
 };
 struct HeartbeatAck {
   std::uint64_t sequence = 0;

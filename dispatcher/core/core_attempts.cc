@@ -135,6 +135,10 @@ void Core::OnNack(Executor& executor, const link::Nack& nack) {
       reason = "no_capacity";
       executors_.Cool(executor, profile, kCapacityCoolingMs);
       break;
+    case link::NackReason::kNoMachine:
+      reason = "no_machine";
+      executors_.NoteNoMachine(executor, invocation->request().user);
+      break;
     case link::NackReason::kUnknownProfile:
       reason = "unknown_profile";
       executors_.Cool(executor, profile, kUnknownProfileCoolingMs);

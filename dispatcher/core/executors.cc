@@ -24,6 +24,8 @@ Executor& Executors::Connect(const link::ExecutorHello& hello) {
   executor.lease_over_ = false;
   executor.draining_ = hello.draining;
   executor.credit_ = hello.credit;
+  executor.waiting_room_ = hello.waiting_room;
+  executor.without_waiting_room_.clear();
   executor.held_by_others_ = 0;
   executor.heard_us_ = context_.now_us();
   executor.cooling_until_us_.clear();
@@ -46,6 +48,8 @@ bool Executors::Hear(Executor& executor) {
 
 void Executors::TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat) {
   executor.credit_ = heartbeat.credit;
+  executor.waiting_room_ = heartbeat.waiting_room;
+  executor.without_waiting_room_.clear();
   executor.held_by_others_ = std::max(0, heartbeat.held - executor.placed_);
   executor.draining_ = heartbeat.draining;
   UpdateOpen(executor);
@@ -107,6 +111,7 @@ Candidate Executors::Describe(const Executor& executor, const Function& function
   candidate.draining = executor.draining_;
   candidate.held = executor.held();
   candidate.free_credit = executor.free_credit();
+  candidate.waiting_room = executor.waiting_room_;
   const auto cools = [&](const std::string& profile) {
     const auto until = executor.cooling_until_us_.find(profile);
     return until != executor.cooling_until_us_.end() && context_.now_us() < until->second;
@@ -139,6 +144,14 @@ Candidate Executors::Describe(const Executor& executor, const Function& function
   }
   candidate.machine_room_mib = std::max(0, warmth.machine_room_mib - promised_mib);
   candidate.code_cached = warmth.code_cached;
+  if (candidate.has_profile && warmth.holds_machine) {
+    candidate.pool_ready = std::max(0, candidate.pool_ready - profile->second.pool_kept);
+  }
+  // What it was believed to have for the user, it has not.
+  if (executor.without_waiting_room_.contains(function.user)) {
+    candidate.waiting_room = candidate.machine_room_mib = 0;
+    candidate.pool_ready = candidate.shells = candidate.can_start = 0;
+  }
   return candidate;
 }
 
@@ -167,10 +180,15 @@ void Executors::Spend(Executor& executor, const std::string& profile, StartPath 
   if (path == StartPath::kPool) --capacity.pool_ready;
   if (path == StartPath::kRestore) --capacity.shells;
   if (path == StartPath::kBoot) --capacity.can_start;
+  if (WaitsForMachine(path)) --executor.waiting_room_;
 }
 
 void Executors::Cool(Executor& executor, const std::string& profile, std::int64_t ms) {
   executor.cooling_until_us_[profile] = context_.After(ms);
+}
+
+void Executors::NoteNoMachine(Executor& executor, const UserId& user) {
+  executor.without_waiting_room_.insert(user);
 }
 
 void Executors::StopTaking(Executor& executor) {

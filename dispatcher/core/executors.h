@@ -57,6 +57,8 @@ class Executor {
   std::int32_t credit_ = 0;
   std::int32_t held_by_others_ = 0;
   std::int32_t placed_ = 0;
+  std::int32_t waiting_room_ = 0;          // further attempts that may wait for a machine there
+  std::set<UserId> without_waiting_room_;  // users whom it has refused since it said so
   std::int64_t heard_us_ = 0;
   std::map<std::string, link::ProfileCapacity> profiles_;
   std::map<std::string, std::int64_t> cooling_until_us_;  // by profile; "" for all
@@ -108,6 +110,8 @@ class Executors {
   void Spend(Executor& executor, const std::string& profile, StartPath path);
   // It has refused: of the profile, or of all where `profile` is empty, it gets nothing for so long.
   void Cool(Executor& executor, const std::string& profile, std::int64_t ms);
+  // It has refused the user for want of a machine: until it is heard again, only what need not wait goes there.
+  void NoteNoMachine(Executor& executor, const UserId& user);
   // It has said that it drains.
   void StopTaking(Executor& executor);
 

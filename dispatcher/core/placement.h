@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "schemas/link.h"
 #include "schemas/result.h"
 
 namespace hearth::dispatcher {
@@ -30,9 +31,10 @@ struct Candidate {
   bool has_runtime = true;       // false: its machines of the profile are known to lack the runtime
   std::int32_t largest_mib = 0;  // container that one of its machines can hold at all; 0: not known
   std::int32_t free_credit = 0;
-  std::int32_t idle_containers = 0;   // of this function version, for the user
-  bool code_cached = false;           // a machine of the user holds the code, and has room
-  std::int32_t machine_room_mib = 0;  // largest room in a machine of the user; 0: no machine
+  std::int32_t waiting_room = link::kAnyWaitingRoom;  // further attempts of the user that may wait for a machine
+  std::int32_t idle_containers = 0;                   // of this function version, for the user
+  bool code_cached = false;                           // a machine of the user holds the code, and has room
+  std::int32_t machine_room_mib = 0;                  // largest room in a machine of the user; 0: no machine
   std::int32_t pool_ready = 0;
   std::int32_t shells = 0;
   std::int32_t can_start = 0;
@@ -55,6 +57,11 @@ struct ConsideredCandidate {
   std::int32_t held = 0;
   std::int32_t free_credit = 0;
 };
+
+// Whether an attempt that takes the path waits for a machine first, or for room in one.
+[[nodiscard]] constexpr bool WaitsForMachine(StartPath path) {
+  return path == StartPath::kRestore || path == StartPath::kBoot || path == StartPath::kNone;
+}
 
 // The start path that an executor would take, by what is known of it.
 StartPath ExpectedPath(const Wanted& wanted, const Candidate& candidate);

@@ -86,6 +86,7 @@ Warmth Warm::Of(const UserId& user, const ExecutorId& executor, const FunctionNa
   if (found == executors->second.end()) return warmth;
   const Holding& holding = found->second;
   if (!holding.rooms.empty()) warmth.machine_room_mib = *holding.rooms.rbegin();
+  warmth.holds_machine = !holding.rooms.empty();
   const auto held = holding.versions.find({function, version});
   if (held == holding.versions.end()) return warmth;
   warmth.containers = held->second.containers;

@@ -18,6 +18,7 @@ struct Warmth {
   std::int32_t containers = 0;        // of the version, idle, busy or being made
   std::int32_t machine_room_mib = 0;  // largest room in one machine
   bool code_cached = false;           // a machine with room has run this version
+  bool holds_machine = false;         // of the user
 };
 
 class Warm {

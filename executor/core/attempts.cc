@@ -58,10 +58,22 @@ std::vector<Attempt*> Attempts::OwnedBy(const DispatcherId& dispatcher) {
 }
 
 std::size_t Attempts::indexed() const {
-  std::size_t count = expiring_.size() + publishing_.size() + publish_again_.size();
+  std::size_t count = expiring_.size() + publishing_.size() + publish_again_.size() + waiting_of_.size();
   for (const auto& [function, line] : waiting_for_) count += line.size();
   for (const auto& [function, line] : promised_for_) count += line.size();
   return count;
+}
+
+std::int32_t Attempts::WaitingRoom() const {
+  return std::max(0, context_.settings().waiting - static_cast<std::int32_t>(waiting_.size()));
+}
+
+bool Attempts::MayWait(const UserId& user) const {
+  const auto own = waiting_of_.find(user);
+  const bool waits = own != waiting_of_.end();
+  const auto others = static_cast<std::int32_t>(waiting_of_.size()) - (waits ? 1 : 0);
+  const std::int32_t share = std::max(1, context_.settings().waiting / (others + 2));
+  return WaitingRoom() > 0 && (!waits || own->second < share);
 }
 
 Attempt& Attempts::Accept(AttemptKey key, const link::Exec& exec) {
@@ -84,6 +96,7 @@ void Attempts::Wait(Attempt& attempt) {
   Move(attempt, AttemptPhase::kWaiting);
   waiting_.emplace(attempt.order_, &attempt);
   waiting_for_[VersionOf(attempt.function())].emplace(attempt.order_, &attempt);
+  ++waiting_of_[attempt.function().user];
   if (attempt.expires_us_ != 0) expiring_.emplace(attempt.expires_us_, attempt.order_);
   context_.AskToSchedule();
 }
@@ -127,6 +140,8 @@ void Attempts::LeaveLines(Attempt& attempt) {
   }
   if (waits) {
     waiting_.erase(attempt.order_);
+    const auto of_user = waiting_of_.find(attempt.function().user);
+    if (--of_user->second == 0) waiting_of_.erase(of_user);
     if (attempt.expires_us_ != 0) expiring_.erase({attempt.expires_us_, attempt.order_});
   } else {
     codes_.StopWaiting({attempt.function().user, attempt.function().code}, attempt.key());

@@ -53,9 +53,17 @@ class Attempts {
   [[nodiscard]] std::size_t indexed() const;  // entries beside the attempts themselves: what would leak
 
   // ---- How many may be held.
-  // Attempts that may be held now. A result whose topic is not there takes nobody's place.
+  // Those that run or are about to, or whose results are on their way: all but those that wait.
+  [[nodiscard]] std::int32_t active() const { return held() - static_cast<std::int32_t>(waiting_.size()); }
+  // Of these so many may be held now. A result whose topic is not there takes nobody's place.
   [[nodiscard]] std::int32_t Credit() const { return context_.settings().credit + lent_credit_; }
   void LendCredit();  // for the results that are waiting now
+  // Attempts that may be held now in all, as dispatchers count them: those that wait take nobody's place.
+  [[nodiscard]] std::int32_t CreditInAll() const { return Credit() + static_cast<std::int32_t>(waiting_.size()); }
+  // How many more attempts may wait; and whether one of the user may. A user may not take what is left to others: with
+  // n others waiting at most 1 of n + 2 parts.
+  [[nodiscard]] std::int32_t WaitingRoom() const;
+  [[nodiscard]] bool MayWait(const UserId& user) const;
   // The ends that are owed leave no room for those of further attempts.
   [[nodiscard]] bool EndsFull() const { return ring_.full(); }
 
@@ -115,6 +123,7 @@ class Attempts {
   std::map<AttemptKey, Attempt> attempts_;
   Line waiting_;
   std::map<FunctionVersion, Line> waiting_for_;
+  std::map<UserId, std::int32_t> waiting_of_;
   std::map<FunctionVersion, Line> promised_for_;
   std::set<std::pair<std::int64_t, std::uint64_t>> expiring_;    // of those that wait: when, order of arrival
   std::map<std::uint64_t, Attempt*> publishing_;                 // by token

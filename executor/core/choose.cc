@@ -51,14 +51,9 @@ std::optional<Choice> EvictContainers(std::int32_t need_mib, const std::vector<O
 }
 
 std::optional<Choice> EvictMachines(const House& house) {
-  std::vector<Spare> spares = house.spares;
-  std::sort(spares.begin(), spares.end(), [](const Spare& a, const Spare& b) {
-    return std::tuple(!a.unassigned, !a.empty, a.idle_since_us, a.number) <
-           std::tuple(!b.unassigned, !b.empty, b.idle_since_us, b.number);
-  });
   Choice choice{Rung::kEvictMachines, 0, {}, {}, "longest_idle_instance"};
   std::int32_t room = house.free_mib + house.freeing_mib;
-  for (const Spare& spare : spares) {
+  for (const Spare& spare : house.spares) {
     room += spare.memory_mib;
     choice.machines.push_back(spare.number);
     if (room >= house.machine_mib) return choice;

@@ -46,9 +46,6 @@ struct OwnMachine {
 struct Spare {
   std::uint64_t number = 0;
   std::int32_t memory_mib = 0;
-  std::int64_t idle_since_us = 0;
-  bool unassigned = false;  // of another profile's pool: the cheapest to remake
-  bool empty = false;       // holds no container: cheaper than one that does
 };
 
 struct House {
@@ -60,9 +57,9 @@ struct House {
   bool may_activate = false;          // the bounds of activations and the back-off allow it
   bool may_start = false;             // the bounds of concurrent starts and the back-off allow it
   std::int32_t machine_mib = 0;       // what a machine of the profile takes
-  std::int32_t free_mib = 0;          // of the host
+  std::int32_t free_mib = 0;          // of the host, for this user; below 0 where more is owed to the pools
   std::int32_t freeing_mib = 0;
-  std::vector<Spare> spares;
+  std::vector<Spare> spares;  // the cheapest first
 };
 
 struct Choice {

@@ -9,7 +9,7 @@ void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   context_.Begin(now, effects);
   std::visit([this](const auto& what) { On(what); }, event);
   if (context_.TakeAskedToSchedule()) {
-    const bool starved = scheduler_.Schedule();
+    const Starved starved = scheduler_.Schedule();
     machines_.Unclaim();
     pools_.Refill(starved);
   }
@@ -83,6 +83,7 @@ Gauges Core::ReadGauges() const {
   gauges.held = attempts_.held();
   gauges.credit = context_.settings().credit;
   gauges.waiting = static_cast<std::int64_t>(attempts_.waiting().size());
+  gauges.waiting_limit = context_.settings().waiting;
   for (const auto& [key, attempt] : attempts_.all()) {
     if (attempt.phase() == AttemptPhase::kRunning) ++gauges.running;
     if (attempt.phase() == AttemptPhase::kPublishing) ++gauges.publishing;

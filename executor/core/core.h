@@ -29,7 +29,7 @@ namespace hearth::executor {
 
 // How much there is of everything at one moment, for metrics and for those who look.
 struct Gauges {
-  std::int64_t held = 0, credit = 0, waiting = 0, running = 0, publishing = 0;
+  std::int64_t held = 0, credit = 0, waiting = 0, waiting_limit = 0, running = 0, publishing = 0;
   std::int64_t machines = 0, assigned = 0, starting = 0, containers = 0, idle_containers = 0;
   std::vector<PoolStatus> pools;
   bool memory_short = false, cpu_short = false;

@@ -89,7 +89,7 @@ void Core::RefuseReply(LinkId link, const link::Exec& exec) {
 std::optional<Core::Refusal> Core::RefusalOf(const link::Exec& exec, const DispatcherId& dispatcher) const {
   const Settings& settings = context_.settings();
   if (context_.draining()) return Refusal{link::NackReason::kDraining, "draining"};
-  if (attempts_.held() >= attempts_.Credit()) return Refusal{link::NackReason::kBusy, "credit"};
+  if (attempts_.active() >= attempts_.Credit()) return Refusal{link::NackReason::kBusy, "credit"};
   if (attempts_.EndsFull()) return Refusal{link::NackReason::kBusy, "unacknowledged_ends"};
   if (!dispatchers_.LeaseHolds(dispatcher)) return Refusal{link::NackReason::kBusy, "no_lease"};
   if (!registry_.MayRun(exec.function)) return Refusal{link::NackReason::kUnknownFunction, "unknown_function"};
@@ -101,6 +101,10 @@ std::optional<Core::Refusal> Core::RefusalOf(const link::Exec& exec, const Dispa
   }
   if (!pools_.Runs(index, exec.function.runtime)) {
     return Refusal{link::NackReason::kNoCapacity, "runtime_not_in_image"};
+  }
+  const bool warm = machines_.index().LastIdle(VersionOf(exec.function)).has_value();
+  if (!warm && !attempts_.MayWait(exec.function.user) && !scheduler_.MayPlaceAtOnce(exec.function)) {
+    return Refusal{link::NackReason::kNoMachine, "waiting"};
   }
   return std::nullopt;
 }
@@ -161,9 +165,10 @@ link::ExecutorHello Core::Hello() const {
   hello.executor = context_.settings().id;
   hello.incarnation = context_.settings().incarnation;
   hello.acceleration = context_.settings().acceleration;
-  hello.credit = attempts_.Credit();
+  hello.credit = attempts_.CreditInAll();
   hello.draining = context_.draining();
   hello.profiles = pools_.Capacities();
+  hello.waiting_room = attempts_.WaitingRoom();
   return hello;
 }
 
@@ -171,8 +176,9 @@ void Core::SendHeartbeats() {
   if (!dispatchers_.TakeHeartbeatDue()) return;
   attempts_.LendCredit();
   link::Heartbeat heartbeat;
-  heartbeat.credit = attempts_.Credit();
+  heartbeat.credit = attempts_.CreditInAll();
   heartbeat.held = attempts_.held();
+  heartbeat.waiting_room = attempts_.WaitingRoom();
   heartbeat.draining = context_.draining();
   heartbeat.profiles = pools_.Capacities();
   dispatchers_.SendHeartbeats(std::move(heartbeat));

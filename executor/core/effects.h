@@ -36,10 +36,12 @@ struct DestroyMachine {
   MachineId machine;
   std::string reason;
 };
-// The machine has an owner now: the shell records it in the domain's metadata, off the way of the request.
+// The machine has an owner now: the shell records it in the domain's metadata and gives it its share of the processors,
+// off the way of the request.
 struct MarkOwner {
   MachineId machine;
   UserId user;
+  std::int32_t rank = 0;  // how many machines the user has before it
 };
 struct SendToGuest {
   MachineId machine;

@@ -60,6 +60,8 @@ class Machine {
   [[nodiscard]] bool activates() const { return activates_; }           // creating: a shell is activated for a request
   [[nodiscard]] const UserId& user() const { return user_; }            // empty until it is assigned
   [[nodiscard]] const UserId& meant_for() const { return meant_for_; }  // whose attempts it was started for
+  // Assigned: how many others its user had before it, or the place among them that one has left since.
+  [[nodiscard]] std::int32_t rank() const { return rank_; }
   [[nodiscard]] const std::set<Runtime>& runtimes() const { return runtimes_; }
   // Creating: when its start was ordered. Warm: when it became ready. Assigned: when it lost its last container.
   [[nodiscard]] std::int64_t since_us() const { return since_us_; }
@@ -89,6 +91,7 @@ class Machine {
   bool activates_ = false;
   UserId user_;
   UserId meant_for_;
+  std::int32_t rank_ = 0;
   std::set<Runtime> runtimes_;
   std::int64_t since_us_ = 0;
   std::int64_t due_us_ = 0;

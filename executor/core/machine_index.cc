@@ -21,7 +21,7 @@ void MachineIndex::Insert(const Machine& machine) {
   Enter(machine);
   MoveDue({machine.number(), 0}, 0, machine.due_us());
   MovePing(machine.number(), 0, machine.ping_us());
-  MoveQuiet(machine.number(), -1, machine.quiet_us());
+  MoveQuiet(machine, -1, machine.quiet_us());
   for (const auto& [number, container] : machine.containers()) {
     MoveDue({machine.number(), number}, 0, container.due_us());
     if (container.state() == ContainerState::kIdle) Enter(machine, container);
@@ -33,7 +33,7 @@ void MachineIndex::Erase(const Machine& machine) {
     MoveDue({machine.number(), number}, container.due_us(), 0);
     if (container.state() == ContainerState::kIdle) Leave(container);
   }
-  MoveQuiet(machine.number(), machine.quiet_us(), -1);
+  MoveQuiet(machine, machine.quiet_us(), -1);
   MovePing(machine.number(), machine.ping_us(), 0);
   MoveDue({machine.number(), 0}, machine.due_us(), 0);
   Leave(machine);
@@ -60,8 +60,12 @@ void MachineIndex::Count(const Machine& machine, int sign) {
 
 void MachineIndex::CountFor(const UserId& user, const Machine& machine, int sign) {
   Holding& holding = holdings_[user];
+  const bool had_several = holding.several();
   Keep(machine.state() == MachineState::kAssigned ? holding.assigned : holding.coming, machine.number(), sign);
   if (machine.state() == MachineState::kCreating) holding.starting += sign;
+  if (holding.several() != had_several) {
+    for (const auto& quiet : holding.quiet) Keep(quiet_of_several_, quiet, had_several ? -1 : +1);
+  }
   if (holding.assigned.empty() && holding.coming.empty()) holdings_.erase(user);
 }
 
@@ -85,9 +89,18 @@ void MachineIndex::MovePing(std::uint64_t machine, std::int64_t from_us, std::in
   if (to_us != 0) pings_.insert({to_us, machine});
 }
 
-void MachineIndex::MoveQuiet(std::uint64_t machine, std::int64_t from_us, std::int64_t to_us) {
-  if (from_us >= 0) quiet_.erase({from_us, machine});
-  if (to_us >= 0) quiet_.insert({to_us, machine});
+// A machine that is not assigned any more has left its user's holding already, and the last one has taken that along.
+void MachineIndex::MoveQuiet(const Machine& machine, std::int64_t from_us, std::int64_t to_us) {
+  const auto holding = holdings_.find(machine.user());
+  const bool held = holding != holdings_.end();
+  const auto keep = [&](std::int64_t since_us, int sign) {
+    const std::pair quiet(since_us, machine.number());
+    Keep(quiet_, quiet, sign);
+    if (held) Keep(holding->second.quiet, quiet, sign);
+    if (sign < 0 || (held && holding->second.several())) Keep(quiet_of_several_, quiet, sign);
+  };
+  if (from_us >= 0) keep(from_us, -1);
+  if (to_us >= 0) keep(to_us, +1);
 }
 
 std::uint64_t MachineIndex::NumberOf(const MachineId& id) const {
@@ -110,7 +123,8 @@ const MachineIndex::Holding& MachineIndex::HoldingOf(const UserId& user) const {
 std::size_t MachineIndex::size() const {
   std::size_t idle = 0;
   for (const auto& [function, line] : idle_) idle += line.size();
-  return numbers_.size() + due_.size() + pings_.size() + quiet_.size() + holdings_.size() + idle;
+  return numbers_.size() + due_.size() + pings_.size() + quiet_.size() + quiet_of_several_.size() + holdings_.size() +
+         idle;
 }
 
 }  // namespace hearth::executor

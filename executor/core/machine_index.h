@@ -20,6 +20,7 @@ namespace hearth::executor {
 class MachineIndex {
  public:
   using Numbers = std::set<std::uint64_t>;
+  using Quiet = std::set<std::pair<std::int64_t, std::uint64_t>>;  // since when, and the machine's number
   struct Place {
     std::uint64_t machine = 0;
     std::uint32_t container = 0;  // 0: the machine itself
@@ -40,7 +41,7 @@ class MachineIndex {
   // A time moves; where there is none, `from` or `to` is 0, and −1 for MoveQuiet.
   void MoveDue(Place place, std::int64_t from_us, std::int64_t to_us);
   void MovePing(std::uint64_t machine, std::int64_t from_us, std::int64_t to_us);
-  void MoveQuiet(std::uint64_t machine, std::int64_t from_us, std::int64_t to_us);
+  void MoveQuiet(const Machine& machine, std::int64_t from_us, std::int64_t to_us);
 
   [[nodiscard]] std::uint64_t NumberOf(const MachineId& id) const;  // 0 where it is unknown
   // Of a profile, meant for nobody: warm ones, and those that are still starting. The oldest is first.
@@ -57,7 +58,9 @@ class MachineIndex {
   [[nodiscard]] const std::set<std::pair<std::int64_t, Place>>& due() const { return due_; }
   [[nodiscard]] const std::set<std::pair<std::int64_t, std::uint64_t>>& pings() const { return pings_; }
   // Assigned machines in which nothing is going on, the longest quiet first.
-  [[nodiscard]] const std::set<std::pair<std::int64_t, std::uint64_t>>& quiet() const { return quiet_; }
+  [[nodiscard]] const Quiet& quiet() const { return quiet_; }
+  // Of these, the ones of users who have several assigned machines.
+  [[nodiscard]] const Quiet& quiet_of_several() const { return quiet_of_several_; }
   // Machines that start: by a boot or for a pool; by a shell for a request.
   [[nodiscard]] std::int32_t starting() const { return starting_; }
   [[nodiscard]] std::int32_t activating() const { return activating_; }
@@ -77,7 +80,9 @@ class MachineIndex {
   struct Holding {
     Numbers assigned;
     Numbers coming;
+    Quiet quiet;
     std::int32_t starting = 0;
+    [[nodiscard]] bool several() const { return assigned.size() > 1; }
     friend bool operator==(const Holding&, const Holding&) = default;
   };
 
@@ -91,7 +96,8 @@ class MachineIndex {
   std::map<FunctionVersion, std::map<std::uint64_t, Place>> idle_;  // of each function by the order of becoming idle
   std::set<std::pair<std::int64_t, Place>> due_;
   std::set<std::pair<std::int64_t, std::uint64_t>> pings_;
-  std::set<std::pair<std::int64_t, std::uint64_t>> quiet_;
+  Quiet quiet_;
+  Quiet quiet_of_several_;
   std::int32_t starting_ = 0;
   std::int32_t activating_ = 0;
   std::int32_t used_mib_ = 0;

@@ -27,24 +27,43 @@ std::int32_t Machines::FreeMib() const {
   return std::max(0, context_.settings().memory_mib - index_.used_mib());
 }
 
-std::vector<Spare> Machines::Spares(std::size_t except, std::int32_t missing_mib) const {
+std::vector<Spare> Machines::Spares(SpareQuery query) const {
   std::vector<Spare> spares;
-  const auto add = [&](const Machine& machine, bool unassigned) {
-    const auto since_us = unassigned ? machine.since_us() : machine.quiet_us();
-    spares.push_back({machine.number(), machine.memory_mib(), since_us, unassigned, machine.containers().empty()});
-    missing_mib -= machine.memory_mib();
+  std::set<std::uint64_t> taken;
+  const auto add = [&](std::uint64_t number) {
+    if (!taken.insert(number).second) return;
+    const std::int32_t memory_mib = Get(number).memory_mib();
+    spares.push_back({number, memory_mib});
+    query.missing_mib -= memory_mib;
   };
-  for (std::size_t profile = 0; profile < context_.settings().profiles.size(); ++profile) {
-    if (profile == except) continue;
-    for (const auto number : index_.Warm(profile)) {
-      if (missing_mib <= 0) return spares;
-      add(Get(number), true);
+  const auto enough = [&] { return query.missing_mib <= 0; };
+  // Of each pool so many that `keep` are left; the oldest first.
+  const auto add_of_pools = [&](const std::vector<std::int32_t>& keep) {
+    for (std::size_t profile = 0; profile < keep.size(); ++profile) {
+      auto more = static_cast<std::int32_t>(index_.Warm(profile).size()) - keep[profile];
+      for (const auto number : index_.Warm(profile)) {
+        if (enough() || more-- <= 0) break;
+        add(number);
+      }
     }
+  };
+  add_of_pools(query.keep);
+  std::map<UserId, std::size_t> left;  // machines of a user, without those that are given up already
+  const auto several_before_us = context_.now_us() - query.several_idle_ms * kMicrosPerMilli;
+  for (const auto& [since_us, number] : index_.quiet_of_several()) {
+    if (enough() || since_us > several_before_us) break;
+    const UserId& user = Get(number).user();
+    const auto [mine, is_new] = left.try_emplace(user, index_.AssignedTo(user).size());
+    if (mine->second <= 1) continue;
+    --mine->second;
+    add(number);
   }
+  const auto only_before_us = context_.now_us() - query.only_idle_ms * kMicrosPerMilli;
   for (const auto& [since_us, number] : index_.quiet()) {
-    if (missing_mib <= 0) return spares;
-    add(Get(number), false);
+    if (enough() || since_us > only_before_us) break;
+    add(number);
   }
+  if (!enough()) add_of_pools(query.keep_at_last);
   return spares;
 }
 
@@ -96,13 +115,22 @@ void Machines::Unclaim() {
   just_warm_.clear();
 }
 
+std::int32_t Machines::FreeRank(const UserId& user) const {
+  std::set<std::int32_t> taken;
+  for (const auto number : index_.AssignedTo(user)) taken.insert(Get(number).rank());
+  std::int32_t rank = 0;
+  while (taken.contains(rank)) ++rank;
+  return rank;
+}
+
 void Machines::Assign(Machine& machine, const UserId& user) {
+  machine.rank_ = FreeRank(user);
   MeanFor(machine, user);
   Move(machine, MachineState::kAssigned, "taken");
   machine.since_us_ = context_.now_us();
   SetDue(machine, 0);
   context_.Emit(SendToGuest{machine.id_, {0, guest::Configure{machine.id_, user, context_.now().wall_us, ""}}});
-  context_.Emit(MarkOwner{machine.id_, user});
+  context_.Emit(MarkOwner{machine.id_, user, machine.rank_});
 }
 
 void Machines::Drain(Machine& machine, const std::string& reason) {
@@ -160,7 +188,7 @@ void Machines::UpdateQuiet(Machine& machine) {
   const bool is_quiet = machine.state_ == MachineState::kAssigned && machine.not_idle_ == 0;
   if (is_quiet == (machine.quiet_us_ >= 0)) return;
   const auto since_us = is_quiet ? context_.now_us() : -1;
-  index_.MoveQuiet(machine.number_, std::exchange(machine.quiet_us_, since_us), since_us);
+  index_.MoveQuiet(machine, std::exchange(machine.quiet_us_, since_us), since_us);
 }
 
 void Machines::SetDue(Machine& machine, std::int64_t at_us) {

@@ -29,6 +29,15 @@ namespace hearth::executor {
 constexpr std::int32_t kPingMisses = 3;
 constexpr std::int32_t kMaxUnaskedFrames = 64;  // that an agent may send between two pings for nothing
 
+// Whom memory is wanted for, and what it may cost others.
+struct SpareQuery {
+  std::int32_t missing_mib = 0;
+  std::vector<std::int32_t> keep{};          // machines that each pool keeps, by profile; none: no pool gives anything
+  std::vector<std::int32_t> keep_at_last{};  // the same where nothing else is left
+  std::int64_t several_idle_ms = 0;          // so long a machine was quiet whose user has others besides
+  std::int64_t only_idle_ms = 0;             // and one whose user has no other
+};
+
 class Machines {
  public:
   explicit Machines(Context& context);
@@ -42,9 +51,10 @@ class Machines {
   [[nodiscard]] std::pair<Machine*, Container*> FindIdle(const FunctionVersion& function);
   // Of the host, for further machines. Shells give way to machines.
   [[nodiscard]] std::int32_t FreeMib() const;
-  // What could be given up for `missing_mib`, the cheapest first and no more than it takes: machines of the pools, but
-  // of the profile `except`, then assigned ones in which nothing is going on, the longest quiet first.
-  [[nodiscard]] std::vector<Spare> Spares(std::size_t except, std::int32_t missing_mib) const;
+  // What could be given up, the cheapest first and no more than it takes: what pools hold beyond what they keep; then
+  // machines in which nothing is going on, the longest quiet first, of users who have others besides; then users' only
+  // ones; at last what pools keep.
+  [[nodiscard]] std::vector<Spare> Spares(SpareQuery query) const;
 
   // ---- A machine's life, from the order to start it to the confirmation that it is destroyed.
   // Creating, in the making for at most `limit_ms`. `meant_for` is empty for one of the pool. `activates`: from a
@@ -110,6 +120,7 @@ class Machines {
   std::vector<AttemptKey> Destroy(Machine& machine, MachineState to, const std::string& reason);
   void FreeContainer(Machine& machine, Container& container);
   void UpdateQuiet(Machine& machine);
+  [[nodiscard]] std::int32_t FreeRank(const UserId& user) const;
   void SetDue(Machine& machine, std::int64_t at_us);
   void SetDue(Machine& machine, Container& container, std::int64_t at_us);
   void SetPing(Machine& machine, std::int64_t at_us);

@@ -82,6 +82,16 @@ std::int32_t PoolDemand::Target(std::int32_t min, std::int32_t max, Time now) {
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(demand, min, std::max(min, max)));
 }
 
+std::vector<std::int32_t> KeptMachines(const std::vector<PoolMinimum>& minimums, std::int32_t memory_mib) {
+  std::vector<std::int32_t> kept;
+  std::int32_t left_mib = memory_mib / kKeptShare;
+  for (const PoolMinimum& minimum : minimums) {
+    kept.push_back(std::min(minimum.machines, left_mib / minimum.machine_mib));
+    left_mib -= kept.back() * minimum.machine_mib;
+  }
+  return kept;
+}
+
 std::vector<std::size_t> PlanRefill(std::vector<PoolView> pools, std::int32_t slots, std::int32_t free_mib) {
   std::vector<std::size_t> plan;
   while (slots > 0) {

@@ -19,6 +19,11 @@ constexpr std::int64_t kStartBackoffMaxMs = 10'000;
 constexpr std::int32_t kStartFailuresGiveUp = 3;  // in a row: those who wait for a machine are told
 constexpr std::int32_t kShellMib = 24;            // what a shell that waits costs the host
 constexpr std::int64_t kRefillHeldMs = 5'000;     // so long refill leaves the last shells to requests, then takes one
+// So long nothing has gone on in a machine that is given up for the minimum of a pool: one whose user has others
+// besides, and a user's only one. Whoever uses a machine more often than that keeps it.
+constexpr std::int64_t kSeveralIdleMs = 1'000;
+constexpr std::int64_t kOnlyIdleMs = 10'000;
+constexpr std::int32_t kKeptShare = 2;  // minimums are kept against users' machines within memory ÷ kKeptShare
 
 // Of the shells that wait, those that only requests may take: half of what is to be held.
 [[nodiscard]] constexpr std::int32_t ShellsForRequests(std::int32_t wanted) {
@@ -67,6 +72,16 @@ class PoolDemand {
 [[nodiscard]] constexpr std::int64_t Average(std::int64_t before, std::int64_t value) {
   return before == 0 ? value : (before * 7 + value) / 8;
 }
+
+// What a pool wants to hold at least.
+struct PoolMinimum {
+  std::int32_t machines = 0;
+  std::int32_t machine_mib = 0;
+};
+
+// How many machines of each profile are kept for users who have none: the minimums, one profile after the other, as far
+// as memory ÷ kKeptShare goes.
+[[nodiscard]] std::vector<std::int32_t> KeptMachines(const std::vector<PoolMinimum>& minimums, std::int32_t memory_mib);
 
 struct PoolView {
   std::int32_t target = 0;

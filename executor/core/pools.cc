@@ -44,7 +44,8 @@ void Pools::SetPressure(const HostPressure& event) {
   context_.AskToSchedule();
   shortage_.Update(event.memory_available_mib, event.cpu_busy_ppm);
   if (!shortage_.memory() || machines_.index().freeing_mib() > 0) return;
-  const auto spares = machines_.Spares(pools_.size(), 1);
+  const std::vector<std::int32_t> none(pools_.size(), 0);
+  const auto spares = machines_.Spares({.missing_mib = 1, .keep = none});
   if (!spares.empty()) machines_.Drain(machines_.Get(spares.front().number), "memory is short");
 }
 
@@ -97,23 +98,25 @@ bool Pools::StartFailed(std::size_t profile) {
   return pool.failures >= kStartFailuresGiveUp;
 }
 
-House Pools::Describe(std::size_t profile, const UserId& user, std::int64_t accepted_us) const {
+House Pools::Describe(std::size_t profile, const UserId& user, bool holds, std::int64_t accepted_us) const {
   const Settings& settings = context_.settings();
   const MachineIndex& index = machines_.index();
   const Pool& pool = pools_[profile];
   House house;
   house.machine_mib = pool.profile.memory_mib;
-  house.free_mib = machines_.FreeMib();
+  house.free_mib = machines_.FreeMib() - (holds ? OwedMib() : 0);
   house.freeing_mib = index.freeing_mib();
-  house.starting = static_cast<std::int32_t>(index.Starting(profile).size());
+  if (!holds || MaySpare(profile)) house.starting = static_cast<std::int32_t>(index.Starting(profile).size());
   house.shells = pool.shells;
   house.shell_coming =
       pool.shells == 0 && ShellsComeAndGo(pool) && context_.now_us() - accepted_us < kShellWaitMs * kMicrosPerMilli;
   const auto own_bound = settings.LimitsOf(user).max_starts;
   const bool may = context_.now_us() >= pool.may_start_us && !context_.draining() &&
                    index.StartingFor(user) < (own_bound > 0 ? own_bound : settings.user_starts);
-  house.may_start = may && index.starting() < settings.concurrent_starts;
-  house.may_activate = may && index.activating() < settings.concurrent_activations;
+  // While processors are short, those who have a machine wait until nobody else's starts.
+  const bool yields = holds && shortage_.cpu() && index.starting() + index.activating() > 0;
+  house.may_start = may && !yields && index.starting() < settings.concurrent_starts;
+  house.may_activate = may && !yields && index.activating() < settings.concurrent_activations;
   return house;
 }
 
@@ -129,8 +132,9 @@ std::vector<link::ProfileCapacity> Pools::Capacities() const {
     link::ProfileCapacity capacity;
     capacity.profile = pool.profile.name;
     capacity.pool_ready = static_cast<std::int32_t>(machines_.index().Warm(i).size());
+    capacity.pool_kept = MaySpare(i) ? 0 : capacity.pool_ready;
     capacity.shells = pool.shells;
-    capacity.can_start = machines_.FreeMib() / pool.profile.memory_mib;
+    capacity.can_start = std::max(0, machines_.FreeMib() - OwedMib()) / pool.profile.memory_mib;
     capacity.container_mib = pool.profile.memory_mib - pool.profile.reserve_mib;
     for (const Runtime runtime : pool.runtimes) capacity.runtimes.emplace_back(RuntimeName(runtime));
     capacities.push_back(std::move(capacity));

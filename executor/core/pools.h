@@ -2,7 +2,11 @@
 // is the only one who orders a start.
 //
 // It holds at any time:
-// - what refills a pool starts within Settings::concurrent_starts, and only while no request waits for a start;
+// - what refills a pool starts within Settings::concurrent_starts, and only while no request of a user without a
+// machine
+//   waits for a start; while one of another user waits, only up to what is kept;
+// - of the minimums so many machines as KeptMachines says are kept against users who have a machine already: their room
+//   is free, or is being reclaimed from what is idle, before anybody asks for one;
 // - after a start that failed nothing of the profile is started until its back-off is over;
 // - of the shells that wait, half of what is to be held is left to requests;
 // - a pool that holds too much, or what is outdated, gives up one machine in a step at most.
@@ -24,6 +28,8 @@
 namespace hearth::executor {
 
 constexpr std::int64_t kShellWaitMs = 1000;  // so long an attempt waits for a shell before a machine is booted for it
+// Whose request waits for a machine that cannot be started yet. Refill yields to it.
+enum class Starved : std::uint8_t { kNobody, kHolder, kNewcomer };
 constexpr std::int64_t kShellsTrustMs = 30'000;  // shells that were there so lately will come again
 
 class Pools {
@@ -49,13 +55,18 @@ class Pools {
   // ---- What the pools decide.
   // Starts a machine for the user, or for the pool where `meant_for` is empty: from a shell where one waits.
   void Start(std::size_t profile, const UserId& meant_for);
-  // At the end of a step: brings pools and shells nearer to their targets. `starved`: a request waits for a start.
-  void Refill(bool starved);
+  // At the end of a step: brings pools and shells nearer to their targets.
+  void Refill(Starved starved);
 
   // ---- What others decide by.
-  // What the ladder has to know of the profile for an attempt of the user that was accepted at `accepted_us`. Not in
-  // it: machines that are ready, machines that could be given up, and room in those that start for the user.
-  [[nodiscard]] House Describe(std::size_t profile, const UserId& user, std::int64_t accepted_us) const;
+  // What the ladder has to know of the profile for an attempt of the user that was accepted at `accepted_us`. `holds`:
+  // the user has a machine of the profile, and leaves to others what is kept. Not in it: machines that are ready,
+  // machines that could be given up, and room in those that start for the user.
+  [[nodiscard]] House Describe(std::size_t profile, const UserId& user, bool holds, std::int64_t accepted_us) const;
+  // A user who has a machine may take one of the pool: what is kept can be made good from free memory.
+  [[nodiscard]] bool MaySpare(std::size_t profile) const;
+  // What may be given up for a machine of the profile.
+  [[nodiscard]] SpareQuery SparesFor(std::size_t profile, bool holds, std::int32_t missing_mib) const;
   // What runs the last machine of the profile that started; true until one has.
   [[nodiscard]] bool Runs(std::size_t profile, Runtime runtime) const;
   [[nodiscard]] std::vector<link::ProfileCapacity> Capacities() const;  // for dispatchers
@@ -81,6 +92,11 @@ class Pools {
 
   [[nodiscard]] Pool* Find(const std::string& profile);
   void SumBacklog();
+  [[nodiscard]] std::vector<std::int32_t> Kept() const;  // machines, by profile
+  // Memory of the machines that pools lack of what they keep.
+  [[nodiscard]] std::int32_t OwedMib() const;
+  [[nodiscard]] std::int32_t Lacks(std::size_t profile, std::int32_t kept) const;
+  void Reclaim(const std::vector<std::int32_t>& kept);
   void KeepEnoughShells();
   void Shrink(std::size_t profile, std::int32_t target);
   [[nodiscard]] PoolView View(std::size_t profile, std::int32_t target);

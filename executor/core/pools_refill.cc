@@ -16,21 +16,88 @@ void Pools::Start(std::size_t profile, const UserId& meant_for) {
   context_.Emit(StartMachine{machine.id(), pool.profile.name, meant_for.empty()});
 }
 
-void Pools::Refill(bool starved) {
+void Pools::Refill(Starved starved) {
   KeepEnoughShells();
   if (context_.draining()) return;
+  const auto kept = Kept();
   std::vector<PoolView> views;
   for (std::size_t i = 0; i < pools_.size(); ++i) {
     const Profile& profile = pools_[i].profile;
     const auto target = pools_[i].demand.Target(profile.pool_min, profile.pool_max, context_.now());
     Shrink(i, target);
-    views.push_back(View(i, target));
+    views.push_back(View(i, starved == Starved::kHolder ? std::min(target, kept[i]) : target));
   }
-  if (starved || shortage_.memory()) return;
+  if (shortage_.memory()) return;
+  Reclaim(kept);
+  if (starved == Starved::kNewcomer) return;
   const auto starting = machines_.index().starting();
   std::int32_t slots = context_.settings().concurrent_starts - starting;
   if (shortage_.cpu()) slots = std::min(slots, 1 - starting);
   for (const auto profile : PlanRefill(std::move(views), slots, machines_.FreeMib())) Start(profile, UserId());
+}
+
+std::vector<std::int32_t> Pools::Kept() const {
+  std::vector<PoolMinimum> minimums;
+  minimums.reserve(pools_.size());
+  for (const Pool& pool : pools_) minimums.push_back({pool.profile.pool_min, pool.profile.memory_mib});
+  return KeptMachines(minimums, context_.settings().memory_mib);
+}
+
+std::int32_t Pools::Lacks(std::size_t profile, std::int32_t kept) const {
+  const MachineIndex& index = machines_.index();
+  const auto there = index.Warm(profile).size() + index.Starting(profile).size();
+  return std::max(0, kept - static_cast<std::int32_t>(there));
+}
+
+std::int32_t Pools::OwedMib() const {
+  const auto kept = Kept();
+  std::int32_t owed_mib = 0;
+  for (std::size_t i = 0; i < pools_.size(); ++i) owed_mib += Lacks(i, kept[i]) * pools_[i].profile.memory_mib;
+  return owed_mib;
+}
+
+bool Pools::MaySpare(std::size_t profile) const {
+  const MachineIndex& index = machines_.index();
+  const auto there = static_cast<std::int32_t>(index.Warm(profile).size() + index.Starting(profile).size());
+  const std::int32_t owed_mib = OwedMib() + (there > Kept()[profile] ? 0 : pools_[profile].profile.memory_mib);
+  return machines_.FreeMib() + index.freeing_mib() >= owed_mib;
+}
+
+SpareQuery Pools::SparesFor(std::size_t profile, bool holds, std::int32_t missing_mib) const {
+  SpareQuery query{.missing_mib = missing_mib, .keep = Kept()};
+  query.keep[profile] = kMaxPool;  // who could take one of the profile itself has done so
+  if (holds) {
+    query.several_idle_ms = kSeveralIdleMs;
+    query.only_idle_ms = kOnlyIdleMs;
+  } else {
+    query.keep_at_last.assign(pools_.size(), 0);
+    query.keep_at_last[profile] = kMaxPool;
+  }
+  return query;
+}
+
+// Makes room for what pools lack of what they keep, ahead of those who will ask for it. What is only idle for a moment
+// is not taken: a house that is too small for all who use it leaves them their machines.
+void Pools::Reclaim(const std::vector<std::int32_t>& kept) {
+  std::int32_t room_mib = machines_.FreeMib() + machines_.index().freeing_mib();
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    if (context_.now_us() < pools_[i].may_start_us) continue;  // nothing of it is started for the time being
+    const std::int32_t machine_mib = pools_[i].profile.memory_mib;
+    for (auto lacks = Lacks(i, kept[i]); lacks > 0; --lacks) {
+      if (room_mib < machine_mib) {
+        const auto spares = machines_.Spares({.missing_mib = machine_mib - room_mib,
+                                              .keep = kept,
+                                              .several_idle_ms = kSeveralIdleMs,
+                                              .only_idle_ms = kOnlyIdleMs});
+        std::int32_t given_mib = 0;
+        for (const Spare& spare : spares) given_mib += spare.memory_mib;
+        if (room_mib + given_mib < machine_mib) return;  // the next profile's would be made of what this one waits for
+        for (const Spare& spare : spares) machines_.Drain(machines_.Get(spare.number), "kept for the pool");
+        room_mib += given_mib;
+      }
+      room_mib -= machine_mib;
+    }
+  }
 }
 
 // Shells get what memory the machines leave, and nothing where the host is short of it.

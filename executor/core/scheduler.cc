@@ -15,9 +15,9 @@ bool Scheduler::RunWarm(Attempt& attempt) {
   return true;
 }
 
-bool Scheduler::Schedule() {
-  if (attempts_.waiting().empty()) return false;
-  bool starved = false;
+Starved Scheduler::Schedule() {
+  Starved starved = Starved::kNobody;
+  if (attempts_.waiting().empty()) return starved;
   // Room in machines of a profile that start for a user: each attempt takes its share.
   std::map<std::pair<UserId, std::size_t>, std::int32_t> awaited;
   std::vector<Attempt*> waiting;
@@ -28,30 +28,34 @@ bool Scheduler::Schedule() {
     const auto profile = context_.settings().ProfileOf(attempt->function());
     const auto [awaited_mib, is_new] = awaited.try_emplace({user, profile});
     if (is_new) awaited_mib->second = AwaitedMib(user, profile);
-    starved = Place(*attempt, profile, awaited_mib->second) || starved;
+    starved = std::max(starved, Place(*attempt, profile, awaited_mib->second));
   }
   return starved;
 }
 
-bool Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib) {
-  if (RunWarm(attempt)) return false;
+Starved Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib) {
+  if (RunWarm(attempt)) return Starved::kNobody;
   const Function& function = attempt.function();
-  const auto choice =
-      Choose(function.memory_mib, OwnMachines(function, profile), DescribeHouse(attempt, profile, awaited_mib));
+  const auto own = OwnMachines(function, profile);
+  const bool holds = Holds(function, profile, own);
+  const Starved starved = holds ? Starved::kHolder : Starved::kNewcomer;
+  House house = DescribeHouse(function, profile, holds, attempt.accepted_us());
+  house.awaited_mib = awaited_mib;
+  const auto choice = Choose(function.memory_mib, own, house);
   attempt.Note(choice.rung, choice.because);
   const Profile& of_profile = context_.settings().profiles[profile];
   const std::int32_t room_mib = of_profile.memory_mib - of_profile.reserve_mib;
   switch (choice.rung) {
-    case Rung::kCached: Promise(attempt, machines_.Get(choice.machine), StartPath::kCached); return false;
-    case Rung::kMachine: Promise(attempt, machines_.Get(choice.machine), StartPath::kMachine); return false;
+    case Rung::kCached: Promise(attempt, machines_.Get(choice.machine), StartPath::kCached); return Starved::kNobody;
+    case Rung::kMachine: Promise(attempt, machines_.Get(choice.machine), StartPath::kMachine); return Starved::kNobody;
     case Rung::kPool: {
       Machine& machine = machines_.Get(choice.machine);
-      const bool own = !machine.meant_for().empty();
-      if (own) awaited_mib -= std::min(awaited_mib, machine.free_mib());
+      const bool came_for_it = !machine.meant_for().empty();
+      if (came_for_it) awaited_mib -= std::min(awaited_mib, machine.free_mib());
       CountArrival(attempt, profile);
       machines_.Assign(machine, function.user);
-      Promise(attempt, machine, own ? machine.path() : StartPath::kPool);
-      return false;
+      Promise(attempt, machine, came_for_it ? machine.path() : StartPath::kPool);
+      return Starved::kNobody;
     }
     case Rung::kAwaitMachine:
       CountArrival(attempt, profile);
@@ -60,28 +64,28 @@ bool Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& await
         awaited_mib += room_mib;
       }
       awaited_mib -= function.memory_mib;
-      return false;
+      return Starved::kNobody;
     case Rung::kRestore:
     case Rung::kStart:
       CountArrival(attempt, profile);
       pools_.Start(profile, function.user);
       awaited_mib += room_mib - function.memory_mib;
-      return false;
+      return Starved::kNobody;
     case Rung::kEvictContainers: {
       Machine& machine = machines_.Get(choice.machine);
       for (const auto number : choice.containers) machines_.Remove(machine, machine.Get(number), "evicted");
-      return false;
+      return Starved::kNobody;
     }
     case Rung::kEvictMachines:
       for (const auto number : choice.machines) machines_.Drain(machines_.Get(number), "evicted");
-      return true;
+      return starved;
     case Rung::kAwaitShell:
     case Rung::kAwaitMemory:
-    case Rung::kWait: CountArrival(attempt, profile); return true;
+    case Rung::kWait: CountArrival(attempt, profile); return starved;
     case Rung::kContainer:
-    case Rung::kAwaitRoom: return false;
+    case Rung::kAwaitRoom: return Starved::kNobody;
   }
-  return false;
+  return Starved::kNobody;
 }
 
 void Scheduler::CountArrival(Attempt& attempt, std::size_t profile) {
@@ -147,11 +151,22 @@ std::vector<OwnMachine> Scheduler::OwnMachines(const Function& function, std::si
   return own;
 }
 
-House Scheduler::DescribeHouse(const Attempt& attempt, std::size_t profile, std::int32_t awaited_mib) const {
-  const Function& function = attempt.function();
+bool Scheduler::Holds(const Function& function, std::size_t profile, const std::vector<OwnMachine>& own) const {
+  return !own.empty() || AwaitedMib(function.user, profile) > 0;
+}
+
+bool Scheduler::MayPlaceAtOnce(const Function& function) const {
+  const auto profile = context_.settings().ProfileOf(function);
+  const auto own = OwnMachines(function, profile);
+  const House house = DescribeHouse(function, profile, Holds(function, profile, own), context_.now_us());
+  const Rung rung = Choose(function.memory_mib, own, house).rung;
+  return rung == Rung::kCached || rung == Rung::kMachine || rung == Rung::kPool;
+}
+
+House Scheduler::DescribeHouse(const Function& function, std::size_t profile, bool holds,
+                               std::int64_t accepted_us) const {
   const MachineIndex& index = machines_.index();
-  House house = pools_.Describe(profile, function.user, attempt.accepted_us());
-  house.awaited_mib = awaited_mib;
+  House house = pools_.Describe(profile, function.user, holds, accepted_us);
   const auto has_runtime = [&](std::uint64_t number) {
     return machines_.Get(number).runtimes().contains(function.runtime);
   };
@@ -163,11 +178,12 @@ House Scheduler::DescribeHouse(const Attempt& attempt, std::size_t profile, std:
   const auto& warm = index.Warm(profile);
   if (const auto own = std::ranges::find_if(coming, came_up); own != coming.end()) {
     house.pool = *own;
-  } else if (const auto ready = std::ranges::find_if(warm, has_runtime); ready != warm.end()) {
+  } else if (const auto ready = std::ranges::find_if(warm, has_runtime);
+             ready != warm.end() && (!holds || pools_.MaySpare(profile))) {
     house.pool = *ready;
   }
   const auto missing_mib = house.machine_mib - house.free_mib - house.freeing_mib;
-  if (missing_mib > 0) house.spares = machines_.Spares(profile, missing_mib);
+  if (missing_mib > 0) house.spares = machines_.Spares(pools_.SparesFor(profile, holds, missing_mib));
   return house;
 }
 

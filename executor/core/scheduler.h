@@ -28,8 +28,10 @@ class Scheduler {
 
   // The warm way: runs the attempt in an idle container of its function. False where there is none.
   [[nodiscard]] bool RunWarm(Attempt& attempt);
-  // Gives those that wait what can be given now. True: one of them waits for a machine that cannot be started yet.
-  [[nodiscard]] bool Schedule();
+  // Gives those that wait what can be given now. Says whose attempt waits for a machine that cannot be started yet.
+  [[nodiscard]] Starved Schedule();
+  // A container for the function could be given or begun now: in a machine of the user, or one of the pool.
+  [[nodiscard]] bool MayPlaceAtOnce(const Function& function) const;
   // A container became idle: the oldest attempt that can use it runs in it, waiting or promised another one.
   void Serve(Machine& machine, Container& container);
   // Runs the attempt in an idle container.
@@ -38,15 +40,18 @@ class Scheduler {
   void Create(Machine& machine, const std::vector<AttemptKey>& attempts);
 
  private:
-  // Gives the attempt a container, made or promised, or notes what it waits for. True as Schedule. `awaited_mib` is the
-  // room in machines of the profile that start for the user. The attempt takes its share of it.
-  [[nodiscard]] bool Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
+  // Gives the attempt a container, made or promised, or notes what it waits for. Answers as Schedule. `awaited_mib` is
+  // the room in machines of the profile that start for the user. The attempt takes its share of it.
+  [[nodiscard]] Starved Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
   void Promise(Attempt& attempt, Machine& machine, StartPath path);  // a container that is made for it
   void CountArrival(Attempt& attempt, std::size_t profile);
 
   // What the ladder decides by.
   [[nodiscard]] std::vector<OwnMachine> OwnMachines(const Function& function, std::size_t profile) const;
-  [[nodiscard]] House DescribeHouse(const Attempt& attempt, std::size_t profile, std::int32_t awaited_mib) const;
+  // The user has a machine of the profile that serves the function, or one that starts.
+  [[nodiscard]] bool Holds(const Function& function, std::size_t profile, const std::vector<OwnMachine>& own) const;
+  [[nodiscard]] House DescribeHouse(const Function& function, std::size_t profile, bool holds,
+                                    std::int64_t accepted_us) const;
   [[nodiscard]] std::int32_t AwaitedMib(const UserId& user, std::size_t profile) const;
 
   Context& context_;

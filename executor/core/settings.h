@@ -39,7 +39,8 @@ struct Settings {
   std::vector<Profile> profiles;
   std::set<Runtime> runtimes;                   // that a machine must have; one that started without is replaced
   std::int32_t memory_mib = 8192;               // for all machines together
-  std::int32_t credit = 64;                     // attempts held at once
+  std::int32_t credit = 64;                     // attempts held at once, without those that wait for a machine
+  std::int32_t waiting = 64;                    // attempts that wait for a machine, or for room in one
   std::int32_t concurrent_starts = 2;           // machines starting at once: boots, and what refills the pool
   std::int32_t concurrent_activations = 8;      // shells activated at once for requests; refill never holds these back
   std::int32_t user_starts = 4;                 // machines starting at once for one user

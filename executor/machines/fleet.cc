@@ -100,6 +100,7 @@ Fleet::Machine& Fleet::Add(const MachineId& machine_id, const Profile& profile, 
   machine.id = std::make_shared<MachineId>(machine_id);
   machine.domain = DomainName(machine_id);
   machine.profile = profile.name;
+  machine.memory_mib = profile.memory_mib;
   machine.owned = std::move(owned);
   machine.starter = &starter;
   while (slots_.contains(machine.slot)) ++machine.slot;
@@ -184,12 +185,22 @@ void Fleet::Created(const MachineId& machine_id, Result<void> result) {
   if (machine->removing()) return DestroyDomain(*machine);
   if (!result) return Broken(machine_id, result.error().message);
   if (!machine->fault.empty()) return Broken(machine_id, std::move(machine->fault));
+  Share(*machine);
   if (!machine->hello) {
     machine->Move(MachineStage::kGreeting);
     machine->link->ExpectHelloWithin(machine->watch ? options_.aside_within_ms : options_.hello_within_ms);
     if (machine->awaits_greeting()) GreetUntilHello(*machine);
   }
   MakeShells();
+}
+
+// Not before libvirt has answered: until then it moves the process's threads itself.
+void Fleet::Share(const Machine& machine) {
+  if (options_.shares == nullptr || machine.answer_owed || machine.link == nullptr) return;
+  const auto process = machine.link->process();
+  if (!process) return;
+  if (machine.user.empty()) return options_.shares->TakeIn(*process);
+  options_.shares->Assign(*process, machine.user, machine.machine_id, machine.rank, machine.memory_mib);
 }
 
 void Fleet::Greeted(const MachineId& machine_id, guest::Hello hello) {
@@ -268,9 +279,14 @@ void Fleet::SendArchive(const MachineId& machine_id, const CodeHash& hash, std::
     machine->link->SendArchive(hash, std::move(bytes), std::move(sent));
 }
 
-void Fleet::MarkOwner(const MachineId& machine_id, const UserId& user) {
+void Fleet::MarkOwner(const MachineId& machine_id, const UserId& user, std::int32_t rank) {
   Machine* machine = Find(machine_id);
   if (machine == nullptr || machine->removing()) return;
+  if (!user.empty()) {
+    machine->user = user;
+    machine->rank = rank;
+    Share(*machine);
+  }
   machine->mark = std::make_unique<Timer>(loop_, [this, machine_id, user] {
     const Machine* marked = Find(machine_id);
     if (marked == nullptr || marked->removing()) return;

@@ -22,6 +22,7 @@
 #include "executor/guest_link.h"
 #include "executor/machines/hypervisor.h"
 #include "executor/machines/image.h"
+#include "executor/machines/shares.h"
 #include "executor/machines/starter.h"
 
 namespace hearth::executor {
@@ -49,6 +50,7 @@ struct FleetOptions {
   // Accounts for QEMU, where the executor is root: one of `accounts` uids from this one on for each machine.
   std::optional<MachineAccount> first_account;
   std::uint32_t accounts = kAccountsOfExecutor;
+  std::shared_ptr<Shares> shares;  // of the processors; null: none
 };
 
 // What a machine of the profile is made of, without name, socket, account and mark.
@@ -102,8 +104,9 @@ class Fleet {
   Result<void> Send(const MachineId& machine_id, const guest::Frame& frame);
   void SendArchive(const MachineId& machine_id, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
                    std::function<void()> sent);  // see GuestLink
-  // Records the owner in the domain's metadata, kMarkAfterMs later.
-  void MarkOwner(const MachineId& machine_id, const UserId& user);
+  // The machine is the user's, who has `rank` machines before it: it gets its share of the processors, and kMarkAfterMs
+  // later the owner stands in the domain's metadata.
+  void MarkOwner(const MachineId& machine_id, const UserId& user, std::int32_t rank = 0);
   // Compares libvirt's domains with these: destroys strays of this executor, reports what is gone. `done` (may be
   // empty) hears how many strays were found once they are destroyed, or why libvirt could not be asked.
   void Reconcile(std::function<void(Result<std::size_t>)> done);
@@ -134,6 +137,7 @@ class Fleet {
   void Greeted(const MachineId& machine_id, guest::Hello hello);
   void Ready(Machine& machine);
   void Broken(const MachineId& machine_id, std::string reason);
+  void Share(const Machine& machine);
   Machine* Find(const MachineId& machine_id);
   Machine* FindDomain(const std::string& domain);
   void Later(std::function<void()> work);  // posts to the loop; dropped once the fleet is gone

@@ -16,6 +16,9 @@ class Fleet::Machine {
   std::shared_ptr<MachineId> id;  // the same, for callbacks that were made before a shell became a machine
   std::string domain;
   std::string profile;
+  std::int32_t memory_mib = 0;
+  UserId user;  // empty: nobody's
+  std::int32_t rank = 0;
   std::uint32_t slot = 0;
   std::optional<MachineAccount> account;
   std::string folder;

@@ -46,6 +46,7 @@ void Fleet::Removed(const MachineId& machine_id, Result<void> result) {
   std::error_code error;
   fs::remove_all(machine->folder, error);
   slots_.erase(machine->slot);
+  if (options_.shares != nullptr) options_.shares->Forget(machine_id);
   machines_.erase(machine_id);
   if (answer && watch && watch->destroyed) watch->destroyed();
   if (answer && !watch) callbacks_.destroyed(machine_id);

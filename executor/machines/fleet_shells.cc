@@ -134,6 +134,7 @@ void Fleet::ShellMade(const MachineId& shell, Result<void> result) {
   if (!result || !machine->fault.empty()) {
     return Broken(shell, result ? std::move(machine->fault) : result.error().message);
   }
+  Share(*machine);
   MakeShells();  // tells, and goes on
 }
 

@@ -45,7 +45,7 @@ class SimulatedDriver : public MachineDriver {
   Result<void> Send(const MachineId& machine, const guest::Frame& frame) override;
   void SendArchive(const MachineId& machine, const CodeHash& hash, std::shared_ptr<const std::string> bytes,
                    std::function<void()> sent) override;
-  void MarkOwner(const MachineId&, const UserId&) override {}
+  void MarkOwner(const MachineId&, const UserId&, std::int32_t) override {}
   void Close(std::function<void()> done) override;
   [[nodiscard]] std::size_t size() const override { return machines_.size(); }
   [[nodiscard]] std::vector<std::string> Left() const override { return {}; }

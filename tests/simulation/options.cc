@@ -24,6 +24,8 @@ constexpr Trait kTraits[] = {
     {Fault::kDrain, "drain", 0.02, 30},
     {Fault::kFrozenDispatcher, "frozen_dispatcher", 0.02, 30},
     {Fault::kFrozenExecutor, "frozen_executor", 0.02, 30},
+    {Fault::kMemoryShort, "memory_short", 0.03, 30},
+    {Fault::kProcessorShort, "processor_short", 0.03, 30},
     {Fault::kDeposedOwner, "deposed_owner", 0.02, 30},
     {Fault::kSessionLost, "session_lost", 0.02, 30},
     {Fault::kRebalance, "rebalance", 0.05, 30},
@@ -160,6 +162,7 @@ Options Draw(std::uint64_t seed) {
   if (dice.Percent(20)) options.id_bytes = 128;
   options.credit = dice.OneOf({4, 16, 16, 64});
   options.user_queue_limit = dice.OneOf({3, 10, 10'000, 10'000});
+  options.waiting = dice.OneOf({1, 4, 8, 64});
   for (const Trait& trait : kTraits) {
     const double scale = dice.OneOf({0.5, 1.0, 1.0, 2.0});
     if (dice.Percent(trait.in_hundred)) options.faults[trait.fault] = trait.usual * scale;
@@ -174,8 +177,8 @@ std::string Describe(const Options& options) {
   text << "seed " << options.seed << ": " << options.invocations << " invocations, " << options.users << " users, "
        << options.topics << " topics of " << options.partitions << " partitions, " << options.dispatchers
        << " dispatchers, " << options.executors << " executors, " << options.order_keys << " order keys, ids of "
-       << options.id_bytes << " bytes, credit " << options.credit << ", queue limit " << options.user_queue_limit
-       << "\n";
+       << options.id_bytes << " bytes, credit " << options.credit << ", " << options.waiting << " may wait"
+       << ", queue limit " << options.user_queue_limit << "\n";
   for (const auto& plan : options.functions) {
     text << "  function: " << plan.max_attempts << " attempts, profile " << plan.profile << ", " << plan.memory_mib
          << " MiB, " << plan.failing_percent << " % fail" << (plan.slow ? ", slow" : "") << "\n";

@@ -22,6 +22,8 @@ enum class Fault : std::uint8_t {
   kDrain,             // DrainRequested, then a restart
   kFrozenDispatcher,  // time passes without steps; what came meanwhile comes then
   kFrozenExecutor,
+  kMemoryShort,     // of an executor's host, for seconds
+  kProcessorShort,  // likewise: something else takes them
   kDeposedOwner,    // the group moved its partitions and it does not know
   kSessionLost,     // its partitions are lost, it joins again
   kRebalance,       // for no reason of ours
@@ -115,6 +117,7 @@ struct Options {
   bool large_profile = false;           // beside the default one
   std::int32_t pool_min = 1, pool_max = 3, shells = 2;
   std::int32_t credit = 16;
+  std::int32_t waiting = 8;  // for a machine, at most
   std::int32_t user_queue_limit = 10'000;
   std::int64_t arrive_us = 0;  // users appear one by one within it; 0: all are there at once
   std::int64_t longest_run_us = 300'000;

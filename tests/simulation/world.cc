@@ -282,6 +282,9 @@ void World::Misfortune() {
     if (executor.core == nullptr) continue;
     if (rolls(Fault::kBlackout)) BlackOut(i);
     if (rolls(Fault::kDeafExecutor)) Deafen(i);
+    for (const auto what : {Fault::kMemoryShort, Fault::kProcessorShort}) {
+      if (rolls(what)) MakeShort(i, what);
+    }
     if (rolls(Fault::kFrozenExecutor) && !executor.frozen && now_us_ >= down_until_us_) FreezeExecutor(i);
     if (rolls(Fault::kExecutorCrash)) {
       Count(Fault::kExecutorCrash);

@@ -71,6 +71,7 @@ class World {
   void FreezeDispatcher(int index);
   void RunDispatcher(int index);
   void FreezeExecutor(int index);
+  void MakeShort(int index, Fault what);
   void RunExecutor(int index);
   void StepDispatcher(int index, const dispatcher::Event& event);
   void Do(int index, dispatcher::SendToExecutor& send);

@@ -23,6 +23,7 @@ void World::StartExecutor(int index) {
   if (options_.large_profile) settings.profiles.push_back({kLargeProfile, 1024, 160, 1, 0, 1, 1});
   settings.memory_mib = options_.memory_mib;
   settings.credit = options_.credit;
+  settings.waiting = options_.waiting;
   settings.seed = options_.seed;
   node.core = std::make_unique<executor::Core>(settings);
   node.seen_epoch.clear();
@@ -57,6 +58,22 @@ void World::StopExecutor(int index) {
   std::erase_if(stale_, [index](const auto& one) { return one.second == index; });
   for (const auto id : mine) Disconnect(id);
   At(Between(500'000, 5'000'000), [this, index] { StartExecutor(index); });
+}
+
+// The host has nothing left for seconds. What it says is measured every second.
+void World::MakeShort(int index, Fault what) {
+  auto& node = *executors_[static_cast<std::size_t>(index)];
+  if (node.short_until_us > now_us_) return;
+  Count(what);
+  Note("short host " + std::to_string(index));
+  constexpr std::int64_t kMeasureUs = 1'000'000;
+  const auto seconds = Between(1, 20);
+  node.short_until_us = now_us_ + seconds * kMeasureUs;
+  for (std::int64_t second = 0; second < seconds; ++second) {
+    const bool memory = what == Fault::kMemoryShort;
+    StepLater(index, second * kMeasureUs, executor::HostPressure{memory ? 100 : 4000, memory ? 500'000 : 990'000});
+  }
+  StepLater(index, seconds * kMeasureUs, executor::HostPressure{4000, 500'000});
 }
 
 // The machines run on.

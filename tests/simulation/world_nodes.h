@@ -71,6 +71,7 @@ struct World::Executor {
   std::map<int, std::int64_t> seen_epoch;
   std::map<std::uint64_t, std::shared_ptr<bool>> unsent;  // publishes that lie in Kafka's client: taken back?
   std::int64_t deaf_until_us = 0;
+  std::int64_t short_until_us = 0;
   struct Shells {
     int ready = 0;
     int wanted = 0;

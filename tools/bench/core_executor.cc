@@ -57,6 +57,7 @@ Settings World::MakeSettings(int machines) {
   settings.runtimes = {Runtime::kPython3, Runtime::kNative};
   settings.memory_mib = 512 * (machines + 8);
   settings.credit = 100'000;
+  settings.waiting = 100'000;
   settings.concurrent_starts = 64;
   return settings;
 }

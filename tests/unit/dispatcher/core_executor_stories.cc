@@ -113,6 +113,17 @@ TEST_F(Executors, ABusyOneIsLeftAloneForAMomentAndAnotherOneAsked) {
   EXPECT_EQ(again.try_number, 1) << "a refusal is not a try";
 }
 
+TEST_F(Executors, OneThatHasNoMachineForAUserIsAskedAgainAfterItsNextHeartbeat) {
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  Receive("std/0", 0);
+  Nack("e1", ExpectExec("e1", 0).ref, NackReason::kNoMachine);
+  ExpectNoExec();
+  Beat("e1");
+  EXPECT_EQ(ExpectExec("e1", 0).try_number, 1) << "a refusal is not a try";
+}
+
 TEST_F(Executors, ADrainingOneGetsNothing) {
   Connect("e1");
   Own("std/0");

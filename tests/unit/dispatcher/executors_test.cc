@@ -70,6 +70,40 @@ class ExecutorsTest : public testing::Test {
   Executors executors_{context_, warm_, claims_};
 };
 
+TEST_F(ExecutorsTest, RoomForWhatWaitsIsSpentUntilTheNextHeartbeatSaysWhatIsLeft) {
+  Executor& executor = Connect();
+  auto beat = Beat(8, 0);
+  beat.waiting_room = 2;
+  executors_.TakeHeartbeat(executor, beat);
+  executors_.Spend(executor, "default", StartPath::kPool);
+  EXPECT_EQ(Seen(executor).waiting_room, 2) << "it does not wait";
+  executors_.Spend(executor, "default", StartPath::kBoot);
+  executors_.Spend(executor, "default", StartPath::kNone);
+  EXPECT_EQ(Seen(executor).waiting_room, 0);
+  executors_.TakeHeartbeat(executor, beat);
+  EXPECT_EQ(Seen(executor).waiting_room, 2);
+  executors_.NoteNoMachine(executor, kAda);
+  EXPECT_EQ(Seen(executor).waiting_room, 0);
+  EXPECT_EQ(Seen(executor).pool_ready, 0) << "else it would be offered the same again at once";
+  function_.user = UserId("bob");
+  EXPECT_EQ(Seen(executor).waiting_room, 2) << "another user was not refused";
+  EXPECT_EQ(Seen(executor).pool_ready, 1);
+  function_.user = kAda;
+  executors_.TakeHeartbeat(executor, beat);
+  EXPECT_EQ(Seen(executor).waiting_room, 2);
+}
+
+TEST_F(ExecutorsTest, WhatAPoolKeepsIsForWhoHasNoMachineThere) {
+  Executor& executor = Connect();
+  auto beat = Beat(8, 0);
+  beat.profiles[0].pool_ready = 2;
+  beat.profiles[0].pool_kept = 1;
+  executors_.TakeHeartbeat(executor, beat);
+  EXPECT_EQ(Seen(executor).pool_ready, 2);
+  warm_.Apply(kFirst, Slot("", 10));
+  EXPECT_EQ(Seen(executor).pool_ready, 1);
+}
+
 TEST_F(ExecutorsTest, IsOpenWhileItIsConnectedDoesNotDrainAndHasCredit) {
   EXPECT_FALSE(executors_.AnyOpen());
   Executor& executor = Connect();

@@ -44,6 +44,20 @@ TEST(Placement, NamesTheFilterThatLeftNobody) {
   }
 }
 
+TEST(Placement, WhatWouldWaitForAMachineGoesWhereItMayWait) {
+  Candidate full = Healthy("full");
+  full.waiting_room = 0;
+  EXPECT_EQ(Place(kWanted, {full}).constraint, "waiting_room");
+  full.can_start = 0;
+  EXPECT_EQ(Place(kWanted, {full}).constraint, "waiting_room") << "for room in a machine too";
+  EXPECT_EQ(Place(kWanted, {full, Healthy("other")}).executor, ExecutorId("other"));
+  full.pool_ready = 1;
+  EXPECT_EQ(Place(kWanted, {full}).executor, ExecutorId("full")) << "a machine is there";
+  full.pool_ready = 0;
+  full.idle_containers = 1;
+  EXPECT_EQ(Place(kWanted, {full}).executor, ExecutorId("full")) << "warm";
+}
+
 TEST(Placement, TheEarlierStartPathWins) {
   Candidate boot = Healthy("boot");
   Candidate restore = Healthy("restore");

@@ -370,10 +370,81 @@ TEST_F(Story, AMachineThatDiesFailsWhatItRan) {
 
 TEST_F(Story, CreditIsALimitAndPassingItIsAnAnswer) {
   Connect();
-  for (int offset = 0; offset < 8; ++offset) Exec(MakeExec(offset));
+  Boot();
+  const auto function = [&](int offset) {  // of a size that eight run at once
+    auto exec = MakeExec(offset);
+    exec.function.memory_mib = 32;
+    return exec;
+  };
+  for (int offset = 0; offset < 8; ++offset) Exec(function(offset));
   EXPECT_FALSE(TakeMessage<link::Nack>());
-  Exec(MakeExec(8));
+  Exec(function(8));
   EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kBusy);
+}
+
+class ColdStory : public Story {
+ protected:
+  static Settings FewMayWait() {
+    Settings settings = Defaults();
+    settings.waiting = 8;
+    return settings;
+  }
+  ColdStory() : Story(FewMayWait()) {}
+};
+
+// What waits for a machine takes no place of what is warm, and what is told to dispatchers says so.
+TEST_F(ColdStory, OneUsersColdStartsRefuseNobodysWarmOnes) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0, "bob"));
+  End(UntilRun());
+  Published();
+  int refused = 0;
+  for (int offset = 1; offset <= 64; ++offset) {
+    auto exec = MakeExec(offset, "ada");
+    exec.function.name = FunctionName("f" + std::to_string(offset));
+    exec.function.memory_mib = 352;
+    Exec(exec);
+    if (const auto nack = TakeMessage<link::Nack>()) {
+      EXPECT_EQ(nack->reason, link::NackReason::kNoMachine);
+      ++refused;
+    }
+  }
+  EXPECT_EQ(core.ReadGauges().waiting, 4) << "half of what may wait is left to others";
+  EXPECT_EQ(refused, 60);
+  After(200);
+  std::optional<link::Heartbeat> beat;
+  while (auto next = TakeMessage<link::Heartbeat>()) beat = next;
+  ASSERT_TRUE(beat);
+  EXPECT_EQ(beat->waiting_room, 4);
+  EXPECT_EQ(beat->credit, 8 + 4);
+  EXPECT_EQ(beat->held, 4);
+  for (int offset = 100; offset < 108; ++offset) {
+    Exec(MakeExec(offset, "bob"));
+    const auto run = TakeFrame<guest::Run>();
+    ASSERT_TRUE(run) << "warm";
+    End(*run);
+    Published();
+  }
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+  Exec(MakeExec(200, "eve"));
+  EXPECT_FALSE(TakeMessage<link::Nack>()) << "another user may wait too";
+  EXPECT_EQ(core.ReadGauges().waiting, 5);
+}
+
+TEST_F(ColdStory, WhatNeedNotWaitIsTakenWhereNobodyMayWaitAnyMore) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0, "ada"));
+  for (int offset = 1; offset <= 8; ++offset) Exec(MakeExec(offset, ("user" + std::to_string(offset)).c_str()));
+  ASSERT_EQ(core.ReadGauges().waiting, 8);
+  EXPECT_FALSE(TakeMessage<link::Nack>()) << "one of each user";
+  Exec(MakeExec(9, "eve"));
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kNoMachine);
+  auto another = MakeExec(10, "ada");
+  another.function.name = FunctionName("g");
+  Exec(another);
+  EXPECT_FALSE(TakeMessage<link::Nack>()) << "there is room for it in ada's machine";
 }
 
 TEST_F(Story, WhatExpiresWhileWaitingNeverStarts) {

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "executor/core/pool.h"
 #include "tests/unit/executor_core/recount.h"
 
 namespace hearth::executor {
@@ -218,10 +219,61 @@ TEST_F(MachinesTest, SparesAreTheCheapestFirst) {
   Idle(later, FunctionOf("ada", "f"));
   machines.AddContainer(working, FunctionOf("eve", "f"), Attempt());
   std::vector<std::uint64_t> numbers;
-  for (const Spare& spare : machines.Spares(0, 10'000)) numbers.push_back(spare.number);
+  const std::vector<std::int32_t> others{kMaxPool, 0};
+  for (const Spare& spare : machines.Spares({.missing_mib = 10'000, .keep = others})) numbers.push_back(spare.number);
   EXPECT_EQ(numbers, (std::vector{other_pool, sooner.number(), later.number()}));
-  EXPECT_EQ(machines.Spares(0, 1).size(), 1U) << "no more than it takes";
-  EXPECT_EQ(machines.Spares(1, 1).front().number, own_pool);
+  EXPECT_EQ(machines.Spares({.missing_mib = 1, .keep = others}).size(), 1U) << "no more than it takes";
+  EXPECT_EQ(machines.Spares({.missing_mib = 1, .keep = {0, 0}}).front().number, own_pool);
+}
+
+TEST_F(MachinesTest, WhoHasOthersBesidesGivesOneUpBeforeAnybodyGivesUpTheOnlyOne) {
+  Machine& only = Assigned("bob");
+  Pass(10);
+  std::vector<std::uint64_t> adas;
+  for (int i = 0; i < 3; ++i) {
+    adas.push_back(Assigned("ada").number());
+    Pass(10);
+  }
+  const auto spares = [&](const SpareQuery& query) {
+    std::vector<std::uint64_t> numbers;
+    for (const Spare& spare : machines.Spares(query)) numbers.push_back(spare.number);
+    return numbers;
+  };
+  EXPECT_EQ(spares({.missing_mib = 10'000}), (std::vector{adas[0], adas[1], only.number(), adas[2]}))
+      << "the last of ada's is her only one then";
+  EXPECT_EQ(spares({.missing_mib = 10'000, .several_idle_ms = 25, .only_idle_ms = 1000}), (std::vector{adas[0]}))
+      << "the others were in use a moment ago";
+  EXPECT_EQ(spares({.missing_mib = 10'000, .several_idle_ms = 1000, .only_idle_ms = 35}), (std::vector{only.number()}));
+  EXPECT_EQ(Wrong(), "");
+}
+
+TEST_F(MachinesTest, AMachineHasAPlaceAmongThoseOfItsUser) {
+  Machine& first = Assigned("ada");
+  const auto second = Assigned("ada").number();
+  EXPECT_EQ(Assigned("bob").rank(), 0) << "others' count for nothing";
+  EXPECT_EQ(first.rank(), 0);
+  EXPECT_EQ(machines.Get(second).rank(), 1);
+  EXPECT_EQ(Assigned("ada").rank(), 2);
+  machines.Drain(machines.Get(second), "test");
+  EXPECT_EQ(Assigned("ada").rank(), 1) << "the place of one that is gone";
+  EXPECT_EQ(Assigned("ada").rank(), 3);
+  const auto* mark = std::get_if<MarkOwner>(
+      &*std::ranges::find_if(effects, [](const auto& one) { return std::holds_alternative<MarkOwner>(one); }));
+  EXPECT_EQ(mark->rank, 0);
+}
+
+TEST_F(MachinesTest, APoolKeepsItsOwnUntilNothingElseIsLeft) {
+  const auto oldest = Warm().number();
+  const auto kept = Warm().number();
+  const auto bobs = Assigned("bob").number();
+  std::vector<std::uint64_t> numbers;
+  for (const Spare& spare : machines.Spares({.missing_mib = 10'000, .keep = {1, 0}})) numbers.push_back(spare.number);
+  EXPECT_EQ(numbers, (std::vector{oldest, bobs}));
+  numbers.clear();
+  for (const Spare& spare : machines.Spares({.missing_mib = 10'000, .keep = {1, 0}, .keep_at_last = {0, 0}})) {
+    numbers.push_back(spare.number);
+  }
+  EXPECT_EQ(numbers, (std::vector{oldest, bobs, kept}));
 }
 
 TEST_F(MachinesTest, AnAgentIsPingedUntilItAnswersAndMaySayLittleElse) {

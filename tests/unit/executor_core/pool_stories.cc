@@ -426,6 +426,16 @@ TEST(Shortage, HasADistanceBetweenOnAndOff) {
   EXPECT_FALSE(shortage.memory() || shortage.cpu());
 }
 
+TEST(KeptMachines, AreTheMinimumsInOrderAsFarAsHalfOfTheMemoryGoes) {
+  EXPECT_EQ(KeptMachines({{2, 512}, {1, 1024}}, 8192), (std::vector{2, 1}));
+  EXPECT_EQ(KeptMachines({{2, 512}, {1, 1024}}, 4096), (std::vector{2, 1}));
+  EXPECT_EQ(KeptMachines({{2, 512}, {1, 1024}}, 4000), (std::vector{2, 0})) << "the first profile goes first";
+  EXPECT_EQ(KeptMachines({{1000, 512}, {1, 128}}, 2048), (std::vector{2, 0}));
+  EXPECT_EQ(KeptMachines({{1, 512}}, 1000), (std::vector{0})) << "one machine is more than half of the house";
+  EXPECT_EQ(KeptMachines({{1, 16384}, {1, 512}}, 2048), (std::vector{0, 1})) << "larger than the house";
+  EXPECT_TRUE(KeptMachines({}, 2048).empty());
+}
+
 TEST(PlanRefill, TheEmptiestFirstAndNeverMoreThanMayBeStarted) {
   const PoolView small{2, 1, 0, 256, kMaxPool};
   const PoolView empty{4, 0, 0, 512, 2};
@@ -482,11 +492,12 @@ TEST(Ladder, PacksTheFullestAndEvictsTheCheapest) {
   House house = EmptyHouse();
   EXPECT_EQ(Choose(128, {{1, 300, 0, true, {}}, {2, 150, 0, true, {}}}, house).machine, 2U);
   house.free_mib = 0;
-  house.spares = {{1, 512, 10, false, false}, {2, 512, 30, false, true}, {3, 512, 20, true, true}};
-  EXPECT_EQ(Choose(128, {}, house).machines, (std::vector<std::uint64_t>{3})) << "another profile's pool";
+  house.spares = {{3, 512}, {2, 512}, {1, 512}};
+  EXPECT_EQ(Choose(128, {}, house).machines, (std::vector<std::uint64_t>{3})) << "no more than it takes";
   house.machine_mib = 1500;
-  EXPECT_EQ(Choose(128, {}, house).machines, (std::vector<std::uint64_t>{3, 2, 1}))
-      << "then who holds nothing, then the longest idle";
+  EXPECT_EQ(Choose(128, {}, house).machines, (std::vector<std::uint64_t>{3, 2, 1}));
+  house.free_mib = -512;
+  EXPECT_EQ(Choose(128, {}, house).rung, Rung::kWait) << "what is owed to the pools comes first";
 }
 
 }  // namespace

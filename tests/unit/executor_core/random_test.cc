@@ -18,6 +18,7 @@ Settings Host(std::int32_t memory_mib, std::int32_t credit, std::int32_t pool_ma
   settings.profiles = {Profile{"default", 512, 160, 1, 1, pool_max, shells}};
   settings.memory_mib = memory_mib;
   settings.credit = credit;
+  settings.waiting = 1000;
   return settings;
 }
 

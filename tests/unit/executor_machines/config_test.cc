@@ -52,7 +52,7 @@ TEST(ExecutorConfig, IsRead) {
 
 TEST(ExecutorConfig, WhatTheCoreDecidesByIsReadIntoItsSettings) {
   const std::string limits =
-      "memory_mib = 4096\ncredit = 7\nconcurrent_starts = 3\nconcurrent_activations = 5\nuser_starts = 2\n"
+      "memory_mib = 4096\ncredit = 7\nwaiting = 5\nconcurrent_starts = 3\nconcurrent_activations = 5\nuser_starts = 2\n"
       "container_idle_s = 11\ninstance_idle_s = 12\n";
   const auto config = ParseConfig(
       With("[machines]\n", "[topics]\nundeliverable = \"u\"\nusage = \"g\"\nreply = \"r\"\n[machines]\n" + limits),
@@ -61,6 +61,7 @@ TEST(ExecutorConfig, WhatTheCoreDecidesByIsReadIntoItsSettings) {
   const Settings& core = config->core;
   EXPECT_EQ(core.memory_mib, 4096);
   EXPECT_EQ(core.credit, 7);
+  EXPECT_EQ(core.waiting, 5);
   EXPECT_EQ(core.concurrent_starts, 3);
   EXPECT_EQ(core.concurrent_activations, 5);
   EXPECT_EQ(core.user_starts, 2);

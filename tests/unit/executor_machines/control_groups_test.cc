@@ -155,5 +155,23 @@ TEST(HostMemory, MachinesFitIntoTheGroup) {
   EXPECT_NE(none.error().message.find("default"), std::string::npos) << "the profile that does not fit";
 }
 
+TEST(Processors, SayWhatTheConfigurationLeavesOpen) {
+  Settings core;
+  core.credit = core.waiting = 0;
+  FitProcessors(core, 1);
+  EXPECT_EQ(core.credit, 16);
+  EXPECT_EQ(core.waiting, 8) << "so many in any case";
+  core.credit = core.waiting = 0;
+  FitProcessors(core, 64);
+  EXPECT_EQ(core.credit, 1024);
+  EXPECT_EQ(core.waiting, 256);
+  core.credit = 7;
+  core.waiting = 3;
+  FitProcessors(core, 64);
+  EXPECT_EQ(core.credit, 7) << "what is said stands";
+  EXPECT_EQ(core.waiting, 3);
+  EXPECT_GE(ReadOwnProcessors(GroupScope::kOwn), 1);
+}
+
 }  // namespace
 }  // namespace hearth::executor

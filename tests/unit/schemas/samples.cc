@@ -95,7 +95,7 @@ std::vector<link::Message> LinkMessages() {
   const Done done{ref,    InvocationId("inv-1"), Outcome::kFailed,  Status::kTimeout, "timeout",
                   "late", StartPath::kBoot,      {1, 2, 3, 4, 5, 6}};
   return {DispatcherHello{1, DispatcherId("d-1"), std::string(64, 'd')},
-          ExecutorHello{1, ExecutorId("executor-1"), "abc", "tcg", 64, false, {capacity}, {slot}},
+          ExecutorHello{1, ExecutorId("executor-1"), "abc", "tcg", 64, false, {capacity}, {slot}, 16},
           exec,
           Fence{{"hearth.invoke.rt", 3}, 8, 40},
           Cancel{ref},
@@ -103,7 +103,7 @@ std::vector<link::Message> LinkMessages() {
           Nack{ref, NackReason::kDraining},
           done,
           FenceReport{{"hearth.invoke.rt", 3}, 8, {{ref, InvocationId("inv-1"), 5}}, {done}, true, true},
-          Heartbeat{9, -5, 64, 3, true, {capacity}},
+          Heartbeat{9, -5, 64, 3, true, {capacity}, 16},
           HeartbeatAck{9, -5},
           SlotReport{{slot, slot}},
           Demand{{{"default", 7}, {"large", 1}}},
