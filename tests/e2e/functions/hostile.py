@@ -78,3 +78,11 @@ def holds(event, context):
     COUNT += 1
     time.sleep(event.get("ms", 0) / 1000)
     return {"count": COUNT, "nonce": NONCE, "attempt": context.attempt}
+
+
+def spins(event, context):
+    """Counts as long as it is told."""
+    end, rounds = time.monotonic() + event["ms"] / 1000, 0
+    while time.monotonic() < end:
+        rounds += 1
+    return {"rounds": rounds}
