@@ -88,6 +88,7 @@ void App::Show() {
   metrics_.Show(core_.ReadGauges(ReadClocks()), directory_->Read(), links_->connected(),
                 consumer_ == nullptr ? 0 : consumer_->aside());
   readiness_->Set("executors", links_->connected() > 0 ? "" : "none is connected");
+  TellLinesLeftOut();
 }
 
 void App::Drain() {

@@ -4,6 +4,7 @@
 
 #include <prometheus/registry.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "common/kafka/consumer.h"
 #include "common/kafka/functions.h"
 #include "common/kafka/producer.h"
+#include "common/log/line_budget.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
 #include "dispatcher/config.h"
@@ -70,6 +72,7 @@ class App : public Daemon {
   void Do(DirectoryDropExecutor& effect);
   void Do(ClaimSlot& effect);
   void Do(Trace& effect);
+  void TellLinesLeftOut();
   void Do(DrainFinished& effect);
 
   Loop& loop_;
@@ -88,6 +91,7 @@ class App : public Daemon {
   std::unique_ptr<kafka::GroupConsumer> consumer_;  // its closing revokes, which uses all that stands above
   Timer tick_;
   Timer show_;
+  std::array<LineBudget, kTraceKinds> lines_;
   Stepper<Event, Effect> stepper_;
   std::vector<Commit> given_up_;  // of partitions that are given up together: committed together
   bool draining_ = false;

@@ -85,6 +85,11 @@ void App::Do(DirectoryDropExecutor& effect) {
 void App::Do(Trace& effect) {
   metrics_.Count(effect);
   const auto line = [&](spdlog::level::level_enum level, const char* what) {
+    if (!log_->should_log(level)) return;
+    // Above debug nobody asked for each of them.
+    if (level > spdlog::level::debug && !lines_.at(static_cast<std::size_t>(effect.kind)).Take(ReadClocks().mono_us)) {
+      return;
+    }
     log_->log(level, "inv={} user={} fn={} executor={} record={}/{}/{} epoch={} attempt={} {} reason={}",
               Quoted(effect.id.value), effect.user.value, effect.function.value, effect.executor.value,
               effect.partition.topic, effect.partition.partition, effect.offset, effect.epoch, effect.attempt, what,
@@ -94,6 +99,7 @@ void App::Do(Trace& effect) {
     case Trace::Kind::kReceived: return;  // counted; a line for each would be the log
     case Trace::Kind::kPlaced: return line(spdlog::level::debug, "placed");
     case Trace::Kind::kCompleted:
+      if (!log_->should_log(spdlog::level::debug)) return;
       return log_->debug("inv={} user={} fn={} complete status={} path={}", Quoted(effect.id.value), effect.user.value,
                          effect.function.value, StatusName(effect.status), StartPathName(effect.path));
     case Trace::Kind::kRefused: return line(spdlog::level::info, "refused");
@@ -103,6 +109,15 @@ void App::Do(Trace& effect) {
     case Trace::Kind::kAdopted: return line(spdlog::level::info, "adopted");
     case Trace::Kind::kFenced: return line(spdlog::level::warn, "fenced");
     case Trace::Kind::kLostPlacement: return line(spdlog::level::warn, "lost its place");
+  }
+}
+
+void App::TellLinesLeftOut() {
+  for (std::size_t kind = 0; kind < lines_.size(); ++kind) {
+    if (const auto count = lines_[kind].TakeLeftOut(); count > 0) {
+      log_->info("lines={} kind={} left out: {} of a kind are written in a second", count,
+                 KindName(static_cast<Trace::Kind>(kind)), kLinesOfAKindPerSecond);
+    }
   }
 }
 

@@ -13,6 +13,8 @@ using prometheus::BuildGauge;
 
 constexpr std::size_t kTotal = 5;  // of the stages; those before it follow one another
 
+}  // namespace
+
 const char* KindName(Trace::Kind kind) {
   switch (kind) {
     case Trace::Kind::kReceived: return "received";
@@ -28,8 +30,6 @@ const char* KindName(Trace::Kind kind) {
   }
   return "unknown";
 }
-
-}  // namespace
 
 Metrics::Metrics(prometheus::Registry& registry)
     : records_(BuildCounter()

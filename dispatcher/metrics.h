@@ -12,6 +12,10 @@
 
 namespace hearth::dispatcher {
 
+inline constexpr std::size_t kTraceKinds = static_cast<std::size_t>(Trace::Kind::kLostPlacement) + 1;
+// A step's name in metrics and in the log.
+[[nodiscard]] const char* KindName(Trace::Kind kind);
+
 class Metrics {
  public:
   explicit Metrics(prometheus::Registry& registry);
@@ -20,9 +24,9 @@ class Metrics {
             std::size_t partitions_aside);
 
  private:
-  Counters<8> records_;  // complete, by outcome
-  Counters<7> starts_;   // by start path
-  Counters<10> events_;  // by kind
+  Counters<8> records_;           // complete, by outcome
+  Counters<7> starts_;            // by start path
+  Counters<kTraceKinds> events_;  // by kind
   Stages<6> stages_;
   prometheus::Family<prometheus::Gauge>& held_;
   prometheus::Family<prometheus::Gauge>& queue_;
