@@ -8,7 +8,6 @@
 namespace hearth::executor {
 namespace {
 
-constexpr std::int64_t kBytesPerMib = 1 << 20;
 // Version 1 writes a number near the largest one where there is no limit.
 constexpr std::int64_t kNoLimitBytes = std::int64_t{1} << 60;
 

@@ -12,6 +12,8 @@
 
 namespace hearth::executor {
 
+constexpr std::int64_t kBytesPerMib = 1 << 20;
+
 struct GroupFolder {
   std::string mount;     // of the controller
   std::string path;      // below it, empty for the mount itself

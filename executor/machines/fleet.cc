@@ -199,7 +199,7 @@ void Fleet::Share(const Machine& machine) {
   if (options_.shares == nullptr || machine.answer_owed || machine.link == nullptr) return;
   const auto process = machine.link->process();
   if (!process) return;
-  if (machine.user.empty()) return options_.shares->TakeIn(*process);
+  if (machine.user.empty()) return options_.shares->TakeIn(*process, machine.machine_id);
   options_.shares->Assign(*process, machine.user, machine.machine_id, machine.rank, machine.memory_mib);
 }
 

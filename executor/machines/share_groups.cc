@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
@@ -14,13 +15,14 @@
 #include <utility>
 #include <vector>
 
+#include "executor/control_groups.h"
+
 namespace hearth::executor {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::int32_t kUserShares = 1024;  // of version 1
-constexpr std::int64_t kBytesPerMib = 1 << 20;
 
 std::unexpected<Error> Fault(const std::string& what) {
   return Fail(Code::kUnavailable, fmt::format("{}: {}", what, std::generic_category().message(errno)));
@@ -91,6 +93,27 @@ const GroupFolder* OwnGroup(const std::vector<GroupFolder>& groups) {
   return groups.empty() ? nullptr : &groups.front();
 }
 
+// Of version 1 there is a folder for each controller beside that of `cpu`.
+std::vector<std::string> HierarchiesBeside(const GroupFolder& cpu) {
+  if (cpu.unified) return {cpu.mount};
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(fs::path(cpu.mount).parent_path(), error)) {
+    if (entry.is_directory(error) && !entry.is_symlink(error)) found.push_back(entry.path());
+  }
+  return found;
+}
+
+// The path of the group that libvirt has made for the process; empty: none. It has the same one in each hierarchy.
+std::string LibvirtsGroupOf(pid_t process) {
+  std::ifstream lines(fmt::format("/proc/{}/cgroup", process));
+  for (std::string line; std::getline(lines, line);) {  // NUMBER:CONTROLLERS:PATH
+    const std::string path = line.substr(std::min(line.size(), line.find('/')));
+    if (path.substr(path.rfind('/') + 1).starts_with("qemu-")) return path;
+  }
+  return "";
+}
+
 }  // namespace
 
 // Version 2 has processes only in groups that have no groups with controllers in them: this process moves into one of
@@ -122,6 +145,7 @@ Result<ShareGroups> ShareGroups::Make(const ExecutorId& executor, const ControlG
   const std::string prefix = "hearth-" + executor.value + "-";
   const std::string name = prefix + std::to_string(self);
   groups.cpu_ = {cpu->File(name), cpu->unified};
+  groups.hierarchies_ = HierarchiesBeside(*cpu);
   RemoveLeft(*cpu, prefix);
   if (cpu->unified) {
     if (auto enabled = Enable(*cpu, groups.cpu_, self, groups.unified_memory_); !enabled) {
@@ -145,6 +169,7 @@ Result<ShareGroups> ShareGroups::Make(const ExecutorId& executor, const ControlG
 
 ShareGroups::~ShareGroups() {
   if (cpu_.folder.empty()) return;
+  for (const auto& [machine, path] : libvirts_) RemoveLibvirts(path);
   RemoveTree(cpu_.folder);
   if (memory_) RemoveTree(memory_->folder);
 }
@@ -159,11 +184,21 @@ std::optional<std::string> ShareGroups::MemoryFolder(const UserId& user, const M
   return std::nullopt;
 }
 
-Result<void> ShareGroups::TakeIn(pid_t process) {
+void ShareGroups::NoteLibvirts(pid_t process, const MachineId& machine) {
+  if (auto path = LibvirtsGroupOf(process); !path.empty()) libvirts_.emplace(machine, std::move(path));
+}
+
+void ShareGroups::RemoveLibvirts(const std::string& path) const {
+  for (const auto& hierarchy : hierarchies_) RemoveTree(hierarchy + path);
+}
+
+Result<void> ShareGroups::TakeIn(pid_t process, const MachineId& machine) {
+  NoteLibvirts(process, machine);
   return MoveInto(cpu_.folder + "/pool", process);
 }
 
 Result<void> ShareGroups::Assign(pid_t process, const UserId& user, const MachineId& machine, std::int32_t memory_mib) {
+  NoteLibvirts(process, machine);
   const std::string of_user = UserFolder(user);
   if (auto made = MakeFolder(of_user); !made) return made;
   if (machines_.emplace(machine, user).second) ++users_[user];
@@ -187,6 +222,10 @@ void ShareGroups::RemoveLater(std::string folder) {
 }
 
 void ShareGroups::Forget(const MachineId& machine) {
+  if (const auto found = libvirts_.find(machine); found != libvirts_.end()) {
+    RemoveLibvirts(found->second);
+    libvirts_.erase(found);
+  }
   if (const auto found = machines_.find(machine); found != machines_.end()) {
     const UserId user = found->second;
     machines_.erase(found);

@@ -6,7 +6,8 @@
 //
 // Version 2, or version 1 with `cpu`; there the memory of machines is bounded in groups m-… of the `memory` hierarchy,
 // where that can be written. libvirt has put a machine into a group of its own before, which has the weight of a whole
-// user: it is taken out of that one. Blocks for as long as writing small files takes.
+// user: it is taken out of that one. A libvirtd that is started anew does not take that group for its own any more and
+// leaves it: it goes here with its machine. Blocks for as long as writing small files takes.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/base/result.h"
@@ -37,7 +39,7 @@ class ShareGroups {
   ~ShareGroups();  // removes what is empty
 
   // The process of a machine that is nobody's.
-  Result<void> TakeIn(pid_t process);
+  Result<void> TakeIn(pid_t process, const MachineId& machine);
   // The machine is the user's from now on.
   Result<void> Assign(pid_t process, const UserId& user, const MachineId& machine, std::int32_t memory_mib);
   // The machine is no more: its groups go, and with the last one those of its user.
@@ -56,10 +58,14 @@ class ShareGroups {
   [[nodiscard]] std::string UserFolder(const UserId& user) const;
   [[nodiscard]] std::optional<std::string> MemoryFolder(const UserId& user, const MachineId& machine) const;
   void RemoveLater(std::string folder);
+  void NoteLibvirts(pid_t process, const MachineId& machine);
+  void RemoveLibvirts(const std::string& path) const;
 
   Tree cpu_;
   bool unified_memory_ = false;
-  std::optional<Tree> memory_;  // version 1
+  std::optional<Tree> memory_;                 // version 1
+  std::vector<std::string> hierarchies_;       // where libvirt makes groups
+  std::map<MachineId, std::string> libvirts_;  // its group of each machine, in all of them
   std::map<MachineId, UserId> machines_;
   std::map<UserId, std::int32_t> users_;  // and how many machines each has
   std::set<std::string> empty_;           // groups that go as soon as the system lets them

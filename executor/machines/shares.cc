@@ -38,9 +38,10 @@ void Shares::Judge(const Result<void>& result) {
   if (!result && result.error().code != Code::kNotFound) Say("none for some machines: " + result.error().message);
 }
 
-void Shares::TakeIn(pid_t process) {
+void Shares::TakeIn(pid_t process, const MachineId& machine) {
   if (!groups_) return;
-  (void)worker_.Post([this, process] { (void)groups_->TakeIn(process); });  // one that is gone needs no share
+  (void)worker_.Post(
+      [this, process, machine] { (void)groups_->TakeIn(process, machine); });  // one that is gone needs no share
 }
 
 void Shares::Assign(pid_t process, const UserId& user, const MachineId& machine, std::int32_t rank,

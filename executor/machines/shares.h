@@ -32,7 +32,7 @@ class Shares {
   Shares& operator=(const Shares&) = delete;
 
   // A machine that is nobody's: libvirt has made its process, and moves it no more.
-  void TakeIn(pid_t process);
+  void TakeIn(pid_t process, const MachineId& machine);
   // It is the user's from now on, who has `rank` machines before it.
   void Assign(pid_t process, const UserId& user, const MachineId& machine, std::int32_t rank, std::int32_t memory_mib);
   void Forget(const MachineId& machine);

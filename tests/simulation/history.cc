@@ -58,7 +58,8 @@ std::map<Era, std::vector<const Execution*>> ByEra(const History& history) {
   std::map<Era, std::vector<const Execution*>> eras;
   for (const auto& run : history.executions) {
     const auto sent = ids.find(run.id);
-    if (sent != ids.end()) eras[{run.id, EraAt(history, *sent->second, run.begin_us)}].push_back(&run);
+    const std::int64_t at_us = run.ordered_us < 0 ? run.begin_us : run.ordered_us;
+    if (sent != ids.end()) eras[{run.id, EraAt(history, *sent->second, at_us)}].push_back(&run);
   }
   for (auto& [era, runs] : eras) {
     std::stable_sort(runs.begin(), runs.end(), [](const auto* a, const auto* b) { return a->begin_us < b->begin_us; });

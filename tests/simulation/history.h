@@ -44,6 +44,9 @@ struct Execution {
   bool failed = false;   // user code ended badly
   bool unheard = false;  // its executor took no note of its end
   bool killed = false;   // machine, container or executor died under it, or before its end was heard of
+  // When its executor was told to; negative: when it began. What was ordered before an offset was set back belongs to
+  // the time before, however late it begins.
+  std::int64_t ordered_us = -1;
 };
 // An executor's process died, with all that it knew.
 struct Death {

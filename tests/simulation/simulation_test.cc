@@ -240,6 +240,16 @@ TEST(Checker, ObjectsToWhatRanTwiceAlthoughNothingDied) {
   EXPECT_EQ(Objections(history), "");
 }
 
+TEST(Checker, LetsWhatWasOrderedBeforeAnOffsetWasSetBackRunOnceMore) {
+  auto history = Repeated();
+  history.set_backs = {{0, 1, 5, 0, 0}};  // before both began
+  EXPECT_EQ(Objections(history), "no_needless_repeat ");
+  history.executions[1].ordered_us = 4;
+  EXPECT_EQ(Objections(history), "");
+  history.executions[2].ordered_us = 4;
+  EXPECT_EQ(Objections(history), "no_needless_repeat ");
+}
+
 TEST(Checker, LetsATryThatFailedBeFollowedByAsManyAsAreOwed) {
   auto history = Repeated();
   history.executions[1].failed = true;

@@ -165,6 +165,8 @@ class World {
   std::map<std::pair<int, int>, std::int64_t> acknowledged_;     // send time of the last heartbeat that was
   std::map<std::uint64_t, int> stale_;                           // links that the dispatcher gave up → executor
   std::map<std::pair<std::string, std::string>, int> versions_;  // user and function
+  std::map<std::pair<std::string, std::string>, std::int64_t>
+      ordered_;  // executor and id → when it was last told to run
   bool set_back_ = false;
   std::int64_t down_until_us_ = 0;  // no dispatcher starts before
   PerFault<int> injected_{};

@@ -115,6 +115,8 @@ void World::RunDispatcher(int index) {
 void World::Do(int index, dispatcher::SendToExecutor& send) {
   const auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   if (const auto* exec = std::get_if<link::Exec>(&send.message); exec != nullptr && node.deposed) NoteDeposed(*exec);
+  if (const auto* exec = std::get_if<link::Exec>(&send.message))
+    ordered_[{send.executor.value, exec->id.value}] = now_us_;
   ToExecutor(index, send.executor, send.message);
 }
 

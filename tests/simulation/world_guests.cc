@@ -68,6 +68,9 @@ void World::Guest(int index, const MachineId& machine_id, const guest::Frame& fr
     history_.executions.push_back({run->id.value, shown, frame.stream, box.user, now_us_, now_us_ + start_us + run_us,
                                    "executor-" + std::to_string(index), status != Status::kOk, false});
     history_.executions.back().unheard = true;
+    if (const auto ordered = ordered_.find({"executor-" + std::to_string(index), run->id.value});
+        ordered != ordered_.end())
+      history_.executions.back().ordered_us = ordered->second;
     if (options_.mutant == Mutant::kRunTwice && Chance(50)) {
       auto twin = history_.executions.back();
       twin.begin_us += 1;

@@ -38,9 +38,7 @@ const UserId kAda("ada");
 const UserId kBob("bob");
 constexpr auto kPatience = std::chrono::seconds(120);
 
-// ---- busy processes
-// -------------------------------------------------------------------------------------------------- A process in a
-// session of its own, as QEMU is, that keeps one processor busy with two threads.
+// A process in a session of its own, as QEMU is, that keeps one processor busy with two threads.
 class Busy {
  public:
   explicit Busy(int processor) : pid_(fork()) {
@@ -244,7 +242,7 @@ TEST_F(GroupsTest, OfVersionTwo) {
   EXPECT_TRUE(groups->bounds_memory());
   EXPECT_EQ(Read(top + "/cgroup.subtree_control"), "+cpu +memory");
   EXPECT_EQ(Read(top + "/pool/cpu.weight"), "25");
-  ASSERT_TRUE(groups->TakeIn(42));
+  ASSERT_TRUE(groups->TakeIn(42, MachineId("m0")));
   EXPECT_EQ(Read(top + "/pool/cgroup.procs"), "42");
   ASSERT_TRUE(groups->Assign(43, kAda, MachineId("m1"), 512));
   EXPECT_EQ(Read(top + "/u-ada/cpu.weight"), "100");
@@ -315,7 +313,7 @@ TEST(RealGroups, SixteenToOneIsHalfEach) {
     folder = groups->folder();
     const Contest contest;
     for (int i = 0; i < 4; ++i) {
-      ASSERT_TRUE(groups->TakeIn(contest.ada(i).pid()));
+      ASSERT_TRUE(groups->TakeIn(contest.ada(i).pid(), MachineId("m" + std::to_string(i))));
       const auto assigned = groups->Assign(contest.ada(i).pid(), kAda, MachineId("m" + std::to_string(i)), 512);
       ASSERT_TRUE(assigned) << assigned.error().message;
     }
@@ -336,6 +334,24 @@ TEST(RealGroups, SixteenToOneIsHalfEach) {
   EXPECT_FALSE(fs::exists(folder + "/u-bob")) << "with the user's last machine its group goes";
   groups = std::unexpected(Error{});
   EXPECT_FALSE(fs::exists(folder)) << "and at the end all of them";
+}
+
+// A libvirtd that was started anew does not do so itself.
+TEST(RealGroups, WhatLibvirtMadeForAMachineGoesWithIt) {
+  const auto own = FindControlGroups(ReadFileText("/proc/self/cgroup"), ReadFileText("/proc/self/mountinfo"));
+  auto groups = ShareGroups::Make(kExecutor, own, getpid());
+  if (!groups) GTEST_SKIP() << groups.error().message;
+  const std::string libvirts = fs::path(groups->folder()).parent_path() / ("qemu-1-test-" + std::to_string(getpid()));
+  fs::create_directory(libvirts);
+  {
+    const Busy busy(AnyProcessor());
+    std::ofstream(libvirts + "/cgroup.procs") << busy.pid();
+    ASSERT_TRUE(groups->TakeIn(busy.pid(), MachineId("m")));
+    ASSERT_TRUE(groups->Assign(busy.pid(), kBob, MachineId("m"), 512));
+    EXPECT_TRUE(fs::exists(libvirts));
+  }
+  groups->Forget(MachineId("m"));
+  EXPECT_FALSE(fs::exists(libvirts));
 }
 
 }  // namespace
