@@ -33,13 +33,7 @@ double ReadyOfHundred(std::int32_t pool_min, std::uint64_t seed) {
   World world(options);
   const auto history = world.Run();
   EXPECT_EQ(Describe(Check(history)), "");
-  std::map<std::string, int> paths;
-  int starts = 0;
-  for (const auto& outcome : history.outcomes) {
-    if (outcome.dead_letter || outcome.at_us < kWarmUpUs || outcome.path.empty() || outcome.path == "none") continue;
-    ++paths[outcome.path];
-    ++starts;
-  }
+  auto [paths, starts] = StartsSince(history, kWarmUpUs);
   for (const auto& [path, count] : paths) std::cout << "  " << path << ": " << count << " of " << starts << "\n";
   EXPECT_GT(starts, 100);
   return 100.0 * (paths["container"] + paths["cached"] + paths["instance"] + paths["pool"]) / std::max(1, starts);

@@ -346,4 +346,14 @@ std::string Describe(const std::vector<Verdict>& verdicts) {
   return text;
 }
 
+Starts StartsSince(const History& history, std::int64_t from_us) {
+  Starts starts;
+  for (const auto& outcome : history.outcomes) {
+    if (outcome.dead_letter || outcome.at_us < from_us || outcome.path.empty() || outcome.path == "none") continue;
+    ++starts.paths[outcome.path];
+    ++starts.count;
+  }
+  return starts;
+}
+
 }  // namespace hearth::simulation

@@ -122,4 +122,11 @@ std::vector<Verdict> Check(const History& history);
 // Of the failed ones: "name: example" lines; empty where all hold.
 std::string Describe(const std::vector<Verdict>& verdicts);
 
+// How often each way to a start was taken from that time on, of all replies that had one.
+struct Starts {
+  std::map<std::string, int> paths;
+  int count = 0;
+};
+Starts StartsSince(const History& history, std::int64_t from_us);
+
 }  // namespace hearth::simulation

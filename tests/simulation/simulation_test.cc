@@ -100,13 +100,7 @@ TEST(MixedLoad, TwoHundredUsersForHalfAnHourStayWarm) {
   World world(options);
   const auto history = world.Run();
   EXPECT_EQ(Describe(Check(history)), "");
-  std::map<std::string, int> paths;
-  int starts = 0;
-  for (const auto& outcome : history.outcomes) {
-    if (outcome.dead_letter || outcome.at_us < kWarmUpUs || outcome.path.empty() || outcome.path == "none") continue;
-    ++paths[outcome.path];
-    ++starts;
-  }
+  auto [paths, starts] = StartsSince(history, kWarmUpUs);
   for (const auto& [path, count] : paths) {
     std::cout << "  " << path << ": " << count << " (" << 100.0 * count / starts << " %)\n";
   }
