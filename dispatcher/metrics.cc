@@ -86,6 +86,9 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("in_flight", gauges.in_flight);
   held("placed", gauges.placed);
   held("users", gauges.users);
+  held("users_wanting", gauges.users_wanting);
+  held("lanes_sleeping", gauges.lanes_sleeping);
+  held("missed_wakeups", gauges.missed_wakeups);
   held("partitions", gauges.partitions);
   held("partitions_aside", static_cast<std::int64_t>(partitions_aside));
   held("executors_connected", static_cast<std::int64_t>(executors));

@@ -17,10 +17,6 @@ void Claims::Share(const UserId& user, bool shared) {
   }
 }
 
-void Claims::Prune(const std::function<bool(const UserId&)>& keep) {
-  std::erase_if(users_, [&](const auto& one) { return !keep(one.first); });
-}
-
 std::optional<std::int32_t> Claims::Claimable(const ExecutorId& executor, const Function& function) const {
   const auto user = users_.find(function.user);
   if (user == users_.end()) return std::nullopt;

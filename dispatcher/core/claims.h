@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -30,8 +29,6 @@ class Claims {
 
   void Share(const UserId& user, bool shared);
   [[nodiscard]] bool IsShared(const UserId& user) const { return users_.contains(user); }
-  // Forgets the users that `keep` does not name.
-  void Prune(const std::function<bool(const UserId&)>& keep);
 
   // Idle containers of the version that are not known to be another dispatcher's, or used by us already. Nothing: the
   // user is not shared, and all idle ones are ours.

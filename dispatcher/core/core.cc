@@ -11,13 +11,14 @@ Core::Core(Settings settings)
                     context_.settings().own_topics},
       claims_(context_, warm_),
       executors_(context_, warm_, claims_),
-      turns_(context_),
+      turns_(context_, executors_.places()),
       invocations_(context_, turns_, executors_),
       ownership_(context_, executors_, registry_),
       journal_(context_) {}
 
 void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   context_.Begin(now, effects);
+  executors_.Advance();
   // Who stood still for as long as a session may have been deposed without knowing it. Nothing is placed before a
   // commit has shown whose the partitions are: the next owner may not see every executor, and an executor that has not
   // heard of it would run what is being run.
@@ -52,6 +53,9 @@ Gauges Core::ReadGauges(Time now) const {
   gauges.queued = gauges.in_flight - invocations_.placed() - invocations_.producing();
   gauges.queued_limit = kMaxWindowOffsets * gauges.partitions;
   gauges.users = static_cast<std::int64_t>(turns_.users());
+  gauges.users_wanting = turns_.wanting();
+  gauges.lanes_sleeping = turns_.sleeping();
+  gauges.missed_wakeups = turns_.missed_wakeups();
   for (const auto& [id, executor] : executors_.all()) gauges.executors_up += executor.connected() ? 1 : 0;
   gauges.maps_truncated = ownership_.maps_truncated();
   gauges.output_failures = output_failures_;
@@ -73,7 +77,8 @@ void Core::On(const Tick&) {
     ownership_.CommitIfDue(*partition);
     if (partition->intake().paused()) UpdateIntake(*partition);
   }
-  if (turns_.users() > kMaxIdleUsers) ForgetIdleUsers();
+  ForgetIdleUsers(kMaxIdleUsers);
+  LookAtSleepers();
   TellDemand();
 }
 

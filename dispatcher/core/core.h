@@ -35,6 +35,9 @@ namespace hearth::dispatcher {
 struct Gauges {
   std::int64_t received = 0, complete = 0, in_flight = 0;  // I6: received == in_flight + complete, always
   std::int64_t queued = 0, queued_limit = 0, placed = 0, users = 0, executors_up = 0;
+  std::int64_t users_wanting = 0;   // users that want a place (shares.h)
+  std::int64_t lanes_sleeping = 0;  // at a bound of their own, or waiting for a claim
+  std::int64_t missed_wakeups = 0;  // what slept although it could be placed; counts up, and is 0 if all is well
   std::int64_t window_max = 0, window_limit = 0, incomplete_ranges_max = 0;
   std::int64_t partitions = 0, oldest_incomplete_age_ms = 0;
   std::int64_t maps_truncated = 0;                 // commits whose map did not fit whole; counts up
@@ -65,7 +68,7 @@ class Core {
   // ---- core_intake.cc: from a record to the queue
   void On(const RecordReceived& event);
   void On(const FunctionUpdated& event);
-  void On(const FunctionRemoved& event) { registry_.Remove(event.user, event.name); }
+  void On(const FunctionRemoved& event);
   void DropEarlyReports(Partition& partition, std::int64_t offset);
   // What executors have told of the record before it was read. True: that decides it.
   [[nodiscard]] bool TakeEarlyReports(Partition& partition, Invocation& invocation);
@@ -80,19 +83,21 @@ class Core {
   // ---- core_users.cc: users, and what the directory knows of them
   void On(const UserLoaded& event);
   void On(const UserShared& event);
-  void On(const SlotClaimed& event) { claims_.Answer(event); }
+  void On(const SlotClaimed& event);
   // A record of the user came. What the directory knows of one that is new is asked for.
   const User& See(const UserId& id);
-  void ForgetIdleUsers();
+  void ForgetIdleUsers(std::size_t left);
   void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
 
   // ---- core_dispatch.cc: from the queue to an executor
   void Dispatch();
-  FairQueue::Offered TryPlace(Invocation& invocation);
+  Turns::Offered TryPlace(Invocation& invocation);
   // Where it should run. What was looked at for that is left in `candidates_`.
   Placement ChooseExecutor(const Function& function);
   void SendExec(Invocation& invocation, const Executor& executor, const Function& function);
   void TellDemand();
+  void LookAtSleepers();
+  [[nodiscard]] Turns::Need NeedOf(const Function* function);  // nullptr: nobody knows it
   [[nodiscard]] std::vector<link::ProfileDemand> MeasureDemand() const;
 
   // ---- core_attempts.cc: how attempts end

@@ -1,6 +1,5 @@
 // From the queue to an executor.
 #include <algorithm>
-#include <map>
 
 #include "dispatcher/core/core.h"
 #include "dispatcher/core/spread.h"
@@ -9,46 +8,45 @@ namespace hearth::dispatcher {
 namespace {
 
 constexpr std::int64_t kDemandIntervalMs = 500;  // executors are told at most so often what waits
-constexpr std::size_t kMaxDemandLines = 4096;    // functions with something queued that are looked at for it
 constexpr std::size_t kMaxDemandProfiles = 64;
 
 }  // namespace
 
+// What is offered has passed what Turns knows of it: the bounds, shares and reserves, and that somebody has a place of
+// its kind. What has come to wait is told why.
 void Core::Dispatch() {
-  if (context_.draining() || turns_.empty()) return;
-  turns_.Offer([this](FairQueue::Ticket ticket) { return TryPlace(invocations_.Get(ticket)); });
+  if (!context_.draining()) {
+    turns_.Offer([this](Ticket ticket) { return TryPlace(invocations_.Get(ticket)); });
+  }
+  for (const Ticket ticket : turns_.TakeNew()) {
+    Invocation* invocation = invocations_.FindQueued(ticket);
+    if (invocation == nullptr) continue;
+    const Request& request = invocation->request();
+    const auto why = turns_.WhyNot(invocation->partition().request_class(), request.user, request.function);
+    if (!why.empty()) invocation->HoldBack(why);
+  }
 }
 
-FairQueue::Offered Core::TryPlace(Invocation& invocation) {
-  using Offered = FairQueue::Offered;
-  if (!executors_.AnyOpen()) {
-    invocation.HoldBack("credit");
-    return Offered::kStop;
-  }
-
+Turns::Offered Core::TryPlace(Invocation& invocation) {
+  using Offered = Turns::Offered;
   const Function* function = FunctionOf(invocation);
   Answer answer = AnswerTo(invocation);
   if (answer.verdict != Verdict::kAdmit) {
     // The function was there, and was removed.
     if (answer.verdict == Verdict::kAwaitFunction) answer.verdict = Verdict::kReject;
     Refuse(invocation, answer);
-    return Offered::kTaken;
-  }
-  switch (turns_.Ask(*function)) {
-    case Turn::kUserAtCap: invocation.HoldBack("user_cap"); return Offered::kSkipUser;
-    case Turn::kFunctionAtCap: invocation.HoldBack("function_cap"); return Offered::kSkipFunction;
-    case Turn::kRun: break;
+    return Offered::kGone;
   }
 
   const Placement placement = ChooseExecutor(*function);
   if (!placement.executor) {
     invocation.HoldBack(placement.constraint);
-    return Offered::kSkipFunction;
+    return Offered::kNoPlace;
   }
   if (placement.expected == StartPath::kContainer && claims_.IsShared(function->user) &&
       !claims_.Take(*placement.executor, *function)) {
-    invocation.HoldBack("claim");
-    return Offered::kSkipFunction;
+    invocation.HoldBack(kReasons.at(static_cast<std::size_t>(Reason::kClaim)).name);
+    return Offered::kClaim;
   }
 
   Executor& executor = *executors_.Find(*placement.executor);
@@ -58,7 +56,7 @@ FairQueue::Offered Core::TryPlace(Invocation& invocation) {
   journal_.NotePlacement(invocation, wait, {function->user, function->memory_mib}, placement, executors_.all().size(),
                          candidates_);
   SendExec(invocation, executor, *function);
-  return Offered::kTaken;
+  return Offered::kPlaced;
 }
 
 // A warm invocation looks at the executors that hold something of its user, and at no other.
@@ -116,24 +114,28 @@ void Core::TellDemand() {
   executors_.TellDemand(share);
 }
 
-// Invocations that wait for a place, by profile; of each user no more than the user could have placed at once.
 std::vector<link::ProfileDemand> Core::MeasureDemand() const {
-  std::map<std::string, std::int64_t> waiting;
-  std::map<UserId, std::int64_t> room;
-  turns_.Walk(kMaxDemandLines,
-              [&](const UserId& user, const FunctionName& name, std::int64_t queued, std::int64_t user_room) {
-                const Function* function = registry_.Find(user, name);
-                if (function == nullptr) return;
-                std::int64_t& left = room.try_emplace(user, user_room).first->second;
-                const auto counted = std::min(queued, left);
-                left -= counted;
-                if (counted > 0) waiting[function->profile] += counted;
-              });
   std::vector<link::ProfileDemand> demand;
-  for (const auto& [profile, count] : waiting) {
+  for (const auto& [profile, count] : turns_.Demand()) {
     if (demand.size() < kMaxDemandProfiles) demand.push_back({profile, count});
   }
   return demand;
+}
+
+// What sleeps, and why, is looked at as if nothing were known of places.
+void Core::LookAtSleepers() {
+  turns_.Tick([this](Ticket ticket) {
+    const Function* function = FunctionOf(invocations_.Get(ticket));
+    if (function == nullptr || !ChooseExecutor(*function).executor) return false;
+    executors_.RecountPlaces();
+    return true;
+  });
+}
+
+Turns::Need Core::NeedOf(const Function* function) {
+  if (function == nullptr) return {};
+  return {executors_.places().KindOf(function->profile, function->runtime), function->memory_mib,
+          function->concurrency};
 }
 
 }  // namespace hearth::dispatcher

@@ -55,6 +55,7 @@ void Core::OnSlots(const Executor& executor, const std::vector<link::Slot>& slot
     warm_.Apply(executor.id(), slot);
     claims_.Forget(executor.id(), slot);
     WriteDirectory(executor.id(), slot);
+    turns_.Tell(Happening::kSlotsTold, slot.user);
   }
 }
 

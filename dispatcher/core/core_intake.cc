@@ -9,6 +9,7 @@ namespace hearth::dispatcher {
 void Core::On(const FunctionUpdated& event) {
   if (event.function == nullptr) return;
   registry_.Set(event.function);
+  turns_.Deploy(event.function->user, event.function->name, NeedOf(event.function.get()));
   if (invocations_.awaiting_function() == 0) return;
   const auto waits_for_it = [&](const Invocation& invocation) {
     return invocation.stage() == Stage::kNoFunction && invocation.request().user == event.function->user &&
@@ -17,6 +18,11 @@ void Core::On(const FunctionUpdated& event) {
   for (const auto& [id, partition] : ownership_.all()) {
     for (Invocation* invocation : partition->records().Select(waits_for_it)) Activate(*invocation);
   }
+}
+
+void Core::On(const FunctionRemoved& event) {
+  registry_.Remove(event.user, event.name);
+  turns_.Deploy(event.user, event.name, {});
 }
 
 void Core::On(const RecordReceived& event) {
@@ -128,7 +134,7 @@ void Core::Enqueue(Invocation& invocation) {
   } else if (!ownership_.MayPlace(invocation)) {
     invocations_.AwaitSettling(invocation, due_us);
   } else {
-    invocations_.Queue(invocation, due_us, function != nullptr ? function->memory_mib : kDefaultMemoryMib);
+    invocations_.Queue(invocation, due_us, NeedOf(function));
   }
 }
 

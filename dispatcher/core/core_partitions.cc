@@ -14,7 +14,7 @@ void Core::On(const PartitionRevoked& event) {
   // Without the claim's success the last owner's commit stands as it is.
   if (!event.lost && partition->owned()) ownership_.Commit(*partition, true);
   Forget(*partition);
-  ForgetIdleUsers();
+  ForgetIdleUsers(0);
 }
 
 void Core::Forget(Partition& partition) {

@@ -12,13 +12,19 @@ const User& Core::See(const UserId& id) {
   return user;
 }
 
-void Core::ForgetIdleUsers() {
-  turns_.Prune();
-  claims_.Prune([this](const UserId& user) { return turns_.Find(user) != nullptr; });
+void Core::ForgetIdleUsers(std::size_t left) {
+  turns_.Prune(left, [this](const UserId& user) { claims_.Share(user, false); });
 }
 
 void Core::On(const UserShared& event) {
-  if (turns_.Find(event.user) != nullptr) claims_.Share(event.user, event.shared);
+  if (turns_.Find(event.user) == nullptr) return;
+  claims_.Share(event.user, event.shared);
+  turns_.Tell(Happening::kShared, event.user);
+}
+
+void Core::On(const SlotClaimed& event) {
+  claims_.Answer(event);
+  turns_.Tell(Happening::kClaimAnswered, event.user);
 }
 
 // Executors overrule the directory: what Redis tells of a connected one that does not have it is removed there. What

@@ -5,6 +5,16 @@
 #include "dispatcher/core/check.h"
 
 namespace hearth::dispatcher {
+namespace {
+
+// Whether the same containers fit in its machines.
+bool TakesAlike(const std::pair<const std::string, link::ProfileCapacity>& a,
+                const std::pair<const std::string, link::ProfileCapacity>& b) {
+  return a.first == b.first && a.second.container_mib == b.second.container_mib &&
+         a.second.runtimes == b.second.runtimes;
+}
+
+}  // namespace
 
 Executor* Executors::Find(const ExecutorId& id) {
   const auto found = executors_.find(id);
@@ -32,17 +42,19 @@ Executor& Executors::Connect(const link::ExecutorHello& hello) {
   executor.demand_told_.clear();
   executor.profiles_.clear();
   for (const link::ProfileCapacity& profile : hello.profiles) executor.profiles_[profile.profile] = profile;
-  UpdateOpen(executor);
+  executor.changed_ = true;
+  Review(executor);
   return executor;
 }
 
 void Executors::Disconnect(Executor& executor) {
   executor.connected_ = false;
-  UpdateOpen(executor);
+  Review(executor);
 }
 
 bool Executors::Hear(Executor& executor) {
   executor.heard_us_ = context_.now_us();
+  if (executor.part_.standing == Places::Standing::kSuspect) Review(executor);
   return std::exchange(executor.lease_over_, false);
 }
 
@@ -52,9 +64,11 @@ void Executors::TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbe
   executor.without_waiting_room_.clear();
   executor.held_by_others_ = std::max(0, heartbeat.held - executor.placed_);
   executor.draining_ = heartbeat.draining;
-  UpdateOpen(executor);
-  executor.profiles_.clear();
-  for (const link::ProfileCapacity& profile : heartbeat.profiles) executor.profiles_[profile.profile] = profile;
+  std::map<std::string, link::ProfileCapacity> profiles;
+  for (const link::ProfileCapacity& profile : heartbeat.profiles) profiles[profile.profile] = profile;
+  executor.changed_ = executor.changed_ || !std::ranges::equal(profiles, executor.profiles_, TakesAlike);
+  executor.profiles_ = std::move(profiles);
+  Review(executor);
   context_.Emit(SendToExecutor{executor.id_, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
 }
 
@@ -67,7 +81,8 @@ void Executors::Tick() {
 std::vector<ExecutorId> Executors::TakeSilent() {
   std::vector<ExecutorId> silent;
   if (!MayJudgeSilence()) return silent;
-  for (auto& [id, executor] : executors_) {
+  for (const ExecutorId& id : quiet_) {
+    Executor& executor = executors_.at(id);
     if (executor.lease_over_ || context_.now_us() - executor.heard_us_ <= link::kLeaseMs * kMicrosPerMilli) continue;
     executor.lease_over_ = true;
     silent.push_back(id);
@@ -79,7 +94,8 @@ void Executors::Erase(const ExecutorId& id) {
   const auto found = executors_.find(id);
   if (found == executors_.end()) return;
   Check(found->second.placed_ == 0, "an executor is forgotten with attempts still placed", found->second.placed_);
-  open_.erase(id);
+  places_.Remove(found->second.part_);  // it was counted when it connected
+  quiet_.erase(id);
   executors_.erase(found);
 }
 
@@ -91,18 +107,6 @@ bool Executors::Suspect(const Executor& executor) const {
   return context_.now_us() - executor.heard_us_ > link::kSuspectMs * kMicrosPerMilli;
 }
 
-void Executors::UpdateOpen(const Executor& executor) {
-  if (executor.connected_ && !executor.draining_ && executor.free_credit() > 0) {
-    open_.insert(executor.id_);
-  } else {
-    open_.erase(executor.id_);
-  }
-}
-
-bool Executors::AnyOpen() const {
-  return std::any_of(open_.begin(), open_.end(), [this](const ExecutorId& id) { return !Suspect(executors_.at(id)); });
-}
-
 Candidate Executors::Describe(const Executor& executor, const Function& function) const {
   Candidate candidate;
   candidate.executor = executor.id_;
@@ -112,11 +116,7 @@ Candidate Executors::Describe(const Executor& executor, const Function& function
   candidate.held = executor.held();
   candidate.free_credit = executor.free_credit();
   candidate.waiting_room = executor.waiting_room_;
-  const auto cools = [&](const std::string& profile) {
-    const auto until = executor.cooling_until_us_.find(profile);
-    return until != executor.cooling_until_us_.end() && context_.now_us() < until->second;
-  };
-  candidate.cooling = cools("") || cools(function.profile);
+  candidate.cooling = Cools(executor, "") || Cools(executor, function.profile);
   const auto profile = executor.profiles_.find(function.profile);
   candidate.has_profile = profile != executor.profiles_.end();
   if (candidate.has_profile) {
@@ -124,9 +124,7 @@ Candidate Executors::Describe(const Executor& executor, const Function& function
     candidate.shells = profile->second.shells;
     candidate.can_start = profile->second.can_start;
     candidate.largest_mib = profile->second.container_mib;
-    const auto& runtimes = profile->second.runtimes;
-    candidate.has_runtime = runtimes.empty() || std::find(runtimes.begin(), runtimes.end(),
-                                                          RuntimeName(function.runtime)) != runtimes.end();
+    candidate.has_runtime = HasRuntime(profile->second, function.runtime);
   }
 
   // Every attempt of ours holds one container, or is about to: the rest of the containers are idle.
@@ -156,19 +154,22 @@ Candidate Executors::Describe(const Executor& executor, const Function& function
 }
 
 void Executors::Place(Executor& executor, const UserId& user, const FunctionName& function, std::int64_t version,
-                      std::int32_t memory_mib) {
+                      std::int32_t memory_mib, Hold hold) {
   ++executor.placed_;
-  UpdateOpen(executor);
+  if (hold.is_long) ++executor.held_long_[static_cast<std::size_t>(hold.request_class)];
+  Review(executor);
   Executor::Promise& promise = executor.promised_[{user, {function, version}}];
   ++promise.count;
   promise.memory_mib = memory_mib;
 }
 
-void Executors::GiveBack(const ExecutorId& id, const UserId& user, const FunctionName& function, std::int64_t version) {
+void Executors::GiveBack(const ExecutorId& id, const UserId& user, const FunctionName& function, std::int64_t version,
+                         Hold hold) {
   Executor* executor = Find(id);
   if (executor == nullptr) return;
   --executor->placed_;
-  UpdateOpen(*executor);
+  if (hold.is_long) --executor->held_long_[static_cast<std::size_t>(hold.request_class)];
+  Review(*executor);
   const auto promise = executor->promised_.find({user, {function, version}});
   const bool promised = promise != executor->promised_.end();
   Check(promised, "an executor gives back what it was not promised", executor->placed_);
@@ -185,6 +186,8 @@ void Executors::Spend(Executor& executor, const std::string& profile, StartPath 
 
 void Executors::Cool(Executor& executor, const std::string& profile, std::int64_t ms) {
   executor.cooling_until_us_[profile] = context_.After(ms);
+  executor.changed_ = true;
+  Review(executor);
 }
 
 void Executors::NoteNoMachine(Executor& executor, const UserId& user) {
@@ -193,7 +196,7 @@ void Executors::NoteNoMachine(Executor& executor, const UserId& user) {
 
 void Executors::StopTaking(Executor& executor) {
   executor.draining_ = true;
-  UpdateOpen(executor);
+  Review(executor);
 }
 
 std::int64_t Executors::takers() const {

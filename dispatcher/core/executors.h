@@ -1,14 +1,18 @@
 // The executors: who is connected, when each was heard, and what each of them holds. Executors is the only one who says
 // what an executor can take.
 //
-// It holds at any time:
-// - an executor counts as open while it is connected, does not drain and has credit that nothing holds;
+// It holds at any time, once Advance was called in the step:
+// - Places counts each executor as it is: what it can take, its credit, and what of it is held by attempts that take
+//   long;
 // - what is placed with an executor is the sum of what it was promised, function version by function version;
 // - a lease ends once: it is over until something is heard of the executor.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <queue>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,6 +23,7 @@
 #include "dispatcher/core/context.h"
 #include "dispatcher/core/events.h"
 #include "dispatcher/core/placement.h"
+#include "dispatcher/core/places.h"
 #include "dispatcher/core/warm.h"
 #include "schemas/function.h"
 #include "schemas/link.h"
@@ -27,6 +32,12 @@ namespace hearth::dispatcher {
 
 constexpr std::int64_t kStallMs = 1000;  // without a tick for so long we stood still, and what was sent to us is unread
 constexpr std::int64_t kStallGraceMs = 1000;  // so long after a stall nobody's silence is judged
+
+// What an attempt counts for where it is placed.
+struct Hold {
+  RequestClass request_class = RequestClass::kStandard;
+  bool is_long = false;  // it takes long (shares.h)
+};
 
 // An executor as the dispatcher knows it. Everybody may read it; only Executors changes it.
 class Executor {
@@ -64,6 +75,11 @@ class Executor {
   std::map<std::string, std::int64_t> cooling_until_us_;  // by profile; "" for all
   std::map<Version, Promise> promised_;
   std::vector<link::ProfileDemand> demand_told_;
+  std::array<std::int64_t, kRequestClasses> held_long_{};  // of ours, by attempts that take long
+  Places::Part part_;                                      // as it is counted in Places
+  bool is_counted_ = false;
+  bool changed_ = false;         // profiles or cooling are others than when it was counted
+  std::int64_t look_at_us_ = 0;  // when time alone changes it; 0: never
 };
 
 class Executors {
@@ -97,14 +113,20 @@ class Executors {
   [[nodiscard]] const std::set<std::string>& expected() const { return expected_; }
 
   // ---- What they can take.
-  // Whether anybody can take anything: where not, there is no use in asking further.
-  [[nodiscard]] bool AnyOpen() const;
+  // All of them together. Kinds of places are numbered there.
+  [[nodiscard]] Places& places() { return places_; }
+  // Time goes by: who is silent counts as suspect, and who has cooled down is asked again. To be called first in a
+  // step.
+  void Advance();
+  // Everybody is looked at anew.
+  void RecountPlaces();
   [[nodiscard]] Candidate Describe(const Executor& executor, const Function& function) const;
   // An attempt is placed with it, in a container of that function version.
   void Place(Executor& executor, const UserId& user, const FunctionName& function, std::int64_t version,
-             std::int32_t memory_mib);
+             std::int32_t memory_mib, Hold hold = {});
   // An attempt that was placed there is waited for no more. The executor may be gone.
-  void GiveBack(const ExecutorId& id, const UserId& user, const FunctionName& function, std::int64_t version);
+  void GiveBack(const ExecutorId& id, const UserId& user, const FunctionName& function, std::int64_t version,
+                Hold hold = {});
   // An attempt will take one of what the executor has said to have of the profile; the next heartbeat says what is
   // left.
   void Spend(Executor& executor, const std::string& profile, StartPath path);
@@ -122,13 +144,20 @@ class Executors {
 
  private:
   [[nodiscard]] bool Suspect(const Executor& executor) const;
-  void UpdateOpen(const Executor& executor);  // after every change of what it depends on
+  [[nodiscard]] bool Cools(const Executor& executor, const std::string& profile) const;
+  void Review(Executor& executor);  // after every change of what an executor can take
+  [[nodiscard]] static bool HasRuntime(const link::ProfileCapacity& profile, Runtime runtime);
+  [[nodiscard]] std::vector<Places::Line> LinesOf(const Executor& executor);
+  void LookAgain(Executor& executor);  // when time alone changes it next
 
   Context& context_;
   const Warm& warm_;
   const Claims& claims_;
   std::map<ExecutorId, Executor> executors_;
-  std::set<ExecutorId> open_;
+  Places places_;
+  using Look = std::pair<std::int64_t, ExecutorId>;
+  std::set<ExecutorId> quiet_;  // suspect or not connected: the only ones whose leases can be over
+  std::priority_queue<Look, std::vector<Look>, std::greater<>> looks_;
   std::set<std::string> expected_;
   std::int64_t ticked_us_ = 0;
   std::int64_t lenient_until_us_ = 0;

@@ -111,6 +111,7 @@ class Invocation {
   std::string placed_incarnation_;
   FunctionName placed_function_;  // what the promise was made for
   std::int64_t placed_version_ = 0;
+  bool placed_long_ = false;  // it was taken to take long then
   Tries tries_;
   Times times_;
   std::string last_error_;

@@ -69,11 +69,11 @@ void Invocations::AwaitSettling(Invocation& invocation, std::int64_t due_us) {
   SetTimer(invocation, due_us);
 }
 
-void Invocations::Queue(Invocation& invocation, std::int64_t due_us, std::int32_t memory_mib) {
+void Invocations::Queue(Invocation& invocation, std::int64_t due_us, const Turns::Need& need) {
   Move(invocation, Stage::kQueued);
   if (invocation.waiting_since_us_ == 0) invocation.waiting_since_us_ = context_.now_us();
   SetTimer(invocation, due_us);
-  SetInQueue(invocation, true, memory_mib);
+  SetInQueue(invocation, true, need);
 }
 
 void Invocations::BackOff(Invocation& invocation, std::int64_t due_us) {
@@ -87,11 +87,16 @@ void Invocations::LeaveQueue(Partition& partition) {
   }
 }
 
-void Invocations::SetInQueue(Invocation& invocation, bool in_queue, std::int32_t memory_mib) {
+Invocation* Invocations::FindQueued(std::uint64_t serial) {
+  const auto found = by_serial_.find(serial);
+  return found != by_serial_.end() && found->second->in_queue_ ? found->second : nullptr;
+}
+
+void Invocations::SetInQueue(Invocation& invocation, bool in_queue, const Turns::Need& need) {
   const Request& request = invocation.request_;
   const RequestClass request_class = invocation.partition_->request_class();
   if (in_queue) {
-    turns_.Enter(request_class, request.user, request.function, invocation.serial_, memory_mib);
+    turns_.Enter(request_class, request.user, request.function, invocation.serial_, need);
   } else {
     turns_.Leave(request_class, request.user, request.function, invocation.serial_);
   }
@@ -120,8 +125,9 @@ void Invocations::Place(Invocation& invocation, Executor& executor, const Functi
   invocation.placed_order_ = context_.NextOrder();
   invocation.placed_function_ = function;
   invocation.placed_version_ = version;
-  executors_.Place(executor, invocation.request_.user, function, version, memory_mib);
-  turns_.Place(invocation.request_.user, function);
+  invocation.placed_long_ = turns_.Place(invocation.request_.user, function);
+  executors_.Place(executor, invocation.request_.user, function, version, memory_mib,
+                   {invocation.partition_->request_class(), invocation.placed_long_});
 }
 
 void Invocations::Recall(Invocation& invocation) {
@@ -209,7 +215,8 @@ void Invocations::Move(Invocation& invocation, Stage to) {
   SetTimer(invocation, 0);
   if (from == Stage::kPlaced) {
     turns_.GiveBack(user, invocation.placed_function_);
-    executors_.GiveBack(invocation.executor_, user, invocation.placed_function_, invocation.placed_version_);
+    executors_.GiveBack(invocation.executor_, user, invocation.placed_function_, invocation.placed_version_,
+                        {invocation.partition_->request_class(), invocation.placed_long_});
   }
   if (Waits(to) && !Waits(from)) turns_.StartWaiting(user);
   if (!Waits(to) && Waits(from)) turns_.StopWaiting(user);

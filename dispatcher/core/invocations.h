@@ -46,12 +46,13 @@ class Invocations {
   // What earlier owners completed was of other records.
   void ForgetInherited(Partition& partition) { partition.records().ledger_.ForgetInherited(); }
   [[nodiscard]] Invocation& Get(std::uint64_t serial) { return *by_serial_.at(serial); }
+  [[nodiscard]] Invocation* FindQueued(std::uint64_t serial);  // nullptr: it is not in the queue of Turns
 
   // ---- Waiting. `due_us`: when something has to happen to it, on the monotonic clock; 0: never.
   void AwaitKey(Invocation& invocation, std::int64_t due_us);       // keyed
   void AwaitFunction(Invocation& invocation, std::int64_t due_us);  // no_function
   void AwaitSettling(Invocation& invocation, std::int64_t due_us);  // queued, and not in the queue yet
-  void Queue(Invocation& invocation, std::int64_t due_us, std::int32_t memory_mib);
+  void Queue(Invocation& invocation, std::int64_t due_us, const Turns::Need& need);
   void BackOff(Invocation& invocation, std::int64_t due_us);
   // What is in the queue of the partition leaves it, until it is queued anew.
   void LeaveQueue(Partition& partition);
@@ -91,7 +92,7 @@ class Invocations {
  private:
   void Move(Invocation& invocation, Stage to);
   // The one place where an invocation enters or leaves the queue of Turns.
-  void SetInQueue(Invocation& invocation, bool in_queue, std::int32_t memory_mib = 0);
+  void SetInQueue(Invocation& invocation, bool in_queue, const Turns::Need& need = {});
   void Place(Invocation& invocation, Executor& executor, const FunctionName& function, std::int64_t version,
              std::int32_t memory_mib);
   void CheckConservation(const PartitionRecords& records) const;

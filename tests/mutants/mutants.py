@@ -1,4 +1,4 @@
-"""The guards of isolation, each with the edit that takes it away and the tests that have to notice.
+"""The guards of isolation and of turns, each with the edit that takes it away and the tests that have to notice.
 
 A mutant is an edit of one source file: `old` (there exactly once) becomes `new`. Production code has no switch for it.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mutant:
-    goal: str  # S1 … S12
+    goal: str  # S1 … S12, or what is guarded
     name: str
     file: str
     old: str
@@ -22,6 +22,7 @@ BOUNDARY, EXHAUSTION = "BoundaryTest.", "ExhaustionTest."
 AGENT = "guest/agent/"
 ZYGOTE = "guest/runtime/python3/zygote.py"
 LINK = "executor/guest_link.cc"
+TURNS = ("dispatcher/core/turns.cc", "dispatcher/core/turns_offer.cc")
 
 MUTANTS = (
     Mutant("S1", "instance_bound_twice", AGENT + "agent.cc", "if (!bound_) Bind(configure);", "Bind(configure);",
@@ -109,4 +110,16 @@ MUTANTS = (
            (BOUNDARY + "EachContainerHasAnIdentityAndRandomnessOfItsOwn",)),
     Mutant("S12", "seed_of_the_template", ZYGOTE, "    function = failure = None\n", "    import random; random.seed(1)\n    function = failure = None\n",
            (BOUNDARY + "EachContainerHasAnIdentityAndRandomnessOfItsOwn",)),
+    Mutant("turns", "a_lane_is_never_woken", "dispatcher/core/reasons.h", 'ReasonRow{Reason::kFunctionCap, "function_cap", AnyOf(Happening::kGivenBack, Happening::kDeployed)}',
+           'ReasonRow{Reason::kFunctionCap, "function_cap", AnyOf(Happening::kDeployed)}',
+           ("TurnsTest.AFunctionAtItsBoundSleepsUntilOneOfItsAttemptsEnds", "CoreTurns.AFunctionAtItsBoundGoesOnWhenOneOfItEnds"), "dispatcher_core_test", TURNS),
+    Mutant("turns", "a_lane_is_never_woken_in_the_simulator", "dispatcher/core/reasons.h", 'ReasonRow{Reason::kFunctionCap, "function_cap", AnyOf(Happening::kGivenBack, Happening::kDeployed)}',
+           'ReasonRow{Reason::kFunctionCap, "function_cap", AnyOf(Happening::kDeployed)}', ("Simulation.EverySeedKeepsEveryPromise",), "simulation_test", TURNS),
+    Mutant("turns", "a_place_that_cools_down_is_never_seen", "dispatcher/core/executors_places.cc", "if (until_us > context_.now_us()) next_us = std::min(next_us, until_us);", "(void)until_us;",
+           ("Places.SayWhatTheFiltersSay", "CoreTurns.WhatIsPlacedWhenAnExecutorHasCooledDownOrIsHeardAgain"), "dispatcher_core_test"),
+    Mutant("turns", "no_share", "dispatcher/core/turns_offer.cc", "user.placed_ >= ShareOf(places_.credit(), lanes_.wanting())", "user.placed_ < 0",
+           ("Sharing.WhileOthersWantAPlaceNobodyGetsAFurtherOneBeyondItsShare",), "dispatcher_core_test"),
+    Mutant("turns", "no_reserve", "dispatcher/core/shares.cc", "credit - kept)", "credit)",
+           ("Reserves.LongRunsOfAClassNeverHoldWhatIsKeptForOthers", "CoreTurns.LongRunsOfOneUserLeaveAPlaceToWhoComes"), "dispatcher_core_test"),
+    Mutant("turns", "no_reserve_in_the_simulator", "dispatcher/core/shares.cc", "credit - kept)", "credit)", ("Pressure.WhoFloodsWithLongRunsHoldsNobodyElseUp",), "simulation_test"),
 )

@@ -319,6 +319,11 @@ std::string Conservation(const History& history) {
   return "";
 }
 
+std::string EveryWakeUp(const History& history) {
+  if (history.missed_wakeups == 0) return "";
+  return std::to_string(history.missed_wakeups) + " times something slept that could have been placed";
+}
+
 }  // namespace
 
 std::vector<Verdict> Check(const History& history) {
@@ -335,6 +340,7 @@ std::vector<Verdict> Check(const History& history) {
           {"fencing", Fencing(history)},
           {"readable_frames", history.unreadable_frame},
           {"conservation", Conservation(history)},
+          {"every_wake_up", EveryWakeUp(history)},
           {"liveness", history.quiescent ? "" : "the run was not over at its time-limit"}};
 }
 

@@ -18,6 +18,7 @@ struct Sent {
   std::int64_t offset = 0;
   std::string order_key{};
   int max_attempts = 3;
+  std::int64_t at_us = 0;
 };
 // A record that is durable on a topic that ends an invocation.
 struct Outcome {
@@ -108,7 +109,8 @@ struct History {
   std::vector<Committed> commits;
   std::vector<Published> published;
   std::vector<Balance> balances;
-  bool quiescent = false;  // all was over before the time-limit
+  std::int64_t missed_wakeups = 0;  // dispatchers found something asleep that could have been placed
+  bool quiescent = false;           // all was over before the time-limit
 };
 
 struct Verdict {

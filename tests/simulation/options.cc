@@ -88,6 +88,7 @@ FunctionPlan DrawFunction(Dice& dice, bool large_profile) {
   plan.max_attempts = dice.OneOf({1, 2, 3, 3, 5});
   plan.memory_mib = dice.OneOf({64, 128, 128, 200});
   plan.failing_percent = dice.OneOf({0, 20, 20, 60});
+  plan.concurrency = dice.OneOf({0, 0, 1, 2});
   if (large_profile && dice.Percent(40)) plan.profile = "large";
   if (dice.Percent(30)) {
     plan.slow = true;
@@ -109,6 +110,7 @@ void MakeStorm(Options& options) {
   options.memory_mib = 8192;
   options.credit = 64;
   options.user_queue_limit = 10'000;
+  options.user_concurrency = 64;
   options.faults[Fault::kLargeText] = 1000;
   options.faults[Fault::kSlowCode] = 10;
   options.faults[Fault::kExecutorCrash] = 0;
@@ -129,6 +131,7 @@ void MakeFlood(Options& options) {
   options.memory_mib = 32'768;
   options.credit = 256;
   options.user_queue_limit = 10'000;
+  options.user_concurrency = 64;
   options.longest_run_us = 30'000;
   options.faults = {};
   options.load_us = 20'000'000;
@@ -163,6 +166,7 @@ Options Draw(std::uint64_t seed) {
   options.credit = dice.OneOf({4, 16, 16, 64});
   options.user_queue_limit = dice.OneOf({3, 10, 10'000, 10'000});
   options.waiting = dice.OneOf({1, 4, 8, 64});
+  options.user_concurrency = dice.OneOf({1, 3, 64, 64});
   for (const Trait& trait : kTraits) {
     const double scale = dice.OneOf({0.5, 1.0, 1.0, 2.0});
     if (dice.Percent(trait.in_hundred)) options.faults[trait.fault] = trait.usual * scale;
@@ -178,10 +182,11 @@ std::string Describe(const Options& options) {
        << options.topics << " topics of " << options.partitions << " partitions, " << options.dispatchers
        << " dispatchers, " << options.executors << " executors, " << options.order_keys << " order keys, ids of "
        << options.id_bytes << " bytes, credit " << options.credit << ", " << options.waiting << " may wait"
-       << ", queue limit " << options.user_queue_limit << "\n";
+       << ", queue limit " << options.user_queue_limit << ", user's bound " << options.user_concurrency << "\n";
   for (const auto& plan : options.functions) {
     text << "  function: " << plan.max_attempts << " attempts, profile " << plan.profile << ", " << plan.memory_mib
-         << " MiB, " << plan.failing_percent << " % fail" << (plan.slow ? ", slow" : "") << "\n";
+         << " MiB, " << plan.failing_percent << " % fail" << (plan.slow ? ", slow" : "") << ", at most "
+         << plan.concurrency << " at once\n";
   }
   return text.str();
 }

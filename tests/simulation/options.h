@@ -97,7 +97,8 @@ struct FunctionPlan {
   int memory_mib = 128;
   int timeout_ms = 3000;
   int failing_percent = 20;
-  bool slow = false;  // some of its runs take many seconds
+  bool slow = false;    // some of its runs take many seconds
+  int concurrency = 0;  // how many of it may run at once; 0: as many as of the user
 };
 
 struct Options {
@@ -119,6 +120,9 @@ struct Options {
   std::int32_t credit = 16;
   std::int32_t waiting = 8;  // for a machine, at most
   std::int32_t user_queue_limit = 10'000;
+  std::int32_t user_concurrency = 64;
+  int flood_in_thousand =
+      0;  // of the requests: of the first user for the first function; the others' are for the second
   std::int64_t arrive_us = 0;  // users appear one by one within it; 0: all are there at once
   std::int64_t longest_run_us = 300'000;
   bool code_fails = true;  // user code ends badly at times

@@ -205,6 +205,9 @@ TEST(Checker, ObjectsToEachWrongByItsName) {
   history.balances[0].complete = 1;
   EXPECT_EQ(Objections(history), "conservation ");
   history = Good();
+  history.missed_wakeups = 1;
+  EXPECT_EQ(Objections(history), "every_wake_up ");
+  history = Good();
   history.quiescent = false;
   EXPECT_EQ(Objections(history), "liveness ");
 }

@@ -80,13 +80,19 @@ int World::IndexOf(const PartitionId& id) const {
 void World::Produce(int number) {
   std::int64_t there = options_.users;
   if (options_.arrive_us > 0) there = std::min(there, 1 + now_us_ * options_.users / options_.arrive_us);
-  const auto user = Padded("user" + std::to_string(Between(0, there - 1)));
+  std::int64_t who = Between(0, there - 1);
+  auto function = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
+  if (options_.flood_in_thousand > 0) {
+    const bool floods = Chance(options_.flood_in_thousand);
+    who = floods ? 0 : Between(1, there - 1);
+    function = floods ? 0 : 1;
+  }
+  const auto user = Padded("user" + std::to_string(who));
   const auto topic = static_cast<int>(Between(0, options_.topics - 1));
   const auto in_topic =
       static_cast<int>(std::hash<std::string>{}(user) % static_cast<std::size_t>(options_.partitions));
   const int index = topic * options_.partitions + in_topic;
   Partition& partition = partitions_[static_cast<std::size_t>(index)];
-  const auto function = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
   auto record = std::make_shared<Record>();
   record->partition = partition.id;
   record->offset = partition.end;
@@ -105,7 +111,8 @@ void World::Produce(int number) {
   if (Happens(Fault::kExpiry)) {
     record->headers.push_back({"hearth-expires", std::to_string(record->timestamp_ms + Between(50, 5'000))});
   }
-  history_.sent.push_back({id, user, partition.number, record->offset, key, options_.functions[function].max_attempts});
+  history_.sent.push_back(
+      {id, user, partition.number, record->offset, key, options_.functions[function].max_attempts, now_us_});
   sent_to_[id] = index;
   open_.insert(id);
   partition.log.push_back(record);
@@ -208,6 +215,7 @@ std::shared_ptr<const Function> World::MakeFunction(int user, std::size_t number
   function->timeout_ms = plan.timeout_ms;
   function->max_attempts = options_.mutant == Mutant::kTryAgain ? 3 : plan.max_attempts;
   function->profile = plan.profile;
+  function->concurrency = plan.concurrency;
   return function;
 }
 
@@ -346,6 +354,7 @@ History World::Run() {
     if (each->core == nullptr) continue;
     const auto gauges = each->core->ReadGauges(Now());
     history_.balances.push_back({gauges.received, gauges.in_flight, gauges.complete});
+    history_.missed_wakeups += gauges.missed_wakeups;
   }
   return history_;
 }

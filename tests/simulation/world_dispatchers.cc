@@ -20,6 +20,7 @@ void World::StartDispatcher(int index) {
                              {"hearth.invoke.std", dispatcher::RequestClass::kStandard},
                              {"hearth.invoke.batch", dispatcher::RequestClass::kBatch}};
   settings.user_queue_limit = options_.user_queue_limit;
+  settings.user_concurrency = options_.user_concurrency;
   settings.reply_topics_allowed = {"hearth.reply"};
   settings.realtime_users = {"*"};
   settings.retry_base_ms = 200;
@@ -45,6 +46,7 @@ void World::StartDispatcher(int index) {
 void World::StopDispatcher(int index, bool drained) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   Note("stop dispatcher " + std::to_string(index));
+  if (node.core != nullptr) history_.missed_wakeups += node.core->ReadGauges(Now()).missed_wakeups;
   const auto life = node.life + 1;
   node = Dispatcher{};
   node.life = life;

@@ -95,11 +95,10 @@ TEST_F(ClaimsTest, AnAnswerThatDoesNotComeIsNotWaitedForLong) {
   EXPECT_EQ(claims_.Claimable(kExecutor, function_), 1) << "a claim that came to nothing is void";
 }
 
-TEST_F(ClaimsTest, UsersThatAreForgottenAreNotSharedAnyMore) {
+TEST_F(ClaimsTest, WhoIsSharedNoMoreHasNoClaims) {
   claims_.Share(kAda, true);
-  claims_.Prune([](const UserId&) { return true; });
   EXPECT_TRUE(claims_.IsShared(kAda));
-  claims_.Prune([](const UserId&) { return false; });
+  claims_.Share(kAda, false);
   EXPECT_FALSE(claims_.IsShared(kAda));
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,14 @@ class ExecutorsTest : public testing::Test {
     function_.memory_mib = 128;
     Pass(1000);
   }
-  void Pass(std::int64_t ms) { context_.Begin(Time{context_.After(ms), 0}, effects_); }
+  void Pass(std::int64_t ms) {
+    context_.Begin(Time{context_.After(ms), 0}, effects_);
+    executors_.Advance();
+  }
+  bool AnyOpen() {
+    return executors_.places().Fits(executors_.places().KindOf(function_.profile, function_.runtime),
+                                    function_.memory_mib);
+  }
   // Time goes by in steps that are no stall.
   void Tick(std::int64_t ms) {
     for (std::int64_t gone = 0; gone < ms; gone += 500) {
@@ -105,36 +113,36 @@ TEST_F(ExecutorsTest, WhatAPoolKeepsIsForWhoHasNoMachineThere) {
 }
 
 TEST_F(ExecutorsTest, IsOpenWhileItIsConnectedDoesNotDrainAndHasCredit) {
-  EXPECT_FALSE(executors_.AnyOpen());
+  EXPECT_FALSE(AnyOpen());
   Executor& executor = Connect();
-  EXPECT_TRUE(executors_.AnyOpen());
+  EXPECT_TRUE(AnyOpen());
   Place(executor);
   Place(executor);
-  EXPECT_FALSE(executors_.AnyOpen()) << "no credit";
+  EXPECT_FALSE(AnyOpen()) << "no credit";
   GiveBack(executor);
-  EXPECT_TRUE(executors_.AnyOpen());
+  EXPECT_TRUE(AnyOpen());
   executors_.StopTaking(executor);
-  EXPECT_FALSE(executors_.AnyOpen()) << "drains";
+  EXPECT_FALSE(AnyOpen()) << "drains";
   executors_.TakeHeartbeat(executor, Beat(2, 1));
-  EXPECT_TRUE(executors_.AnyOpen());
+  EXPECT_TRUE(AnyOpen());
   executors_.TakeHeartbeat(executor, Beat(2, 2));
-  EXPECT_FALSE(executors_.AnyOpen()) << "what others have placed holds credit too";
+  EXPECT_FALSE(AnyOpen()) << "what others have placed holds credit too";
   executors_.TakeHeartbeat(executor, Beat(2, 0));
-  EXPECT_TRUE(executors_.AnyOpen());
+  EXPECT_TRUE(AnyOpen());
   executors_.Disconnect(executor);
-  EXPECT_FALSE(executors_.AnyOpen());
+  EXPECT_FALSE(AnyOpen());
 }
 
 TEST_F(ExecutorsTest, WhoIsSilentForAMomentGetsNothingNew) {
   Executor& executor = Connect();
   Pass(link::kSuspectMs);
-  EXPECT_TRUE(executors_.AnyOpen());
+  EXPECT_TRUE(AnyOpen());
   EXPECT_FALSE(Seen(executor).suspect);
   Pass(1);
-  EXPECT_FALSE(executors_.AnyOpen());
+  EXPECT_FALSE(AnyOpen());
   EXPECT_TRUE(Seen(executor).suspect);
   EXPECT_FALSE(executors_.Hear(executor));
-  EXPECT_TRUE(executors_.AnyOpen());
+  EXPECT_TRUE(AnyOpen());
 }
 
 TEST_F(ExecutorsTest, ALeaseEndsOnceAndIsOverUntilSomethingIsHeard) {
@@ -216,6 +224,26 @@ TEST_F(ExecutorsTest, WhoRefusedGetsNothingOfTheKindForAMoment) {
   EXPECT_TRUE(Seen(executor).cooling);
   Connect();
   EXPECT_FALSE(Seen(executor).cooling) << "a new connection begins anew";
+}
+
+TEST_F(ExecutorsTest, CreditIsWhatWeMayUseOfThoseWhoTake) {
+  Executor& first = Connect("e1", 8);
+  Executor& second = Connect("e2", 4);
+  EXPECT_EQ(executors_.places().credit(), 12);
+  executors_.Place(first, kAda, kSum, 1, 128, {RequestClass::kBatch, true});
+  executors_.Place(first, kAda, kSum, 1, 128);
+  EXPECT_EQ(executors_.places().credit(), 12) << "what we hold ourselves counts";
+  EXPECT_EQ(executors_.places().held(), (std::array<std::int64_t, 3>{0, 0, 1})) << "only what takes long";
+  executors_.TakeHeartbeat(first, Beat(8, 5));
+  EXPECT_EQ(executors_.places().credit(), 9) << "three are held by others";
+  executors_.StopTaking(first);
+  EXPECT_EQ(executors_.places().credit(), 4);
+  EXPECT_EQ(executors_.places().held()[2], 0) << "what runs where nothing more is placed is in nobody's way";
+  executors_.TakeHeartbeat(first, Beat(8, 2));
+  executors_.GiveBack(first.id(), kAda, kSum, 1, {RequestClass::kBatch, true});
+  EXPECT_EQ(executors_.places().held()[2], 0);
+  executors_.Disconnect(second);
+  EXPECT_EQ(executors_.places().credit(), 8);
 }
 
 TEST_F(ExecutorsTest, DemandIsToldWhereItDiffers) {

@@ -50,7 +50,7 @@ class IntakeTest : public testing::Test {
   Warm warm_;
   Claims claims_{context_, warm_};
   Executors executors_{context_, warm_, claims_};
-  Turns turns_{context_};
+  Turns turns_{context_, executors_.places()};
   Invocations invocations_{context_, turns_, executors_};
   Partition partition_{kId, RequestClass::kStandard, Ledger(0, {})};
 };

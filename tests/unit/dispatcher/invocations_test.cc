@@ -54,9 +54,9 @@ class InvocationsTest : public testing::Test {
   std::int64_t Waiting() const { return turns_.Find(kAda) == nullptr ? 0 : turns_.Find(kAda)->waiting(); }
   std::vector<std::int64_t> Offered() {
     std::vector<std::int64_t> offsets;
-    turns_.Offer([&](FairQueue::Ticket ticket) {
+    turns_.Offer([&](Ticket ticket) {
       offsets.push_back(invocations_.Get(ticket).offset());
-      return FairQueue::Offered::kStop;
+      return Turns::Offered::kNoPlace;
     });
     return offsets;
   }
@@ -88,10 +88,11 @@ class InvocationsTest : public testing::Test {
   Warm warm_;
   Claims claims_{context_, warm_};
   Executors executors_{context_, warm_, claims_};
-  Turns turns_{context_};
+  Turns turns_{context_, executors_.places()};
   Invocations invocations_{context_, turns_, executors_};
   Partition partition_{kId, RequestClass::kStandard, Ledger(0, {})};
   Function function_;
+  Turns::Need need_{executors_.places().KindOf("default", Runtime::kPython3), 128, 0};
   Executor* executor_ = nullptr;
 };
 
@@ -99,7 +100,7 @@ TEST_F(InvocationsTest, FromARecordToItsEnd) {
   Invocation& invocation = Receive(0);
   EXPECT_EQ(invocation.stage(), Stage::kArrived);
   EXPECT_EQ(Waiting(), 1);
-  invocations_.Queue(invocation, 0, 128);
+  invocations_.Queue(invocation, 0, need_);
   EXPECT_TRUE(invocation.in_queue());
   EXPECT_FALSE(turns_.empty());
   invocations_.Start(invocation, *executor_, function_);
@@ -135,7 +136,7 @@ TEST_F(InvocationsTest, IllegalMovesAreFaultsOfOurs) {
   EXPECT_DEATH(invocations_.AwaitFunction(invocation, 0), "cannot move so");
   EXPECT_DEATH(invocations_.SeeEnd(invocation, ExecutorId("e2"), 1), "has another end");
   invocations_.Finish(invocation, {}, {Output{}});
-  EXPECT_DEATH(invocations_.Queue(invocation, 0, 128), "cannot move so");
+  EXPECT_DEATH(invocations_.Queue(invocation, 0, need_), "cannot move so");
   invocations_.Produce(invocation);
   EXPECT_DEATH(invocations_.Complete(invocation), "complete before");
 }
@@ -174,7 +175,7 @@ TEST_F(InvocationsTest, AStageHasOneTimerAndTakesItAlong) {
   Pass(100);
   EXPECT_EQ(invocations_.TakeDue(), nullptr) << "the timer that was replaced";
   invocations_.BackOff(invocation, context_.After(100));
-  invocations_.Queue(invocation, 0, 128);
+  invocations_.Queue(invocation, 0, need_);
   Pass(100);
   EXPECT_EQ(invocations_.TakeDue(), nullptr) << "the timer of the stage before";
 }
@@ -182,13 +183,13 @@ TEST_F(InvocationsTest, AStageHasOneTimerAndTakesItAlong) {
 TEST_F(InvocationsTest, WhoseTurnItIsMayLeaveTheQueueWhileItIsOffered) {
   Invocation& first = Receive(0);
   Invocation& second = Receive(1);
-  invocations_.Queue(first, 0, 128);
-  invocations_.Queue(second, 0, 128);
+  invocations_.Queue(first, 0, need_);
+  invocations_.Queue(second, 0, need_);
   int offers = 0;
-  turns_.Offer([&](FairQueue::Ticket ticket) {
-    if (++offers > 1) return FairQueue::Offered::kStop;
+  turns_.Offer([&](Ticket ticket) {
+    if (++offers > 1) return Turns::Offered::kNoPlace;
     invocations_.Start(invocations_.Get(ticket), *executor_, function_);
-    return FairQueue::Offered::kTaken;
+    return Turns::Offered::kPlaced;
   });
   EXPECT_EQ(first.stage(), Stage::kPlaced);
   EXPECT_FALSE(first.in_queue());
@@ -198,7 +199,7 @@ TEST_F(InvocationsTest, WhoseTurnItIsMayLeaveTheQueueWhileItIsOffered) {
 
 TEST_F(InvocationsTest, APartitionThatIsClaimedAnewLeavesTheQueueAndNothingElse) {
   Invocation& invocation = Receive(0);
-  invocations_.Queue(invocation, context_.After(10), 128);
+  invocations_.Queue(invocation, context_.After(10), need_);
   invocations_.LeaveQueue(partition_);
   EXPECT_EQ(invocation.stage(), Stage::kQueued);
   EXPECT_FALSE(invocation.in_queue());
@@ -209,7 +210,7 @@ TEST_F(InvocationsTest, APartitionThatIsClaimedAnewLeavesTheQueueAndNothingElse)
 }
 
 TEST_F(InvocationsTest, WhatIsForgottenIsHeldByNobody) {
-  invocations_.Queue(Receive(0), context_.After(10), 128);
+  invocations_.Queue(Receive(0), context_.After(10), need_);
   invocations_.Start(Receive(1), *executor_, function_);
   invocations_.AwaitFunction(Receive(2), context_.After(10));
   Invocation& producing = Receive(3, "k");
@@ -260,7 +261,7 @@ TEST_F(InvocationsTest, CountsAreThoseOfTheStagesAtAnyTime) {
     const auto may = [&](Stage to) { return CanMove(one.stage(), to); };
     switch (random() % 9) {
       case 0:
-        if (may(Stage::kQueued)) invocations_.Queue(one, context_.After(5), 128);
+        if (may(Stage::kQueued)) invocations_.Queue(one, context_.After(5), need_);
         break;
       case 1:
         if (may(Stage::kKeyed)) invocations_.AwaitKey(one, 0);

@@ -87,7 +87,7 @@ class OwnershipTest : public testing::Test {
   Warm warm_;
   Claims claims_{context_, warm_};
   Executors executors_{context_, warm_, claims_};
-  Turns turns_{context_};
+  Turns turns_{context_, executors_.places()};
   Invocations invocations_{context_, turns_, executors_};
   Ownership ownership_{context_, executors_, registry_};
 };

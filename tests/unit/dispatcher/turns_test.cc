@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
+
+#include "dispatcher/core/shares.h"
 
 namespace hearth::dispatcher {
 namespace {
@@ -15,43 +19,73 @@ const UserId kBob("bob");
 const FunctionName kSum("sum");
 const FunctionName kMul("mul");
 
+using Offered = Turns::Offered;
+
 Settings AtMost(std::int32_t user_concurrency) {
   Settings settings;
   settings.user_concurrency = user_concurrency;
   return settings;
 }
 
-Function FunctionOf(const UserId& user, const FunctionName& name, std::int32_t concurrency = 0) {
-  Function function;
-  function.user = user;
-  function.name = name;
-  function.concurrency = concurrency;
-  return function;
-}
-
+// One executor with more places than anybody asks for, unless a test says otherwise. All functions are known to be
+// short.
 class TurnsTest : public testing::Test {
  protected:
-  void Enter(const UserId& user, const FunctionName& function, FairQueue::Ticket ticket,
-             std::int32_t memory_mib = 128) {
-    turns_.Enter(RequestClass::kStandard, user, function, ticket, memory_mib);
+  explicit TurnsTest(std::int32_t user_concurrency = 3) : context_(AtMost(user_concurrency)) {
+    context_.Begin(Time{1'000'000, 0}, effects_);
+    SetPlaces(1000);
   }
-  void Place(const UserId& user, const FunctionName& function) {
-    turns_.StartWaiting(user);
-    turns_.StopWaiting(user);
-    turns_.Place(user, function);
+  void Pass(std::int64_t ms) {
+    context_.Begin(Time{context_.After(ms), 0}, effects_);
+    turns_.Tick([](Ticket) { return false; });
   }
-  // Everything that is offered is taken.
-  std::vector<FairQueue::Ticket> TakeAll() {
-    std::vector<FairQueue::Ticket> taken;
-    turns_.Offer([&](FairQueue::Ticket ticket) {
+  void SetPlaces(std::int64_t credit, Places::Standing standing = Places::Standing::kFree) {
+    const Places::Part before = part_;
+    part_.standing = standing;
+    part_.credit = credit;
+    part_.lines = {{kind_, 512, standing}};
+    places_.Add(part_);
+    if (!before.lines.empty()) places_.Remove(before);
+  }
+  Turns::Need Need(std::int32_t cap = 0) const { return {kind_, 128, cap}; }
+  void Know(const UserId& user, const FunctionName& function, std::int64_t took_ms = 100) {
+    for (int i = 0; i < 200; ++i) turns_.Learn(user, function, took_ms);
+  }
+  void Enter(const UserId& user, const FunctionName& function, Ticket ticket, std::int32_t cap = 0,
+             RequestClass request_class = RequestClass::kStandard) {
+    turns_.Enter(request_class, user, function, ticket, Need(cap));
+  }
+  void Place(const UserId& user, const FunctionName& function) { (void)turns_.Place(user, function); }
+  // The first `most` that are offered are placed, and stay placed where `keep` is set.
+  std::vector<Ticket> Take(std::size_t most, bool keep = false) {
+    std::vector<Ticket> taken;
+    turns_.Offer([&](Ticket ticket) {
+      if (taken.size() == most) return Offered::kNoPlace;
       taken.push_back(ticket);
-      return FairQueue::Offered::kTaken;
+      if (keep) Place(who_[ticket].first, who_[ticket].second);
+      return Offered::kPlaced;
     });
     return taken;
   }
+  std::vector<Ticket> TakeAll() { return Take(1'000'000); }
+  // Enters, and remembers whose it is.
+  void Wait(const UserId& user, const FunctionName& function, Ticket ticket, std::int32_t cap = 0,
+            RequestClass request_class = RequestClass::kStandard) {
+    who_[ticket] = {user, function};
+    Enter(user, function, ticket, cap, request_class);
+  }
+  std::string_view WhyNot(const UserId& user, const FunctionName& function,
+                          RequestClass request_class = RequestClass::kStandard) {
+    return turns_.WhyNot(request_class, user, function);
+  }
 
-  Context context_{AtMost(3)};
-  Turns turns_{context_};
+  std::vector<Effect> effects_;
+  Context context_;
+  Places places_;
+  Places::Kind kind_ = places_.KindOf("default", Runtime::kPython3);
+  Places::Part part_;
+  Turns turns_{context_, places_};
+  std::map<Ticket, std::pair<UserId, FunctionName>> who_;
 };
 
 TEST_F(TurnsTest, AUserIsNewOnce) {
@@ -62,34 +96,20 @@ TEST_F(TurnsTest, AUserIsNewOnce) {
 }
 
 TEST_F(TurnsTest, WhoHasSomethingWaitingOrPlacedIsRemembered) {
+  std::vector<std::string> forgotten;
+  const auto forget = [&](const UserId& user) { forgotten.push_back(user.value); };
   turns_.StartWaiting(kAda);
   Place(kBob, kSum);
   turns_.See(UserId("idle"));
-  turns_.Prune();
-  EXPECT_NE(turns_.Find(kAda), nullptr);
-  EXPECT_NE(turns_.Find(kBob), nullptr);
+  turns_.Prune(0, forget);
+  EXPECT_EQ(forgotten, std::vector<std::string>{"idle"});
   EXPECT_EQ(turns_.users(), 2U);
-  turns_.StopWaiting(kAda);
   turns_.GiveBack(kBob, kSum);
-  turns_.Prune();
+  turns_.StopWaiting(kAda);
+  turns_.Prune(1, forget);
+  EXPECT_EQ(forgotten.back(), "bob") << "who has been idle for longest goes first";
+  turns_.Prune(0, forget);
   EXPECT_EQ(turns_.users(), 0U);
-}
-
-TEST_F(TurnsTest, NoMoreIsLetThroughThanTheBoundsOfUserAndFunction) {
-  const Function narrow = FunctionOf(kAda, kSum, 1);
-  const Function wide = FunctionOf(kAda, kMul);
-  EXPECT_EQ(turns_.Ask(narrow), Turn::kRun);
-  Place(kAda, kSum);
-  EXPECT_EQ(turns_.Ask(narrow), Turn::kFunctionAtCap);
-  EXPECT_EQ(turns_.Ask(wide), Turn::kRun);
-  Place(kAda, kMul);
-  Place(kAda, kMul);
-  EXPECT_EQ(turns_.Ask(wide), Turn::kUserAtCap);
-  EXPECT_EQ(turns_.Ask(FunctionOf(kBob, kSum)), Turn::kRun) << "bounds are of one user";
-  turns_.GiveBack(kAda, kSum);
-  EXPECT_EQ(turns_.Ask(narrow), Turn::kRun);
-  EXPECT_EQ(turns_.Find(kAda)->placed(), 2);
-  EXPECT_EQ(turns_.Find(kAda)->placed(kSum), 0);
 }
 
 TEST_F(TurnsTest, CountsNeverFallBelowZero) {
@@ -99,37 +119,352 @@ TEST_F(TurnsTest, CountsNeverFallBelowZero) {
   EXPECT_DEATH(turns_.GiveBack(kAda, kMul), "fewer than none placed");
 }
 
-TEST_F(TurnsTest, UsersTakeTurnsAndEachGoesInTheOrderOfArrival) {
-  for (FairQueue::Ticket ticket = 1; ticket <= 8; ++ticket) Enter(kAda, kSum, ticket);
-  for (FairQueue::Ticket ticket = 9; ticket <= 12; ++ticket) Enter(kBob, kSum, ticket);
-  EXPECT_EQ(TakeAll(), (std::vector<FairQueue::Ticket>{1, 2, 3, 4, 9, 10, 11, 12, 5, 6, 7, 8}));
+// ---- order
+
+TEST_F(TurnsTest, AUserGoesInTheOrderOfArrival) {
+  for (const Ticket ticket : {3U, 1U, 2U}) Enter(kAda, kSum, ticket);
+  Enter(kAda, kMul, 4);
+  EXPECT_EQ(TakeAll(), (std::vector<Ticket>{1, 2, 3, 4}));
   EXPECT_TRUE(turns_.empty());
 }
 
+TEST_F(TurnsTest, UsersTakeTurns) {
+  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
+  for (Ticket ticket = 1001; ticket <= 1010; ++ticket) Enter(kBob, kSum, ticket);
+  const auto taken = Take(20);
+  EXPECT_EQ(std::count_if(taken.begin(), taken.end(), [](Ticket ticket) { return ticket > 1000; }), 10);
+}
+
 TEST_F(TurnsTest, WhoseRunsAreLongPaysMoreForATurn) {
-  for (int i = 0; i < 100; ++i) turns_.Learn(kAda, kSum, 400);
-  for (FairQueue::Ticket ticket = 1; ticket <= 4; ++ticket) Enter(kAda, kSum, ticket);
-  for (FairQueue::Ticket ticket = 5; ticket <= 8; ++ticket) Enter(kBob, kSum, ticket);
-  EXPECT_EQ(TakeAll(), (std::vector<FairQueue::Ticket>{1, 5, 6, 7, 8, 2, 3, 4}));
+  Know(kAda, kSum, 900);
+  Know(kBob, kSum, 300);
+  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
+  for (Ticket ticket = 1001; ticket <= 2000; ++ticket) Enter(kBob, kSum, ticket);
+  int of_bob = 0;
+  for (int i = 0; i < 400; ++i) of_bob += Take(1).at(0) > 1000 ? 1 : 0;
+  EXPECT_NEAR(of_bob, 300, 10);
+}
+
+TEST_F(TurnsTest, WhoWasAwaySavesUpNothing) {
+  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
+  EXPECT_EQ(Take(500).size(), 500U);
+  for (Ticket ticket = 1001; ticket <= 1100; ++ticket) Enter(kBob, kSum, ticket);
+  const auto taken = Take(20);
+  EXPECT_NEAR(static_cast<double>(std::count_if(taken.begin(), taken.end(), [](Ticket t) { return t > 1000; })), 10, 1);
+}
+
+TEST_F(TurnsTest, ANewcomerGoesFirst) {
+  Know(kAda, kSum);
+  Know(kBob, kSum);
+  Place(kAda, kSum);
+  Enter(kAda, kSum, 1);
+  Enter(kBob, kSum, 2);
+  EXPECT_EQ(Take(1), std::vector<Ticket>{2});
+}
+
+TEST_F(TurnsTest, HoweverManyNewcomersComeWhoHoldsAPlaceGetsTurnsToo) {
+  Place(kAda, kMul);
+  for (Ticket ticket = 1; ticket <= 100; ++ticket) Enter(kAda, kSum, ticket);
+  for (Ticket ticket = 101; ticket <= 1000; ++ticket) Enter(UserId("u" + std::to_string(ticket % 9)), kSum, ticket);
+  const auto taken = Take(200);
+  const auto of_ada = std::count_if(taken.begin(), taken.end(), [](Ticket ticket) { return ticket <= 100; });
+  EXPECT_NEAR(static_cast<double>(of_ada), 20, 2) << "one of ten users";
+}
+
+TEST_F(TurnsTest, RealtimeFirstAndEveryClassGetsItsShare) {
+  for (Ticket ticket = 0; ticket < 1000; ++ticket) {
+    Enter(kAda, kSum, ticket, 0, RequestClass::kRealtime);
+    Enter(kAda, kSum, 1000 + ticket, 0, RequestClass::kStandard);
+    Enter(kAda, kSum, 2000 + ticket, 0, RequestClass::kBatch);
+  }
+  int counts[3] = {};
+  const auto taken = Take(160);
+  for (const Ticket ticket : taken) ++counts[ticket / 1000];
+  EXPECT_LT(taken.front(), 1000U);
+  EXPECT_EQ(counts[0], 120);
+  EXPECT_EQ(counts[1], 30);
+  EXPECT_EQ(counts[2], 10);
+}
+
+TEST_F(TurnsTest, AnIdleClassLeavesItsShareToTheOthers) {
+  for (Ticket ticket = 0; ticket < 50; ++ticket) Enter(kAda, kSum, ticket, 0, RequestClass::kBatch);
+  EXPECT_EQ(TakeAll().size(), 50U);
 }
 
 TEST_F(TurnsTest, WhatLeftIsNotOffered) {
   Enter(kAda, kSum, 1);
   Enter(kAda, kSum, 2);
-  turns_.Leave(RequestClass::kStandard, kAda, kSum, 1);
-  EXPECT_EQ(TakeAll(), std::vector<FairQueue::Ticket>{2});
+  EXPECT_TRUE(turns_.Leave(RequestClass::kStandard, kAda, kSum, 1));
+  EXPECT_FALSE(turns_.Leave(RequestClass::kStandard, kAda, kSum, 1));
+  EXPECT_FALSE(turns_.Leave(RequestClass::kBatch, kAda, kSum, 2));
+  EXPECT_EQ(TakeAll(), std::vector<Ticket>{2});
 }
 
-TEST_F(TurnsTest, DemandIsToldWithTheRoomThatTheUserHasLeft) {
-  Place(kAda, kSum);
-  for (FairQueue::Ticket ticket = 1; ticket <= 4; ++ticket) Enter(kAda, kSum, ticket);
-  Enter(kBob, kMul, 5);
-  std::map<std::string, std::pair<std::int64_t, std::int64_t>> told;
-  turns_.Walk(10, [&](const UserId& user, const FunctionName& function, std::int64_t queued, std::int64_t user_room) {
-    told[user.value + "/" + function.value] = {queued, user_room};
+// ---- sleep
+
+TEST_F(TurnsTest, AFunctionAtItsBoundSleepsUntilOneOfItsAttemptsEnds) {
+  Know(kAda, kSum);
+  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket, 1);
+  Wait(kAda, kMul, 4);
+  EXPECT_EQ(Take(10, true), (std::vector<Ticket>{1, 4}));
+  EXPECT_EQ(WhyNot(kAda, kSum), "function_cap");
+  EXPECT_EQ(turns_.sleeping(), 1);
+  const auto before = turns_.offers();
+  for (int i = 0; i < 100; ++i) Take(10);
+  EXPECT_EQ(turns_.offers(), before) << "a step with nothing to place does nothing";
+  turns_.GiveBack(kAda, kMul);
+  EXPECT_TRUE(Take(10, true).empty());
+  turns_.GiveBack(kAda, kSum);
+  EXPECT_EQ(Take(10, true), std::vector<Ticket>{2});
+  EXPECT_EQ(turns_.missed_wakeups(), 0);
+}
+
+TEST_F(TurnsTest, ABoundThatIsRaisedWakesItsFunction) {
+  Know(kAda, kSum);
+  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket, 1);
+  EXPECT_EQ(Take(10, true).size(), 1U);
+  turns_.Deploy(kAda, kSum, Need(2));
+  EXPECT_EQ(Take(10, true).size(), 1U);
+}
+
+TEST_F(TurnsTest, AUserAtItsBoundSleepsWithAllItsFunctions) {
+  Know(kAda, kSum);
+  Know(kAda, kMul);
+  for (Ticket ticket = 1; ticket <= 6; ++ticket) Wait(kAda, ticket % 2 == 0 ? kSum : kMul, ticket);
+  Wait(kBob, kSum, 7);
+  EXPECT_EQ(Take(10, true).size(), 4U) << "three of Ada's, and Bob's";
+  EXPECT_EQ(WhyNot(kAda, kSum), "user_cap");
+  EXPECT_EQ(turns_.wanting(), 0) << "at its own bound a user wants no place";
+  const auto before = turns_.offers();
+  EXPECT_TRUE(Take(10).empty());
+  EXPECT_EQ(turns_.offers(), before);
+  turns_.GiveBack(kAda, kMul);
+  EXPECT_EQ(Take(10, true).size(), 1U);
+}
+
+TEST_F(TurnsTest, WithoutAPlaceNothingIsOfferedAndItIsSaidWhy) {
+  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(UserId("u" + std::to_string(ticket)), kSum, ticket);
+  SetPlaces(4, Places::Standing::kFull);
+  EXPECT_TRUE(TakeAll().empty());
+  EXPECT_EQ(turns_.offers(), 0);
+  EXPECT_EQ(WhyNot(UserId("u1"), kSum), "credit");
+  EXPECT_EQ(turns_.wanting(), 1000);
+  SetPlaces(4);
+  EXPECT_EQ(Take(1), std::vector<Ticket>{1});
+  EXPECT_LE(turns_.offers(), 2);
+}
+
+TEST_F(TurnsTest, WhoNeedsWhatNobodyHasWantsNoPlace) {
+  const Places::Kind other = places_.KindOf("large", Runtime::kPython3);
+  turns_.Enter(RequestClass::kStandard, kAda, kSum, 1, {other, 128, 0});
+  turns_.Enter(RequestClass::kStandard, kBob, kSum, 2, {kind_, 1024, 0});
+  EXPECT_TRUE(TakeAll().empty());
+  EXPECT_EQ(turns_.wanting(), 0);
+  EXPECT_EQ(turns_.Sleeps(RequestClass::kStandard, kAda, kSum), Reason::kPlace);
+  EXPECT_EQ(WhyNot(kAda, kSum), "profile");
+  EXPECT_EQ(WhyNot(kBob, kSum), "memory");
+  places_.Add({Places::Standing::kFree, {{other, 512, Places::Standing::kFree}}, 4, {}});
+  EXPECT_EQ(TakeAll(), std::vector<Ticket>{1});
+}
+
+TEST_F(TurnsTest, AClaimIsWaitedForUntilItIsAnsweredOrLate) {
+  Enter(kAda, kSum, 1);
+  const auto claim = [this] {
+    int offered = 0;
+    turns_.Offer([&](Ticket) {
+      ++offered;
+      return Offered::kClaim;
+    });
+    return offered;
+  };
+  EXPECT_EQ(claim(), 1);
+  EXPECT_EQ(claim(), 0);
+  EXPECT_EQ(WhyNot(kAda, kSum), "claim");
+  turns_.Tell(Happening::kClaimAnswered, kBob);
+  EXPECT_EQ(claim(), 0);
+  turns_.Tell(Happening::kClaimAnswered, kAda);
+  EXPECT_EQ(claim(), 1);
+  Pass(49);
+  EXPECT_EQ(claim(), 0);
+  Pass(1);
+  EXPECT_EQ(claim(), 1);
+  turns_.Leave(RequestClass::kStandard, kAda, kSum, 1);
+  EXPECT_EQ(turns_.sleeping(), 0);
+  Pass(1000);
+  EXPECT_EQ(turns_.missed_wakeups(), 0);
+}
+
+TEST_F(TurnsTest, WhoseFunctionIsRemovedIsOfferedToBeRefused) {
+  SetPlaces(4, Places::Standing::kFull);
+  Enter(kAda, kSum, 1);
+  EXPECT_TRUE(TakeAll().empty());
+  turns_.Deploy(kAda, kSum, {});
+  EXPECT_EQ(TakeAll(), std::vector<Ticket>{1});
+}
+
+TEST_F(TurnsTest, APlaceThatIsThereAlthoughItIsNotKnownIsFound) {
+  SetPlaces(4, Places::Standing::kFull);
+  Enter(kAda, kSum, 1);
+  EXPECT_TRUE(TakeAll().empty());
+  context_.Begin(Time{context_.After(1000), 0}, effects_);
+  Ticket asked = 0;
+  turns_.Tick([&](Ticket ticket) {
+    asked = ticket;
+    return true;
   });
-  EXPECT_EQ(told,
-            (std::map<std::string, std::pair<std::int64_t, std::int64_t>>{{"ada/sum", {4, 2}}, {"bob/mul", {1, 3}}}));
+  EXPECT_EQ(asked, 1U);
+  EXPECT_EQ(turns_.missed_wakeups(), 1);
+}
+
+// What stands in line and what sleeps costs nothing, however much it is: counted in looks, not in time.
+TEST_F(TurnsTest, ATurnCostsTheSameHoweverManyWait) {
+  for (const int users : {10, 1000, 100'000}) {
+    Turns turns(context_, places_);
+    for (int i = 0; i < users; ++i) {
+      const UserId user("u" + std::to_string(i));
+      (void)turns.Place(user, kSum);
+      for (Ticket ticket = 1; ticket <= 2; ++ticket) {
+        turns.Enter(RequestClass::kStandard, user, kSum, static_cast<Ticket>(i) * 4 + ticket, Need(1));
+        turns.Enter(RequestClass::kStandard, user, kMul, static_cast<Ticket>(i) * 4 + 2 + ticket, Need());
+      }
+    }
+    EXPECT_EQ(turns.sleeping(), users);
+    const auto before = turns.offers();
+    for (int i = 0; i < 5; ++i) {
+      turns.GiveBack(UserId("u" + std::to_string(i)), kSum);
+      std::size_t taken = 0;
+      turns.Offer([&](Ticket) { return taken++ == 0 ? Offered::kPlaced : Offered::kNoPlace; });
+    }
+    EXPECT_LE(turns.offers() - before, 20) << users;
+  }
+}
+
+// ---- shares
+
+class Sharing : public TurnsTest {
+ protected:
+  Sharing() : TurnsTest(64) {}
+  void WaitLong(const UserId& user, Ticket first, Ticket last) {
+    Know(user, kSum, 60'000);
+    for (Ticket ticket = first; ticket <= last; ++ticket) Wait(user, kSum, ticket);
+  }
+  std::pair<int, int> Placed() const { return {turns_.Find(kAda)->placed(), turns_.Find(kBob)->placed()}; }
+};
+using Both = std::pair<int, int>;
+
+TEST_F(Sharing, WhoWaitsAloneMayHaveAll) {
+  SetPlaces(9);
+  WaitLong(kAda, 1, 20);
+  EXPECT_EQ(Take(100, true).size(), 20U) << "nobody counts the places here";
+}
+
+TEST_F(Sharing, WhileOthersWantAPlaceNobodyGetsAFurtherOneBeyondItsShare) {
+  SetPlaces(9);
+  WaitLong(kAda, 1, 20);
+  WaitLong(kBob, 21, 40);
+  Place(kAda, kMul);
+  Place(kAda, kMul);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(3, 3)) << "a third of nine: there are two, and one may come";
+  EXPECT_EQ(WhyNot(kAda, kSum), "share");
+  const auto before = turns_.offers();
+  EXPECT_TRUE(Take(100, true).empty());
+  EXPECT_EQ(turns_.offers(), before);
+  turns_.GiveBack(kAda, kMul);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(3, 3));
+}
+
+TEST_F(Sharing, OnePlaceEverybodyMayHold) {
+  SetPlaces(1);
+  WaitLong(kAda, 1, 20);
+  WaitLong(kBob, 21, 40);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(1, 1));
+}
+
+TEST_F(Sharing, AShareEndsWhenNobodyElseWantsAPlace) {
+  SetPlaces(3);
+  WaitLong(kAda, 1, 20);
+  WaitLong(kBob, 21, 22);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(1, 1));
+  turns_.Leave(RequestClass::kStandard, kBob, kSum, 22);
+  EXPECT_EQ(Take(100, true).size(), 19U);
+}
+
+TEST_F(Sharing, AShareGrowsWithTheCredit) {
+  SetPlaces(3);
+  WaitLong(kAda, 1, 20);
+  WaitLong(kBob, 21, 40);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(1, 1));
+  SetPlaces(12);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(4, 4));
+}
+
+TEST_F(Sharing, WhatIsShortIsBoundByNoShare) {
+  SetPlaces(3);
+  WaitLong(kAda, 1, 20);
+  WaitLong(kBob, 21, 40);
+  Take(100, true);
+  Know(kAda, kMul, 100);
+  for (Ticket ticket = 51; ticket <= 55; ++ticket) Wait(kAda, kMul, ticket);
+  EXPECT_EQ(Take(100, true), (std::vector<Ticket>{51, 52, 53, 54, 55}));
+  EXPECT_EQ(WhyNot(kAda, kSum), "share");
+}
+
+TEST_F(Sharing, AFunctionOfWhichNothingHasEndedTakesLong) {
+  SetPlaces(3);
+  WaitLong(kBob, 21, 40);
+  for (Ticket ticket = 1; ticket <= 5; ++ticket) Wait(kAda, kMul, ticket);
+  Take(100, true);
+  EXPECT_EQ(Placed(), Both(1, 1));
+  turns_.Learn(kAda, kMul, 10);
+  Take(100, true);
+  EXPECT_EQ(Placed().first, 5);
+}
+
+TEST_F(Sharing, WhatHasBegunToTakeLongIsBoundWhateverItTookBefore) {
+  SetPlaces(3);
+  WaitLong(kBob, 21, 40);
+  WaitLong(kAda, 51, 60);
+  Know(kAda, kMul, 10);
+  Wait(kAda, kMul, 1);
+  Take(100, true);
+  Pass(kShortMs + 1);
+  for (Ticket ticket = 2; ticket <= 5; ++ticket) Wait(kAda, kMul, ticket);
+  EXPECT_TRUE(Take(100, true).empty());
+  EXPECT_EQ(WhyNot(kAda, kMul), "share");
+  turns_.GiveBack(kAda, kMul);
+  EXPECT_EQ(Take(100, true).size(), 4U);
+}
+
+TEST_F(Sharing, WhatTakesLongLeavesTheReserveAndNewcomersMayHaveIt) {
+  SetPlaces(16);
+  places_.Add({Places::Standing::kFree, {}, 0, {0, 14, 0}});  // two of sixteen are kept for newcomers
+  WaitLong(kAda, 1, 20);
+  Place(kAda, kSum);
+  EXPECT_TRUE(Take(100, true).empty());
+  EXPECT_EQ(WhyNot(kAda, kSum), "reserve");
+  WaitLong(kBob, 21, 40);
+  EXPECT_EQ(Take(100, true), std::vector<Ticket>{21});
+  places_.Remove({Places::Standing::kFree, {}, 0, {0, 1, 0}});
+  EXPECT_FALSE(Take(1, true).empty());
+}
+
+// ---- demand
+
+TEST_F(TurnsTest, DemandIsToldWithinTheRoomThatUsersHaveLeft) {
+  Place(kAda, kSum);
+  for (Ticket ticket = 1; ticket <= 4; ++ticket) Enter(kAda, kSum, ticket);
+  Enter(kBob, kMul, 5);
+  EXPECT_EQ(turns_.Demand(), (std::map<std::string, std::int64_t>{{"default", 3}})) << "Ada's two, and Bob's";
+  Place(kAda, kSum);
+  EXPECT_EQ(turns_.Demand().at("default"), 2);
+  turns_.Leave(RequestClass::kStandard, kBob, kMul, 5);
+  EXPECT_EQ(turns_.Demand().at("default"), 1);
 }
 
 }  // namespace

@@ -1,0 +1,198 @@
+// What is offered, and what sleeps until something happens.
+#include <algorithm>
+
+#include "dispatcher/core/check.h"
+#include "dispatcher/core/claims.h"
+#include "dispatcher/core/shares.h"
+#include "dispatcher/core/turns.h"
+
+namespace hearth::dispatcher {
+namespace {
+
+// Of sixteen turns one is batch's first and three are std's; what a class does not use falls to the others.
+constexpr std::uint64_t kCycle = 16;
+constexpr RequestClass FirstClass(std::uint64_t turn) {
+  if (turn % kCycle == 15) return RequestClass::kBatch;
+  return turn % 4 == 3 ? RequestClass::kStandard : RequestClass::kRealtime;
+}
+constexpr std::array kInOrder = {RequestClass::kRealtime, RequestClass::kStandard, RequestClass::kBatch};
+
+constexpr std::int64_t kRefusalCost = 1;
+constexpr std::int64_t kBucketSweepMs = 1000;  // so often one kind of place that nobody has is looked for everywhere
+
+// Cost of one run: 128 MiB for 100 ms is 4.
+std::int64_t CostOf(const FunctionUse& use) {
+  return use.memory_mib * use.expected_ms / 3200;
+}
+
+}  // namespace
+
+bool Turns::MayTakeLong(RequestClass request_class, bool newcomer) const {
+  const Reserve reserve = ReserveOf(places_.credit(), !context_.settings().realtime_users.empty());
+  return LeavesReserve(reserve, places_.credit(), places_.held(), request_class, newcomer);
+}
+
+Stand* Turns::Next() {
+  for (;;) {
+    WakeShares();
+    const auto next_of = [this](RequestClass request_class) {
+      return lanes_.Next(request_class, {MayTakeLong(request_class, true), MayTakeLong(request_class, false)}, calls_);
+    };
+    Stand* stand = next_of(FirstClass(taken_));
+    for (const RequestClass request_class : kInOrder) {
+      if (stand == nullptr && request_class != FirstClass(taken_)) stand = next_of(request_class);
+    }
+    if (stand == nullptr) return nullptr;
+    ++offers_;
+    Lane& lane = *stand->lanes.begin()->second;
+    User& user = *stand->user;
+    const Shape& shape = stand->bucket->shape;
+    if (shape.kind != Places::kAnywhere && TakesLong(*lane.function) != shape.is_long) {
+      Review(lane);  // time has shown that it takes long
+    } else if (shape.is_long && user.placed_ >= ShareOf(places_.credit(), lanes_.wanting())) {
+      SetOverShare(user, user.placed_);
+    } else {
+      return stand;
+    }
+  }
+}
+
+void Turns::Offer(const std::function<Offered(Ticket)>& take) {
+  ++calls_;
+  lanes_.ReviewPossible();
+  while (size_ > 0) {
+    Stand* stand = Next();
+    if (stand == nullptr) return;
+    Lane& lane = *stand->lanes.begin()->second;
+    User& user = *stand->user;
+    const Ticket ticket = lane.head;
+    const std::int64_t cost = CostOf(*lane.function);
+    const Offered answer = take(ticket);  // the stand may be gone after it
+    switch (answer) {
+      case Offered::kPlaced:
+      case Offered::kGone:
+        if (lane.tickets.contains(ticket)) Remove(lane, ticket);
+        lanes_.Charge(user, lane.request_class, answer == Offered::kPlaced ? cost : kRefusalCost);
+        ++taken_;
+        break;
+      case Offered::kClaim:
+        SetClaim(lane, context_.After(kClaimWaitMs));
+        Review(lane);
+        break;
+      case Offered::kNoPlace:
+        if (lane.stand != nullptr) lane.stand->bucket->closed_in = calls_;
+        break;
+    }
+  }
+}
+
+void Turns::SetOverShare(User& user, std::int32_t placed) {
+  if (user.over_share_ == placed) return;
+  if (user.over_share_ != 0) over_share_.erase({user.over_share_, user.number_, &user});
+  if (placed != 0) over_share_.insert({placed, user.number_, &user});
+  user.over_share_ = placed;
+  Review(user);
+}
+
+// The share grows when fewer want a place, and with the credit.
+void Turns::WakeShares() {
+  if (over_share_.empty()) return;
+  const std::int64_t share = ShareOf(places_.credit(), lanes_.wanting());
+  while (!over_share_.empty() && std::get<0>(*over_share_.begin()) < share) {
+    SetOverShare(*std::get<2>(*over_share_.begin()), 0);
+  }
+}
+
+void Turns::SetClaim(Lane& lane, std::int64_t until_us) {
+  if (lane.claim_until_us == until_us) return;
+  auto& claims = lane.user->claims_;
+  if (lane.claim_until_us != 0) {
+    std::erase(claims, &lane);
+    claims_due_.erase({lane.claim_until_us, lane.claim, &lane});
+  }
+  if (until_us != 0) {
+    lane.claim = ++last_claim_;
+    claims.push_back(&lane);
+    claims_due_.insert({until_us, lane.claim, &lane});
+  }
+  lane.claim_until_us = until_us;
+}
+
+void Turns::WakeClaims(User& user) {
+  while (!user.claims_.empty()) {
+    Lane& lane = *user.claims_.back();
+    SetClaim(lane, 0);
+    Review(lane);
+  }
+}
+
+void Turns::SetSleeper(Lane& lane, bool sleeps) {
+  if (sleeps == (lane.sleeper != Lane::kAwake)) return;
+  if (sleeps) {
+    lane.sleeper = sleepers_.size();
+    sleepers_.push_back(&lane);
+  } else {
+    sleepers_.back()->sleeper = lane.sleeper;
+    sleepers_[lane.sleeper] = sleepers_.back();
+    sleepers_.pop_back();
+    lane.sleeper = Lane::kAwake;
+  }
+}
+
+void Turns::Tick(const std::function<bool(Ticket)>& could) {
+  while (!claims_due_.empty() && std::get<0>(*claims_due_.begin()) <= context_.now_us()) {
+    Lane& lane = *std::get<2>(*claims_due_.begin());
+    After(Happening::kClaimLate, *lane.user, lane.function);
+  }
+  Sweep(could);
+}
+
+// A net: whatever the events were, nothing sleeps for ever without its reason.
+void Turns::Sweep(const std::function<bool(Ticket)>& could) {
+  constexpr std::int64_t kSweepUs = kSweepMs * kMicrosPerMilli;
+  const auto size = static_cast<std::int64_t>(sleepers_.size());
+  const std::int64_t gone_us = std::min(kSweepUs, context_.now_us() - swept_us_);
+  const std::int64_t looks = size * gone_us / kSweepUs;
+  if (size == 0 || looks > 0) swept_us_ = context_.now_us();
+  for (std::int64_t i = 0; i < looks && !sleepers_.empty(); ++i) {
+    Lane& lane = *sleepers_[swept_++ % sleepers_.size()];
+    const bool is_late = lane.claim_until_us != 0 && lane.claim_until_us <= context_.now_us();
+    if (!is_late && OwnReason(lane)) continue;
+    ++missed_wakeups_;
+    SetClaim(lane, 0);
+    Review(lane);
+  }
+  if (context_.now_us() - buckets_swept_us_ < kBucketSweepMs * kMicrosPerMilli) return;
+  buckets_swept_us_ = context_.now_us();
+  const Stand* stand = lanes_.FirstWithoutPlace(bucket_swept_++);
+  if (stand == nullptr) {
+    bucket_swept_ = 0;
+  } else if (could(stand->lanes.begin()->first)) {
+    ++missed_wakeups_;
+  }
+}
+
+std::optional<Reason> Turns::Sleeps(RequestClass request_class, const UserId& id, const FunctionName& function) const {
+  const Lane* lane = FindLane(request_class, id, function);
+  if (lane == nullptr || lane->tickets.empty()) return std::nullopt;
+  const User& user = *lane->user;
+  if (user.tiers_[0] == Tier::kAtCap) return Reason::kUserCap;
+  if (const auto reason = OwnReason(*lane)) return reason;
+  if (lane->stand == nullptr) return std::nullopt;  // the sweep will wake it
+  const Shape& shape = lane->stand->bucket->shape;
+  if (!places_.Fits(shape.kind, shape.memory_mib)) return Reason::kPlace;
+  if (!shape.is_long) return std::nullopt;
+  if (user.over_share_ != 0) return Reason::kShare;
+  if (!MayTakeLong(request_class, user.placed_ == 0)) return Reason::kReserve;
+  return std::nullopt;
+}
+
+std::string_view Turns::WhyNot(RequestClass request_class, const UserId& id, const FunctionName& function) const {
+  const auto reason = Sleeps(request_class, id, function);
+  if (!reason) return {};
+  if (*reason != Reason::kPlace) return kReasons.at(static_cast<std::size_t>(*reason)).name;
+  const FunctionUse& use = *FindLane(request_class, id, function)->function;
+  return places_.WhyNot(use.kind, use.memory_mib);
+}
+
+}  // namespace hearth::dispatcher
