@@ -97,6 +97,7 @@ class App : public Daemon {
   bool draining_ = false;
   std::string redis_alarm_;      // the last: one line for each change, not for each try
   std::string functions_alarm_;  // likewise
+  std::string partitions_alarm_ = "not known yet";
   int exit_code_ = kExitDrained;
 };
 

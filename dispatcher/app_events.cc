@@ -118,6 +118,12 @@ Result<void> App::JoinGroup() {
     Handle(LogStartMoved{partition, start});
   };
   callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
+  callbacks.counted = [this](const kafka::PartitionCounts& counts) {
+    const std::string difference = kafka::DifferentCounts(counts);
+    if (std::exchange(partitions_alarm_, difference) == difference) return;
+    readiness_->Remark("partitions", difference.empty() ? "the same number of each request topic" : difference);
+    if (!difference.empty()) log_->warn("group={} {}", config_.group, difference);
+  };
   callbacks.ended = [this](const std::string& why) { loop_.Post([this, why] { End(why); }); };
   kafka::Membership membership{config_.kafka, config_.core.id.value, config_.group, {}};
   for (const auto& [topic, priority] : config_.core.request_topics) membership.topics.push_back(topic);

@@ -60,6 +60,8 @@ class GroupConsumer {
     // Retention removed what lies below `start` before it was read.
     std::function<void(const PartitionId&, std::int64_t start)> log_start_moved = [](const auto&, auto) {};
     std::function<void(const std::string& what)> alarm;  // out of range, brokers away
+    // How many partitions the topics of the group have, told with an assignment.
+    std::function<void(const PartitionCounts&)> counted = [](const auto&) {};
     // The member cannot go on: another process has its instance.
     std::function<void(const std::string& why)> ended = [](const auto&) {};
   };

@@ -71,8 +71,19 @@ void TakeLeader(const rd_kafka_metadata_t& metadata, Asked& asked) {
   if (asked.leader == kNoLeader) asked.Fail("its leader", RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
 }
 
-void AskLeaders(rd_kafka_t* client, const Group& group) {
+PartitionCounts CountsOf(const rd_kafka_metadata_t& metadata, const std::vector<std::string>& topics) {
+  PartitionCounts counts;
+  for (int i = 0; i < metadata.topic_cnt; ++i) {
+    const auto& topic = metadata.topics[i];
+    const bool asked = std::find(topics.begin(), topics.end(), topic.topic) != topics.end();
+    if (asked && topic.err == RD_KAFKA_RESP_ERR_NO_ERROR) counts[topic.topic] = topic.partition_cnt;
+  }
+  return counts;
+}
+
+PartitionCounts AskLeaders(rd_kafka_t* client, const std::vector<std::string>& topics, const Group& group) {
   std::map<std::string, Topic> known;  // so that the request below is about them
+  for (const std::string& name : topics) known.emplace(name, rd_kafka_topic_new(client, name.c_str(), nullptr));
   for (const Asked* asked : group) {
     const std::string& name = asked->question.partition.topic;
     if (!known.contains(name)) known.emplace(name, rd_kafka_topic_new(client, name.c_str(), nullptr));
@@ -87,6 +98,7 @@ void AskLeaders(rd_kafka_t* client, const Group& group) {
       TakeLeader(*metadata, *asked);
     }
   }
+  return metadata ? CountsOf(*metadata, topics) : PartitionCounts{};
 }
 
 // Of partitions with one leader; `when` names the time for each. A request fails as a whole: then each is asked for
@@ -135,11 +147,14 @@ void AskLogs(rd_kafka_t* client, std::vector<Asked>& all) {
   }
 }
 
-std::vector<PositionAnswer> Answer(rd_kafka_t* client, std::vector<PositionQuestion> questions) {
+std::pair<std::vector<PositionAnswer>, PartitionCounts> Answer(rd_kafka_t* client,
+                                                               const std::vector<std::string>& topics,
+                                                               std::vector<PositionQuestion> questions) {
   std::vector<Asked> all;
   for (auto& question : questions) all.push_back({std::move(question), kNoLeader, {}, {}});
   AskCommitted(client, Fine(all));
-  if (const Group group = Fine(all); !group.empty()) AskLeaders(client, group);
+  PartitionCounts counts;
+  if (const Group group = Fine(all); !group.empty()) counts = AskLeaders(client, topics, group);
   AskLogs(client, all);
   std::vector<PositionAnswer> answers;
   for (Asked& asked : all) {
@@ -147,13 +162,30 @@ std::vector<PositionAnswer> Answer(rd_kafka_t* client, std::vector<PositionQuest
     if (asked.error) answer.position = std::unexpected(std::move(*asked.error));
     answers.push_back(std::move(answer));
   }
-  return answers;
+  return {std::move(answers), std::move(counts)};
 }
 
 }  // namespace
 
-PositionFinder::PositionFinder(Loop& loop, rd_kafka_t* client, Told told)
-    : loop_(loop), client_(client), told_(std::make_shared<Told>(std::move(told))), thread_([this] { Work(); }) {}
+std::string DifferentCounts(const PartitionCounts& counts) {
+  std::string text;
+  bool differ = false;
+  for (const auto& [topic, partitions] : counts) {
+    differ = differ || partitions != counts.begin()->second;
+    text.append(text.empty() ? "" : ", ").append(topic).append(" has ").append(std::to_string(partitions));
+  }
+  if (!differ) return {};
+  return text +
+         " partitions: with different numbers a user has several owners, and bounds and shares at each; make them "
+         "equal";
+}
+
+PositionFinder::PositionFinder(Loop& loop, rd_kafka_t* client, std::vector<std::string> topics, Told told)
+    : loop_(loop),
+      client_(client),
+      topics_(std::move(topics)),
+      told_(std::make_shared<Told>(std::move(told))),
+      thread_([this] { Work(); }) {}
 
 PositionFinder::~PositionFinder() {
   {
@@ -185,8 +217,8 @@ void PositionFinder::Work() {
       rounds_.pop_front();
     }
     loop_.Post([told = std::weak_ptr<Told>(told_), ticket = round.ticket,
-                answers = Answer(client_, std::move(round.questions))] {
-      if (const auto alive = told.lock()) (*alive)(ticket, answers);
+                answer = Answer(client_, topics_, std::move(round.questions))] {
+      if (const auto alive = told.lock()) (*alive)(ticket, answer.first, answer.second);
     });
   }
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,11 +38,17 @@ struct PositionAnswer {
   Result<Position> position;  // kUnavailable: to be asked again
 };
 
+using PartitionCounts = std::map<std::string, std::int32_t>;  // by topic; those that are not there are left out
+
+// For people: which topics have how many partitions, where the numbers differ; else empty.
+std::string DifferentCounts(const PartitionCounts& counts);
+
 class PositionFinder {
  public:
-  using Told = std::function<void(std::uint64_t ticket, std::vector<PositionAnswer> answers)>;
-  // Of the group that `client` is in; it must outlive the finder. `told` is called on the loop.
-  PositionFinder(Loop& loop, rd_kafka_t* client, Told told);
+  using Told = std::function<void(std::uint64_t ticket, std::vector<PositionAnswer> answers, PartitionCounts counts)>;
+  // Of the group that `client` is in; it must outlive the finder. `told` is called on the loop, and is told how many
+  // partitions the topics have; nothing where nobody answers.
+  PositionFinder(Loop& loop, rd_kafka_t* client, std::vector<std::string> topics, Told told);
   // Waits for the call under way, for some seconds at most; nothing is told any more. Loop thread only.
   ~PositionFinder();
   PositionFinder(const PositionFinder&) = delete;
@@ -59,6 +66,7 @@ class PositionFinder {
 
   Loop& loop_;
   rd_kafka_t* client_;
+  const std::vector<std::string> topics_;
   std::shared_ptr<Told> told_;  // what is posted finds it gone once the finder is
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -124,7 +124,7 @@ class Turns {
   void SetClaim(Lane& lane, std::int64_t until_us);
   void WakeClaims(User& user);
   void Sweep(const std::function<bool(Ticket)>& could);
-  Stand* Next();
+  Stand* Next(int& looks);
   void SetSleeper(Lane& lane, bool sleeps);
 
   const Context& context_;

@@ -17,6 +17,7 @@ constexpr RequestClass FirstClass(std::uint64_t turn) {
 }
 constexpr std::array kInOrder = {RequestClass::kRealtime, RequestClass::kStandard, RequestClass::kBatch};
 
+constexpr int kMostLooks = 256;  // in one step, at what turns out not to be next
 constexpr std::int64_t kRefusalCost = 1;
 constexpr std::int64_t kBucketSweepMs = 1000;  // so often one kind of place that nobody has is looked for everywhere
 
@@ -32,8 +33,10 @@ bool Turns::MayTakeLong(RequestClass request_class, bool newcomer) const {
   return LeavesReserve(reserve, places_.credit(), places_.held(), request_class, newcomer);
 }
 
-Stand* Turns::Next() {
-  for (;;) {
+// What is found not to be next is put where it belongs, and not met again until something happens. The next step goes
+// on where this one has looked often enough.
+Stand* Turns::Next(int& looks) {
+  while (looks++ < kMostLooks) {
     WakeShares();
     const auto next_of = [this](RequestClass request_class) {
       return lanes_.Next(request_class, {MayTakeLong(request_class, true), MayTakeLong(request_class, false)}, calls_);
@@ -55,17 +58,20 @@ Stand* Turns::Next() {
       return stand;
     }
   }
+  return nullptr;
 }
 
 void Turns::Offer(const std::function<Offered(Ticket)>& take) {
   ++calls_;
   lanes_.ReviewPossible();
+  int looks = 0;  // since something was offered
   while (size_ > 0) {
-    Stand* stand = Next();
+    Stand* stand = Next(looks);
     if (stand == nullptr) return;
     Lane& lane = *stand->lanes.begin()->second;
     User& user = *stand->user;
     const Ticket ticket = lane.head;
+    looks = 0;
     const std::int64_t cost = CostOf(*lane.function);
     const Offered answer = take(ticket);  // the stand may be gone after it
     switch (answer) {

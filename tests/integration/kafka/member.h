@@ -38,6 +38,7 @@ struct Member {
     };
     callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { ends[partition] = next; };
     callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) { starts[partition] = start; };
+    callbacks.counted = [this](const PartitionCounts& told) { counts = told; };
     callbacks.alarm = [this](const std::string& what) { alarms.push_back(what); };
     callbacks.ended = [this](const std::string& why) { ended = why; };
     auto created = GroupConsumer::Create(loop, std::move(membership), std::move(callbacks));
@@ -57,6 +58,7 @@ struct Member {
   std::map<PartitionId, std::int64_t> ends;    // of CaughtUp
   std::map<PartitionId, std::int64_t> starts;  // of LogStartMoved
   std::vector<std::string> alarms;
+  PartitionCounts counts;
   std::function<void(const std::vector<PartitionId>&)> on_revoked;
   std::string ended;
   int assignments = 0;

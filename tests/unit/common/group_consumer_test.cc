@@ -118,5 +118,32 @@ TEST_F(GroupBeforeBadBrokers, WhatIsCommittedIsAskedForAgainWithoutARebalance) {
   EXPECT_EQ(member.revocations, 0);
 }
 
+TEST_F(GroupBeforeBadBrokers, WhoHasAPartitionOfOneTopicHasTheSameOfTheOthers) {
+  constexpr const char* kOther = "urgent";
+  rd_kafka_mock_topic_create(cluster_.get(), kOther, kPartitions, 1);
+  Member first(loop_, {Bootstrap(), "first", "group", {kTopic, kOther}});
+  Member second(loop_, {Bootstrap(), "second", "group", {kTopic, kOther}});
+  ASSERT_TRUE(Until([&] {
+    return !first.assigned.empty() && !second.assigned.empty() &&
+           first.assigned.size() + second.assigned.size() == 2 * kPartitions;
+  }));
+  for (const Member* member : {&first, &second}) {
+    for (int i = 0; i < kPartitions; ++i) {
+      EXPECT_EQ(member->assigned.contains({kTopic, i}), member->assigned.contains({kOther, i})) << i;
+    }
+  }
+  EXPECT_EQ(first.counts, (PartitionCounts{{kTopic, kPartitions}, {kOther, kPartitions}}));
+  EXPECT_EQ(DifferentCounts(first.counts), "");
+}
+
+TEST_F(GroupBeforeBadBrokers, TopicsWithDifferentNumbersOfPartitionsAreNamed) {
+  constexpr const char* kOther = "urgent";
+  rd_kafka_mock_topic_create(cluster_.get(), kOther, kPartitions + 1, 1);
+  Member member(loop_, {Bootstrap(), "member", "group", {kTopic, kOther}});
+  ASSERT_TRUE(Until([&] { return member.assigned.size() == 2 * kPartitions + 1; }));
+  EXPECT_EQ(DifferentCounts(member.counts).find("requests has 3, urgent has 4 partitions"), 0U)
+      << DifferentCounts(member.counts);
+}
+
 }  // namespace
 }  // namespace hearth::kafka
