@@ -69,6 +69,8 @@ void Core::EndAttempt(Invocation& invocation, const link::Done& done) {
                     {DeadLetter(invocation, ReasonOf(done), done.error_message)});
     case link::Outcome::kFailed: return OnFailedTry(invocation, done);
     case link::Outcome::kInfrastructure:
+      // The tries before it have failed: an owner that has read the record anew learns of them here.
+      if (done.try_number > 1) invocation.tries().Fail(done.try_number - 1, done.try_number);
       if (done.times.leased_us == 0 && done.error_type == "orphaned") {  // it never began
         invocation.tries().Return();
         journal_.Note(Trace::Kind::kRetried, invocation, "orphaned");

@@ -338,5 +338,16 @@ TEST_F(Failures, AUserStaysWithinItsConcurrency) {
   EXPECT_EQ(Execs().size(), 65U) << "its neighbour is not held up";
 }
 
+// An owner that has read the record anew knows of no earlier try.
+TEST_F(Failures, WhatTheMachineryLostOfALaterTryTellsThatThoseBeforeHaveFailed) {
+  Receive("std/0", 0);
+  auto lost = MakeDone(ExpectExec("e1", 0).ref, Outcome::kInfrastructure, Status::kError);
+  lost.try_number = 3;
+  Step(ExecutorMessage{ExecutorId("e1"), lost});
+  const auto exec = ExpectExec("e1", 0);
+  EXPECT_EQ(exec.try_number, 3);
+  EXPECT_TRUE(exec.final_try);
+}
+
 }  // namespace
 }  // namespace hearth::dispatcher
