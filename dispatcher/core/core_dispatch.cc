@@ -41,7 +41,9 @@ Turns::Offered Core::TryPlace(Invocation& invocation) {
   const Placement placement = ChooseExecutor(*function);
   if (!placement.executor) {
     invocation.HoldBack(placement.constraint);
-    return Offered::kNoPlace;
+    if (placement.constraint != kWaitingRoom) return Offered::kNoPlace;
+    if (executors_.HasRefused(function->user)) return Offered::kRefused;
+    return warm_.HasAny(function->user) ? Offered::kNoFurther : Offered::kNoFirst;
   }
   if (placement.expected == StartPath::kContainer && claims_.IsShared(function->user) &&
       !claims_.Take(*placement.executor, *function)) {

@@ -40,7 +40,9 @@ void Core::On(const ExecutorMessage& event) {
   if (const auto* done = std::get_if<link::Done>(&event.message)) {
     OnDone(*executor, *done, false);
   } else if (const auto* heartbeat = std::get_if<link::Heartbeat>(&event.message)) {
-    executors_.TakeHeartbeat(*executor, *heartbeat);
+    for (const UserId& user : executors_.TakeHeartbeat(*executor, *heartbeat)) {
+      turns_.Tell(Happening::kExecutorChanged, user);
+    }
   } else if (const auto* report = std::get_if<link::SlotReport>(&event.message)) {
     OnSlots(*executor, report->slots);
   } else if (const auto* nack = std::get_if<link::Nack>(&event.message)) {

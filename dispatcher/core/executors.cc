@@ -14,6 +14,13 @@ bool TakesAlike(const std::pair<const std::string, link::ProfileCapacity>& a,
          a.second.runtimes == b.second.runtimes;
 }
 
+// Whether the first has no more machines for anybody than the second.
+bool HasNoMore(const std::pair<const std::string, link::ProfileCapacity>& a,
+               const std::pair<const std::string, link::ProfileCapacity>& b) {
+  return a.second.pool_ready <= b.second.pool_ready && a.second.pool_kept >= b.second.pool_kept &&
+         a.second.shells <= b.second.shells && a.second.can_start <= b.second.can_start;
+}
+
 }  // namespace
 
 Executor* Executors::Find(const ExecutorId& id) {
@@ -58,18 +65,20 @@ bool Executors::Hear(Executor& executor) {
   return std::exchange(executor.lease_over_, false);
 }
 
-void Executors::TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat) {
+std::set<UserId> Executors::TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat) {
+  if (heartbeat.waiting_room > executor.waiting_room_) places_.NoteChance();
   executor.credit_ = heartbeat.credit;
   executor.waiting_room_ = heartbeat.waiting_room;
-  executor.without_waiting_room_.clear();
   executor.held_by_others_ = std::max(0, heartbeat.held - executor.placed_);
   executor.draining_ = heartbeat.draining;
   std::map<std::string, link::ProfileCapacity> profiles;
   for (const link::ProfileCapacity& profile : heartbeat.profiles) profiles[profile.profile] = profile;
   executor.changed_ = executor.changed_ || !std::ranges::equal(profiles, executor.profiles_, TakesAlike);
+  if (!executor.changed_ && !std::ranges::equal(profiles, executor.profiles_, HasNoMore)) places_.NoteChance();
   executor.profiles_ = std::move(profiles);
   Review(executor);
   context_.Emit(SendToExecutor{executor.id_, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
+  return std::exchange(executor.without_waiting_room_, {});
 }
 
 void Executors::Tick() {
@@ -192,6 +201,11 @@ void Executors::Cool(Executor& executor, const std::string& profile, std::int64_
 
 void Executors::NoteNoMachine(Executor& executor, const UserId& user) {
   executor.without_waiting_room_.insert(user);
+}
+
+bool Executors::HasRefused(const UserId& user) const {
+  return std::ranges::any_of(executors_,
+                             [&](const auto& one) { return one.second.without_waiting_room_.contains(user); });
 }
 
 void Executors::StopTaking(Executor& executor) {

@@ -97,7 +97,8 @@ class Executors {
   void Disconnect(Executor& executor);
   // It has said something. True: its lease was over, and what it may run was placed again elsewhere.
   [[nodiscard]] bool Hear(Executor& executor);
-  void TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);  // and answers it
+  // And answers it. Returns users whom it had refused to let wait for a machine, and may take on again.
+  std::set<UserId> TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);
   // Time goes by. While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says
   // nothing.
   void Tick();
@@ -120,6 +121,8 @@ class Executors {
   void Advance();
   // Everybody is looked at anew.
   void RecountPlaces();
+  // Whether an executor has refused to let one more attempt of the user wait for a machine, and has said nothing since.
+  [[nodiscard]] bool HasRefused(const UserId& user) const;
   [[nodiscard]] Candidate Describe(const Executor& executor, const Function& function) const;
   // An attempt is placed with it, in a container of that function version.
   void Place(Executor& executor, const UserId& user, const FunctionName& function, std::int64_t version,

@@ -58,6 +58,7 @@ void Executors::Review(Executor& executor) {
   if (alike) lines.swap(before.lines);  // they go on counting
   if (!alike && takes) part.lines = LinesOf(executor);
   executor.changed_ = false;
+  if (!alike) places_.NoteChance();
   places_.Add(part);  // before the old one goes: what stays possible was possible all the time
   if (executor.is_counted_) places_.Remove(before);
   executor.is_counted_ = true;

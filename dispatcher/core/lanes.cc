@@ -138,7 +138,7 @@ Stand* Lanes::Next(RequestClass request_class, const std::array<bool, 2>& room, 
   for (;;) {
     Stand* best = nullptr;
     for (const Bucket* bucket : candidates_[index]) {
-      if (bucket->closed_in == call || !places_.Fits(bucket->shape.kind, bucket->shape.memory_mib)) continue;
+      if (bucket->closed_in == call || !IsOpen(*bucket)) continue;
       for (const Tier tier : {Tier::kNewcomer, Tier::kHolder}) {
         Stand* first = FirstIn(*bucket, tier, room);
         if (first != nullptr && (best == nullptr || before(*first, *best))) best = first;

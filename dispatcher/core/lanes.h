@@ -32,6 +32,7 @@ struct Bucket {
   bool possible = false;
   std::size_t candidate = 0;    // its place among those that are looked at, where it is one
   std::uint64_t closed_in = 0;  // the call in which it is not looked at any more
+  std::uint64_t closed_at = 0;  // the chance (places.h) that was looked at last, where its lanes wait for a machine
 };
 
 class Lanes {
@@ -55,6 +56,12 @@ class Lanes {
   Stand* Next(RequestClass request_class, const std::array<bool, 2>& room, std::uint64_t call);
   // Where it is possible to place something has changed since the last time.
   void ReviewPossible();
+
+  // Whether its kind of place is free, as far as that does not depend on the user.
+  [[nodiscard]] bool IsOpen(const Bucket& bucket) const {
+    return places_.Fits(bucket.shape.kind, bucket.shape.memory_mib) &&
+           (bucket.shape.machine == MachineNeed::kNone || bucket.closed_at != places_.chances());
+  }
 
   [[nodiscard]] std::int64_t wanting() const { return wanting_; }    // users
   [[nodiscard]] std::map<std::string, std::int64_t> Demand() const;  // by profile

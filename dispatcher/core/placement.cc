@@ -25,9 +25,8 @@ constexpr std::array kFilters{
            [](const Wanted& w, const Candidate& c) { return c.largest_mib == 0 || w.memory_mib <= c.largest_mib; }},
     Filter{"not_cooling", [](const Wanted&, const Candidate& c) { return !c.cooling; }},
     Filter{"credit", [](const Wanted&, const Candidate& c) { return c.free_credit > 0; }},
-    Filter{
-        "waiting_room",
-        [](const Wanted& w, const Candidate& c) { return c.waiting_room > 0 || !WaitsForMachine(ExpectedPath(w, c)); }},
+    Filter{kWaitingRoom, [](const Wanted& w,
+                            const Candidate& c) { return c.waiting_room > 0 || !WaitsForMachine(ExpectedPath(w, c)); }},
 };
 
 bool Offers(const Candidate& candidate, StartPath path, const Wanted& wanted) {

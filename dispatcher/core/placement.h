@@ -15,6 +15,9 @@
 
 namespace hearth::dispatcher {
 
+// The last filter: further attempts that may wait for a machine. It alone depends on what the user has.
+inline constexpr std::string_view kWaitingRoom = "waiting_room";
+
 struct Wanted {
   UserId user;
   std::int32_t memory_mib = 0;

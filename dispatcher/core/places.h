@@ -4,7 +4,8 @@
 //
 // It holds at any time:
 // - each executor counts with the lines that were set for it last, and with no other;
-// - a place is free for a kind and a size exactly if the filters leave an executor.
+// - a place is free for a kind and a size exactly if the filters leave an executor, but for the last of them, the room
+//   for attempts that wait for a machine: that one depends on what the user has.
 #pragma once
 
 #include <array>
@@ -63,6 +64,9 @@ class Places {
   }
   // Rises whenever something becomes possible, or no longer is.
   [[nodiscard]] std::uint64_t version() const { return version_; }
+  // An executor may take on an attempt that waits for a machine, which it did not before.
+  void NoteChance() { ++chances_; }
+  [[nodiscard]] std::uint64_t chances() const { return chances_; }  // counts up
   // The filter that leaves nobody; empty: it fits.
   [[nodiscard]] std::string_view WhyNot(Kind kind, std::int32_t memory_mib) const;
 
@@ -95,6 +99,7 @@ class Places {
   std::int64_t credit_ = 0;
   std::array<std::int64_t, kRequestClasses> held_{};
   std::uint64_t version_ = 1;
+  std::uint64_t chances_ = 1;
 };
 
 }  // namespace hearth::dispatcher

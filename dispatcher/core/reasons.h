@@ -19,6 +19,8 @@ enum class Reason : std::uint8_t {
   kShare,        // others wait, and the user holds its share; of attempts that take long
   kReserve,      // what is left is kept for others; of attempts that take long
   kClaim,        // whether an idle container may be counted on is being asked for
+  kRefused,      // an executor has just refused an attempt of the user, which would have waited for a machine there
+  kMachine,      // nothing of the user's own is free, and no executor takes on one more that waits for a machine
   kPlace,        // no executor takes one of that kind and size now; the filter says why (places.h)
 };
 
@@ -29,7 +31,7 @@ enum class Happening : std::uint8_t {
   kClaimAnswered,    // about a container of the user
   kSlotsTold,        // a container of the user has changed
   kShared,           // whether other dispatchers hold records of the user too
-  kClaimLate,        // by time: the answer is not waited for any longer
+  kPauseOver,        // by time: what was waited for has not come
   kFewerWant,        // a user has nothing more to place
   kExecutorChanged,  // what one can take: its credit, standing or profiles, an attempt less; by time too, when it
                      // cooled
@@ -57,8 +59,12 @@ inline constexpr std::array kReasons = {
               AnyOf(Happening::kGivenBack, Happening::kLearnt, Happening::kFewerWant, Happening::kExecutorChanged)},
     ReasonRow{Reason::kReserve, "reserve", AnyOf(Happening::kLearnt, Happening::kExecutorChanged)},
     ReasonRow{Reason::kClaim, "claim",
-              AnyOf(Happening::kClaimAnswered, Happening::kSlotsTold, Happening::kShared, Happening::kClaimLate,
+              AnyOf(Happening::kClaimAnswered, Happening::kSlotsTold, Happening::kShared, Happening::kPauseOver,
                     Happening::kDeployed)},
+    ReasonRow{Reason::kRefused, "no_machine",
+              AnyOf(Happening::kSlotsTold, Happening::kExecutorChanged, Happening::kPauseOver, Happening::kDeployed)},
+    ReasonRow{Reason::kMachine, "waiting_room",
+              AnyOf(Happening::kGivenBack, Happening::kSlotsTold, Happening::kExecutorChanged, Happening::kDeployed)},
     ReasonRow{Reason::kPlace, "", AnyOf(Happening::kExecutorChanged, Happening::kDeployed)},
 };
 

@@ -121,7 +121,8 @@ void Turns::Tell(Happening happening, const UserId& id) {
 // What may wake something of the user is looked at again, as the table says. What ends for all users is seen where
 // something is offered: shares there, and places in the order of their own.
 void Turns::After(Happening happening, User& user, FunctionUse* function) {
-  if (Ends(happening, Reason::kClaim)) WakeClaims(user);
+  WakePaused(user, happening);
+  if (Ends(happening, Reason::kMachine)) WakeMachineless(user);
   if (Ends(happening, Reason::kShare)) SetOverShare(user, 0);
   if (Ends(happening, Reason::kFunctionCap) || Ends(happening, Reason::kReserve) || Ends(happening, Reason::kPlace)) {
     if (function != nullptr) Review(*function);
@@ -146,17 +147,20 @@ void Turns::Review(FunctionUse& function) {
 std::optional<Reason> Turns::OwnReason(const Lane& lane) const {
   if (lane.tickets.empty()) return std::nullopt;
   if (lane.function->cap > 0 && lane.function->placed >= lane.function->cap) return Reason::kFunctionCap;
-  if (lane.claim_until_us != 0) return Reason::kClaim;
+  if (lane.pause_until_us != 0) return lane.pause;
   return std::nullopt;
 }
 
 void Turns::Review(Lane& lane) {
   const FunctionUse& use = *lane.function;
-  if (lane.tickets.empty()) SetClaim(lane, 0);
+  if (lane.tickets.empty()) {
+    EndPause(lane);
+    SetMachine(lane, MachineNeed::kNone);
+  }
   const bool sleeps = OwnReason(lane).has_value();
   const bool stands = !lane.tickets.empty() && !sleeps;
   Shape shape;
-  if (use.kind != Places::kAnywhere) shape = {use.kind, use.memory_mib, TakesLong(use)};
+  if (use.kind != Places::kAnywhere) shape = {use.kind, use.memory_mib, TakesLong(use), lane.machine};
   if (lane.stand != nullptr && (!stands || lane.stand->bucket->shape != shape)) lanes_.Part(lane);
   SetSleeper(lane, sleeps);
   if (!stands) return;

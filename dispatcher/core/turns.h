@@ -79,16 +79,19 @@ class Turns {
   [[nodiscard]] bool empty() const { return size_ == 0; }
 
   enum class Offered : std::uint8_t {
-    kPlaced,   // and has left the queue
-    kGone,     // it was refused, and has left the queue
-    kClaim,    // whether it may count on a container is being asked for
-    kNoPlace,  // although there seemed to be one
+    kPlaced,     // and has left the queue
+    kGone,       // it was refused, and has left the queue
+    kClaim,      // whether it may count on a container is being asked for
+    kRefused,    // executors have just refused to let an attempt of the user wait for a machine
+    kNoFirst,    // nobody takes it on to wait for a machine, and its user has none
+    kNoFurther,  // the same, of a user who has some
+    kNoPlace,    // although there seemed to be one
   };
   // Offers what can be placed, in turn order, until nothing is left of it. `take` may push others and remove any.
   void Offer(const std::function<Offered(Ticket)>& take);
-  // Something has happened to containers of the user, or to claims of them.
+  // Something has happened to what the user has, or to claims of it.
   void Tell(Happening happening, const UserId& id);
-  // Time goes by: claims whose answers are late, and a look at some of those that sleep. `could`: whether there is a
+  // Time goes by: pauses that are over, and a look at some of those that sleep. `could`: whether there is a
   // place for it, whatever Places says. What sleeps although its reason has ended is woken, and counted.
   void Tick(const std::function<bool(Ticket)>& could);
   // Why the lane is not offered; nothing: it is, or it is empty.
@@ -121,8 +124,12 @@ class Turns {
   void ReviewIdle(User& user);
   void SetOverShare(User& user, std::int32_t placed);
   void WakeShares();
-  void SetClaim(Lane& lane, std::int64_t until_us);
-  void WakeClaims(User& user);
+  void SetPause(Lane& lane, Reason reason, std::int64_t until_us);
+  void EndPause(Lane& lane) { SetPause(lane, lane.pause, 0); }
+  void SetMachine(Lane& lane, MachineNeed need);
+  void Wait(Lane& lane, MachineNeed need);
+  void WakePaused(User& user, Happening happening);
+  void WakeMachineless(User& user);
   void Sweep(const std::function<bool(Ticket)>& could);
   Stand* Next(int& looks);
   void SetSleeper(Lane& lane, bool sleeps);
@@ -140,8 +147,8 @@ class Turns {
   std::int64_t offers_ = 0;
   std::vector<Ticket> new_;
   std::set<std::tuple<std::int32_t, std::uint64_t, User*>> over_share_;  // by what they have placed
-  std::set<std::tuple<std::int64_t, std::uint64_t, Lane*>> claims_due_;  // by time and order
-  std::uint64_t last_claim_ = 0;
+  std::set<std::tuple<std::int64_t, std::uint64_t, Lane*>> pauses_due_;  // by time and order
+  std::uint64_t last_pause_ = 0;
   std::vector<Lane*> sleepers_;  // in no order
   std::size_t swept_ = 0;        // how far the sweep has come
   std::int64_t swept_us_ = 0;

@@ -82,9 +82,15 @@ void Turns::Offer(const std::function<Offered(Ticket)>& take) {
         ++taken_;
         break;
       case Offered::kClaim:
-        SetClaim(lane, context_.After(kClaimWaitMs));
+        SetPause(lane, Reason::kClaim, context_.After(kClaimWaitMs));
         Review(lane);
         break;
+      case Offered::kRefused:
+        SetPause(lane, Reason::kRefused, context_.After(link::kHeartbeatMs));
+        Review(lane);
+        break;
+      case Offered::kNoFirst: Wait(lane, MachineNeed::kFirst); break;
+      case Offered::kNoFurther: Wait(lane, MachineNeed::kFurther); break;
       case Offered::kNoPlace:
         if (lane.stand != nullptr) lane.stand->bucket->closed_in = calls_;
         break;
@@ -109,25 +115,55 @@ void Turns::WakeShares() {
   }
 }
 
-void Turns::SetClaim(Lane& lane, std::int64_t until_us) {
-  if (lane.claim_until_us == until_us) return;
-  auto& claims = lane.user->claims_;
-  if (lane.claim_until_us != 0) {
-    std::erase(claims, &lane);
-    claims_due_.erase({lane.claim_until_us, lane.claim, &lane});
+void Turns::SetPause(Lane& lane, Reason reason, std::int64_t until_us) {
+  if (lane.pause_until_us == until_us) return;
+  auto& paused = lane.user->paused_;
+  if (lane.pause_until_us != 0) {
+    std::erase(paused, &lane);
+    pauses_due_.erase({lane.pause_until_us, lane.pause_number, &lane});
   }
   if (until_us != 0) {
-    lane.claim = ++last_claim_;
-    claims.push_back(&lane);
-    claims_due_.insert({until_us, lane.claim, &lane});
+    lane.pause_number = ++last_pause_;
+    paused.push_back(&lane);
+    pauses_due_.insert({until_us, lane.pause_number, &lane});
   }
-  lane.claim_until_us = until_us;
+  lane.pause = reason;
+  lane.pause_until_us = until_us;
 }
 
-void Turns::WakeClaims(User& user) {
-  while (!user.claims_.empty()) {
-    Lane& lane = *user.claims_.back();
-    SetClaim(lane, 0);
+void Turns::WakePaused(User& user, Happening happening) {
+  const auto paused = user.paused_;
+  for (Lane* lane : paused) {
+    if (!Ends(happening, lane->pause)) continue;
+    EndPause(*lane);
+    Review(*lane);
+  }
+}
+
+void Turns::SetMachine(Lane& lane, MachineNeed need) {
+  if (lane.machine == need) return;
+  auto& machineless = lane.user->machineless_;
+  if (lane.machine == MachineNeed::kNone) machineless.push_back(&lane);
+  if (need == MachineNeed::kNone) std::erase(machineless, &lane);
+  lane.machine = need;
+}
+
+// Nobody takes the lane on to wait for a machine. It stands aside with its like, so that who needs none is offered
+// meanwhile. One of them is looked at for each chance, the next one for the next.
+void Turns::Wait(Lane& lane, MachineNeed need) {
+  if (lane.machine == need && lane.stand != nullptr) {
+    lane.stand->bucket->closed_at = places_.chances();
+    lanes_.Charge(*lane.user, lane.request_class, kRefusalCost);
+    return;
+  }
+  SetMachine(lane, need);
+  Review(lane);
+}
+
+void Turns::WakeMachineless(User& user) {
+  while (!user.machineless_.empty()) {
+    Lane& lane = *user.machineless_.back();
+    SetMachine(lane, MachineNeed::kNone);
     Review(lane);
   }
 }
@@ -146,9 +182,10 @@ void Turns::SetSleeper(Lane& lane, bool sleeps) {
 }
 
 void Turns::Tick(const std::function<bool(Ticket)>& could) {
-  while (!claims_due_.empty() && std::get<0>(*claims_due_.begin()) <= context_.now_us()) {
-    Lane& lane = *std::get<2>(*claims_due_.begin());
-    After(Happening::kClaimLate, *lane.user, lane.function);
+  while (!pauses_due_.empty() && std::get<0>(*pauses_due_.begin()) <= context_.now_us()) {
+    Lane& lane = *std::get<2>(*pauses_due_.begin());
+    EndPause(lane);
+    Review(lane);
   }
   Sweep(could);
 }
@@ -162,10 +199,10 @@ void Turns::Sweep(const std::function<bool(Ticket)>& could) {
   if (size == 0 || looks > 0) swept_us_ = context_.now_us();
   for (std::int64_t i = 0; i < looks && !sleepers_.empty(); ++i) {
     Lane& lane = *sleepers_[swept_++ % sleepers_.size()];
-    const bool is_late = lane.claim_until_us != 0 && lane.claim_until_us <= context_.now_us();
+    const bool is_late = lane.pause_until_us != 0 && lane.pause_until_us <= context_.now_us();
     if (!is_late && OwnReason(lane)) continue;
     ++missed_wakeups_;
-    SetClaim(lane, 0);
+    EndPause(lane);
     Review(lane);
   }
   if (context_.now_us() - buckets_swept_us_ < kBucketSweepMs * kMicrosPerMilli) return;
@@ -187,6 +224,7 @@ std::optional<Reason> Turns::Sleeps(RequestClass request_class, const UserId& id
   if (lane->stand == nullptr) return std::nullopt;  // the sweep will wake it
   const Shape& shape = lane->stand->bucket->shape;
   if (!places_.Fits(shape.kind, shape.memory_mib)) return Reason::kPlace;
+  if (!lanes_.IsOpen(*lane->stand->bucket)) return Reason::kMachine;
   if (!shape.is_long) return std::nullopt;
   if (user.over_share_ != 0) return Reason::kShare;
   if (!MayTakeLong(request_class, user.placed_ == 0)) return Reason::kReserve;

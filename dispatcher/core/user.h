@@ -17,6 +17,7 @@
 
 #include "common/base/ids.h"
 #include "dispatcher/core/places.h"
+#include "dispatcher/core/reasons.h"
 #include "dispatcher/core/request_class.h"
 
 namespace hearth::dispatcher {
@@ -28,11 +29,15 @@ struct Bucket;
 struct FunctionUse;
 struct Lane;
 
+// The machine that a lane waits for, where nothing of its user's own is free.
+enum class MachineNeed : std::uint8_t { kNone, kFirst, kFurther };
+
 // What a lane needs of a place.
 struct Shape {
   Places::Kind kind = Places::kAnywhere;
   std::int32_t memory_mib = 0;
   bool is_long = false;  // its attempts take long (shares.h)
+  MachineNeed machine = MachineNeed::kNone;
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
@@ -63,11 +68,13 @@ struct Lane {
   FunctionUse* function = nullptr;
   RequestClass request_class = RequestClass::kStandard;
   std::set<Ticket> tickets;
-  Stand* stand = nullptr;           // null: it is empty, or sleeps
-  Ticket head = 0;                  // under which it stands
-  std::int64_t queued = 0;          // with which it is counted there
-  std::int64_t claim_until_us = 0;  // until then the answer about a claim is waited for; 0: no claim
-  std::uint64_t claim = 0;          // its number among claims that are waited for
+  Stand* stand = nullptr;   // null: it is empty, or sleeps
+  Ticket head = 0;          // under which it stands
+  std::int64_t queued = 0;  // with which it is counted there
+  MachineNeed machine = MachineNeed::kNone;
+  Reason pause = Reason::kClaim;    // why it is not offered for a moment
+  std::int64_t pause_until_us = 0;  // 0: it is
+  std::uint64_t pause_number = 0;   // among all pauses
   std::size_t sleeper = kAwake;     // its place among those that sleep
 };
 
@@ -107,9 +114,10 @@ class User {
   std::unordered_map<FunctionName, FunctionUse> functions_;  // looked up, never walked
   std::list<User*>::iterator place_;                         // among the idle ones, or the others
   bool is_idle_ = true;
-  std::uint64_t number_ = 0;     // in the order in which users were seen
-  std::int32_t over_share_ = 0;  // with so many placed it was found to hold its share; 0: it was not
-  std::vector<Lane*> claims_;    // lanes that wait for an answer about a claim
+  std::uint64_t number_ = 0;        // in the order in which users were seen
+  std::int32_t over_share_ = 0;     // with so many placed it was found to hold its share; 0: it was not
+  std::vector<Lane*> paused_;       // lanes
+  std::vector<Lane*> machineless_;  // lanes that wait for a machine
 
   // Of Lanes.
   std::map<std::uint32_t, Stand> stands_;                        // by the number of their bucket

@@ -37,6 +37,7 @@ class Warm {
     if (executors == users_.end()) return;
     for (const auto& [executor, holding] : executors->second) each(executor);
   }
+  [[nodiscard]] bool HasAny(const UserId& user) const { return users_.contains(user); }  // anything, anywhere
   [[nodiscard]] bool Has(const ExecutorId& executor, const link::Slot& slot) const;
   // Containers of the version that are idle by the last report; a walk over what the executor has of the user.
   [[nodiscard]] std::vector<link::Slot> IdleOf(const UserId& user, const ExecutorId& executor,

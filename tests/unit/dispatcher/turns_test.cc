@@ -119,6 +119,89 @@ TEST_F(TurnsTest, CountsNeverFallBelowZero) {
   EXPECT_DEATH(turns_.GiveBack(kAda, kMul), "fewer than none placed");
 }
 
+// ---- machines
+
+// What is offered, in order. All of it is refused for want of a machine, but for users who are `warm`.
+class MachineNeedTest : public TurnsTest {
+ protected:
+  MachineNeedTest() : TurnsTest(1000) {}
+  std::vector<Ticket> OfferAll(Offered refusal = Offered::kNoFirst) {
+    std::vector<Ticket> offered;
+    turns_.Offer([&](Ticket ticket) {
+      offered.push_back(ticket);
+      return warm_.contains(who_[ticket].first) ? Offered::kPlaced : refusal;
+    });
+    return offered;
+  }
+  std::set<UserId> warm_;
+};
+
+TEST_F(MachineNeedTest, WhoWaitsForAMachineKeepsNobodyWaitingWhoIsWarm) {
+  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket);
+  for (Ticket ticket = 4; ticket <= 6; ++ticket) Wait(kBob, kSum, ticket);
+  warm_ = {kBob};
+  const auto offered = OfferAll();
+  EXPECT_EQ(std::set<Ticket>(offered.begin(), offered.end()), (std::set<Ticket>{1, 4, 5, 6}));
+  EXPECT_EQ(WhyNot(kAda, kSum), "waiting_room");
+  EXPECT_EQ(OfferAll(), std::vector<Ticket>{}) << "nothing has happened";
+}
+
+TEST_F(MachineNeedTest, AChanceIsOfferedToOneAndTheNextToAnother) {
+  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(UserId("user" + std::to_string(ticket)), kSum, ticket);
+  EXPECT_EQ(OfferAll().size(), 4U) << "each once, and one of those that then wait";
+  std::set<Ticket> met;
+  for (int chance = 0; chance < 3; ++chance) {
+    places_.NoteChance();
+    const auto offered = OfferAll();
+    EXPECT_EQ(offered.size(), 1U);
+    met.insert(offered.begin(), offered.end());
+  }
+  EXPECT_EQ(met.size(), 3U) << "who cannot be taken on stands in nobody's way";
+}
+
+TEST_F(MachineNeedTest, WhoHasNoMachineAtAllIsOfferedBesidesThoseWhoWantAFurtherOne) {
+  Wait(kAda, kSum, 1);
+  OfferAll(Offered::kNoFurther);
+  Wait(kBob, kSum, 2);
+  OfferAll(Offered::kNoFirst);
+  places_.NoteChance();
+  std::vector<Ticket> placed;
+  turns_.Offer([&](Ticket ticket) {
+    if (ticket == 1) return Offered::kNoFurther;
+    placed.push_back(ticket);
+    return Offered::kPlaced;
+  });
+  EXPECT_EQ(placed, std::vector<Ticket>{2});
+}
+
+TEST_F(MachineNeedTest, WhatTheUserHasOfItsOwnEndsIt) {
+  Wait(kAda, kSum, 1);
+  Wait(kAda, kSum, 2);
+  for (const Happening happening : {Happening::kSlotsTold, Happening::kGivenBack}) {
+    OfferAll();
+    ASSERT_EQ(WhyNot(kAda, kSum), "waiting_room");
+    turns_.Tell(happening, kAda);
+    EXPECT_EQ(WhyNot(kAda, kSum), "");
+    EXPECT_EQ(OfferAll().front(), 1U);
+  }
+  warm_ = {kAda};
+  turns_.Tell(Happening::kSlotsTold, kAda);
+  EXPECT_EQ(OfferAll(), (std::vector<Ticket>{1, 2}));
+}
+
+TEST_F(MachineNeedTest, WhoWasRefusedIsOfferedAgainWhenItsExecutorHasSpokenOrTheTimeIsOver) {
+  Wait(kAda, kSum, 1);
+  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Ticket>{1});
+  EXPECT_EQ(WhyNot(kAda, kSum), "no_machine");
+  places_.NoteChance();
+  EXPECT_EQ(OfferAll(), std::vector<Ticket>{}) << "others may be taken on, not this user";
+  turns_.Tell(Happening::kExecutorChanged, kAda);
+  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Ticket>{1});
+  Pass(link::kHeartbeatMs + 1);
+  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Ticket>{1});
+  EXPECT_EQ(turns_.missed_wakeups(), 0);
+}
+
 // ---- order
 
 TEST_F(TurnsTest, AUserGoesInTheOrderOfArrival) {
