@@ -23,6 +23,10 @@ App::App(Loop& loop, Config config, Logger log)
       log_(std::move(log)),
       metrics_(*registry_),
       core_(config_.core),
+      turn_end_(loop,
+                [this] {
+                  if (links_ != nullptr) links_->Flush();
+                }),
       tick_(loop, [this] { Handle(Tick{}); }),
       show_(loop, [this] { Show(); }) {}
 

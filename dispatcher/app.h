@@ -89,6 +89,7 @@ class App : public Daemon {
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<kafka::TopicFollower> follower_;
   std::unique_ptr<kafka::GroupConsumer> consumer_;  // its closing revokes, which uses all that stands above
+  TurnEnd turn_end_;
   Timer tick_;
   Timer show_;
   std::array<LineBudget, kTraceKinds> lines_;

@@ -16,7 +16,7 @@ void App::Run() {
   const bool ran = stepper_.Run(
       [this](const Event& event, std::vector<Effect>& effects) { core_.Step(event, ReadClocks(), effects); },
       [this](auto& effect) { Do(effect); }, [this] { CommitGivenUp(); });
-  if (ran) links_->Flush();
+  if (ran && links_->unsent_bytes() >= kGatheredBytes) links_->Flush();
 }
 
 void App::Do(SendToExecutor& effect) {

@@ -65,7 +65,7 @@ void ExecutorLinks::Connect(Peer& peer) {
              !made)
            return Close(address, made.error().message);
          dialled_peer.timer->StartOnce(kExecutorHelloMs);
-         dialled_peer.stream->Send(std::move(hello));
+         dialled_peer.stream->Send(hello);
        });
 }
 
@@ -100,7 +100,7 @@ void ExecutorLinks::Greet(Peer& peer, link::Message message) {
   }
   std::string proof;
   (void)link::AppendLinkMessage(proof, link::Proof{ProofOf(trust_, LinkRole::kDispatcher, handshake)});
-  peer.stream->Send(std::move(proof));
+  peer.stream->Send(proof);
 }
 
 void ExecutorLinks::Open(Peer& peer, link::ExecutorHello hello) {
@@ -147,17 +147,26 @@ void ExecutorLinks::Send(const ExecutorId& executor, const link::Message& messag
   const auto found = by_executor_.find(executor);
   if (found == by_executor_.end()) return;
   if (found->second->out.empty()) unsent_.push_back(found->second);
+  const std::size_t before = found->second->out.size();
   if (auto appended = link::AppendLinkMessage(found->second->out, message); !appended)
     found->second->broken = appended.error().message;
+  unsent_bytes_ += found->second->out.size() - before;
 }
 
 void ExecutorLinks::Flush() {
+  unsent_bytes_ = 0;
+  if (unsent_.empty()) return;
   for (Peer* peer : std::exchange(unsent_, {})) {
     if (peer->stream == nullptr) continue;
-    if (!peer->broken.empty())
+    if (!peer->broken.empty()) {
       Close(peer->address, peer->broken);
-    else
-      peer->stream->Send(std::exchange(peer->out, {}));
+      continue;
+    }
+    // The link may end by the write: what is written is not its own. The memory goes round.
+    std::string out = std::exchange(peer->out, std::exchange(spare_, {}));
+    peer->stream->Send(out);
+    out.clear();
+    if (out.capacity() <= kGatheredBytes) spare_ = std::move(out);
   }
 }
 

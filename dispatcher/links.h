@@ -1,6 +1,6 @@
 // The connections to executors: dials every address it is given, opens the link (common/link/trust.h), and dials again
 // with back-off when a connection ends. Until an executor has proven itself it gets nothing but a hello.
-// Messages of one step travel in one write. Loop thread only.
+// Messages of one turn of the loop travel in one write. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -42,6 +42,7 @@ class ExecutorLinks {
   // Encodes now, writes at Flush. A message that no frame holds ends the connection there.
   void Send(const ExecutorId& executor, const link::Message& message);
   void Flush();
+  [[nodiscard]] std::size_t unsent_bytes() const { return unsent_bytes_; }
   [[nodiscard]] std::size_t connected() const { return by_executor_.size(); }
 
  private:
@@ -72,6 +73,8 @@ class ExecutorLinks {
   std::map<std::string, Peer> peers_;  // by address
   std::map<ExecutorId, Peer*> by_executor_;
   std::vector<Peer*> unsent_;
+  std::size_t unsent_bytes_ = 0;
+  std::string spare_;                                           // empty, with the memory of what was written last
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a dial may end after this object
 };
 

@@ -16,6 +16,10 @@ App::App(Loop& loop, Config config, std::string incarnation, const MakeDriver& m
       metrics_(*registry_),
       driver_(make_driver(MakeDriverCallbacks(), readiness_, metrics_)),
       pool_overrides_(config_.core.id, config_.core.profiles),
+      turn_end_(loop,
+                [this] {
+                  if (links_ != nullptr) links_->Flush();
+                }),
       tick_(loop, [this] { Handle(Tick{}); }),
       show_(loop, [this] { Show(); }),
       watch_host_(loop, [this] { WatchHost(); }),
@@ -116,6 +120,10 @@ void App::Show() {
   for (const auto& pool : gauges.pools) warm += pool.ready + pool.shells;
   if (warm > 0 || gauges.assigned > 0 || !wanted) readiness_->Set("pool", "");
   if (draining_) readiness_->Set("draining", "takes no new work");
+  if (const auto count = lines_.TakeLeftOut(); count > 0) {
+    log_->warn("lines={} of refused or orphaned attempts left out: {} are written in a second", count,
+               kLinesOfAKindPerSecond);
+  }
 }
 
 }  // namespace hearth::executor

@@ -14,6 +14,7 @@
 #include "common/daemon/stepper.h"
 #include "common/http/status.h"
 #include "common/kafka/functions.h"
+#include "common/log/line_budget.h"
 #include "common/log/log.h"
 #include "common/loop/loop.h"
 #include "executor/code_store.h"
@@ -108,8 +109,10 @@ class App : public Daemon {
   std::unique_ptr<Registration> registration_;
   std::map<MachineId, std::int64_t> started_us_;  // machines that have not said HELLO yet
 
+  TurnEnd turn_end_;
   Timer tick_;
   Timer show_;
+  LineBudget lines_;  // of attempts that were refused or orphaned
   Timer watch_host_;
   Timer shutdown_;
   Stepper<Event, Effect> stepper_;

@@ -27,9 +27,9 @@ void App::Handle(Event event) {
   if (core_ == nullptr) return;
   stepper_.Push(std::move(event));
   const bool ran = stepper_.Run(
-      [this](const Event& next, std::vector<Effect>& effects) { core_->Step(next, ReadClocks(), effects); },
+      [this](Event& next, std::vector<Effect>& effects) { core_->Step(std::move(next), ReadClocks(), effects); },
       [this](auto& effect) { Do(effect); });
-  if (ran && links_ != nullptr) links_->Flush();
+  if (ran && links_ != nullptr && links_->unsent_bytes() >= kGatheredBytes) links_->Flush();
 }
 
 void App::Do(SendToDispatcher& effect) {
@@ -103,6 +103,7 @@ void App::Do(Trace& effect) {
                  effect.to, Quoted(effect.reason));
       break;
     case Trace::Kind::kContainerMoved:
+      if (!log_->should_log(spdlog::level::debug)) break;
       log_->debug("user={} fn={} instance={} container={} from={} to={} reason={}", effect.user.value,
                   effect.function.value, effect.machine.value, effect.container.value, effect.from, effect.to,
                   Quoted(effect.reason));
@@ -116,6 +117,7 @@ void App::Do(Trace& effect) {
                   effect.function.value, Quoted(effect.reason));
       break;
     case Trace::Kind::kEnded:
+      if (!log_->should_log(spdlog::level::debug)) break;
       log_->debug("inv={} user={} fn={} instance={} container={} ended status={} path={}", Quoted(effect.id.value),
                   effect.user.value, effect.function.value, effect.machine.value, effect.container.value,
                   StatusName(effect.status), StartPathName(effect.path));

@@ -95,7 +95,7 @@ Result<void> GuestLink::Send(const guest::Frame& frame) {
   if (stream_ == nullptr || lost_) return {};
   std::string bytes;
   if (auto appended = guest::AppendGuestFrame(bytes, frame); !appended) return appended;
-  stream_->Send(std::move(bytes));
+  stream_->Send(bytes);
   return {};
 }
 

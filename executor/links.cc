@@ -82,7 +82,7 @@ void DispatcherLinks::Challenge(Link& link, const link::DispatcherHello& hello) 
   (void)link::AppendLinkMessage(bytes,
                                 link::Challenge{link::kProtocolVersion, self_.executor, link.handshake.executor_nonce,
                                                 ProofOf(self_.trust, LinkRole::kExecutor, link.handshake)});
-  link.stream->Send(std::move(bytes));
+  link.stream->Send(bytes);
 }
 
 void DispatcherLinks::Close(LinkId id, const std::string& reason) {
@@ -97,18 +97,27 @@ void DispatcherLinks::Send(LinkId id, const link::Message& message) {
   const auto found = links_.find(id);
   if (found == links_.end()) return;
   if (found->second.out.empty()) unsent_.push_back(id);
+  const std::size_t before = found->second.out.size();
   if (auto appended = link::AppendLinkMessage(found->second.out, message); !appended)
     found->second.broken = appended.error().message;
+  unsent_bytes_ += found->second.out.size() - before;
 }
 
 void DispatcherLinks::Flush() {
+  unsent_bytes_ = 0;
+  if (unsent_.empty()) return;
   for (const LinkId id : std::exchange(unsent_, {})) {
     const auto found = links_.find(id);
     if (found == links_.end()) continue;
-    if (!found->second.broken.empty())
+    if (!found->second.broken.empty()) {
       Close(id, found->second.broken);
-    else
-      found->second.stream->Send(std::exchange(found->second.out, {}));
+      continue;
+    }
+    // The link may end by the write: what is written is not its own. The memory goes round.
+    std::string out = std::exchange(found->second.out, std::exchange(spare_, {}));
+    found->second.stream->Send(out);
+    out.clear();
+    if (out.capacity() <= kGatheredBytes) spare_ = std::move(out);
   }
 }
 

@@ -37,10 +37,11 @@ class DispatcherLinks {
   DispatcherLinks(const DispatcherLinks&) = delete;
   DispatcherLinks& operator=(const DispatcherLinks&) = delete;
 
-  // Encodes now, writes at Flush: the messages of one step travel together. A message that no frame holds ends the
-  // connection there.
+  // Encodes now, writes at Flush: the messages of one turn of the loop travel together. A message that no frame holds
+  // ends the connection there.
   void Send(LinkId link, const link::Message& message);
   void Flush();
+  [[nodiscard]] std::size_t unsent_bytes() const { return unsent_bytes_; }
   [[nodiscard]] std::size_t size() const { return links_.size(); }
 
  private:
@@ -68,6 +69,8 @@ class DispatcherLinks {
   std::unique_ptr<Listener> listener_;
   std::map<LinkId, Link> links_;
   std::vector<LinkId> unsent_;
+  std::size_t unsent_bytes_ = 0;
+  std::string spare_;  // empty, with the memory of what was written last
   LinkId last_ = 0;
 };
 

@@ -16,7 +16,7 @@ Result<std::unique_ptr<Outbox>> Outbox::Create(Loop& loop, const std::string& bo
   return outbox;
 }
 
-void Outbox::Publish(std::uint64_t token, OutRecord record) {
+void Outbox::Publish(std::uint64_t token, SharedRecord record) {
   producer_->Send(std::move(record), [this, token](Result<void> result) { published_(token, std::move(result)); });
 }
 

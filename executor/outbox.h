@@ -25,7 +25,7 @@ class Outbox {
                                                 std::string usage_topic, Published published);
 
   // Answered once through `published`, after the broker's acknowledgement or when the record will never be written.
-  void Publish(std::uint64_t token, OutRecord record);
+  void Publish(std::uint64_t token, SharedRecord record);
   // Results that were not sent yet are answered at once, as purged.
   void PurgeUnsent() { producer_->PurgeUnsent(); }
   void PublishUsage(const Usage& usage);

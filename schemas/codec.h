@@ -4,7 +4,7 @@
 // sizes by the field's name, and never trust a declared size. No exception leaves this file.
 #pragma once
 
-#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -18,12 +18,10 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "schemas/limits.h"
+#include "schemas/msgpack_cursor.h"
 #include "schemas/msgpack_shape.h"
 
 namespace hearth::codec {
-
-// Elements of one array or map within a frame; what is declared above it is refused before anything is allocated.
-constexpr std::size_t kMaxElements = 200'000;
 
 // An enumeration that travels says how many values it has: constexpr std::uint8_t EnumSize(E) next to Describe.
 template <class T>
@@ -136,39 +134,41 @@ class Writer {
 template <Layout kLayout>
 class Reader {
  public:
+  // `at`: a value in bytes that CheckShape has passed.
   template <class T>
-  void Struct(const msgpack::object& object, T& value) {
-    const auto* outer = here_;
-    const auto outer_index = index_;
-    if (object.type != (kLayout == Layout::kMap ? msgpack::type::MAP : msgpack::type::ARRAY)) {
-      Fault(kLayout == Layout::kMap ? "a map" : "an array");
-    } else if (kLayout == Layout::kMap && object.via.map.size > kMaxMapKeys) {  // each field looks through all of them
+  void Struct(const char* at, T& value) {
+    const Item item = ReadItem(at);
+    const Fields outer = fields_;
+    std::array<Field, kLayout == Layout::kMap ? kMaxMapKeys : 1> fields;  // not zeroed: only what is there is looked at
+    if (item.kind != (kLayout == Layout::kMap ? Item::Kind::kMap : Item::Kind::kArray)) {
+      return Fault(kLayout == Layout::kMap ? "a map" : "an array");
+    }
+    if (kLayout == Layout::kMap && item.number > kMaxMapKeys) {  // each field looks through all of them
       exhausted_ = true;
       if (fault_.empty()) fault_ = "more than " + std::to_string(kMaxMapKeys) + " fields";
-    } else {
-      here_ = &object;
-      index_ = 0;
-      Describe(*this, value);
+      return;
     }
-    here_ = outer;
-    index_ = outer_index;
+    fields_ = {item.next, item.number, fields.data()};
+    if constexpr (kLayout == Layout::kMap) ReadKeys(fields.data());
+    Describe(*this, value);
+    fields_ = outer;
   }
 
   template <class T>
   Reader& operator()(std::string_view name, T& value) {
-    if (const auto* object = Find(name)) Value(*object, value, kMaxStringBytes);
+    if (const char* at = Find(name)) Value(at, value, kMaxStringBytes);
     return *this;
   }
   // In an array only at the end: what follows an absent field is absent too.
   template <class T>
   Reader& Optional(std::string_view name, T& value) {
     if constexpr (kLayout == Layout::kArray) {
-      if (fault_.empty() && index_ >= here_->via.array.size) return *this;
+      if (fault_.empty() && fields_.left == 0) return *this;
     }
     return (*this)(name, value);
   }
   Reader& Bytes(std::string_view name, std::string& value, std::size_t most) {
-    if (const auto* object = Find(name)) Value(*object, value, most);
+    if (const char* at = Find(name)) Value(at, value, most);
     return *this;
   }
   [[nodiscard]] const std::string& fault() const { return fault_; }
@@ -178,115 +178,130 @@ class Reader {
   }
 
  private:
-  const msgpack::object* Find(std::string_view name) {
+  struct Field {
+    const char* name;
+    std::size_t name_bytes;
+    const char* at;  // its value
+  };
+  // Of the struct that is being read.
+  struct Fields {
+    const char* next = nullptr;  // array: the next element
+    std::uint64_t left = 0;      // array: so many; map: how many there are in `of`
+    const Field* of = nullptr;   // map
+  };
+
+  // Keys that are no text name nothing.
+  void ReadKeys(Field* fields) {
+    std::uint64_t count = 0;
+    const char* at = fields_.next;
+    for (std::uint64_t i = 0; i < fields_.left; ++i) {
+      const Item key = ReadItem(at);
+      const char* value = SkipItem(at);
+      if (key.kind == Item::Kind::kText) fields[count++] = {key.text.data(), key.text.size(), value};
+      at = SkipItem(value);
+    }
+    fields_.left = count;
+  }
+  const char* Find(std::string_view name) {
     if (!fault_.empty()) return nullptr;
     name_ = name;
     if constexpr (kLayout == Layout::kArray) {
-      if (index_ < here_->via.array.size) return here_->via.array.ptr + index_++;
+      if (fields_.left > 0) {
+        const char* at = fields_.next;
+        --fields_.left;
+        fields_.next = SkipItem(at);
+        return at;
+      }
       fault_ = "field '" + std::string(name) + "' is absent";
       return nullptr;
     } else {
       // Of equal keys the last one counts, and nil is absent: the default stands, validation decides.
-      for (std::uint32_t i = here_->via.map.size; i > 0; --i) {
-        const auto& pair = here_->via.map.ptr[i - 1];
-        if (pair.key.type == msgpack::type::STR &&
-            name == std::string_view(pair.key.via.str.ptr, pair.key.via.str.size))
-          return pair.val.type == msgpack::type::NIL ? nullptr : &pair.val;
+      for (std::uint64_t i = fields_.left; i > 0; --i) {
+        const Field& field = fields_.of[i - 1];
+        if (name == std::string_view(field.name, field.name_bytes))
+          return ReadItem(field.at).kind == Item::Kind::kNil ? nullptr : field.at;
       }
       return nullptr;
     }
   }
   void Fault(std::string_view expected) {
-    if (fault_.empty()) fault_ = "field '" + name_ + "' must be " + std::string(expected);
+    if (fault_.empty()) fault_ = "field '" + std::string(name_) + "' must be " + std::string(expected);
   }
   void TooLong(std::size_t size, std::size_t most) {
     if (!fault_.empty()) return;
     exhausted_ = true;
-    fault_ = "field '" + name_ + "' has " + std::to_string(size) + " bytes; the limit is " + std::to_string(most);
+    fault_ = "field '" + std::string(name_) + "' has " + std::to_string(size) + " bytes; the limit is " +
+             std::to_string(most);
   }
 
   template <class T>
-  void Value(const msgpack::object& object, T& value, std::size_t most) {
+  void Value(const char* at, T& value, std::size_t most) {
     if constexpr (std::is_same_v<T, bool>) {
-      if (object.type != msgpack::type::BOOLEAN) return Fault("true or false");
-      value = object.via.boolean;
+      const Item item = ReadItem(at);
+      if (item.kind != Item::Kind::kBool) return Fault("true or false");
+      value = item.number != 0;
     } else if constexpr (std::is_integral_v<T>) {
-      if (object.type == msgpack::type::POSITIVE_INTEGER &&
-          object.via.u64 <= static_cast<std::uint64_t>(std::numeric_limits<T>::max())) {
-        value = static_cast<T>(object.via.u64);
-      } else if (std::is_signed_v<T> && object.type == msgpack::type::NEGATIVE_INTEGER &&
-                 object.via.i64 >= static_cast<std::int64_t>(std::numeric_limits<T>::min())) {
-        value = static_cast<T>(object.via.i64);
+      const Item item = ReadItem(at);
+      const auto negative = static_cast<std::int64_t>(item.number);
+      if (item.kind == Item::Kind::kUnsigned &&
+          item.number <= static_cast<std::uint64_t>(std::numeric_limits<T>::max())) {
+        value = static_cast<T>(item.number);
+      } else if (std::is_signed_v<T> && item.kind == Item::Kind::kNegative &&
+                 negative >= static_cast<std::int64_t>(std::numeric_limits<T>::min())) {
+        value = static_cast<T>(negative);
       } else {
         Fault("an integer in range");
       }
     } else if constexpr (Enumeration<T>) {
-      if (object.type != msgpack::type::POSITIVE_INTEGER || object.via.u64 >= EnumSize(T{}))
-        return Fault("a known value");
-      value = static_cast<T>(object.via.u64);
+      const Item item = ReadItem(at);
+      if (item.kind != Item::Kind::kUnsigned || item.number >= EnumSize(T{})) return Fault("a known value");
+      value = static_cast<T>(item.number);
     } else if constexpr (std::is_same_v<T, std::string>) {
-      const bool text = object.type == msgpack::type::STR;
-      if (!text && object.type != msgpack::type::BIN) return Fault("text or bytes");
-      const std::string_view bytes = text ? std::string_view(object.via.str.ptr, object.via.str.size)
-                                          : std::string_view(object.via.bin.ptr, object.via.bin.size);
-      if (bytes.size() > most) return TooLong(bytes.size(), most);
-      value.assign(bytes);
+      const Item item = ReadItem(at);
+      if (item.kind != Item::Kind::kText && item.kind != Item::Kind::kBytes) return Fault("text or bytes");
+      if (item.text.size() > most) return TooLong(item.text.size(), most);
+      value.assign(item.text);
     } else if constexpr (IsId<T>::value) {
-      Value(object, value.value, most);
+      Value(at, value.value, most);
     } else {
-      Struct(object, value);
+      Struct(at, value);
     }
   }
   template <class T>
-  void Value(const msgpack::object& object, std::vector<T>& values, std::size_t most) {
-    if (object.type != msgpack::type::ARRAY) return Fault("an array");
+  void Value(const char* at, std::vector<T>& values, std::size_t most) {
+    const Item item = ReadItem(at);
+    if (item.kind != Item::Kind::kArray) return Fault("an array");
     values.clear();
-    values.reserve(object.via.array.size);  // bounded by what was received: every element takes a byte
-    for (std::uint32_t i = 0; i < object.via.array.size && fault_.empty(); ++i) {
-      Value(object.via.array.ptr[i], values.emplace_back(), most);
+    values.reserve(item.number);  // bounded by what was received: every element takes a byte
+    at = item.next;
+    for (std::uint64_t i = 0; i < item.number && fault_.empty(); ++i) {
+      Value(at, values.emplace_back(), most);
+      at = SkipItem(at);
     }
   }
-  void Value(const msgpack::object& object, std::map<std::string, std::string>& values, std::size_t most) {
-    if (object.type != msgpack::type::MAP) return Fault("a map");
+  void Value(const char* at, std::map<std::string, std::string>& values, std::size_t most) {
+    const Item item = ReadItem(at);
+    if (item.kind != Item::Kind::kMap) return Fault("a map");
     values.clear();
-    for (std::uint32_t i = 0; i < object.via.map.size && fault_.empty(); ++i) {
+    at = item.next;
+    for (std::uint64_t i = 0; i < item.number && fault_.empty(); ++i) {
       std::string name;
       std::string value;
-      Value(object.via.map.ptr[i].key, name, most);
-      Value(object.via.map.ptr[i].val, value, most);
+      Value(at, name, most);
+      at = SkipItem(at);
+      Value(at, value, most);
+      at = SkipItem(at);
       if (!values.try_emplace(name, std::move(value)).second && fault_.empty()) {
-        fault_ = "field '" + name_ + "' holds '" + name + "' twice";
+        fault_ = "field '" + std::string(name_) + "' holds '" + name + "' twice";
       }
     }
   }
 
-  const msgpack::object* here_ = nullptr;
-  std::uint32_t index_ = 0;
-  std::string name_;
+  Fields fields_;
+  std::string_view name_;  // of the field that is being read
   std::string fault_;
   bool exhausted_ = false;
 };
-
-// Parses `bytes`, which must outlive the handle, with every limit on.
-inline Result<msgpack::object_handle> Parse(std::string_view bytes) {
-  if (auto shape = CheckShape(bytes); !shape) return std::unexpected(shape.error());
-  const std::size_t most = bytes.size();  // no text is longer and no array has more elements than there are bytes
-  try {
-    std::size_t offset = 0;
-    bool referenced = false;
-    auto handle = msgpack::unpack(
-        bytes.data(), bytes.size(), offset, referenced,
-        [](msgpack::type::object_type, std::size_t, void*) { return true; }, nullptr,
-        msgpack::unpack_limit(std::min(most, kMaxElements), std::min(most, kMaxElements), most, most, 0,
-                              kMaxMsgpackDepth));
-    if (offset != bytes.size()) return Fail(Code::kInvalid, "msgpack: bytes are left over");
-    return handle;
-  } catch (const msgpack::size_overflow& error) {
-    return Fail(Code::kExhausted, std::string("msgpack: ") + error.what());
-  } catch (const std::exception& error) {
-    return Fail(Code::kInvalid, std::string("msgpack: ") + error.what());
-  }
-}
 
 template <Layout kLayout, class T>
 void Encode(std::string& out, const T& value) {
@@ -294,14 +309,20 @@ void Encode(std::string& out, const T& value) {
   writer.Struct(value);
 }
 
+// With every limit on. `value` is what the fields that are absent leave as it was.
+template <Layout kLayout, class T>
+Result<void> DecodeInto(std::string_view bytes, T& value) {
+  if (auto shape = CheckShape(bytes); !shape) return shape;
+  Reader<kLayout> reader;
+  reader.Struct(bytes.data(), value);
+  if (!reader.fault().empty()) return reader.Failure();
+  return {};
+}
+
 template <Layout kLayout, class T>
 Result<T> Decode(std::string_view bytes) {
-  auto handle = Parse(bytes);
-  if (!handle) return std::unexpected(handle.error());
   T value;
-  Reader<kLayout> reader;
-  reader.Struct(handle->get(), value);
-  if (!reader.fault().empty()) return reader.Failure();
+  if (auto decoded = DecodeInto<kLayout>(bytes, value); !decoded) return std::unexpected(decoded.error());
   return value;
 }
 

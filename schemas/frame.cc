@@ -5,8 +5,8 @@
 namespace hearth {
 namespace {
 
-void AppendU32(std::string& out, std::uint32_t value) {
-  for (int shift = 0; shift < 32; shift += 8) out += static_cast<char>((value >> shift) & 0xFFU);
+void WriteU32(char* at, std::uint32_t value) {
+  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>((value >> (8 * i)) & 0xFFU);
 }
 
 std::uint32_t ReadU32(const char* bytes) {
@@ -18,15 +18,28 @@ std::uint32_t ReadU32(const char* bytes) {
 }  // namespace
 
 Result<void> AppendFrame(std::string& out, std::uint8_t type, std::uint32_t stream, std::string_view payload) {
-  if (payload.size() > kMaxFrameBytes) {
-    return Fail(Code::kExhausted, "a frame of type " + std::to_string(type) + " would have " +
-                                      std::to_string(payload.size()) + " bytes, the limit is " +
-                                      std::to_string(kMaxFrameBytes));
-  }
-  AppendU32(out, static_cast<std::uint32_t>(payload.size()));
-  out += static_cast<char>(type);
-  AppendU32(out, stream);
+  const std::size_t begin = BeginFrame(out, type, stream);
   out += payload;
+  return EndFrame(out, begin);
+}
+
+std::size_t BeginFrame(std::string& out, std::uint8_t type, std::uint32_t stream) {
+  const std::size_t begin = out.size();
+  char head[kFrameHeadBytes] = {0, 0, 0, 0, static_cast<char>(type)};
+  WriteU32(head + 5, stream);
+  out.append(head, sizeof head);
+  return begin;
+}
+
+Result<void> EndFrame(std::string& out, std::size_t begin) {
+  const std::size_t bytes = out.size() - begin - kFrameHeadBytes;
+  if (bytes > kMaxFrameBytes) {
+    const auto type = static_cast<unsigned char>(out[begin + 4]);
+    out.resize(begin);
+    return Fail(Code::kExhausted, "a frame of type " + std::to_string(type) + " would have " + std::to_string(bytes) +
+                                      " bytes, the limit is " + std::to_string(kMaxFrameBytes));
+  }
+  WriteU32(out.data() + begin, static_cast<std::uint32_t>(bytes));
   return {};
 }
 

@@ -25,6 +25,11 @@ struct RawFrame {
 [[nodiscard]] Result<void> AppendFrame(std::string& out, std::uint8_t type, std::uint32_t stream,
                                        std::string_view payload);
 
+// The same with a payload that is written in place, without a copy: BeginFrame appends the head, the caller appends the
+// payload, and EndFrame, which is given what BeginFrame returned, completes the head.
+[[nodiscard]] std::size_t BeginFrame(std::string& out, std::uint8_t type, std::uint32_t stream);
+[[nodiscard]] Result<void> EndFrame(std::string& out, std::size_t begin);
+
 // Cuts a byte stream into frames. Not thread-safe; one per connection.
 class FrameReader {
  public:

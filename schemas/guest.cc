@@ -52,8 +52,11 @@ void Describe(A& a, Ended& m) {
   a("id", m.id)("attempt", m.attempt)("status", m.status)("error_type", m.error_type)("error_message", m.error_message)
       .Bytes("output", m.output, kMaxOutputBytes)
       .Bytes("log_tail", m.log_tail, kMaxLogTailBytes)("log_bytes", m.log_bytes)("start_us", m.start_us)(
-          "run_us", m.run_us)("total_us", m.total_us)("cpu_us", m.cpu_us)("memory_peak_bytes", m.memory_peak_bytes)(
-          "reusable", m.reusable);
+          "run_us", m.run_us)("total_us", m.total_us)("memory_peak_bytes", m.memory_peak_bytes);
+}
+template <class A>
+void Describe(A& a, Checked& m) {
+  a("cpu_us", m.cpu_us)("reusable", m.reusable);
 }
 // Without fields; a map must be there all the same.
 template <class A>
@@ -112,15 +115,15 @@ Result<void> AppendGuestFrame(std::string& out, const Frame& frame) {
   if (const auto* chunk = std::get_if<CodeChunk>(&frame.message)) {
     return AppendFrame(out, type, frame.stream, chunk->bytes);
   }
-  std::string payload;
+  const std::size_t begin = BeginFrame(out, type, frame.stream);
   std::visit(
       [&](const auto& message) {
         if constexpr (!std::is_same_v<std::decay_t<decltype(message)>, CodeChunk>) {
-          codec::Encode<Layout::kMap>(payload, message);
+          codec::Encode<Layout::kMap>(out, message);
         }
       },
       frame.message);
-  return AppendFrame(out, type, frame.stream, payload);
+  return EndFrame(out, begin);
 }
 
 Result<Frame> DecodeGuestFrame(RawFrame raw) {

@@ -6,12 +6,13 @@
 //   executor → agent  Configure (binds the machine to a user, once) → Configured
 //   executor → agent  CodeOffer, CodeChunk… → CodeStored          (stream 0; one transfer at a time)
 //   executor → agent  Create (stream n) → Created or ContainerGone
-//   executor → agent  Run (stream n, container idle) → Ended      (one at a time in each container)
-//   executor → agent  Remove (stream n) → ContainerGone            (kills what runs; Ended is not sent then)
+//   executor → agent  Run (stream n, container idle) → Ended, Checked   (one at a time in each container)
+//   executor → agent  Remove (stream n) → ContainerGone            (kills what runs; nothing else is sent then)
 //   executor → agent  Greet → Hello: the clone of a machine that said Hello before it was saved says it again
 //   executor → agent  WarmUp → Warmed: runs each runtime once more (before Configure; nothing of a user is there)
 //   both              Ping → Pong
-// A container that dies, or fails its check after a run, is reported by ContainerGone after Ended.
+// Ended leaves as soon as the answer is whole. The container is checked after it, and Checked says whether it is idle
+// again. One that dies, or fails its check, is reported by ContainerGone.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@
 
 namespace hearth::guest {
 
-constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kProtocolVersion = 2;  // 2: Checked follows Ended
 
 struct Hello {
   std::uint32_t protocol = kProtocolVersion;
@@ -90,9 +91,12 @@ struct Ended {
   std::int64_t start_us = 0;   // from receiving Run to the first instruction of user code, guest's clock
   std::int64_t run_us = 0;     // from there to the end of user code
   std::int64_t total_us = 0;   // from receiving Run to sending Ended
-  std::int64_t cpu_us = 0;
   std::int64_t memory_peak_bytes = 0;
-  bool reusable = false;  // the container passed its check and is idle again
+};
+// The check after a run: nothing is left over in the container but its runtime's own process.
+struct Checked {
+  std::int64_t cpu_us = 0;  // since the check before it
+  bool reusable = false;    // the container passed and is idle again; else ContainerGone follows
 };
 struct Remove {};
 struct ContainerGone {
@@ -111,7 +115,7 @@ struct Warmed {
 };
 
 using Message = std::variant<Hello, Configure, Configured, CodeOffer, CodeChunk, CodeStored, Create, Created, Run,
-                             Ended, Remove, ContainerGone, Ping, Pong, Greet, WarmUp, Warmed>;
+                             Ended, Remove, ContainerGone, Ping, Pong, Greet, WarmUp, Warmed, Checked>;
 
 struct Frame {
   std::uint32_t stream = 0;

@@ -141,9 +141,9 @@ Result<Message> DecodeAny(const RawFrame& raw, std::index_sequence<kIndexes...>)
 }  // namespace
 
 Result<void> AppendLinkMessage(std::string& out, const Message& message) {
-  std::string payload;
-  std::visit([&](const auto& each) { codec::Encode<Layout::kArray>(payload, each); }, message);
-  return AppendFrame(out, static_cast<std::uint8_t>(message.index() + 1), 0, payload);
+  const std::size_t begin = BeginFrame(out, static_cast<std::uint8_t>(message.index() + 1), 0);
+  std::visit([&](const auto& each) { codec::Encode<Layout::kArray>(out, each); }, message);
+  return EndFrame(out, begin);
 }
 
 Result<Message> DecodeLinkMessage(RawFrame raw) {

@@ -11,8 +11,11 @@
 
 namespace hearth::codec {
 
-// One well-formed value, nothing after it, no extension types, at most kMaxMsgpackDepth deep. kExhausted for the depth,
-// kInvalid for all else.
+// Elements of one array, or pairs of one map: what is declared above it is refused before anything is allocated.
+constexpr std::size_t kMaxElements = 200'000;
+
+// One well-formed value, nothing after it, no extension types, at most kMaxMsgpackDepth deep and of no more than
+// kMaxElements anywhere. kExhausted for these two, kInvalid for all else.
 inline Result<void> CheckShape(std::string_view bytes) {
   std::array<std::uint64_t, kMaxMsgpackDepth + 1> pending{};  // values still to come, by depth
   std::uint64_t all_pending = 1;
@@ -74,6 +77,11 @@ inline Result<void> CheckShape(std::string_view bytes) {
     if (skip > bytes.size() - at) return cut();
     at += skip;
     if (nested) {
+      if (children > bytes.size() - at) return cut();
+      const bool is_map = lead <= 0x8f || lead >= 0xde;
+      if (children > (is_map ? 2 : 1) * kMaxElements) {
+        return Fail(Code::kExhausted, "msgpack: an array or a map of more than " + std::to_string(kMaxElements));
+      }
       if (depth == kMaxMsgpackDepth) {
         return Fail(Code::kExhausted, "msgpack: nested deeper than " + std::to_string(kMaxMsgpackDepth));
       }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace hearth {
@@ -49,5 +51,11 @@ struct OutRecord {
   bool null_value = false;  // a tombstone in a compacted topic
   friend bool operator==(const OutRecord&, const OutRecord&) = default;
 };
+
+// On its way, and kept by whoever sends it again should it fail: one record, and no copy of it.
+using SharedRecord = std::shared_ptr<const OutRecord>;
+inline SharedRecord Share(OutRecord record) {
+  return std::make_shared<const OutRecord>(std::move(record));
+}
 
 }  // namespace hearth

@@ -1,6 +1,6 @@
 // The reply record in the form of its request. Every form carries the deciding fields as headers; where the value is a
 // map it holds all of them, in the headers form the detail comes as further headers.
-#include <functional>
+#include <iterator>
 
 #include "common/base/base64.h"
 #include "common/base/text.h"
@@ -41,74 +41,74 @@ constexpr std::size_t kMaxMessageHeaderBytes = 1024;
 // Every field but output and log as (name, text) and back, for headers ("hearth-…") and CloudEvents extensions.
 struct TextField {
   const char* name;
-  std::function<std::string(const InvocationResult&)> get;
-  std::function<bool(InvocationResult&, const std::string&)> set;
+  std::string (*get)(const InvocationResult&);
+  bool (*set)(InvocationResult&, const std::string&);
 };
 
-TextField Number(const char* name, std::function<std::int64_t&(InvocationResult&)> at) {
+// `kAt` says where the field is.
+template <auto kAt>
+constexpr TextField Number(const char* name) {
   return {name,
-          [at](const InvocationResult& r) {
-            const auto value = at(const_cast<InvocationResult&>(r));  // read only
+          [](const InvocationResult& r) {
+            const auto value = kAt(const_cast<InvocationResult&>(r));  // read only
             return value == 0 ? std::string() : std::to_string(value);
           },
-          [at](InvocationResult& r, const std::string& text) {
+          [](InvocationResult& r, const std::string& text) {
             auto value = fields::ParseInteger("", text);
-            if (value) at(r) = *value;
+            if (value) kAt(r) = *value;
             return value.has_value();
           }};
 }
-TextField Text(const char* name, std::function<std::string&(InvocationResult&)> at) {
-  return {name, [at](const InvocationResult& r) { return at(const_cast<InvocationResult&>(r)); },
-          [at](InvocationResult& r, const std::string& text) {
-            at(r) = text;
+template <auto kAt>
+constexpr TextField Text(const char* name) {
+  return {name, [](const InvocationResult& r) -> std::string { return kAt(const_cast<InvocationResult&>(r)); },
+          [](InvocationResult& r, const std::string& text) {
+            kAt(r) = text;
             return true;
           }};
 }
 
-const std::vector<TextField>& TextFields() {
-  using R = InvocationResult;
-  static const std::vector<TextField> fields = {
-      Text("id", [](R& r) -> std::string& { return r.id.value; }),
-      {"status", [](const R& r) { return std::string(StatusName(r.status)); },
-       [](R& r, const std::string& text) {
-         auto status = ParseStatus(text);
-         if (status) r.status = *status;
-         return status.has_value();
-       }},
-      {"attempt", [](const R& r) { return std::to_string(r.attempt); },
-       [](R& r, const std::string& text) {
-         auto value = fields::ParseInteger("", text);
-         if (value) r.attempt = static_cast<std::int32_t>(*value);
-         return value.has_value();
-       }},
-      {"start-path", [](const R& r) { return std::string(StartPathName(r.start_path)); },
-       [](R& r, const std::string& text) {
-         auto path = ParseStartPath(text);
-         if (path) r.start_path = *path;
-         return path.has_value();
-       }},
-      Number("epoch", [](R& r) -> std::int64_t& { return r.epoch; }),
-      Text("user", [](R& r) -> std::string& { return r.user.value; }),
-      Text("fn", [](R& r) -> std::string& { return r.function.value; }),
-      Number("version", [](R& r) -> std::int64_t& { return r.version; }),
-      Text("error-type", [](R& r) -> std::string& { return r.error_type; }),
-      Text("error-message", [](R& r) -> std::string& { return r.error_message; }),
-      Number("enqueued-us", [](R& r) -> std::int64_t& { return r.times.enqueued_us; }),
-      Number("received-us", [](R& r) -> std::int64_t& { return r.times.received_us; }),
-      Number("placed-us", [](R& r) -> std::int64_t& { return r.times.placed_us; }),
-      Number("leased-us", [](R& r) -> std::int64_t& { return r.times.leased_us; }),
-      Number("started-us", [](R& r) -> std::int64_t& { return r.times.started_us; }),
-      Number("ended-us", [](R& r) -> std::int64_t& { return r.times.ended_us; }),
-      Text("executor", [](R& r) -> std::string& { return r.executor.value; }),
-      Text("instance", [](R& r) -> std::string& { return r.machine.value; }),
-      Text("container", [](R& r) -> std::string& { return r.container.value; }),
-      Text("accel", [](R& r) -> std::string& { return r.acceleration; }),
-      Number("billed-ms", [](R& r) -> std::int64_t& { return r.billed_ms; }),
-      Number("memory-peak-bytes", [](R& r) -> std::int64_t& { return r.memory_peak_bytes; }),
-      Text("why", [](R& r) -> std::string& { return r.why; }),
-  };
-  return fields;
-}
+using R = InvocationResult;
+constexpr TextField kTextFields[] = {
+    Text<[](R& r) -> std::string& { return r.id.value; }>("id"),
+    {"status", [](const R& r) { return std::string(StatusName(r.status)); },
+     [](R& r, const std::string& text) {
+       auto status = ParseStatus(text);
+       if (status) r.status = *status;
+       return status.has_value();
+     }},
+    {"attempt", [](const R& r) { return std::to_string(r.attempt); },
+     [](R& r, const std::string& text) {
+       auto value = fields::ParseInteger("", text);
+       if (value) r.attempt = static_cast<std::int32_t>(*value);
+       return value.has_value();
+     }},
+    {"start-path", [](const R& r) { return std::string(StartPathName(r.start_path)); },
+     [](R& r, const std::string& text) {
+       auto path = ParseStartPath(text);
+       if (path) r.start_path = *path;
+       return path.has_value();
+     }},
+    Number<[](R& r) -> std::int64_t& { return r.epoch; }>("epoch"),
+    Text<[](R& r) -> std::string& { return r.user.value; }>("user"),
+    Text<[](R& r) -> std::string& { return r.function.value; }>("fn"),
+    Number<[](R& r) -> std::int64_t& { return r.version; }>("version"),
+    Text<[](R& r) -> std::string& { return r.error_type; }>("error-type"),
+    Text<[](R& r) -> std::string& { return r.error_message; }>("error-message"),
+    Number<[](R& r) -> std::int64_t& { return r.times.enqueued_us; }>("enqueued-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.received_us; }>("received-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.placed_us; }>("placed-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.leased_us; }>("leased-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.started_us; }>("started-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.ended_us; }>("ended-us"),
+    Text<[](R& r) -> std::string& { return r.executor.value; }>("executor"),
+    Text<[](R& r) -> std::string& { return r.machine.value; }>("instance"),
+    Text<[](R& r) -> std::string& { return r.container.value; }>("container"),
+    Text<[](R& r) -> std::string& { return r.acceleration; }>("accel"),
+    Number<[](R& r) -> std::int64_t& { return r.billed_ms; }>("billed-ms"),
+    Number<[](R& r) -> std::int64_t& { return r.memory_peak_bytes; }>("memory-peak-bytes"),
+    Text<[](R& r) -> std::string& { return r.why; }>("why"),
+};
 constexpr std::size_t kDecidingFields = 5;  // the first of them are headers of every form
 
 // "error-type" as a CloudEvents attribute: letters and digits only.
@@ -121,9 +121,13 @@ std::string ExtensionName(const char* name) {
 }
 
 void AddHeaders(const InvocationResult& result, std::size_t count, OutRecord& record) {
+  constexpr std::size_t kFurther = 3;  // traceparent, content type, log
+  record.headers.reserve(count + kFurther);
   for (std::size_t i = 0; i < count; ++i) {
-    auto text = CutText(TextFields()[i].get(result), kMaxMessageHeaderBytes);
-    if (!text.empty()) record.headers.push_back({std::string("hearth-") + TextFields()[i].name, std::move(text)});
+    auto text = kTextFields[i].get(result);
+    if (text.empty()) continue;
+    if (text.size() > kMaxMessageHeaderBytes) text = CutText(text, kMaxMessageHeaderBytes);
+    record.headers.push_back({std::string("hearth-") + kTextFields[i].name, std::move(text)});
   }
   if (!result.traceparent.empty()) record.headers.push_back({"traceparent", result.traceparent});
 }
@@ -134,7 +138,7 @@ void AddContentType(const InvocationResult& result, OutRecord& record) {
 
 void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
   nlohmann::json object = {{"v", 1}, {"attempt", result.attempt}, {"log_truncated", result.log_truncated}};
-  for (const auto& field : TextFields()) {
+  for (const auto& field : kTextFields) {
     auto text = field.get(result);
     std::string name = field.name;
     std::replace(name.begin(), name.end(), '-', '_');
@@ -169,7 +173,7 @@ void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
 Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result) {
   auto object = fields::ParseJsonObject(value);
   if (!object) return std::unexpected(object.error());
-  for (const auto& field : TextFields()) {
+  for (const auto& field : kTextFields) {
     std::string name = field.name;
     std::replace(name.begin(), name.end(), '-', '_');
     const auto found = object->find(name);
@@ -196,7 +200,7 @@ void EncodeStructured(const InvocationResult& result, OutRecord& record) {
                            {"id", result.id.value},
                            {"source", "/hearth/" + result.executor.value},
                            {"type", "hearth.result"}};
-  for (const auto& field : TextFields()) {
+  for (const auto& field : kTextFields) {
     if (auto text = field.get(result); !text.empty()) object[ExtensionName(field.name)] = text;
   }
   if (!result.traceparent.empty()) object["traceparent"] = result.traceparent;
@@ -218,7 +222,7 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
   auto object = fields::ParseJsonObject(value);
   if (!object) return std::unexpected(object.error());
   fields::JsonFields reader(*object);
-  for (const auto& field : TextFields()) {
+  for (const auto& field : kTextFields) {
     std::string text;
     reader.Text(ExtensionName(field.name).c_str(), text);
     if (!text.empty() && !field.set(result, text))
@@ -244,7 +248,7 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
   OutRecord record{topic, result.id.value, "", {}};
   switch (form) {
     case RequestForm::kHeaders:
-      AddHeaders(result, TextFields().size(), record);
+      AddHeaders(result, std::size(kTextFields), record);
       AddContentType(result, record);
       if (!result.log_tail.empty()) record.headers.push_back({"hearth-log-b64", LogHeader(result)});
       record.value = result.output;
@@ -268,7 +272,7 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
       record.headers.push_back({"ce_id", result.id.value});
       record.headers.push_back({"ce_source", "/hearth/" + result.executor.value});
       record.headers.push_back({"ce_type", "hearth.result"});
-      for (const auto& field : TextFields()) {
+      for (const auto& field : kTextFields) {
         auto text = CutText(field.get(result), kMaxMessageHeaderBytes);
         if (!text.empty()) record.headers.push_back({"ce_" + ExtensionName(field.name), text});
       }
@@ -298,7 +302,7 @@ Result<InvocationResult> DecodeReply(const Record& record) {
                        fields::FindHeader(record, "hearth-user") != nullptr;
   Result<void> decoded;
   if (binary_event || headers || type == nullptr) {
-    for (const auto& field : TextFields()) {
+    for (const auto& field : kTextFields) {
       const auto name = binary_event ? "ce_" + ExtensionName(field.name) : std::string("hearth-") + field.name;
       const auto* text = fields::FindHeader(record, name);
       if (text != nullptr && !field.set(result, *text))
@@ -312,12 +316,10 @@ Result<InvocationResult> DecodeReply(const Record& record) {
   } else if (fields::MediaType(*type) == fields::kStructuredEvent) {
     decoded = DecodeStructured(record.value, result);
   } else if (fields::IsMsgpack(fields::MediaType(*type))) {
-    auto handle = codec::Parse(record.value);
-    if (!handle) return std::unexpected(handle.error());
     ReplyMap map{1, "", "", &result};
-    codec::Reader<codec::Layout::kMap> reader;
-    reader.Struct(handle->get(), map);
-    if (!reader.fault().empty()) return reader.Failure();
+    if (auto read = codec::DecodeInto<codec::Layout::kMap>(record.value, map); !read) {
+      return std::unexpected(read.error());
+    }
     auto status = ParseStatus(map.status);
     auto path = ParseStartPath(map.start_path);
     if (!status) return std::unexpected(status.error());

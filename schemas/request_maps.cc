@@ -34,12 +34,8 @@ Result<void> CheckVersion(std::int32_t v) {
 }  // namespace
 
 Result<void> DecodeMsgpackMap(std::string_view value, Request& request) {
-  auto handle = codec::Parse(value);
-  if (!handle) return std::unexpected(handle.error());
   RequestMap map{1, &request};
-  codec::Reader<codec::Layout::kMap> reader;
-  reader.Struct(handle->get(), map);
-  if (!reader.fault().empty()) return reader.Failure();
+  if (auto decoded = codec::DecodeInto<codec::Layout::kMap>(value, map); !decoded) return decoded;
   return CheckVersion(map.v);
 }
 

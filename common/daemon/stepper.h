@@ -18,15 +18,16 @@ class Stepper {
   // Keeps the event for Run.
   void Push(Event event) { events_.push_back(std::move(event)); }
 
-  // Steps until no event is left: `step(event, effects)` has the core append its effects, `carry_out(effect)` is called
-  // with each of them, in its own type, and `settle()` after a step that leaves no event, which may push further ones.
-  // False: called from inside itself, where nothing is to be done because the call outside goes on.
+  // Steps until no event is left: `step(event, effects)`, which may take the event apart, has the core append its
+  // effects, `carry_out(effect)` is called with each of them, in its own type, and `settle()` after a step that leaves
+  // no event, which may push further ones. False: called from inside itself, where nothing is to be done because the
+  // call outside goes on.
   template <class Step, class CarryOut, class Settle>
   bool Run(Step&& step, CarryOut&& carry_out, Settle&& settle) {
     if (running_) return false;
     running_ = true;
     while (!events_.empty()) {
-      const Event event = std::move(events_.front());
+      Event event = std::move(events_.front());
       events_.pop_front();
       step(event, effects_);
       for (auto& effect : effects_) std::visit(carry_out, effect);

@@ -91,7 +91,7 @@ rd_kafka_topic_t* Producer::TopicHandle(const std::string& name) {
   return found->second.get();
 }
 
-void Producer::Send(OutRecord record, Delivered done) {
+void Producer::Send(SharedRecord record, Delivered done) {
   ++outstanding_;
   Submit(std::make_unique<Pending>(Pending{std::move(record), std::move(done)}));
 }
@@ -103,7 +103,7 @@ void Producer::SendTombstone(const std::string& topic, const std::string& key, D
 }
 
 void Producer::Submit(std::unique_ptr<Pending> pending) {
-  const OutRecord& record = pending->record;
+  const OutRecord& record = *pending->record;
   rd_kafka_topic_t* topic = TopicHandle(record.topic);
   if (topic == nullptr) return Finish(std::move(pending), rd_kafka_last_error());
   std::unique_ptr<rd_kafka_headers_t, Deleter<rd_kafka_headers_destroy>> headers(
@@ -141,7 +141,7 @@ void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t erro
   --outstanding_;
   if (!pending->done) return;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return pending->done({});
-  pending->done(Fail(CodeOf(error), "topic " + pending->record.topic + ": " + rd_kafka_err2str(error)));
+  pending->done(Fail(CodeOf(error), "topic " + pending->record->topic + ": " + rd_kafka_err2str(error)));
 }
 
 void Producer::Drain() {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "common/base/result.h"
 #include "common/kafka/handle.h"
@@ -36,7 +37,8 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
-  void Send(OutRecord record, Delivered done);
+  void Send(SharedRecord record, Delivered done);
+  void Send(OutRecord record, Delivered done) { Send(Share(std::move(record)), std::move(done)); }
   // An empty value with a key (a tombstone of a compacted topic).
   void SendTombstone(const std::string& topic, const std::string& key, Delivered done);
   // What the client still holds and no request carries fails at once with kCancelled: it will not be written. What is
@@ -48,7 +50,7 @@ class Producer {
 
  private:
   struct Pending {
-    OutRecord record;
+    SharedRecord record;
     Delivered done;
   };
   explicit Producer(Loop& loop) : loop_(loop) {}

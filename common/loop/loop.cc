@@ -111,6 +111,36 @@ void Timer::Cancel() {
   uv_timer_stop(&handle_->raw);
 }
 
+// Timers run before a turn waits, all else after it: each has an end of its own.
+struct TurnEnd::Handles {
+  uv_prepare_t after_timers{};
+  uv_check_t after_all{};
+  std::function<void()> work;
+  int open = 2;
+
+  static void Closed(uv_handle_t* handle) {
+    auto* self = static_cast<Handles*>(handle->data);
+    if (--self->open == 0) delete self;
+  }
+};
+
+TurnEnd::TurnEnd(Loop& loop, std::function<void()> work) : handles_(new Handles{{}, {}, std::move(work)}) {
+  handles_->after_timers.data = handles_->after_all.data = handles_;
+  uv_prepare_init(loop.raw(), &handles_->after_timers);
+  uv_check_init(loop.raw(), &handles_->after_all);
+  uv_prepare_start(&handles_->after_timers, [](uv_prepare_t* raw) { static_cast<Handles*>(raw->data)->work(); });
+  uv_check_start(&handles_->after_all, [](uv_check_t* raw) { static_cast<Handles*>(raw->data)->work(); });
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->after_timers));
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->after_all));
+}
+
+TurnEnd::~TurnEnd() {
+  for (auto* raw : {reinterpret_cast<uv_handle_t*>(&handles_->after_timers),
+                    reinterpret_cast<uv_handle_t*>(&handles_->after_all)}) {
+    if (uv_is_closing(raw) == 0) uv_close(raw, Handles::Closed);
+  }
+}
+
 struct ReadableWatch::Handle {
   uv_poll_t raw{};
   std::function<void()> work;

@@ -71,6 +71,20 @@ class Timer {
   Handle* handle_;  // freed by libuv's close callback
 };
 
+// Calls `work` when all that was there to be done in a turn of the loop is done, before the loop waits: for what many
+// callbacks have gathered and one call can finish. Loop thread only.
+class TurnEnd {
+ public:
+  TurnEnd(Loop& loop, std::function<void()> work);
+  ~TurnEnd();
+  TurnEnd(const TurnEnd&) = delete;
+  TurnEnd& operator=(const TurnEnd&) = delete;
+
+ private:
+  struct Handles;
+  Handles* handles_;  // freed by libuv's close callbacks
+};
+
 // Calls `work` whenever the descriptor is readable. Does not own the descriptor. Loop thread only.
 class ReadableWatch {
  public:

@@ -166,9 +166,9 @@ void FrameStream::Bound(Budget budget, std::string reason) {
   impl_->floods = std::move(reason);
 }
 
-void FrameStream::Send(std::string bytes) {
+void FrameStream::Send(std::string_view bytes) {
   if (impl_->closed || bytes.empty()) return;
-  auto buffer = uv_buf_init(bytes.data(), static_cast<unsigned>(bytes.size()));
+  auto buffer = uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));  // only read
   std::size_t written = 0;
   if (uv_stream_get_write_queue_size(&impl_->stream) == 0) {
     const int count = uv_try_write(&impl_->stream, &buffer, 1);
@@ -182,7 +182,7 @@ void FrameStream::Send(std::string bytes) {
     uv_write_t raw{};
     std::string bytes;
   };
-  auto* write = new Write{{}, bytes.substr(written)};  // freed by the write callback
+  auto* write = new Write{{}, std::string(bytes.substr(written))};  // freed by the write callback
   write->raw.data = write;
   buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
   const int queued = uv_write(&write->raw, &impl_->stream, &buffer, 1, [](uv_write_t* raw, int status) {

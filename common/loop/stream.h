@@ -24,6 +24,9 @@ constexpr std::size_t kMaxStreamQueueBytes = 64U << 20;
 // What a read costs besides what is done with the bytes: a peer that sends them one by one pays for each.
 constexpr std::int64_t kReadMicros = 5;
 
+// What is gathered in a turn of the loop for one write is written before the turn ends once it is as much.
+constexpr std::size_t kGatheredBytes = 64U << 10;
+
 class FrameStream {
  public:
   struct Impl;
@@ -43,7 +46,7 @@ class FrameStream {
   // False: the peer of a Unix socket is neither of this process's account nor root.
   [[nodiscard]] bool PeerIsOurs() const;
   // Queues framed bytes and writes at once what the socket takes.
-  void Send(std::string bytes);
+  void Send(std::string_view bytes);
   // What still waits to be written.
   [[nodiscard]] std::size_t queued_bytes() const;
   // Called whenever a part of what waited was written. Must not destroy the stream.

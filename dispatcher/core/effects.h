@@ -19,7 +19,7 @@ struct SendToExecutor {
 // Answered by ProduceFinished with the same token, exactly once.
 struct Produce {
   std::uint64_t token = 0;
-  OutRecord record;
+  SharedRecord record;
 };
 // `offset` is the next to read; answered by CommitFinished. `sync`: the partition is given up, so the shell waits for
 // it.

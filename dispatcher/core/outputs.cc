@@ -1,7 +1,6 @@
 #include "dispatcher/core/outputs.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "common/base/sha256.h"
@@ -14,7 +13,8 @@ namespace {
 constexpr std::size_t kMaxCutHeaderBytes = 256;
 
 // The value goes, and its length and hash stay; headers are cut. What is left fits into any topic.
-void CutToFit(OutRecord& record) {
+SharedRecord CutToFit(const SharedRecord& whole) {
+  OutRecord record = *whole;
   record.headers.push_back({"hearth-cut-value-bytes", std::to_string(record.value.size())});
   record.headers.push_back({"hearth-cut-value-sha256", Sha256Hex(record.value)});
   record.value.clear();
@@ -23,30 +23,34 @@ void CutToFit(OutRecord& record) {
   for (Header& header : record.headers) {
     header.value = CutText(header.value, kMaxCutHeaderBytes);
   }
+  return Share(std::move(record));
 }
 
 }  // namespace
 
 void Outputs::Assign(std::vector<Output> outputs) {
-  outputs_.assign(std::make_move_iterator(outputs.begin()), std::make_move_iterator(outputs.end()));
+  outputs_ = std::move(outputs);
+  next_ = 0;
 }
 
 void Outputs::Delivered() {
-  outputs_.pop_front();
+  outputs_[next_++].record.reset();
   failures_ = 0;
 }
 
 Outputs::Remedy Outputs::Refused(const std::string& error, bool permanent, const std::string& undeliverable_topic) {
-  Output& output = outputs_.front();
+  Output& output = outputs_[next_];
   if (output.kind == Output::Kind::kReply) {
     output.kind = Output::Kind::kUndeliverable;
-    MarkUndeliverable(output.record, error);
-    output.record.topic = undeliverable_topic;
+    OutRecord record = *output.record;
+    MarkUndeliverable(record, error);
+    record.topic = undeliverable_topic;
+    output.record = Share(std::move(record));
     return Remedy::kSend;
   }
   if (permanent) {
     if (!std::exchange(output.cut, true)) {
-      CutToFit(output.record);
+      output.record = CutToFit(output.record);
       return Remedy::kSend;
     }
     Delivered();

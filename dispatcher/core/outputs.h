@@ -6,8 +6,8 @@
 // - no record stops its partition: what its topic cannot take goes elsewhere, is cut, or is let go in the end.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -21,14 +21,14 @@ constexpr std::int64_t kMaxRetryMs = 10'000;   // and ends here
 struct Output {
   enum class Kind : std::uint8_t { kReply, kDeadLetter, kUndeliverable };
   Kind kind = Kind::kReply;
-  OutRecord record;
+  SharedRecord record;
   bool cut = false;  // its value was left out, because its topic does not take it
 };
 
 class Outputs {
  public:
-  [[nodiscard]] bool empty() const { return outputs_.empty(); }
-  [[nodiscard]] const Output& next() const { return outputs_.front(); }
+  [[nodiscard]] bool empty() const { return next_ == outputs_.size(); }
+  [[nodiscard]] const Output& next() const { return outputs_[next_]; }
 
   void Assign(std::vector<Output> outputs);
   // The next one is durable.
@@ -43,7 +43,8 @@ class Outputs {
   [[nodiscard]] std::int64_t backoff_ms() const { return backoff_ms_; }
 
  private:
-  std::deque<Output> outputs_;
+  std::vector<Output> outputs_;
+  std::size_t next_ = 0;       // those before it are durable
   std::int32_t failures_ = 0;  // of the next one, in a row
   std::int64_t backoff_ms_ = 0;
 };

@@ -35,7 +35,7 @@ Output ReplyTo(const Invocation& invocation, const Function* function, Status st
   result.traceparent = request.traceparent;
   result.why = std::move(why);
   return {Output::Kind::kReply,
-          EncodeReply(result, request.form, request.reply_to.empty() ? settings.reply_topic : request.reply_to)};
+          Share(EncodeReply(result, request.form, request.reply_to.empty() ? settings.reply_topic : request.reply_to))};
 }
 
 Output DeadLetterOf(const Invocation& invocation, std::string_view reason, std::string_view message,
@@ -55,7 +55,7 @@ Output DeadLetterOf(const Invocation& invocation, std::string_view reason, std::
   add("topic", record.partition.topic);
   add("partition", std::to_string(record.partition.partition));
   add("offset", std::to_string(record.offset));
-  return {Output::Kind::kDeadLetter, std::move(out)};
+  return {Output::Kind::kDeadLetter, Share(std::move(out))};
 }
 
 }  // namespace hearth::dispatcher

@@ -57,8 +57,8 @@ class Attempt {
   Why why_;
   Time run_sent_;
   // Publishing:
-  link::Done done_;   // what is told once the record is durable
-  OutRecord record_;  // kept for another try
+  link::Done done_;      // what is told once the record is durable
+  SharedRecord record_;  // kept for another try
   std::int64_t publishing_since_us_ = 0;
   std::uint64_t token_ = 0;    // of the Publish that is not answered; 0: there is none
   std::int64_t again_us_ = 0;  // when it is tried again; 0: it is not waiting for that

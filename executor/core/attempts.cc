@@ -76,17 +76,17 @@ bool Attempts::MayWait(const UserId& user) const {
   return WaitingRoom() > 0 && (!waits || own->second < share);
 }
 
-Attempt& Attempts::Accept(AttemptKey key, const link::Exec& exec) {
+Attempt& Attempts::Accept(AttemptKey key, link::Exec exec) {
   const auto [at, is_new] = attempts_.try_emplace(std::move(key));
   if (!is_new) std::abort();  // it is held already
   Attempt& attempt = at->second;
   attempt.key_ = &at->first;
-  attempt.exec_ = exec;
+  attempt.exec_ = std::move(exec);
   attempt.order_ = next_order_++;
   attempt.why_.Accepted(context_.now_us());
   // From here on only the monotonic clock counts: an invocation does not expire because somebody sets the time.
-  if (exec.expires_ms != 0) {
-    attempt.expires_us_ = std::max<std::int64_t>(1, context_.After(exec.expires_ms) - context_.now().wall_us);
+  if (const auto expires_ms = attempt.exec_.expires_ms; expires_ms != 0) {
+    attempt.expires_us_ = std::max<std::int64_t>(1, context_.After(expires_ms) - context_.now().wall_us);
   }
   Note(Trace::Kind::kAccepted, attempt, Status::kOk, {});
   return attempt;

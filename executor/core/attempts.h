@@ -68,10 +68,12 @@ class Attempts {
   [[nodiscard]] bool EndsFull() const { return ring_.full(); }
 
   // ---- An attempt's life.
-  Attempt& Accept(AttemptKey key, const link::Exec& exec);                                         // → arrived
+  Attempt& Accept(AttemptKey key, link::Exec exec);                                                // → arrived
   void Wait(Attempt& attempt);                                                                     // → waiting
   void Promise(Attempt& attempt, std::uint64_t machine, std::uint32_t container, StartPath path);  // → promised
   void Run(Attempt& attempt, std::uint64_t machine, std::uint32_t container, StartPath path);      // → running
+  // What goes into the machine, once.
+  [[nodiscard]] std::string TakePayload(Attempt& attempt) { return std::move(attempt.exec_.payload); }
   // Its run is over, by what the guest claims of it and the host believes.
   void NoteRun(Attempt& attempt, const Claims& claims);
   // → publishing. The result needs only what the run has brought: the rest is filled in here.

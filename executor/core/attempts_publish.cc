@@ -33,7 +33,7 @@ void Attempts::Publish(Attempt& attempt, InvocationResult result) {
   attempt.done_.error_type = result.error_type;
   attempt.done_.error_message = result.error_message;
   attempt.done_.billed_ms = result.billed_ms;
-  attempt.record_ = EncodeReply(result, exec.form, exec.reply_to);
+  attempt.record_ = Share(EncodeReply(result, exec.form, exec.reply_to));
   if (attempt.phase_ != AttemptPhase::kPublishing) {
     Move(attempt, AttemptPhase::kPublishing);
     attempt.publishing_since_us_ = context_.now_us();
@@ -66,8 +66,10 @@ void Attempts::Published(const PublishFinished& event) {
     return TryAgain(attempt, context_.After(kPublishRetryMs));
   }
   attempt.to_undeliverable_ = true;
-  MarkUndeliverable(attempt.record_, event.error);
-  attempt.record_.topic = context_.settings().undeliverable_topic;
+  OutRecord record = *attempt.record_;
+  MarkUndeliverable(record, event.error);
+  record.topic = context_.settings().undeliverable_topic;
+  attempt.record_ = Share(std::move(record));
   TryAgain(attempt, context_.now_us());
 }
 

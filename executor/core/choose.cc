@@ -95,6 +95,7 @@ Choice Choose(std::int32_t need_mib, const std::vector<OwnMachine>& own, const H
 std::string_view RungName(Rung rung) {
   switch (rung) {
     case Rung::kContainer: return "container";
+    case Rung::kAwaitCheck: return "await_check";
     case Rung::kCached: return "cached";
     case Rung::kMachine: return "instance";
     case Rung::kAwaitRoom: return "await_room";

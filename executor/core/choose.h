@@ -11,6 +11,7 @@ namespace hearth::executor {
 
 enum class Rung : std::uint8_t {
   kContainer,        // an idle container of this function version: looked for before the ladder
+  kAwaitCheck,       // one whose run has ended is being checked: looked for before the ladder, too
   kCached,           // a new container in an own machine that holds the code
   kMachine,          // a new container in an own machine, the code is sent first
   kAwaitRoom,        // memory in an own machine is being freed already

@@ -14,9 +14,12 @@ Claims ClaimsOf(const guest::Ended& ended, std::int64_t took_us, std::int64_t ma
   const std::int64_t way_us = (took_us - within(ended.total_us, took_us)) / 2;
   claims.start_us = way_us + within(ended.start_us, took_us - way_us);
   claims.run_us = within(ended.run_us, took_us - claims.start_us);
-  claims.cpu_us = within(ended.cpu_us, kMaxClaimedCpuMicros);
   claims.memory_peak_bytes = within(ended.memory_peak_bytes, machine_bytes);
   return claims;
+}
+
+std::int64_t CpuOf(const guest::Checked& checked) {
+  return std::clamp<std::int64_t>(checked.cpu_us, 0, kMaxClaimedCpuMicros);
 }
 
 }  // namespace hearth::executor

@@ -5,9 +5,9 @@ namespace hearth::executor {
 
 Core::Core(Settings settings) : context_(std::move(settings)) {}
 
-void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
+void Core::Step(Event event, Time now, std::vector<Effect>& effects) {
   context_.Begin(now, effects);
-  std::visit([this](const auto& what) { On(what); }, event);
+  std::visit([this](auto& what) { On(what); }, event);
   if (context_.TakeAskedToSchedule()) {
     const Starved starved = scheduler_.Schedule();
     machines_.Unclaim();

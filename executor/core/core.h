@@ -44,7 +44,7 @@ class Core {
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
 
-  void Step(const Event& event, Time now, std::vector<Effect>& effects);
+  void Step(Event event, Time now, std::vector<Effect>& effects);
   [[nodiscard]] Gauges ReadGauges() const;
   // What the owners hold, to be looked at.
   [[nodiscard]] const Machines& machines() const { return machines_; }
@@ -73,8 +73,8 @@ class Core {
   using Refusal = std::pair<link::NackReason, const char*>;  // and why, for people
   void On(const DispatcherConnected& event);
   void On(const DispatcherDisconnected& event);
-  void On(const DispatcherMessage& event);
-  void OnExec(LinkId link, const DispatcherId& dispatcher, const link::Exec& exec);
+  void On(DispatcherMessage& event);
+  void OnExec(LinkId link, const DispatcherId& dispatcher, link::Exec& exec);
   [[nodiscard]] std::optional<Refusal> RefusalOf(const link::Exec& exec, const DispatcherId& dispatcher) const;
   [[nodiscard]] bool MayReplyTo(const link::Exec& exec) const;
   void RefuseReply(LinkId link, const link::Exec& exec);
@@ -88,11 +88,12 @@ class Core {
   void DropOrphans();
 
   // ---- core_guest.cc: what agents say.
-  void On(const GuestMessage& event);
-  void OnGuest(Machine& machine, std::uint32_t stream, const guest::Message& message);
+  void On(GuestMessage& event);
+  void OnGuest(Machine& machine, std::uint32_t stream, guest::Message& message);
   void OnCodeStored(Machine& machine, const guest::CodeStored& stored);
   void OnCreated(Machine& machine, Container& container, const guest::Created& created);
-  void OnEnded(Machine& machine, Container* container, const guest::Ended& ended);
+  void OnEnded(Machine& machine, Container* container, guest::Ended& ended);
+  void OnChecked(Machine& machine, Container* container, const guest::Checked& checked);
   void OnGone(Machine& machine, Container& container, const std::string& reason);
   void OnUnasked(Machine& machine);
 

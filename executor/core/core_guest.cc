@@ -12,14 +12,14 @@ bool IsStatusOfARun(Status status) {
 }
 
 // What the run has brought, as the guest says within what the host believes. What it is charged is the host's own.
-InvocationResult ResultOf(const guest::Ended& ended, const Claims& claims, std::int64_t took_us) {
+InvocationResult ResultOf(guest::Ended& ended, const Claims& claims, std::int64_t took_us) {
   InvocationResult result;
   result.status = ended.status;
   result.error_type = CutText(ended.error_type, kMaxIdentifierBytes);
   result.error_message = CutText(ended.error_message, kMaxErrorMessageBytes);
-  result.output = ended.output;
-  result.log_tail = ended.log_tail;
   result.log_truncated = ended.log_bytes > static_cast<std::int64_t>(ended.log_tail.size());
+  result.output = std::move(ended.output);
+  result.log_tail = std::move(ended.log_tail);
   result.memory_peak_bytes = claims.memory_peak_bytes;
   result.billed_ms = (took_us + kMicrosPerMilli - 1) / kMicrosPerMilli;
   return result;
@@ -27,7 +27,7 @@ InvocationResult ResultOf(const guest::Ended& ended, const Claims& claims, std::
 
 }  // namespace
 
-void Core::On(const GuestMessage& event) {
+void Core::On(GuestMessage& event) {
   Machine* machine = machines_.Find(event.machine);
   if (machine == nullptr) return;
   if (machine->state() != MachineState::kWarm && machine->state() != MachineState::kAssigned) return;
@@ -39,7 +39,7 @@ void Core::OnUnasked(Machine& machine) {
   if (!machines_.TolerateUnasked(machine)) Condemn(machine, "the agent floods");
 }
 
-void Core::OnGuest(Machine& machine, std::uint32_t stream, const guest::Message& message) {
+void Core::OnGuest(Machine& machine, std::uint32_t stream, guest::Message& message) {
   if (const auto* pong = std::get_if<guest::Pong>(&message)) {
     if (!machines_.TakePong(machine, pong->sequence)) OnUnasked(machine);
     return;
@@ -48,7 +48,8 @@ void Core::OnGuest(Machine& machine, std::uint32_t stream, const guest::Message&
   if (std::holds_alternative<guest::Configured>(message)) return OnUnasked(machine);
   if (const auto* stored = std::get_if<guest::CodeStored>(&message)) return OnCodeStored(machine, *stored);
   Container* container = machine.Find(stream);
-  if (const auto* ended = std::get_if<guest::Ended>(&message)) return OnEnded(machine, container, *ended);
+  if (auto* ended = std::get_if<guest::Ended>(&message)) return OnEnded(machine, container, *ended);
+  if (const auto* checked = std::get_if<guest::Checked>(&message)) return OnChecked(machine, container, *checked);
   if (const auto* created = std::get_if<guest::Created>(&message)) {
     if (container == nullptr) return Condemn(machine, "created what nobody asked for");
     return OnCreated(machine, *container, *created);
@@ -84,7 +85,7 @@ void Core::OnCreated(Machine& machine, Container& container, const guest::Create
   scheduler_.Run(attempt, machine, container, attempt.path());
 }
 
-void Core::OnEnded(Machine& machine, Container* container, const guest::Ended& ended) {
+void Core::OnEnded(Machine& machine, Container* container, guest::Ended& ended) {
   if (container == nullptr || container->state() == ContainerState::kGone) return OnUnasked(machine);
   if (container->state() != ContainerState::kBusy) return Condemn(machine, "ended what did not run");
   Attempt& attempt = attempts_.Get(*container->attempt());
@@ -100,16 +101,26 @@ void Core::OnEnded(Machine& machine, Container* container, const guest::Ended& e
   result.container = IdOf(machine, container->number());
   result.acceleration = context_.settings().acceleration;
 
-  context_.Emit(PublishUsage{Usage{exec.id, exec.function.user, exec.function.name, exec.function.version,
-                                   exec.try_number, ended.status, attempt.path(), exec.times.started_us,
-                                   exec.times.ended_us, result.billed_ms, exec.function.memory_mib,
-                                   claims.memory_peak_bytes, claims.cpu_us, context_.settings().id, machine.id()}});
   Trace trace = TraceOf(Trace::Kind::kEnded, exec, attempt.path(), ended.status, result.error_type);
   trace.machine = machine.id();
   trace.container = result.container;
-  context_.Emit(std::move(trace));
+  Usage usage{exec.id,
+              exec.function.user,
+              exec.function.name,
+              exec.function.version,
+              exec.try_number,
+              ended.status,
+              attempt.path(),
+              exec.times.started_us,
+              exec.times.ended_us,
+              result.billed_ms,
+              exec.function.memory_mib,
+              claims.memory_peak_bytes,
+              0,
+              context_.settings().id,
+              machine.id()};
 
-  machines_.Release(*container);
+  // The answer goes first: somebody waits for it, and for nothing of what follows.
   if (ended.status == Status::kOk || exec.final_try) {
     attempts_.Publish(attempt, std::move(result));
   } else {
@@ -121,7 +132,18 @@ void Core::OnEnded(Machine& machine, Container* container, const guest::Ended& e
     done.billed_ms = result.billed_ms;
     attempts_.Finish(attempt, std::move(done));
   }
-  if (!ended.reusable) return machines_.AwaitGone(machine, *container, "not reusable");  // ContainerGone follows
+  machines_.AwaitCheck(machine, *container, std::move(usage));
+  context_.Emit(std::move(trace));
+}
+
+void Core::OnChecked(Machine& machine, Container* container, const guest::Checked& checked) {
+  if (container == nullptr || container->state() == ContainerState::kGone) return OnUnasked(machine);
+  if (container->state() != ContainerState::kChecking) return Condemn(machine, "checked what had not run");
+  machines_.NoteCpu(*container, CpuOf(checked));
+  if (!checked.reusable) {
+    machines_.AwaitGone(machine, *container, "not reusable");  // ContainerGone follows
+    return context_.AskToSchedule();                           // for those that waited for it
+  }
   machines_.TurnIdle(machine, *container, "ready");
   scheduler_.Serve(machine, *container);
 }

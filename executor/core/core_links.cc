@@ -32,10 +32,10 @@ void Core::On(const DispatcherDisconnected& event) {
   pools_.ForgetBacklog(event.link);
 }
 
-void Core::On(const DispatcherMessage& event) {
+void Core::On(DispatcherMessage& event) {
   const DispatcherId* dispatcher = dispatchers_.SpeakerOf(event.link);
   if (dispatcher == nullptr) return;
-  if (const auto* exec = std::get_if<link::Exec>(&event.message)) {
+  if (auto* exec = std::get_if<link::Exec>(&event.message)) {
     OnExec(event.link, *dispatcher, *exec);
   } else if (const auto* fence = std::get_if<link::Fence>(&event.message)) {
     OnFence(event.link, *dispatcher, *fence);
@@ -52,7 +52,7 @@ void Core::On(const DispatcherMessage& event) {
   }
 }
 
-void Core::OnExec(LinkId link, const DispatcherId& dispatcher, const link::Exec& exec) {
+void Core::OnExec(LinkId link, const DispatcherId& dispatcher, link::Exec& exec) {
   const auto nack = [&](const Refusal& refusal) {
     dispatchers_.Send(link, link::Nack{exec.ref, refusal.first});
     context_.Emit(TraceOf(Trace::Kind::kNacked, exec, StartPath::kNone, Status::kOk, refusal.second));
@@ -65,7 +65,7 @@ void Core::OnExec(LinkId link, const DispatcherId& dispatcher, const link::Exec&
   if (attempts_.Find(key) != nullptr) return;
   if (!MayReplyTo(exec)) return RefuseReply(link, exec);
   if (const auto refusal = RefusalOf(exec, dispatcher)) return nack(*refusal);
-  Attempt& attempt = attempts_.Accept(std::move(key), exec);
+  Attempt& attempt = attempts_.Accept(std::move(key), std::move(exec));
   // The warm way: nothing else is looked at, and the attempt never waits.
   if (!scheduler_.RunWarm(attempt)) attempts_.Wait(attempt);
 }
@@ -102,7 +102,7 @@ std::optional<Core::Refusal> Core::RefusalOf(const link::Exec& exec, const Dispa
   if (!pools_.Runs(index, exec.function.runtime)) {
     return Refusal{link::NackReason::kNoCapacity, "runtime_not_in_image"};
   }
-  const bool warm = machines_.index().LastIdle(VersionOf(exec.function)).has_value();
+  const bool warm = scheduler_.HasWarm(VersionOf(exec.function));
   if (!warm && !attempts_.MayWait(exec.function.user) && !scheduler_.MayPlaceAtOnce(exec.function)) {
     return Refusal{link::NackReason::kNoMachine, "waiting"};
   }

@@ -107,6 +107,7 @@ void Core::Expire(Machine& machine, Container& container) {
   switch (container.state()) {
     case ContainerState::kIdle: return machines_.Remove(machine, container, "idle");
     case ContainerState::kBusy: return Condemn(machine, "the agent did not end an attempt at its time-out");
+    case ContainerState::kChecking: return Condemn(machine, "the agent did not check a container in the time allowed");
     case ContainerState::kCreating: return Condemn(machine, "the agent did not make a container in the time allowed");
     case ContainerState::kGone: return Condemn(machine, "the agent did not remove a container in the time allowed");
   }

@@ -61,7 +61,7 @@ struct LoadCode {
 // Answered by PublishFinished with the same token, exactly once.
 struct Publish {
   std::uint64_t token = 0;
-  OutRecord record;
+  SharedRecord record;
 };
 // What was handed to Kafka's client and not sent yet comes back as PublishFinished with `purged`.
 struct PurgePublishes {};

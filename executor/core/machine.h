@@ -13,6 +13,7 @@
 #include "executor/core/states.h"
 #include "schemas/function.h"
 #include "schemas/result.h"
+#include "schemas/usage.h"
 
 namespace hearth::executor {
 
@@ -46,6 +47,7 @@ class Container {
   std::int64_t due_us_ = 0;
   bool create_sent_ = false;
   std::int64_t changed_ms_ = 0;
+  Usage usage_;  // checking: of the run that has ended
 };
 
 class Machine {

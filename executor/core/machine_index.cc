@@ -25,6 +25,7 @@ void MachineIndex::Insert(const Machine& machine) {
   for (const auto& [number, container] : machine.containers()) {
     MoveDue({machine.number(), number}, 0, container.due_us());
     if (container.state() == ContainerState::kIdle) Enter(machine, container);
+    if (container.state() == ContainerState::kChecking) EnterCheck(container);
   }
 }
 
@@ -32,6 +33,7 @@ void MachineIndex::Erase(const Machine& machine) {
   for (const auto& [number, container] : machine.containers()) {
     MoveDue({machine.number(), number}, container.due_us(), 0);
     if (container.state() == ContainerState::kIdle) Leave(container);
+    if (container.state() == ContainerState::kChecking) LeaveCheck(container);
   }
   MoveQuiet(machine, machine.quiet_us(), -1);
   MovePing(machine.number(), machine.ping_us(), 0);
@@ -70,13 +72,23 @@ void MachineIndex::CountFor(const UserId& user, const Machine& machine, int sign
 }
 
 void MachineIndex::Enter(const Machine& machine, const Container& container) {
-  idle_[container.function()].emplace(container.idle_order(), Place{machine.number(), container.number()});
+  lines_[container.function()].idle.emplace(container.idle_order(), Place{machine.number(), container.number()});
 }
 
 void MachineIndex::Leave(const Container& container) {
-  const auto line = idle_.find(container.function());
-  line->second.erase(container.idle_order());
-  if (line->second.empty()) idle_.erase(line);
+  const auto line = lines_.find(container.function());
+  line->second.idle.erase(container.idle_order());
+  EraseIfEmpty(line);
+}
+
+void MachineIndex::LeaveCheck(const Container& container) {
+  const auto line = lines_.find(container.function());
+  --line->second.checking;
+  EraseIfEmpty(line);
+}
+
+void MachineIndex::EraseIfEmpty(Lines::iterator line) {
+  if (line->second.idle.empty() && line->second.checking == 0) lines_.erase(line);
 }
 
 void MachineIndex::MoveDue(Place place, std::int64_t from_us, std::int64_t to_us) {
@@ -109,9 +121,14 @@ std::uint64_t MachineIndex::NumberOf(const MachineId& id) const {
 }
 
 std::optional<MachineIndex::Place> MachineIndex::LastIdle(const FunctionVersion& function) const {
-  const auto found = idle_.find(function);
-  if (found == idle_.end()) return std::nullopt;
-  return found->second.rbegin()->second;
+  const auto found = lines_.find(function);
+  if (found == lines_.end() || found->second.idle.empty()) return std::nullopt;
+  return found->second.idle.rbegin()->second;
+}
+
+std::int32_t MachineIndex::Checking(const FunctionVersion& function) const {
+  const auto found = lines_.find(function);
+  return found == lines_.end() ? 0 : found->second.checking;
 }
 
 const MachineIndex::Holding& MachineIndex::HoldingOf(const UserId& user) const {
@@ -121,10 +138,10 @@ const MachineIndex::Holding& MachineIndex::HoldingOf(const UserId& user) const {
 }
 
 std::size_t MachineIndex::size() const {
-  std::size_t idle = 0;
-  for (const auto& [function, line] : idle_) idle += line.size();
+  std::size_t containers = 0;
+  for (const auto& [function, line] : lines_) containers += line.idle.size() + static_cast<std::size_t>(line.checking);
   return numbers_.size() + due_.size() + pings_.size() + quiet_.size() + quiet_of_several_.size() + holdings_.size() +
-         idle;
+         containers;
 }
 
 }  // namespace hearth::executor

@@ -38,6 +38,9 @@ class MachineIndex {
   // An idle container enters the line of its function, and leaves it.
   void Enter(const Machine& machine, const Container& container);
   void Leave(const Container& container);
+  // One whose run has ended enters the check, and leaves it.
+  void EnterCheck(const Container& container) { ++lines_[container.function()].checking; }
+  void LeaveCheck(const Container& container);
   // A time moves; where there is none, `from` or `to` is 0, and −1 for MoveQuiet.
   void MoveDue(Place place, std::int64_t from_us, std::int64_t to_us);
   void MovePing(std::uint64_t machine, std::int64_t from_us, std::int64_t to_us);
@@ -54,6 +57,8 @@ class MachineIndex {
   [[nodiscard]] std::int32_t StartingFor(const UserId& user) const { return HoldingOf(user).starting; }
   // The container that became idle last: its caches are warm, and the others may expire.
   [[nodiscard]] std::optional<Place> LastIdle(const FunctionVersion& function) const;
+  // Containers of the function that are being checked after a run.
+  [[nodiscard]] std::int32_t Checking(const FunctionVersion& function) const;
   // What is due first, and when.
   [[nodiscard]] const std::set<std::pair<std::int64_t, Place>>& due() const { return due_; }
   [[nodiscard]] const std::set<std::pair<std::int64_t, std::uint64_t>>& pings() const { return pings_; }
@@ -86,6 +91,14 @@ class MachineIndex {
     friend bool operator==(const Holding&, const Holding&) = default;
   };
 
+  struct Line {                           // the containers of a function
+    std::map<std::uint64_t, Place> idle;  // by the order of becoming idle
+    std::int32_t checking = 0;
+    friend bool operator==(const Line&, const Line&) = default;
+  };
+  using Lines = std::map<FunctionVersion, Line>;
+
+  void EraseIfEmpty(Lines::iterator line);
   void Count(const Machine& machine, int sign);
   void CountFor(const UserId& user, const Machine& machine, int sign);
   [[nodiscard]] const Holding& HoldingOf(const UserId& user) const;
@@ -93,7 +106,7 @@ class MachineIndex {
   std::vector<ProfileLines> profiles_;
   std::map<UserId, Holding> holdings_;
   std::map<MachineId, std::uint64_t> numbers_;
-  std::map<FunctionVersion, std::map<std::uint64_t, Place>> idle_;  // of each function by the order of becoming idle
+  Lines lines_;
   std::set<std::pair<std::int64_t, Place>> due_;
   std::set<std::pair<std::int64_t, std::uint64_t>> pings_;
   Quiet quiet_;

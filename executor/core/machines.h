@@ -6,8 +6,8 @@
 // - the index is equal to one that is made anew from all machines;
 // - containers are in assigned machines only, and what they take is taken from the machine's free memory until the
 //   agent has confirmed that they are gone;
-// - a container has an attempt while it is busy, may have one while it is created, and has none while it is idle or
-//   gone.
+// - a container has an attempt while it is busy, may have one while it is created, and has none otherwise;
+// - what a run used is published once, when its container leaves the check, whatever becomes of it.
 #pragma once
 
 #include <cstdint>
@@ -83,6 +83,10 @@ class Machines {
   void TurnIdle(Machine& machine, Container& container, const std::string& reason);
   // Busy with the attempt, for at most `limit_ms`.
   void Occupy(Machine& machine, Container& container, const AttemptKey& attempt, std::int64_t limit_ms);
+  // Checking: its run has ended. What it used is published when the check is over.
+  void AwaitCheck(Machine& machine, Container& container, Usage usage);
+  // What the check found of the run's use of the processor.
+  void NoteCpu(Container& container, std::int64_t cpu_us) { container.usage_.cpu_us = cpu_us; }
   // The attempt has nothing to do with the container any more. Returns the one it was.
   std::optional<AttemptKey> Release(Container& container) { return std::exchange(container.attempt_, std::nullopt); }
   // Gone, as decided here: the agent is told to remove it, where it has heard of it.

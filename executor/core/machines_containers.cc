@@ -26,7 +26,8 @@ link::Slot SlotOf(const Machine& machine, const Container* container) {
   switch (container->state()) {
     case ContainerState::kCreating: slot.state = link::SlotState::kCreating; break;
     case ContainerState::kIdle: slot.state = link::SlotState::kIdle; break;
-    case ContainerState::kBusy: slot.state = link::SlotState::kBusy; break;
+    case ContainerState::kBusy:
+    case ContainerState::kChecking: slot.state = link::SlotState::kBusy; break;  // it takes nothing yet
     case ContainerState::kGone: slot.state = link::SlotState::kGone; break;
   }
   if (gone) slot.state = link::SlotState::kGone;
@@ -82,6 +83,13 @@ void Machines::Occupy(Machine& machine, Container& container, const AttemptKey& 
   SetDue(machine, container, context_.After(limit_ms));
 }
 
+void Machines::AwaitCheck(Machine& machine, Container& container, Usage usage) {
+  container.attempt_.reset();
+  container.usage_ = std::move(usage);
+  Move(machine, container, ContainerState::kChecking, "ended");
+  SetDue(machine, container, context_.After(context_.settings().container_timeout_ms));
+}
+
 void Machines::Remove(Machine& machine, Container& container, const std::string& reason) {
   if (container.state_ == ContainerState::kGone) return;
   if (!container.create_sent_) return Forget(machine, container, reason);
@@ -135,6 +143,11 @@ void Machines::Move(Machine& machine, Container& container, ContainerState to, c
     index_.Enter(machine, container);
     --machine.not_idle_;
   }
+  if (container.state_ == ContainerState::kChecking) {
+    index_.LeaveCheck(container);
+    context_.Emit(PublishUsage{std::move(container.usage_)});
+  }
+  if (to == ContainerState::kChecking) index_.EnterCheck(container);
   Trace trace;
   trace.kind = Trace::Kind::kContainerMoved;
   trace.user = machine.user_;

@@ -35,6 +35,10 @@ Starved Scheduler::Schedule() {
 
 Starved Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib) {
   if (RunWarm(attempt)) return Starved::kNobody;
+  if (WaitsForCheck(attempt)) {
+    attempt.Note(Rung::kAwaitCheck, "container_under_check");
+    return Starved::kNobody;
+  }
   const Function& function = attempt.function();
   const auto own = OwnMachines(function, profile);
   const bool holds = Holds(function, profile, own);
@@ -83,9 +87,21 @@ Starved Scheduler::Place(Attempt& attempt, std::size_t profile, std::int32_t& aw
     case Rung::kAwaitMemory:
     case Rung::kWait: CountArrival(attempt, profile); return starved;
     case Rung::kContainer:
+    case Rung::kAwaitCheck:
     case Rung::kAwaitRoom: return Starved::kNobody;
   }
   return Starved::kNobody;
+}
+
+bool Scheduler::WaitsForCheck(const Attempt& attempt) const {
+  const auto version = VersionOf(attempt.function());
+  auto checking = machines_.index().Checking(version);
+  if (checking == 0) return false;
+  for (const auto& [order, waiting] : attempts_.WaitingFor(version)) {
+    if (waiting == &attempt) return true;
+    if (--checking == 0) return false;
+  }
+  return false;
 }
 
 void Scheduler::CountArrival(Attempt& attempt, std::size_t profile) {
@@ -110,9 +126,10 @@ void Scheduler::Run(Attempt& attempt, Machine& machine, Container& container, St
   const link::Exec& exec = attempt.exec();
   machines_.Occupy(machine, container, attempt.key(), exec.timeout_ms + context_.settings().kill_grace_ms);
   attempts_.Run(attempt, machine.number(), container.number(), path);
-  context_.Emit(SendToGuest{machine.id(),
-                            {container.number(), guest::Run{exec.id, exec.try_number, exec.timeout_ms,
-                                                            exec.content_type, exec.traceparent, exec.payload}}});
+  context_.Emit(
+      SendToGuest{machine.id(),
+                  {container.number(), guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
+                                                  exec.traceparent, attempts_.TakePayload(attempt)}}});
   Trace trace = TraceOf(Trace::Kind::kStarted, exec, path, Status::kOk, {});
   trace.machine = machine.id();
   trace.container = IdOf(machine, container.number());
@@ -153,6 +170,12 @@ std::vector<OwnMachine> Scheduler::OwnMachines(const Function& function, std::si
 
 bool Scheduler::Holds(const Function& function, std::size_t profile, const std::vector<OwnMachine>& own) const {
   return !own.empty() || AwaitedMib(function.user, profile) > 0;
+}
+
+bool Scheduler::HasWarm(const FunctionVersion& function) const {
+  const MachineIndex& index = machines_.index();
+  return index.LastIdle(function).has_value() ||
+         attempts_.WaitingFor(function).size() < static_cast<std::size_t>(index.Checking(function));
 }
 
 bool Scheduler::MayPlaceAtOnce(const Function& function) const {

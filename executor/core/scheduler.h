@@ -30,6 +30,8 @@ class Scheduler {
   [[nodiscard]] bool RunWarm(Attempt& attempt);
   // Gives those that wait what can be given now. Says whose attempt waits for a machine that cannot be started yet.
   [[nodiscard]] Starved Schedule();
+  // A container of the function is idle, or is once its check is over, and nobody waits for it yet.
+  [[nodiscard]] bool HasWarm(const FunctionVersion& function) const;
   // A container for the function could be given or begun now: in a machine of the user, or one of the pool.
   [[nodiscard]] bool MayPlaceAtOnce(const Function& function) const;
   // A container became idle: the oldest attempt that can use it runs in it, waiting or promised another one.
@@ -43,6 +45,8 @@ class Scheduler {
   // Gives the attempt a container, made or promised, or notes what it waits for. Answers as Schedule. `awaited_mib` is
   // the room in machines of the profile that start for the user. The attempt takes its share of it.
   [[nodiscard]] Starved Place(Attempt& attempt, std::size_t profile, std::int32_t& awaited_mib);
+  // A container of its function is free once its check is over, and nobody has waited for it longer.
+  [[nodiscard]] bool WaitsForCheck(const Attempt& attempt) const;
   void Promise(Attempt& attempt, Machine& machine, StartPath path);  // a container that is made for it
   void CountArrival(Attempt& attempt, std::size_t profile);
 

@@ -21,7 +21,8 @@ bool CanMove(ContainerState from, ContainerState to) {
   switch (from) {
     case kCreating: return to == kIdle || to == kGone;
     case kIdle: return to == kBusy || to == kGone;
-    case kBusy: return to == kIdle || to == kGone;
+    case kBusy: return to == kChecking || to == kGone;
+    case kChecking: return to == kIdle || to == kGone;
     case kGone: return false;
   }
   return false;
@@ -57,6 +58,7 @@ std::string_view StateName(ContainerState state) {
     case ContainerState::kCreating: return "creating";
     case ContainerState::kIdle: return "idle";
     case ContainerState::kBusy: return "busy";
+    case ContainerState::kChecking: return "checking";
     case ContainerState::kGone: return "gone";
   }
   return "unknown";

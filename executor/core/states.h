@@ -11,8 +11,10 @@ namespace hearth::executor {
 // for its whole life: nothing leads from assigned back to warm.
 enum class MachineState : std::uint8_t { kCreating, kWarm, kAssigned, kDraining, kSuspect, kGone };
 
-// creating → idle ⇄ busy → gone. Gone is decided here; the memory is free when the agent has confirmed it.
-enum class ContainerState : std::uint8_t { kCreating, kIdle, kBusy, kGone };
+// creating → idle → busy → checking → idle, and from each of them gone. Checking: its run has ended, and the agent has
+// not said yet whether something of it is left over. Gone is decided here; the memory is free when the agent has
+// confirmed it.
+enum class ContainerState : std::uint8_t { kCreating, kIdle, kBusy, kChecking, kGone };
 
 // arrived ──▶ waiting ──▶ promised ──▶ running ──▶ publishing ──▶ ended
 //    │           └────────────────────────▲

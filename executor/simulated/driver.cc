@@ -195,7 +195,6 @@ void SimulatedDriver::BeginRun(const MachineId& machine, std::map<std::uint32_t,
     ended.output = MakeOutput(plan.output_bytes);
   }
   ended.run_us = ended.total_us = std::min(plan.run_us, allowed_us);
-  ended.reusable = ended.status != Status::kTimeout;  // what is killed is not used again
   agenda_.After(ended.run_us, [this, machine, number, dies = plan.dies, ended = std::move(ended)]() mutable {
     if (dies) return Die(machine);
     Ended(machine, number, std::move(ended));
@@ -206,9 +205,11 @@ void SimulatedDriver::Ended(const MachineId& machine, std::uint32_t number, gues
   Machine::Container* container = Find(machine, number);
   if (container == nullptr) return;  // removed meanwhile: its end is not told
   container->busy = false;
-  const bool goes = !ended.reusable;
+  const bool goes = ended.status == Status::kTimeout;  // what is killed is not used again
+  const guest::Checked checked{ended.run_us, !goes};
   if (goes) machines_.at(machine)->containers.erase(number);
   Say(machine, {number, std::move(ended)});
+  Say(machine, {number, checked});
   if (goes) Say(machine, {number, guest::ContainerGone{"it was killed"}});
 }
 

@@ -144,6 +144,7 @@ void Agent::WarmUpMessage(std::uint32_t number, const Message& message) {
       runtimes_.emplace_back(RuntimeName(kGuestRuntimes.at(number - kFirstWarmUp).runtime));
     else
       Note("warm-up: " + ended->error_type + ": " + ended->error_message + "\n" + ended->log_tail);
+  } else if (std::holds_alternative<Checked>(message)) {
     With(number, [](Container& container, std::vector<Message>& out) { container.Remove("warmed up", out); });
   } else if (const auto* gone = std::get_if<ContainerGone>(&message)) {
     if (gone->reason != "warmed up") Note("warm-up: " + gone->reason);
@@ -292,15 +293,18 @@ Error Agent::Loop() {
       }
     }
     const std::int64_t now = MonotonicMicros();
-    std::vector<std::uint32_t> due;
+    due_.clear();
     for (const auto& [number, container] : containers_) {
-      if (container->wake_at_us() && *container->wake_at_us() <= now) due.push_back(number);
+      if (container->wake_at_us() && *container->wake_at_us() <= now) due_.push_back(number);
     }
-    for (const std::uint32_t number : due) {
+    for (const std::uint32_t number : due_) {
       With(number, [&](Container& container, std::vector<Message>& out) { container.Tick(now, out); });
     }
     if (preparing_ && !EmptyOnesStart()) EndWarmUp();
     if (connected_) {
+      if (auto done = WritePort(); !done) return done.error();
+    }
+    if (CheckContainers() && connected_) {
       if (auto done = WritePort(); !done) return done.error();
     }
     // Nobody waits for an answer now.
@@ -309,6 +313,17 @@ Error Agent::Loop() {
       for (const auto& [number, container] : containers_) container->Prepare();
     }
   }
+}
+
+bool Agent::CheckContainers() {
+  due_.clear();
+  for (const auto& [number, container] : containers_) {
+    if (container->checking()) due_.push_back(number);
+  }
+  for (const std::uint32_t number : due_) {
+    With(number, [](Container& container, std::vector<Message>& out) { container.CheckAfterRun(out); });
+  }
+  return !due_.empty();
 }
 
 int Agent::PollTimeoutMs() const {

@@ -66,6 +66,8 @@ class Agent {
   void Bind(const Configure& configure);
   void MakeContainer(std::uint32_t number, Create create);
   void ReapChildren();
+  // Those whose runs have ended, and whose answers are on their way. False: there is none.
+  bool CheckContainers();
   void Route(std::uint32_t number, std::vector<Message> messages);
   void Send(std::uint32_t stream, Message message);
   template <class Step>
@@ -81,6 +83,7 @@ class Agent {
   FrameReader frames_;
   std::string unsent_;
   std::map<std::uint32_t, std::unique_ptr<Container>> containers_;
+  std::vector<std::uint32_t> due_;          // of the step that runs: kept for its memory
   std::map<Runtime, std::uint32_t> empty_;  // their numbers; one may have died
   std::uint32_t last_serial_ = 0;
   std::optional<std::int64_t> refill_at_us_;

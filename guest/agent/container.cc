@@ -182,7 +182,8 @@ void Container::Finish(Answer answer, std::vector<Message>& out) {
     answer.message = "killed for using more than " + std::to_string(create_.memory_mib) + " MiB";
   }
   const std::int64_t memory_peak_bytes = cgroup_.MemoryPeakBytes();
-  std::string unfit = WhyUnfit(answer.status, memory_peak_bytes);
+  const bool killed = answer.status == Status::kOom || answer.status == Status::kTimeout || attempt_->killed;
+  outcome_ = {killed, memory_peak_bytes};
 
   const std::int64_t now = MonotonicMicros();
   const std::int64_t started_us = std::clamp(answer.started_us, attempt_->received_us, now);  // user code may lie
@@ -198,29 +199,34 @@ void Container::Finish(Answer answer, std::vector<Message>& out) {
   ended.log_tail = channel_->log().Take();
   ended.start_us = started_us - attempt_->received_us;
   ended.run_us = ended_us - started_us;
-  const std::int64_t cpu_us = cgroup_.CpuMicros();
-  ended.cpu_us = cpu_us - std::exchange(cpu_seen_us_, cpu_us);
   ended.memory_peak_bytes = memory_peak_bytes;
-  ended.reusable = unfit.empty();
   ended.total_us = MonotonicMicros() - attempt_->received_us;
   Bound(ended);
   out.emplace_back(std::move(ended));
   attempt_.reset();
   wake_at_us_.reset();
   channel_->RunEnded();
+  state_ = State::kChecking;
+}
+
+void Container::CheckAfterRun(std::vector<Message>& out) {
+  if (state_ != State::kChecking) return;
+  std::string unfit = WhyUnfit();
+  const std::int64_t cpu_us = cgroup_.CpuMicros();
+  out.emplace_back(Checked{cpu_us - std::exchange(cpu_seen_us_, cpu_us), unfit.empty()});
   if (unfit.empty())
     state_ = State::kIdle;
   else
     Die(std::move(unfit), out);
 }
 
-// The check after each run: nothing is left over but the runtime's own process, and memory came back. Empty: fit.
-std::string Container::WhyUnfit(Status status, std::int64_t memory_peak_bytes) const {
+// Nothing is left over but the runtime's own process, and memory came back. Empty: fit.
+std::string Container::WhyUnfit() const {
   if (!cgroup_.HoldsProcesses(kOwnProcesses)) return "processes were left behind";
   if (!channel_->open()) return "its process ended";
-  if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7, memory_peak_bytes))
+  if (cgroup_.HoldsMoreThan((std::int64_t{create_.memory_mib} << 20) / 8 * 7, outcome_.memory_peak_bytes))
     return "memory was not given back";
-  if (status == Status::kOom || status == Status::kTimeout || attempt_->killed) return "it was killed";
+  if (outcome_.killed) return "it was killed";
   return {};
 }
 
@@ -262,6 +268,7 @@ void Container::Tick(std::int64_t now_us, std::vector<Message>& out) {
     }
     case State::kEmpty:
     case State::kIdle:
+    case State::kChecking:
     case State::kGone: break;
   }
 }

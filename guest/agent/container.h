@@ -3,7 +3,7 @@
 // stepped by the agent's loop; what the executor must hear is appended to `out`. How the process is spoken to is its
 // channel's (channel.h).
 //
-//   kStarting ──prepared──▶ kEmpty ──Fill──▶ kIdle ◀──▶ kRunning
+//   kStarting ──prepared──▶ kEmpty ──Fill──▶ kIdle ──Start──▶ kRunning ──answer──▶ kChecking ──check──▶ kIdle
 //   any ──▶ kDying ──all processes reaped, cgroup removed──▶ gone
 #pragma once
 
@@ -49,8 +49,11 @@ class Container {
   // Gives it a function, and an identity made of the machine and `number`. Legal until it was filled, prepared or not;
   // where it fails the container dies. Created follows, at once where it was prepared.
   Result<void> Fill(std::uint32_t number, Create create, const std::string& code_folder, std::vector<Message>& out);
-  // Legal only when idle(); anything else is refused with an Ended of status kError.
+  // Legal only when it is idle; anything else is refused with an Ended of status kError.
   void Start(Run run, std::int64_t received_us, std::vector<Message>& out);
+  // The check after a run, once its answer is on its way: nothing of the run is left over, and the container is idle.
+  // Does nothing where no run has ended since the last check.
+  void CheckAfterRun(std::vector<Message>& out);
   void Remove(const std::string& reason, std::vector<Message>& out);
   void Tick(std::int64_t now_us, std::vector<Message>& out);
   // What can be done ahead of the next Start, when the loop has nothing more urgent.
@@ -68,15 +71,21 @@ class Container {
   }
   // Its process waits for a function, all rights given up.
   [[nodiscard]] bool prepared() const { return state_ == State::kEmpty && channel_->waiting(); }
+  [[nodiscard]] bool checking() const { return state_ == State::kChecking; }
   [[nodiscard]] bool dying() const { return state_ == State::kDying; }
   [[nodiscard]] bool gone() const { return state_ == State::kGone; }
 
  private:
-  enum class State : std::uint8_t { kStarting, kEmpty, kIdle, kRunning, kDying, kGone };
+  enum class State : std::uint8_t { kStarting, kEmpty, kIdle, kRunning, kChecking, kDying, kGone };
   struct Attempt {
     Run run;
     std::int64_t received_us = 0;
     bool killed = false;  // for what it wrote
+  };
+  // What the check after a run has to know of it.
+  struct Outcome {
+    bool killed = false;
+    std::int64_t memory_peak_bytes = 0;
   };
 
   Container(const Services& services, std::uint32_t serial, Runtime runtime, Holder holder, Cgroup cgroup);
@@ -86,7 +95,7 @@ class Container {
   Result<void> TellFunction();
   void Prepared(std::vector<Message>& out);
   void Finish(Answer answer, std::vector<Message>& out);
-  [[nodiscard]] std::string WhyUnfit(Status status, std::int64_t memory_peak_bytes) const;
+  [[nodiscard]] std::string WhyUnfit() const;
   void Die(std::string reason, std::vector<Message>& out);
   void TryReap(std::vector<Message>& out);
 
@@ -100,6 +109,7 @@ class Container {
   std::unique_ptr<Channel> channel_;
   State state_ = State::kStarting;
   std::optional<Attempt> attempt_;
+  Outcome outcome_;  // of the last run
   std::optional<std::int64_t> wake_at_us_;
   std::int64_t cpu_seen_us_ = 0;  // reported so far; what an idle container used is the next attempt's
   std::string death_reason_;

@@ -128,7 +128,7 @@ void World::Do(int index, dispatcher::Produce& produce) {
   const bool late = !lost && Happens(Fault::kProduceLate);
   const auto applied_us = Between(500, 20'000) + (Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0);
   At(applied_us, [this, lost, deposed = node.deposed, record = std::move(produce.record)] {
-    if (!lost) Append(record, deposed);
+    if (!lost) Append(*record, deposed);
   });
   At(applied_us + (late ? Between(0, 300'000) : 0),
      [this, index, life = node.life, token = produce.token, ok = !lost && !late] {

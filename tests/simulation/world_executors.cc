@@ -223,12 +223,12 @@ void World::Do(int index, executor::Publish& publish) {
   auto& node = *executors_[static_cast<std::size_t>(index)];
   std::string id;
   std::int64_t epoch = 0;
-  for (const auto& [name, value, null] : publish.record.headers) {
+  for (const auto& [name, value, null] : publish.record->headers) {
     if (name == "hearth-id") id = value;
     if (name == "hearth-epoch") epoch = std::stoll(value);
   }
   const auto sent = sent_to_.find(id);
-  if (sent != sent_to_.end() && publish.record.topic == "hearth.reply") {
+  if (sent != sent_to_.end() && publish.record->topic == "hearth.reply") {
     history_.published.push_back({id, epoch, node.seen_epoch[sent->second]});
   }
   const bool lost = Happens(Fault::kProduceLost);
@@ -242,7 +242,7 @@ void World::Do(int index, executor::Publish& publish) {
   if (slow_us > 0) node.unsent[publish.token] = purged;  // it lies in the client until it is sent
   At(applied_us, [this, index, lost, purged, token = publish.token, record = publish.record] {
     executors_[static_cast<std::size_t>(index)]->unsent.erase(token);
-    if (!lost && !*purged) Append(record);
+    if (!lost && !*purged) Append(*record);
   });
   const bool ok = !lost && !late;
   At(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0),

@@ -86,18 +86,20 @@ void World::Guest(int index, const MachineId& machine_id, const guest::Frame& fr
     ended.start_us = start_us;
     ended.run_us = run_us;
     ended.total_us = start_us + run_us;
-    ended.reusable = status == Status::kOk || (status == Status::kError && !Chance(100));
-    At(start_us + run_us,
-       [this, index, life = node.life, machine_id, stream = frame.stream, serial = box.run.serial, ended] {
-         auto& host = *executors_[static_cast<std::size_t>(index)];
-         if (host.life != life || !host.machines.contains(machine_id)) return;
-         auto& boxes = host.machines.at(machine_id).boxes;
-         const auto at = boxes.find(stream);
-         if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
-         at->second.busy = false;
-         FromGuest(index, machine_id, {stream, ended}, Between(50, 500));
-         if (!ended.reusable) FromGuest(index, machine_id, {stream, guest::ContainerGone{"check failed"}}, 500);
-       });
+    const bool reusable = status == Status::kOk || (status == Status::kError && !Chance(100));
+    const auto check_us = 20 + static_cast<std::int64_t>(box.run.serial * 797 % 3000);
+    At(start_us + run_us, [this, index, life = node.life, machine_id, stream = frame.stream, serial = box.run.serial,
+                           ended, reusable, check_us] {
+      auto& host = *executors_[static_cast<std::size_t>(index)];
+      if (host.life != life || !host.machines.contains(machine_id)) return;
+      auto& boxes = host.machines.at(machine_id).boxes;
+      const auto at = boxes.find(stream);
+      if (at == boxes.end() || at->second.run.serial != serial || !at->second.busy) return;
+      at->second.busy = false;
+      FromGuest(index, machine_id, {stream, ended}, Between(50, 500));
+      FromGuest(index, machine_id, {stream, guest::Checked{ended.run_us, reusable}}, check_us);
+      if (!reusable) FromGuest(index, machine_id, {stream, guest::ContainerGone{"check failed"}}, 500);
+    });
   } else if (std::holds_alternative<guest::Remove>(frame.message)) {
     if (const auto box = machine.boxes.find(frame.stream); box != machine.boxes.end()) {
       if (const auto& last = box->second.run; last.serial != 0) {

@@ -28,7 +28,7 @@ class World {
  private:
   static Settings MakeSettings(int machines);
   [[nodiscard]] Event MakeExec(int user);
-  void Step(const Event& event) { core_.Step(event, now_, effects_); }
+  void Step(Event event) { core_.Step(std::move(event), now_, effects_); }
   void StepAndServe(const Event& event);
   // Carries the effects out; what is to be measured is kept, all else is answered at once.
   void Serve(bool ends_runs);
@@ -83,8 +83,11 @@ Event EndOf(const std::pair<SendToGuest, guest::Run>& run) {
   ended.id = run.second.id;
   ended.attempt = run.second.attempt;
   ended.output = "null";
-  ended.reusable = true;
   return GuestMessage{run.first.machine, {run.first.frame.stream, std::move(ended)}};
+}
+
+Event CheckOf(const std::pair<SendToGuest, guest::Run>& run) {
+  return GuestMessage{run.first.machine, {run.first.frame.stream, guest::Checked{0, true}}};
 }
 
 void World::StepAndServe(const Event& event) {
@@ -122,15 +125,17 @@ void World::Serve(bool ends_runs) {
           answers_.push_back(GuestMessage{frame->machine, {0, guest::Pong{ping->sequence}}});
         } else if (const auto* run = std::get_if<guest::Run>(&message)) {
           run_.emplace(*frame, *run);
-          if (ends_runs) answers_.push_back(EndOf(*run_));
+          if (!ends_runs) continue;
+          answers_.push_back(EndOf(*run_));
+          answers_.push_back(CheckOf(*run_));
         }
       }
     }
     effects_.clear();
     if (answers_.empty()) return;
-    const Event answer = std::move(answers_.front());
+    Event answer = std::move(answers_.front());
     answers_.pop_front();
-    Step(answer);
+    Step(std::move(answer));
   }
 }
 
@@ -149,14 +154,15 @@ void World::Fill() {
 std::vector<Steps> World::Measure(int samples) {
   Steps leased("exec → run");
   Steps ended("ended → publish");
+  Steps checked("checked → idle");
   Steps published("published → done");
   Steps idle("tick, nothing to do");
   constexpr int kWarmUp = 100;
   for (int i = -kWarmUp; i < samples; ++i) {
-    const auto measure = [&](Steps& steps, const Event& event) {
+    const auto measure = [&](Steps& steps, Event event) {
       Pass(kStepUs);
-      if (i < 0) return Step(event);
-      steps.Measure([&] { Step(event); });
+      if (i < 0) return Step(std::move(event));
+      steps.Measure([&] { Step(std::move(event)); });
     };
     run_.reset();
     publish_.reset();
@@ -165,13 +171,15 @@ std::vector<Steps> World::Measure(int samples) {
     if (!run_) std::abort();  // its container is idle
     measure(ended, EndOf(*run_));
     Serve(false);
+    measure(checked, CheckOf(*run_));
+    Serve(false);
     if (!publish_) std::abort();
     measure(published, PublishFinished{publish_->token, true, ""});
     Serve(false);
     measure(idle, Tick{});
     Serve(false);
   }
-  return {std::move(leased), std::move(ended), std::move(published), std::move(idle)};
+  return {std::move(leased), std::move(ended), std::move(checked), std::move(published), std::move(idle)};
 }
 
 }  // namespace

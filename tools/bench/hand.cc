@@ -90,6 +90,7 @@ Result<FirstSteps> Hand::FirstInstruction(const Noop& code) {
   const std::int64_t way_us = std::max<std::int64_t>(0, (took_us - ended->total_us) / 2);
   steps.first_us = sent_us - begin_us + std::min(took_us, way_us + ended->start_us);
   if (ended->status != Status::kOk) return Fail(Code::kInternal, "run: " + ended->error_message);
+  if (auto checked = machine_.Expect<guest::Checked>(number); !checked) return FailWith("check", checked.error());
   machine_.Send(number, guest::Remove{});
   if (auto gone = machine_.Expect<guest::ContainerGone>(number); !gone) return FailWith("remove", gone.error());
   return steps;

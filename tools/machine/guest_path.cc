@@ -87,7 +87,7 @@ Result<void> Measure(const std::string& image, bool counts, int count) {
     create.runtime = function.runtime;
     create.handler = function.handler;
     create.memory_mib = 128;
-    Series first_create, create_us, ping_us, run_us, start, total;
+    Series first_create, create_us, ping_us, run_us, check_us, start, total;
     if (auto stored = machine.Store(create.code, archive); !stored) return std::unexpected(stored.error());
     const int creates = counts ? 1 : 12;
     for (int i = 0; i < creates; ++i) {
@@ -117,11 +117,15 @@ Result<void> Measure(const std::string& image, bool counts, int count) {
       machine.Send(number, run);
       auto ended = machine.Expect<Ended>(number);
       if (!ended) return std::unexpected(ended.error());
-      if (ended->status != Status::kOk || !ended->reusable)
+      const std::int64_t ended_us = NowMicros();
+      auto checked = machine.Expect<Checked>(number);
+      if (!checked) return std::unexpected(checked.error());
+      if (ended->status != Status::kOk || !checked->reusable)
         return Fail(Code::kInternal, ended->error_type + " " + ended->error_message);
       if (i < 0) continue;
       ping_us.Add(begin_us - ping_begin_us);
-      run_us.Add(NowMicros() - begin_us);
+      run_us.Add(ended_us - begin_us);
+      check_us.Add(NowMicros() - ended_us);
       start.Add(ended->start_us);
       total.Add(ended->total_us);
     }
@@ -131,6 +135,7 @@ Result<void> Measure(const std::string& image, bool counts, int count) {
       create_us.Print(name + ": later Creates");
       ping_us.Print(name + ": bare ping");
       run_us.Print(name + ": Run to Ended");
+      check_us.Print(name + ": Ended to Checked");
     }
     start.Print(name + ": Run read to first instruction, in the guest");
     total.Print(name + ": Run read to Ended written, in the guest");

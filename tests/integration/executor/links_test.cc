@@ -50,7 +50,7 @@ class LinksTest : public testing::Test {
   void Say(const link::Message& message) {
     std::string bytes;
     EXPECT_TRUE(link::AppendLinkMessage(bytes, message));
-    peer_->Send(std::move(bytes));
+    peer_->Send(bytes);
   }
 
   // Says hello and waits for the challenge.

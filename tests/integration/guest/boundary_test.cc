@@ -17,7 +17,7 @@ class BoundaryTest : public GuestTest {
  protected:
   // What a python handler returned, or null with the reason as a failure.
   static json Answer(std::uint32_t number, const std::string& input = {}, std::int32_t timeout_ms = 30'000) {
-    const Ended ended = RunIn(number, input, timeout_ms);
+    const Ran ended = RunIn(number, input, timeout_ms);
     EXPECT_EQ(ended.status, Status::kOk) << ended.error_type << ": " << ended.error_message << "\n" << ended.log_tail;
     return json::parse(ended.output, nullptr, false);
   }
@@ -62,7 +62,7 @@ TEST_F(BoundaryTest, FramesOfTheExecutorMeanNothingFromInside) {
   const auto victim = Python("def handler(event, context):\n  return 'whole'\n");
   const auto number = Python(Program("writes_everywhere.py"));
   machine_->Send(number, MakeRun(frame + std::string(1, '\xff'), 20'000));  // no text, so that it arrives as bytes
-  const auto ended = machine_->Expect<Ended>(number);
+  const auto ended = ExpectEnded(number);
   ASSERT_TRUE(ended) << ended.error().message;
   EXPECT_EQ(ended->status, Status::kError) << ended->error_type;
   ExpectGone(number);
@@ -74,12 +74,12 @@ TEST_F(BoundaryTest, FramesOfTheExecutorMeanNothingFromInside) {
 // S2: what one function leaves in its container, another function of the same user does not find.
 TEST_F(BoundaryTest, AnotherFunctionFindsNothingOfTheFirst) {
   const auto first = Python(Program("leaves_all_it_can.py"));
-  const Ended left = RunIn(first);
+  const Ran left = RunIn(first);
   ASSERT_EQ(left.status, Status::kOk) << left.error_message << left.log_tail;
   EXPECT_TRUE(left.reusable);
   const std::string look = Program("finds_what_was_left.py");
   EXPECT_EQ(Answer(Python(look)), json::array());
-  const Ended native = RunIn(Native("env | grep -c -e LEFT -e PRELOAD; ls -A /tmp /dev/shm | grep -c left; umask\n"));
+  const Ran native = RunIn(Native("env | grep -c -e LEFT -e PRELOAD; ls -A /tmp /dev/shm | grep -c left; umask\n"));
   EXPECT_EQ(native.output, "0\n0\n0022\n") << native.log_tail;
 }
 
@@ -87,7 +87,7 @@ TEST_F(BoundaryTest, AnotherFunctionFindsNothingOfTheFirst) {
 TEST_F(BoundaryTest, NoProcessOutlivesItsContainer) {
   const std::string hide = Program("hides_a_process.py");
   const auto number = Python(hide);
-  const Ended ended = RunIn(number);
+  const Ran ended = RunIn(number);
   EXPECT_EQ(ended.output, "left");
   EXPECT_FALSE(ended.reusable);
   ExpectGone(number);  // sent only once all its processes are reaped and its control group is removed
@@ -188,7 +188,7 @@ TEST_F(BoundaryTest, NoOtherDoorIntoTheKernel) {
                                 code +
                                 "')\n  place = ctypes.addressof(ctypes.c_char.from_buffer(page))\n"
                                 "  return ctypes.CFUNCTYPE(ctypes.c_int)(place)()\n");
-    const Ended ended = RunIn(foreign);
+    const Ran ended = RunIn(foreign);
     if (ended.status == Status::kOk) {
       EXPECT_THAT(ended.output, testing::AnyOf("-1", "-38")) << "the call was made";
     } else {
@@ -222,7 +222,7 @@ TEST_F(BoundaryTest, TheLauncherIsOutOfReach) {
   EXPECT_EQ(RunIn(number).output, "launcher\n");
   EXPECT_EQ(RunIn(number).output, "launcher\n");
   const auto ends_it = Native("kill -9 $PPID\nsleep 1000000\n");
-  const Ended ended = RunIn(ends_it);
+  const Ran ended = RunIn(ends_it);
   EXPECT_EQ(ended.status, Status::kError);
   EXPECT_EQ(ended.error_message, "killed by signal 9");
   EXPECT_FALSE(ended.reusable);

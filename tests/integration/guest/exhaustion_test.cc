@@ -40,10 +40,10 @@ class ExhaustionTest : public GuestTest {
 // S4
 TEST_F(ExhaustionTest, ThreadsAndProcessesAreCapped) {
   const auto threads = Python(Program("starts_threads.py"));
-  const Ended ended = RunIn(threads, {}, 60'000);
+  const Ran ended = RunIn(threads, {}, 60'000);
   EXPECT_EQ(ended.output, "255") << ended.error_message << ended.log_tail;
   const auto processes = Python(Program("forks.py"), 256);
-  const Ended forked = RunIn(processes, {}, 60'000);
+  const Ran forked = RunIn(processes, {}, 60'000);
   EXPECT_EQ(forked.output, "255") << forked.error_message << forked.log_tail;
 }
 
@@ -51,7 +51,7 @@ TEST_F(ExhaustionTest, ThreadsAndProcessesAreCapped) {
 TEST_F(ExhaustionTest, AForkBombLeavesTheNeighbourItsTurn) {
   const auto number = Native("bomb() { bomb | bomb & }\nbomb\nwhile true; do bomb; done\n");
   NeighbourAnswersWhile(number, 5000);
-  const auto ended = machine_->Expect<Ended>(number);
+  const auto ended = ExpectEnded(number);
   ASSERT_TRUE(ended) << ended.error().message;
   EXPECT_NE(ended->status, Status::kOk);
   EXPECT_FALSE(ended->reusable);
@@ -73,7 +73,7 @@ TEST_F(ExhaustionTest, MemoryEndsInTheContainer) {
             "x = []\n  while True:\n    r, w = os.pipe(); x.append((r, w)); os.set_blocking(w, "
             "False)\n    try: os.write(w, b'x' * 65536)\n    except OSError: pass"}}) {
     const auto number = Python(std::string("import os\ndef handler(event, context):\n  ") + way.body + "\n", 64);
-    const Ended ended = RunIn(number, {}, 60'000);
+    const Ran ended = RunIn(number, {}, 60'000);
     EXPECT_TRUE(ended.status == Status::kOom || ended.status == Status::kError) << way.name;
     EXPECT_LE(ended.memory_peak_bytes, 65LL << 20) << way.name;
     if (ended.status == Status::kOom) {
@@ -99,7 +99,7 @@ TEST_F(ExhaustionTest, AContainerIsOfTheSizeOfItsFunction) {
 // S5: what is cached of files can be taken back, so reading all there is costs nobody anything.
 TEST_F(ExhaustionTest, AFloodOfThePageCacheIsHarmless) {
   const auto number = Python(Program("reads_all_files.py"), 64);
-  const Ended ended = RunIn(number, {}, 120'000);
+  const Ran ended = RunIn(number, {}, 120'000);
   EXPECT_EQ(ended.output, "true") << ended.error_type << ended.error_message << ended.log_tail;
   EXPECT_TRUE(ended.reusable);
 }
@@ -114,7 +114,7 @@ TEST_F(ExhaustionTest, SpaceIsBounded) {
 // S6: a hundred thousand files, each of one byte.
 TEST_F(ExhaustionTest, SmallFilesAreCounted) {
   const auto number = Python(Program("makes_small_files.py"), 256);
-  const Ended ended = RunIn(number, {}, 300'000);
+  const Ran ended = RunIn(number, {}, 300'000);
   if (ended.status == Status::kOom) {
     ExpectGone(number);  // files are memory, and that came first
     return;
@@ -129,7 +129,7 @@ TEST_F(ExhaustionTest, SmallFilesAreCounted) {
 TEST_F(ExhaustionTest, ALineWithoutEndIsCountedAndCut) {
   const auto number =
       Native("head=0\nwhile [ $head -lt 16 ]; do head -c 1048576 /dev/zero >&2; head=$((head + 1)); done\n");
-  const Ended ended = RunIn(number, {}, 120'000);
+  const Ran ended = RunIn(number, {}, 120'000);
   EXPECT_EQ(ended.status, Status::kOk) << ended.error_type << ended.error_message << ended.log_tail;
   EXPECT_EQ(ended.log_bytes, 16LL << 20);
   EXPECT_EQ(ended.log_tail, std::string(kMaxLogTailBytes, '\0'));
@@ -142,14 +142,13 @@ TEST_F(ExhaustionTest, ALogCannotForgeStructure) {
   other.id = InvocationId("someone-elses");
   other.status = Status::kOk;
   other.output = "forged";
-  other.reusable = true;
   EXPECT_TRUE(AppendGuestFrame(forged, {1, other}));
   EXPECT_TRUE(AppendGuestFrame(forged, {0, Pong{9}}));
   using std::string_literals::operator""s;
   const std::string hostile = forged + "\n{\"level\":\"error\",\"user\":\"root\"}\r\n"s +
                               "\x1b[2J\x1b]0;title\x07\0\xff\xfe\x80 hearth-status: ok\r\n"s;
   const auto number = Python("import os\ndef handler(event, context):\n  os.write(1, event)\n  os.write(2, event)\n");
-  const Ended ended = RunIn(number, hostile + "\xff");
+  const Ran ended = RunIn(number, hostile + "\xff");
   EXPECT_EQ(ended.status, Status::kOk) << ended.error_message;
   EXPECT_EQ(ended.output, "null");
   EXPECT_EQ(ended.log_tail, hostile + "\xff" + hostile + "\xff");
@@ -163,7 +162,7 @@ TEST_F(ExhaustionTest, ALogCannotForgeStructure) {
 TEST_F(ExhaustionTest, ErrorsAreCutToTheirLimits) {
   const auto number = Python(
       "Long = type('E' * 100000, (Exception,), {})\ndef handler(event, context):\n  raise Long('m' * 10000000)\n");
-  const Ended ended = RunIn(number, {}, 60'000);
+  const Ran ended = RunIn(number, {}, 60'000);
   EXPECT_EQ(ended.status, Status::kError);
   EXPECT_EQ(ended.error_type, std::string(kMaxIdentifierBytes, 'E'));
   EXPECT_EQ(ended.error_message, std::string(kMaxErrorMessageBytes, 'm'));
@@ -173,7 +172,7 @@ TEST_F(ExhaustionTest, ErrorsAreCutToTheirLimits) {
 // S8
 TEST_F(ExhaustionTest, DescriptorsAreCounted) {
   const std::string code = Program("opens_descriptors.py");
-  const Ended ended = RunIn(Python(code));
+  const Ran ended = RunIn(Python(code));
   EXPECT_EQ(ended.output, "1020") << ended.error_message << ended.log_tail;
   EXPECT_EQ(RunIn(Native("ulimit -Hn\nulimit -c\n")).output, "1024\n0\n");
 }

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "tools/machine/machine.h"
@@ -21,6 +22,12 @@ inline std::string Program(const std::string& name) {
   if (text.empty()) std::abort();  // a test without its program would test nothing
   return text;
 }
+
+// How a run ended, and what the check after it found.
+struct Ran : Ended {
+  std::int64_t cpu_us = 0;
+  bool reusable = false;
+};
 
 class GuestTest : public testing::Test {
  protected:
@@ -95,18 +102,35 @@ class GuestTest : public testing::Test {
     run.input = input;
     return run;
   }
-  static Ended RunIn(std::uint32_t number, const std::string& input = {}, std::int32_t timeout_ms = 20'000) {
+  static Result<Ran> ExpectEnded(std::uint32_t number, Millis timeout = kReplyTimeout) {
+    auto ended = machine_->Expect<Ended>(number, timeout);
+    if (!ended) return std::unexpected(ended.error());
+    Ran ran{std::move(*ended)};
+    auto next = machine_->Next(number);
+    if (!next) return std::unexpected(next.error());
+    if (const auto* checked = std::get_if<Checked>(&*next)) {
+      ran.cpu_us = checked->cpu_us;
+      ran.reusable = checked->reusable;
+    } else if (std::holds_alternative<ContainerGone>(*next)) {
+      gone_.insert(number);  // before its check
+    } else {
+      return Fail(Code::kInvalid, "another message came: variant " + std::to_string(next->index()));
+    }
+    return ran;
+  }
+  static Ran RunIn(std::uint32_t number, const std::string& input = {}, std::int32_t timeout_ms = 20'000) {
     const guest::Run run = MakeRun(input, timeout_ms);
     machine_->Send(number, run);
-    auto ended = machine_->Expect<Ended>(number, Millis(timeout_ms) + kReplyTimeout);
+    auto ended = ExpectEnded(number, Millis(timeout_ms) + kReplyTimeout);
     EXPECT_TRUE(ended) << ended.error().message;
-    if (!ended) return Ended();
+    if (!ended) return Ran();
     EXPECT_EQ(ended->id, run.id);
     EXPECT_EQ(ended->attempt, 2);
     EXPECT_GE(ended->total_us, ended->start_us + ended->run_us);
     return *ended;
   }
   static void ExpectGone(std::uint32_t number) {
+    if (gone_.erase(number) > 0) return;
     auto gone = machine_->Expect<ContainerGone>(number);
     EXPECT_TRUE(gone) << gone.error().message;
   }
@@ -116,6 +140,7 @@ class GuestTest : public testing::Test {
   static inline Configured configured_;
   static inline std::uint32_t last_number_ = 0;
   static inline int last_invocation_ = 0;
+  static inline std::set<std::uint32_t> gone_;  // heard of already
 };
 
 }  // namespace hearth::guest

@@ -22,7 +22,7 @@ TEST_F(IsolationTest, ContainersSeeNothingOfEachOther) {
 
 TEST_F(IsolationTest, UserCodeHasNoRights) {
   const auto number = Python(Program("tells_its_rights.py"));
-  const Ended ended = RunIn(number);
+  const Ran ended = RunIn(number);
   const std::string none = R"("0000000000000000", )";
   EXPECT_EQ(ended.output, "[" + none + none + none + none + none +
                               R"("1", "2", "", true, ["/dev/null", "pipe", "pipe", "socket"], )" +
@@ -42,7 +42,7 @@ TEST_F(IsolationTest, ThereIsNoNetwork) {
 
 TEST_F(IsolationTest, ForgedAnswerBelongsToItsOwnRunAndCostsTheContainer) {
   const auto number = Python(Program("forges_an_answer.py"));
-  const Ended ended = RunIn(number);
+  const Ran ended = RunIn(number);
   EXPECT_EQ(ended.output, "forged");
   EXPECT_EQ(ended.start_us, 0);
   EXPECT_LE(ended.run_us, ended.total_us) << "times of a liar are bounded by the agent's own";

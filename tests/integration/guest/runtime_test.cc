@@ -23,7 +23,7 @@ TEST_F(RuntimeTest, PythonKeepsItsStateFromRunToRun) {
   const auto number = Python(
       "count = 0\ndef handler(event, context):\n  global count\n  count += 1\n  print('run', count)\n  return "
       "{'count': count, 'event': event}\n");
-  const Ended first = RunIn(number, R"({"a": [1, null]})");
+  const Ran first = RunIn(number, R"({"a": [1, null]})");
   EXPECT_EQ(first.status, Status::kOk) << first.error_message << first.log_tail;
   EXPECT_EQ(first.output, R"({"count": 1, "event": {"a": [1, null]}})");
   EXPECT_EQ(first.log_tail, "run 1\n");
@@ -31,14 +31,14 @@ TEST_F(RuntimeTest, PythonKeepsItsStateFromRunToRun) {
   EXPECT_TRUE(first.reusable);
   EXPECT_GT(first.start_us, 0);
   EXPECT_GT(first.memory_peak_bytes, 0);
-  const Ended second = RunIn(number, "not json");
+  const Ran second = RunIn(number, "not json");
   EXPECT_EQ(second.output, R"({"count": 2, "event": "not json"})");
   EXPECT_EQ(second.log_tail, "run 2\n");
 }
 
 TEST_F(RuntimeTest, PythonLearnsItsInvocation) {
   const auto number = Python(Program("tells_its_invocation.py"));
-  const Ended ended = RunIn(number);
+  const Ran ended = RunIn(number);
   EXPECT_EQ(ended.output,
             R"([")" + ended.id.str() + R"(", "alice/app", 7, 2, 128, true, true, "blue", "alice/app", 1800])")
       << ended.log_tail;
@@ -53,7 +53,7 @@ TEST_F(RuntimeTest, PythonGivesBytesBackAsTheyAre) {
 
 TEST_F(RuntimeTest, PythonExceptionIsAnErrorAndTheContainerLives) {
   const auto number = Python("def handler(event, context):\n  raise ValueError('no ' + event)\n");
-  const Ended ended = RunIn(number, "good");
+  const Ran ended = RunIn(number, "good");
   EXPECT_EQ(ended.status, Status::kError);
   EXPECT_EQ(ended.error_type, "ValueError");
   EXPECT_EQ(ended.error_message, "no good");
@@ -64,7 +64,7 @@ TEST_F(RuntimeTest, PythonExceptionIsAnErrorAndTheContainerLives) {
 
 TEST_F(RuntimeTest, ModuleThatDoesNotLoadIsAnErrorOfTheRun) {
   const auto number = Python("import nothing_of_this_name\n");
-  const Ended ended = RunIn(number);
+  const Ran ended = RunIn(number);
   EXPECT_EQ(ended.status, Status::kError);
   EXPECT_EQ(ended.error_type, "ImportError");
   EXPECT_THAT(ended.error_message, HasSubstr("nothing_of_this_name"));
@@ -76,7 +76,7 @@ TEST_F(RuntimeTest, ModuleThatDoesNotLoadIsAnErrorOfTheRun) {
 
 TEST_F(RuntimeTest, ReturnsNothing) {
   EXPECT_EQ(RunIn(Python("def handler(event, context):\n  pass\n")).output, "null");
-  const Ended native = RunIn(Native("exit 0\n"));
+  const Ran native = RunIn(Native("exit 0\n"));
   EXPECT_EQ(native.status, Status::kOk);
   EXPECT_EQ(native.output, "");
   EXPECT_TRUE(native.reusable);
@@ -86,7 +86,7 @@ TEST_F(RuntimeTest, NativeReadsStdinAndWritesStdout) {
   const auto number = Native("echo told >&2\necho $HEARTH_INVOCATION_ID $HEARTH_ATTEMPT $COLOUR\ncat\n");
   const std::string payload(700'000, 'p');
   for (int i = 0; i < 2; ++i) {
-    const Ended ended = RunIn(number, payload);
+    const Ran ended = RunIn(number, payload);
     EXPECT_EQ(ended.status, Status::kOk) << ended.error_message;
     EXPECT_EQ(ended.output, ended.id.str() + " 2 blue\n" + payload);
     EXPECT_EQ(ended.log_tail, "told\n");
@@ -106,7 +106,7 @@ TEST_F(RuntimeTest, NativeLearnsEachInvocationAnew) {
     run.content_type = std::string("text/plain\0LD_PRELOAD=/tmp/x", 28);  // no way to a variable of the caller's choice
     run.traceparent = "trace-" + std::to_string(i);
     machine_->Send(number, run);
-    const auto ended = machine_->Expect<Ended>(number);
+    const auto ended = ExpectEnded(number);
     ASSERT_TRUE(ended) << ended.error().message;
     EXPECT_EQ(ended->output, run.id.str() + " text/plain " + run.traceparent + " blue\n1\n" + run.input);
     EXPECT_TRUE(ended->reusable);
@@ -140,13 +140,13 @@ TEST_F(RuntimeTest, PythonAnswersAndTakesAllThatIsJson) {
 }
 
 TEST_F(RuntimeTest, Exit137) {
-  const Ended native = RunIn(Native("exit 137\n"));
+  const Ran native = RunIn(Native("exit 137\n"));
   EXPECT_EQ(native.status, Status::kError);
   EXPECT_EQ(native.error_type, "exit");
   EXPECT_EQ(native.error_message, "exit code 137");
   for (const char* how : {"sys.exit(137)", "os._exit(137)"}) {
     const auto number = Python(std::string("import os, sys\ndef handler(event, context):\n  ") + how + "\n");
-    const Ended python = RunIn(number);
+    const Ran python = RunIn(number);
     EXPECT_EQ(python.status, Status::kError);
     EXPECT_EQ(python.error_type, "exit");
     EXPECT_EQ(python.error_message, "exit code 137");
@@ -160,17 +160,17 @@ TEST_F(RuntimeTest, NativeMayEndAllThatItCan) {
   const auto number =
       Native("sleep 1000000 &\nfor s in TERM HUP INT USR1 CHLD; do kill -$s -1; done\nwait\necho done\n");
   for (int i = 0; i < 2; ++i) {
-    const Ended ended = RunIn(number);
+    const Ran ended = RunIn(number);
     EXPECT_EQ(ended.output, "done\n") << ended.error_message;
     EXPECT_TRUE(ended.reusable);
   }
 }
 
 TEST_F(RuntimeTest, NativeKilledBySignalOrNotThere) {
-  const Ended killed = RunIn(Native("kill -SEGV $$\n"));
+  const Ran killed = RunIn(Native("kill -SEGV $$\n"));
   EXPECT_EQ(killed.error_type, "signal");
   EXPECT_EQ(killed.error_message, "killed by signal 11");
-  const Ended absent = RunIn(MakeContainer(Runtime::kNative, "#!/bin/no-such-shell\n"));
+  const Ran absent = RunIn(MakeContainer(Runtime::kNative, "#!/bin/no-such-shell\n"));
   EXPECT_EQ(absent.status, Status::kError);
   EXPECT_EQ(absent.error_type, "exec");
   EXPECT_THAT(absent.error_message, HasSubstr("No such file"));
@@ -180,7 +180,7 @@ TEST_F(RuntimeTest, SleepsForEver) {
   for (const auto number :
        {Python("import time\ndef handler(event, context):\n  print('in', flush=True)\n  time.sleep(1e6)\n"),
         Native("echo in >&2\nsleep 1000000\n")}) {
-    const Ended ended = RunIn(number, {}, 1500);
+    const Ran ended = RunIn(number, {}, 1500);
     EXPECT_EQ(ended.status, Status::kTimeout);
     EXPECT_EQ(ended.error_type, "timeout");
     EXPECT_EQ(ended.log_tail, "in\n");
@@ -200,7 +200,7 @@ TEST_F(RuntimeTest, BusyForEverWhileTheAgentAnswers) {
   ASSERT_TRUE(pong) << pong.error().message;
   EXPECT_EQ(pong->sequence, 41U);
   EXPECT_LT(std::chrono::steady_clock::now() - before, Millis(2000));
-  const auto ended = machine_->Expect<Ended>(number);
+  const auto ended = ExpectEnded(number);
   ASSERT_TRUE(ended) << ended.error().message;
   EXPECT_EQ(ended->status, Status::kTimeout);
   EXPECT_GT(ended->cpu_us, 1'000'000);
@@ -212,7 +212,7 @@ TEST_F(RuntimeTest, EatsMemory) {
       Python("def handler(event, context):\n  eaten = []\n  while True: eaten.append(bytearray(1 << 20))\n", 64);
   const auto native = Native("x=0123456789abcdef\nwhile true; do x=$x$x; done\n", 64);
   for (const auto number : {python, native}) {
-    const Ended ended = RunIn(number);
+    const Ran ended = RunIn(number);
     EXPECT_EQ(ended.status, Status::kOom) << ended.error_type << ended.error_message;
     EXPECT_EQ(ended.error_type, "out_of_memory");
     EXPECT_LE(ended.memory_peak_bytes, 65LL << 20);
@@ -228,7 +228,7 @@ TEST_F(RuntimeTest, ForksWithoutEnd) {
       "import os, time\ndef handler(event, context):\n  while True:\n    if os.fork() == 0: time.sleep(1000)\n", 256);
   const auto native = Native("bomb() { bomb | bomb & }\nbomb\nwhile true; do bomb; done\n");
   for (const auto number : {python, native}) {
-    const Ended ended = RunIn(number, {}, 10'000);
+    const Ran ended = RunIn(number, {}, 10'000);
     EXPECT_NE(ended.status, Status::kOk);
     EXPECT_FALSE(ended.reusable);
     ExpectGone(number);
@@ -240,7 +240,7 @@ TEST_F(RuntimeTest, PrintsOneGibibyte) {
   const auto number = Python(
       "import sys\nblock = 'x' * (1 << 20)\ndef handler(event, context):\n  for _ in range(1024): "
       "sys.stdout.write(block)\n  print('end')\n");
-  const Ended ended = RunIn(number, {}, 60'000);
+  const Ran ended = RunIn(number, {}, 60'000);
   EXPECT_EQ(ended.status, Status::kOk) << ended.error_message;
   EXPECT_EQ(ended.log_bytes, (1LL << 30) + 4);
   EXPECT_EQ(ended.log_tail.size(), kMaxLogTailBytes);
@@ -253,7 +253,7 @@ TEST_F(RuntimeTest, OutputBeyondTheLimit) {
   EXPECT_EQ(RunIn(python, std::to_string(kMaxOutputBytes)).output.size(), kMaxOutputBytes);
   EXPECT_EQ(RunIn(python, std::to_string(kMaxOutputBytes + 1)).error_type, "result_too_large");
   const auto native = Native("yes flood\n");
-  const Ended ended = RunIn(native);
+  const Ran ended = RunIn(native);
   EXPECT_EQ(ended.status, Status::kError);
   EXPECT_EQ(ended.error_type, "result_too_large");
   ExpectGone(native);
@@ -264,7 +264,7 @@ TEST_F(RuntimeTest, ProcessLeftBehindCondemnsTheContainer) {
       Python("import subprocess\ndef handler(event, context):\n  subprocess.Popen(['sleep', '1000'])\n  return 1\n");
   const auto native = Native("sleep 1000 &\necho 1\n");
   for (const auto number : {python, native}) {
-    const Ended ended = RunIn(number);
+    const Ran ended = RunIn(number);
     EXPECT_EQ(ended.status, Status::kOk) << ended.error_message << ended.log_tail;
     EXPECT_FALSE(ended.reusable);
     ExpectGone(number);
@@ -273,7 +273,7 @@ TEST_F(RuntimeTest, ProcessLeftBehindCondemnsTheContainer) {
 
 TEST_F(RuntimeTest, PythonRunsProgramsAndThreads) {
   const auto number = Python(Program("runs_programs_and_threads.py"));
-  const Ended ended = RunIn(number);
+  const Ran ended = RunIn(number);
   EXPECT_EQ(ended.output, R"([14, "in", 42])") << ended.error_message << ended.log_tail;
   EXPECT_TRUE(ended.reusable);
 }

@@ -111,7 +111,7 @@ TEST_F(LinkTest, ADispatcherSaysNothingButItsHelloBeforeTheProof) {
     hello.executor = kExecutor;
     (void)link::AppendLinkMessage(bytes, link::Challenge{link::kProtocolVersion, kExecutor, NewNonce(), ""});
     (void)link::AppendLinkMessage(bytes, hello);
-    stranger->Send(std::move(bytes));
+    stranger->Send(bytes);
   });
   ASSERT_TRUE(listener) << listener.error().message;
   StartDispatcher(kSecret);
@@ -143,7 +143,7 @@ TEST_F(LinkTest, AnExecutorIsTheOneThatItProvedToBe) {
             other.executor = kExecutor;
             (void)link::AppendLinkMessage(bytes, other);
           }
-          liar->Send(std::move(bytes));
+          liar->Send(bytes);
         },
         [](const std::string&) {});
   });

@@ -4,6 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "common/loop/loop.h"
 #include "common/loop/low_descriptors.h"
 
@@ -40,6 +43,23 @@ TEST(LoopTest, WhatAForkedChildHasOpenedIsNotClosedInAChildOfItsOwn) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(TurnEndTest, ComesAfterTimersAndAfterWhatWasPosted) {
+  Loop loop;
+  int open = 0;  // begun and not finished
+  int most = 0;  // at one end
+  const TurnEnd end(loop, [&] { most = std::max(most, std::exchange(open, 0)); });
+  Timer timer(loop, [&] {
+    ++open;
+    loop.Post([&] { ++open; });
+    loop.Post([&] { ++open; });
+    loop.Post([&] { loop.Stop(); });
+  });
+  timer.StartOnce(0);
+  loop.Run();
+  EXPECT_EQ(open, 0) << "each is finished before the loop waits";
+  EXPECT_EQ(most, 2) << "what came in one turn is finished at once";
 }
 
 }  // namespace

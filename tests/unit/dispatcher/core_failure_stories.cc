@@ -16,7 +16,7 @@ class Failures : public CoreStory {
     Forget();
   }
   Status StatusOf(const Produce& produce) const {
-    return ParseStatus(HeaderOf(produce.record, "hearth-status")).value_or(Status::kOk);
+    return ParseStatus(HeaderOf(*produce.record, "hearth-status")).value_or(Status::kOk);
   }
 };
 
@@ -26,7 +26,7 @@ TEST_F(Failures, AnUnknownFunctionIsAwaitedForAMomentThenRejected) {
   PassAlive(1100);
   const auto reply = ExpectProduce("mine.replies");
   EXPECT_EQ(StatusOf(reply), Status::kRejected);
-  EXPECT_EQ(HeaderOf(reply.record, "hearth-id"), "i0");
+  EXPECT_EQ(HeaderOf(*reply.record, "hearth-id"), "i0");
   EXPECT_EQ(Numbers().complete, 0) << "not before the reply is durable";
   Delivered(reply);
   EXPECT_EQ(Numbers().complete, 1);
@@ -51,12 +51,12 @@ TEST_F(Failures, TheClassRtIsGrantedNotTaken) {
   Receive("rt/0", 0);
   const auto reply = ExpectProduce("hearth.reply");
   EXPECT_EQ(StatusOf(reply), Status::kRejected);
-  EXPECT_EQ(HeaderOf(reply.record, "hearth-error-type"), "class_not_granted");
+  EXPECT_EQ(HeaderOf(*reply.record, "hearth-error-type"), "class_not_granted");
   ExpectNoExec();
   Receive("std/0", 0);
   ExpectExec("e1", 0);
   Receive("rt/0", 1, {.reply_to = "somebody.elses"});
-  EXPECT_EQ(HeaderOf(ExpectProduce("hearth.dead-letter").record, "hearth-dead-reason"), "reply_topic_not_allowed")
+  EXPECT_EQ(HeaderOf(*ExpectProduce("hearth.dead-letter").record, "hearth-dead-reason"), "reply_topic_not_allowed")
       << "and no refusal goes where no reply may";
 }
 
@@ -81,19 +81,19 @@ TEST_F(Failures, ARemovedFunctionRunsNoMore) {
 TEST_F(Failures, AReplyTopicThatIsNotAllowedGoesToTheDeadLetters) {
   Receive("std/0", 0, {.reply_to = "somebody.elses"});
   const auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "reply_topic_not_allowed");
-  EXPECT_EQ(dead.record.value, "1+1");
-  EXPECT_EQ(dead.record.key, "key");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-fn"), "sum");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-offset"), "0");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-reason"), "reply_topic_not_allowed");
+  EXPECT_EQ(dead.record->value, "1+1");
+  EXPECT_EQ(dead.record->key, "key");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-fn"), "sum");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-offset"), "0");
 }
 
 TEST_F(Failures, WhatIsNoRequestKeepsItsBytes) {
   ReceiveRaw("std/0", 0, std::string("\x00\xff junk", 7), {{"some", "header"}});
   const auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_EQ(dead.record.value, std::string("\x00\xff junk", 7));
-  EXPECT_EQ(HeaderOf(dead.record, "some"), "header");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "unreadable");
+  EXPECT_EQ(dead.record->value, std::string("\x00\xff junk", 7));
+  EXPECT_EQ(HeaderOf(*dead.record, "some"), "header");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-reason"), "unreadable");
   Delivered(dead);
   EXPECT_EQ(CommitNow("std/0")->offset, 1);
 }
@@ -106,11 +106,11 @@ TEST_F(Failures, WhoCouldBeReadIsToldWhatIsWrongAndTheRecordIsKept) {
   ReceiveRaw("std/0", 0, "1+1", late);
   const auto reply = ExpectProduce("mine.replies");
   EXPECT_EQ(StatusOf(reply), Status::kRejected);
-  EXPECT_EQ(HeaderOf(reply.record, "hearth-id"), "mine");
-  EXPECT_NE(HeaderOf(reply.record, "hearth-error-message").find("hearth-timeout-ms"), std::string::npos);
+  EXPECT_EQ(HeaderOf(*reply.record, "hearth-id"), "mine");
+  EXPECT_NE(HeaderOf(*reply.record, "hearth-error-message").find("hearth-timeout-ms"), std::string::npos);
   Delivered(reply);
   const auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_EQ(dead.record.value, "1+1");
+  EXPECT_EQ(dead.record->value, "1+1");
   EXPECT_EQ(Numbers().complete, 0);
   Delivered(dead);
   EXPECT_EQ(Numbers().complete, 1);
@@ -129,8 +129,8 @@ TEST_F(Failures, NamesThatAreNoneGoNowhere) {
       EXPECT_LE(trace.id.value.size() + trace.user.value.size() + trace.function.value.size(), 3 * kMaxIdentifierBytes);
     }
     for (const Produce& produce : All<Produce>()) {
-      EXPECT_NE(produce.record.topic, giant);
-      EXPECT_LE(produce.record.key.size(), kMaxIdentifierBytes);
+      EXPECT_NE(produce.record->topic, giant);
+      EXPECT_LE(produce.record->key.size(), kMaxIdentifierBytes);
     }
     Forget();
   }
@@ -144,19 +144,19 @@ TEST_F(Failures, ADeadLetterIsTheRecordAsItWas) {
   record->headers = {{"empty", ""}, {"null", "", true}, {"twice", "1"}, {"twice", "2"}};
   Step(RecordReceived{record});
   auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_TRUE(dead.record.null_key);
-  EXPECT_TRUE(dead.record.null_value);
-  for (std::size_t i = 0; i < record->headers.size(); ++i) EXPECT_EQ(dead.record.headers[i], record->headers[i]);
+  EXPECT_TRUE(dead.record->null_key);
+  EXPECT_TRUE(dead.record->null_value);
+  for (std::size_t i = 0; i < record->headers.size(); ++i) EXPECT_EQ(dead.record->headers[i], record->headers[i]);
 }
 
 TEST_F(Failures, ADeadLetterThatIsSentAgainDoesNotGrow) {
   ReceiveRaw("std/0", 0, "junk", {{"x", "y"}, {"hearth-undeliverable-error", "z"}, {"hearth-cut-value-bytes", "9"}});
   auto dead = ExpectProduce("hearth.dead-letter");
-  const std::size_t headers = dead.record.headers.size();
+  const std::size_t headers = dead.record->headers.size();
   for (std::int64_t offset = 1; offset < 10; ++offset) {
-    ReceiveRaw("std/0", offset, dead.record.value, dead.record.headers);
+    ReceiveRaw("std/0", offset, dead.record->value, dead.record->headers);
     dead = ExpectProduce("hearth.dead-letter");
-    EXPECT_EQ(dead.record.headers.size(), headers);
+    EXPECT_EQ(dead.record->headers.size(), headers);
   }
 }
 
@@ -167,7 +167,7 @@ TEST_F(Failures, ATimeThatIsNotKnownIsAbsent) {
   record->headers = {{"hearth-fn", "nope"}, {"hearth-user", "ada"}};
   Step(RecordReceived{record});
   PassAlive(1100);
-  EXPECT_EQ(HeaderOf(ExpectProduce("hearth.reply").record, "hearth-enqueued-us"), "");
+  EXPECT_EQ(HeaderOf(*ExpectProduce("hearth.reply").record, "hearth-enqueued-us"), "");
 }
 
 TEST_F(Failures, AFailedDeadLetterIsNeverComplete) {
@@ -190,9 +190,9 @@ TEST_F(Failures, ADeadLetterThatIsTooLargeIsCutAndNeverStopsItsPartition) {
   auto dead = ExpectProduce("hearth.dead-letter");
   Step(ProduceFinished{dead.token, false, "too large", true});
   const auto cut = ExpectProduce("hearth.dead-letter");
-  EXPECT_LT(cut.record.value.size(), 1024U);
-  EXPECT_EQ(HeaderOf(cut.record, "hearth-cut-value-bytes"), std::to_string(1U << 22));
-  EXPECT_EQ(HeaderOf(cut.record, "hearth-cut-value-sha256").size(), 64U);
+  EXPECT_LT(cut.record->value.size(), 1024U);
+  EXPECT_EQ(HeaderOf(*cut.record, "hearth-cut-value-bytes"), std::to_string(1U << 22));
+  EXPECT_EQ(HeaderOf(*cut.record, "hearth-cut-value-sha256").size(), 64U);
   Step(ProduceFinished{cut.token, false, "too large", true});
   EXPECT_EQ(Numbers().complete, 1) << "and even where nothing of it can be written";
 }
@@ -203,8 +203,8 @@ TEST_F(Failures, AReplyThatIsRefusedGoesToUndeliverable) {
   const auto reply = ExpectProduce("hearth.reply");
   Delivered(reply, false);
   const auto kept = ExpectProduce("hearth.undeliverable");
-  EXPECT_EQ(HeaderOf(kept.record, "hearth-undeliverable-topic"), "hearth.reply");
-  EXPECT_EQ(HeaderOf(kept.record, "hearth-id"), "i0");
+  EXPECT_EQ(HeaderOf(*kept.record, "hearth-undeliverable-topic"), "hearth.reply");
+  EXPECT_EQ(HeaderOf(*kept.record, "hearth-id"), "i0");
   EXPECT_EQ(Numbers().complete, 0);
   Delivered(kept);
   EXPECT_EQ(Numbers().complete, 1);
@@ -254,8 +254,8 @@ TEST_F(Failures, TriesBackOffAndTheLastOneIsFinal) {
   Done("e1", exec.ref, Outcome::kPublished, Status::kError);
   EXPECT_EQ(Numbers().complete, 0) << "the dead-letter copy comes first";
   const auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-attempts"), "3");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-error"), "no such number");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-attempts"), "3");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-error"), "no such number");
   Delivered(dead);
   EXPECT_EQ(Numbers().complete, 1);
 }
@@ -275,7 +275,7 @@ TEST_F(Failures, ThreeDeadMachinesArePoison) {
   }
   Done("e1", ExpectExec("e1", 0).ref, Outcome::kInfrastructure, Status::kError);
   const auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "poison");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-reason"), "poison");
   Delivered(dead);
   EXPECT_EQ(Numbers().complete, 0);
   const auto reply = ExpectProduce("hearth.reply");
@@ -292,7 +292,7 @@ TEST_F(Failures, AtMostOnceWhereOneAttemptIsAllAFunctionMayHave) {
   Done("e1", exec.ref, Outcome::kInfrastructure, Status::kError);
   ExpectNoExec();
   const auto dead = ExpectProduce("hearth.dead-letter");
-  EXPECT_EQ(HeaderOf(dead.record, "hearth-dead-reason"), "attempt_lost");
+  EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-reason"), "attempt_lost");
 
   Receive("std/0", 1, {.function = "once"});
   const auto never_leased = MakeDone(ExpectExec("e1", 1).ref, Outcome::kInfrastructure, Status::kError, false);

@@ -179,7 +179,7 @@ class RandomLife : public CoreStory {
           }
         } else if (const auto* produce = std::get_if<Produce>(&effect)) {
           const bool ok = !faults || Chance(70);
-          if (ok) Deliver(produce->record);
+          if (ok) Deliver(*produce->record);
           Step(ProduceFinished{produce->token, ok, ""});
         } else if (const auto* commit = std::get_if<Commit>(&effect)) {
           const bool ok = !faults || Chance(80);

@@ -249,7 +249,7 @@ class CoreStory : public testing::Test {
     Forget();
     EXPECT_EQ(produces.size(), 1U) << "expected one record to " << topic;
     if (produces.size() != 1) return {};
-    EXPECT_EQ(produces[0].record.topic, topic);
+    EXPECT_EQ(produces[0].record->topic, topic);
     return produces[0];
   }
   void Delivered(const Produce& produce, bool ok = true) {

@@ -119,7 +119,7 @@ TEST_F(Whys, ARefusalSaysWhyInItsReplyAndItsLog) {
   Receive("std/0", 0, {.function = "nothing", .id = "asked"});
   PassAlive(1100);
   const auto produce = ExpectProduce("hearth.reply");
-  EXPECT_EQ(Words(HeaderOf(produce.record, "hearth-why")).at("decided"), "unknown_function");
+  EXPECT_EQ(Words(HeaderOf(*produce.record, "hearth-why")).at("decided"), "unknown_function");
   Delivered(produce);
   EXPECT_EQ(Steps("asked"), "refused:unknown_function ");
   EXPECT_EQ(Explain("asked")->status, Status::kRejected);

@@ -16,8 +16,7 @@ using Remedy = Outputs::Remedy;
 Output Make(Output::Kind kind) {
   Output output;
   output.kind = kind;
-  output.record.topic = "topic";
-  output.record.value = std::string(5000, 'x');
+  output.record = Share({"topic", "", std::string(5000, 'x'), {}});
   return output;
 }
 
@@ -36,7 +35,7 @@ TEST(Outputs, AReplyThatIsRefusedGoesToUndeliverableAndIsBackedOffThere) {
   Outputs outputs;
   outputs.Assign({Make(Output::Kind::kReply)});
   EXPECT_EQ(outputs.Refused("unknown topic", true, "undeliverable"), Remedy::kSend);
-  EXPECT_EQ(outputs.next().record.topic, "undeliverable");
+  EXPECT_EQ(outputs.next().record->topic, "undeliverable");
   EXPECT_EQ(outputs.Refused("timed out", false, "undeliverable"), Remedy::kBackOff);
   EXPECT_EQ(outputs.backoff_ms(), kProduceRetryMs);
 }
@@ -59,8 +58,8 @@ TEST(Outputs, WhatItsTopicCannotTakeIsCutAndThenLetGo) {
   Outputs outputs;
   outputs.Assign({Make(Output::Kind::kDeadLetter), Make(Output::Kind::kDeadLetter)});
   EXPECT_EQ(outputs.Refused("too large", true, ""), Remedy::kSend);
-  EXPECT_TRUE(outputs.next().record.value.empty());
-  EXPECT_EQ(outputs.next().record.headers.size(), 2U) << "its length and its hash stay";
+  EXPECT_TRUE(outputs.next().record->value.empty());
+  EXPECT_EQ(outputs.next().record->headers.size(), 2U) << "its length and its hash stay";
   EXPECT_EQ(outputs.Refused("too large", true, ""), Remedy::kLetGo);
   EXPECT_FALSE(outputs.next().cut) << "the next one";
   outputs.Delivered();

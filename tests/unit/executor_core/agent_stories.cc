@@ -81,6 +81,8 @@ TEST_F(Agents, EveryLieCostsTheMachine) {
                            const guest::Ended&) { t.Says(at.machine, at.frame.stream, guest::Created{}); }},
       {"created what nobody asked for",
        [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.machine, 99, guest::Created{}); }},
+      {"checked what runs", [](Agents& t, const SendToGuest& at,
+                               const guest::Ended&) { t.Says(at.machine, at.frame.stream, guest::Checked{0, true}); }},
       {"an executor's frame",
        [](Agents& t, const SendToGuest& at, const guest::Ended&) { t.Says(at.machine, 0, guest::Ping{1}); }},
       {"hello again",
@@ -94,7 +96,6 @@ TEST_F(Agents, EveryLieCostsTheMachine) {
     guest::Ended ended;
     ended.id = at.second.id;
     ended.attempt = at.second.attempt;
-    ended.reusable = true;
     lie(*this, at.first, ended);
     EXPECT_TRUE(IsCondemned(at.first.machine));
     auto done = TakeMessage<link::Done>();
@@ -122,14 +123,13 @@ TEST(Claims, AreKeptWithinWhatTheHostSaw) {
         ended.start_us = start;
         ended.run_us = run;
         ended.total_us = total;
-        ended.cpu_us = run;
         ended.memory_peak_bytes = total;
         const Claims claims = ClaimsOf(ended, kTookUs, kBytes);
         EXPECT_GE(claims.start_us, 0);
         EXPECT_GE(claims.run_us, 0);
         EXPECT_LE(claims.start_us + claims.run_us, kTookUs);
-        EXPECT_GE(claims.cpu_us, 0);
-        EXPECT_LE(claims.cpu_us, kMaxClaimedCpuMicros);
+        EXPECT_GE(CpuOf({run, true}), 0);
+        EXPECT_LE(CpuOf({run, true}), kMaxClaimedCpuMicros);
         EXPECT_GE(claims.memory_peak_bytes, 0);
         EXPECT_LE(claims.memory_peak_bytes, kBytes);
       }
@@ -145,11 +145,11 @@ TEST_F(Agents, WhatIsChargedIsTheHostsIntervalWhateverTheGuestClaims) {
     guest::Ended ended;
     ended.id = run.second.id;
     ended.attempt = run.second.attempt;
-    ended.start_us = ended.run_us = ended.total_us = ended.cpu_us = ended.memory_peak_bytes = claim;
-    ended.reusable = true;
+    ended.start_us = ended.run_us = ended.total_us = ended.memory_peak_bytes = claim;
     now.mono_us += 250'001;
     now.wall_us += 250'001;
     Says(run.first.machine, run.first.frame.stream, ended);
+    Says(run.first.machine, run.first.frame.stream, guest::Checked{claim, true});
     const auto usage = Take<PublishUsage>();
     ASSERT_TRUE(usage);
     EXPECT_EQ(usage->usage.billed_ms, 251);
@@ -175,7 +175,7 @@ TEST_F(Agents, EveryFieldAtItsLimitGivesADoneThatTheDispatcherReads) {
   ended.error_type = ended.error_message = text;
   ended.output.assign(kMaxOutputBytes, '\x01');
   ended.log_tail.assign(kMaxLogTailBytes, '\x01');
-  ended.log_bytes = ended.start_us = ended.run_us = ended.total_us = ended.cpu_us = ended.memory_peak_bytes = kMost;
+  ended.log_bytes = ended.start_us = ended.run_us = ended.total_us = ended.memory_peak_bytes = kMost;
   const auto read = [](const link::Done& done) {
     std::string bytes;
     EXPECT_TRUE(link::AppendLinkMessage(bytes, done));
@@ -190,8 +190,8 @@ TEST_F(Agents, EveryFieldAtItsLimitGivesADoneThatTheDispatcherReads) {
   for (const bool again : {true, false}) {  // the first is the last try of its invocation, and the second is not
     ended.id = run.second.id;
     ended.attempt = run.second.attempt;
-    ended.reusable = true;
     Says(run.first.machine, run.first.frame.stream, ended);
+    Says(run.first.machine, run.first.frame.stream, guest::Checked{kMost, true});
     EXPECT_TRUE(DecodeUsage(EncodeUsage(Take<PublishUsage>()->usage)));
     read(again ? Published() : TakeMessage<link::Done>().value());
     link::Exec next = MakeExec(again ? 1 : 2);
@@ -217,6 +217,26 @@ TEST_F(Agents, EndingWhatDoesNotRunCostsTheMachine) {
   again.attempt = run.second.attempt;
   Says(run.first.machine, run.first.frame.stream, again);
   EXPECT_TRUE(IsCondemned(run.first.machine));
+}
+
+TEST_F(Agents, CheckingTwiceCostsTheMachine) {
+  const auto run = Running();
+  End(run);
+  Check(run);
+  EXPECT_TRUE(IsCondemned(run.first.machine));
+}
+
+TEST_F(Agents, WhoNeverChecksAContainerIsCondemnedAndWhatItUsedIsToldAllTheSame) {
+  const auto run = Running();
+  Answer(run);
+  Published();
+  EXPECT_EQ(Count<PublishUsage>(), 0);
+  for (int i = 0; i < 31; ++i) {
+    After(1000);
+    while (auto ping = TakeFrame<guest::Ping>()) Says(ping->first.machine, 0, guest::Pong{ping->second.sequence});
+  }
+  EXPECT_TRUE(IsCondemned(run.first.machine));
+  EXPECT_EQ(Count<PublishUsage>(), 1);
 }
 
 TEST_F(Agents, WhoFloodsWithWhatNobodyAskedIsCondemned) {

@@ -165,7 +165,7 @@ TEST_F(AttemptsTest, AResultThatItsTopicRefusesIsUndeliverableAndIsTriedAgain) {
   attempts.Publish(attempt, ResultOf("out"));
   attempts.Published({LastPublish()->token, false, "no such topic"});
   const auto second = LastPublish();
-  EXPECT_EQ(second->record.topic, context.settings().undeliverable_topic);
+  EXPECT_EQ(second->record->topic, context.settings().undeliverable_topic);
   effects.clear();
   attempts.Published({second->token, false, "down"});
   EXPECT_FALSE(LastPublish()) << "not at once";

@@ -244,10 +244,10 @@ TEST_F(Story, AResultThatNoTopicTakesEndsAllTheSame) {
   auto publish = Take<Publish>();
   Step(PublishFinished{publish->token, false, "too large", false, true});
   publish = Take<Publish>();
-  EXPECT_EQ(publish->record.topic, "hearth.undeliverable");
+  EXPECT_EQ(publish->record->topic, "hearth.undeliverable");
   Step(PublishFinished{publish->token, false, "too large", false, true});
   publish = Take<Publish>();
-  EXPECT_EQ(publish->record.topic, "hearth.reply") << "once more, without its output";
+  EXPECT_EQ(publish->record->topic, "hearth.reply") << "once more, without its output";
   Step(PublishFinished{publish->token, false, "too large", false, true});
   publish = Take<Publish>();
   Step(PublishFinished{publish->token, false, "too large", false, true});
@@ -334,7 +334,7 @@ TEST_F(Story, AReplyTopicThatRefusesLeavesTheResultWithTheUndeliverable) {
   EXPECT_FALSE(TakeMessage<link::Done>()) << "nothing is durable yet";
   auto again = Take<Publish>();
   ASSERT_TRUE(again);
-  EXPECT_EQ(again->record.topic, "hearth.undeliverable");
+  EXPECT_EQ(again->record->topic, "hearth.undeliverable");
   Step(PublishFinished{again->token, true, ""});
   EXPECT_TRUE(TakeMessage<link::Done>());
 }

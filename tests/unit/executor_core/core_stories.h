@@ -128,6 +128,10 @@ class Story : public testing::Test {
     return run ? *run : std::pair<SendToGuest, guest::Run>{};
   }
   void End(const std::pair<SendToGuest, guest::Run>& run, Status status = Status::kOk) {
+    Answer(run, status);
+    Check(run);
+  }
+  void Answer(const std::pair<SendToGuest, guest::Run>& run, Status status = Status::kOk) {
     now.mono_us += 10'000;
     now.wall_us += 10'000;
     guest::Ended ended;
@@ -138,8 +142,10 @@ class Story : public testing::Test {
     ended.start_us = 1000;
     ended.run_us = 5000;
     ended.total_us = 8000;
-    ended.reusable = true;
     Step(GuestMessage{run.first.machine, {run.first.frame.stream, ended}});
+  }
+  void Check(const std::pair<SendToGuest, guest::Run>& run, bool reusable = true) {
+    Step(GuestMessage{run.first.machine, {run.first.frame.stream, guest::Checked{3000, reusable}}});
   }
   link::Done Published() {
     auto publish = Take<Publish>();

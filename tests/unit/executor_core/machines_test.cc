@@ -138,6 +138,7 @@ TEST_F(MachinesTest, TheContainerThatBecameIdleLastIsTakenFirst) {
   machines.Occupy(machine, one, Attempt(), 1000);
   EXPECT_EQ(machines.FindIdle(VersionOf(function)).second, nullptr);
   machines.Release(one);
+  machines.AwaitCheck(machine, one, Usage());
   machines.TurnIdle(machine, one, "ready");
   EXPECT_EQ(machines.FindIdle(VersionOf(function)).second, &one);
   EXPECT_EQ(machines.FindIdle(VersionOf(FunctionOf("ada", "g"))).second, nullptr);
@@ -355,6 +356,8 @@ TEST_F(MachinesTest, EveryIndexIsWholeAfterEveryStep) {
         } else if (container->state() == ContainerState::kBusy && dice == 8) {
           machines.Release(*container);
           machines.AwaitGone(machine, *container, "random");
+        } else if (container->state() == ContainerState::kBusy) {
+          machines.AwaitCheck(machine, *container, Usage());
         } else if (container->state() == ContainerState::kIdle) {
           machines.Occupy(machine, *container, Attempt(), 500);
         } else if (container->state() != ContainerState::kGone) {

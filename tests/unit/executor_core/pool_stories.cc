@@ -254,8 +254,8 @@ TEST_F(PoolStory, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
     if (send == nullptr || !std::holds_alternative<guest::Run>(send->frame.message)) continue;
     guest::Ended ended;
     ended.id = std::get<guest::Run>(send->frame.message).id;
-    ended.reusable = true;
     step(GuestMessage{send->machine, {send->frame.stream, ended}});
+    step(GuestMessage{send->machine, {send->frame.stream, guest::Checked{0, true}}});
   }
   const auto removed = [&] {
     std::vector<std::uint32_t> streams;

@@ -36,6 +36,7 @@ inline std::string WhatIsWrong(const Machines& machines, const Settings& setting
       const bool has_attempt = container.attempt().has_value();
       if (container.state() == ContainerState::kBusy && !has_attempt) return name + " is busy with nothing";
       if (container.state() == ContainerState::kIdle && has_attempt) return name + " is idle with an attempt";
+      if (container.state() == ContainerState::kChecking && has_attempt) return name + " is checked with an attempt";
       if (container.state() == ContainerState::kGone && has_attempt) return name + " is gone with an attempt";
     }
     const Profile& profile = settings.profiles[machine.profile()];

@@ -40,7 +40,7 @@ class Auditor {
         Belongs(trace->machine, trace->user);
         if (!busy_.insert(trace->container).second) Object("two attempts at once in " + trace->container.value);
       }
-      if (trace->kind == Trace::Kind::kEnded) busy_.erase(trace->container);
+      if (trace->kind == Trace::Kind::kContainerMoved && trace->to == "idle") busy_.erase(trace->container);  // checked
       if (trace->kind == Trace::Kind::kContainerMoved && trace->to == "gone") {
         if (busy_.erase(trace->container) > 0 && trace->reason == "idle") Object("a busy container was idle");
       }
@@ -242,8 +242,8 @@ class SmallWorld {
         guest::Ended ended;
         ended.id = run->id;
         ended.attempt = run->attempt;
-        ended.reusable = true;
         Reply(frame->machine, stream, ended, run_ms);
+        Reply(frame->machine, stream, guest::Checked{0, true}, run_ms);
       }
     }
   }

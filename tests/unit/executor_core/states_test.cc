@@ -19,8 +19,12 @@ TEST(States, NothingLeadsFromAnAssignedMachineBackToThePool) {
 
 TEST(States, ABusyContainerEndsIdleOrGone) {
   using enum ContainerState;
-  EXPECT_TRUE(CanMove(kBusy, kIdle));
+  EXPECT_FALSE(CanMove(kBusy, kIdle)) << "it is checked first";
+  EXPECT_TRUE(CanMove(kBusy, kChecking));
   EXPECT_TRUE(CanMove(kBusy, kGone));
+  EXPECT_TRUE(CanMove(kChecking, kIdle));
+  EXPECT_FALSE(CanMove(kChecking, kBusy));
+  EXPECT_TRUE(CanMove(kChecking, kGone));
   EXPECT_FALSE(CanMove(kBusy, kCreating));
   EXPECT_FALSE(CanMove(kGone, kIdle));
 }

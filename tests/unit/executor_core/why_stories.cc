@@ -15,7 +15,7 @@ class Whys : public Story {
     for (const auto& effect : effects) {
       const auto* publish = std::get_if<Publish>(&effect);
       if (publish == nullptr) continue;
-      for (const auto& header : publish->record.headers) {
+      for (const auto& header : publish->record->headers) {
         if (header.name != "hearth-why") continue;
         EXPECT_LE(header.value.size(), kMaxWhyBytes);
         for (auto& [key, value] : ParseWhy(header.value)) words[key] = value;

@@ -80,7 +80,7 @@ class FleetStages : public testing::Test {
   void Say(guest::Message message) {
     std::string bytes;
     ASSERT_TRUE(guest::AppendGuestFrame(bytes, {0, std::move(message)}));
-    agent_->Send(std::move(bytes));
+    agent_->Send(bytes);
   }
   void SayHello() {
     guest::Hello hello;

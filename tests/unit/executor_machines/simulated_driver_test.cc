@@ -124,7 +124,9 @@ TEST_F(Simulated, SpeaksTheGuestsProtocol) {
   EXPECT_EQ(ended->id.value, "a");
   EXPECT_EQ(ended->status, Status::kOk);
   EXPECT_EQ(ended->output, "null");
-  EXPECT_TRUE(ended->reusable);
+  const auto checked = Hear<guest::Checked>(1);
+  ASSERT_TRUE(checked);
+  EXPECT_TRUE(checked->reusable);
   Send(guest::Remove{}, 1);
   EXPECT_TRUE(Hear<guest::ContainerGone>(1));
 }
@@ -188,7 +190,9 @@ TEST_F(Simulated, ARunBeyondItsTimeIsKilledWithItsContainer) {
   const auto ended = Hear<guest::Ended>(1);
   ASSERT_TRUE(ended);
   EXPECT_EQ(ended->status, Status::kTimeout);
-  EXPECT_FALSE(ended->reusable);
+  const auto checked = Hear<guest::Checked>(1);
+  ASSERT_TRUE(checked);
+  EXPECT_FALSE(checked->reusable);
   EXPECT_TRUE(Hear<guest::ContainerGone>(1));
 }
 
@@ -207,7 +211,9 @@ TEST_F(Simulated, FailuresComeOnDemand) {
   ASSERT_TRUE(ended);
   EXPECT_EQ(ended->status, Status::kError);
   EXPECT_EQ(ended->error_type, "SimulatedFailure");
-  EXPECT_TRUE(ended->reusable);
+  const auto checked = Hear<guest::Checked>(1);
+  ASSERT_TRUE(checked);
+  EXPECT_TRUE(checked->reusable);
 
   Make(With([](auto& settings) { settings.deaths_ppm = 1'000'000; }));
   ready_.clear();
@@ -229,6 +235,7 @@ TEST_F(Simulated, AnInputMaySayWhatItsRunDoes) {
     Send(MakeRun("a", input), 1);
     const auto ended = Hear<guest::Ended>(1);
     EXPECT_TRUE(ended);
+    EXPECT_TRUE(Hear<guest::Checked>(1));
     return ended.value_or(guest::Ended{});
   };
   EXPECT_EQ(run(R"({"simulate": {"ms": 12.5}})").run_us, 12'500);

@@ -58,7 +58,7 @@ TEST(Link, EveryCutOfEveryMessageIsRefused) {
 TEST(Link, UnknownTypesAndWrongShapesNameThemselves) {
   EXPECT_FALSE(link::DecodeLinkMessage({0, 0, "\x90"}));
   EXPECT_FALSE(link::DecodeLinkMessage({13, 0, "\x90"}));
-  EXPECT_FALSE(guest::DecodeGuestFrame({18, 0, "\x80"}));
+  EXPECT_FALSE(guest::DecodeGuestFrame({19, 0, "\x80"}));
   const auto map = link::DecodeLinkMessage({1, 0, "\x80"});
   ASSERT_FALSE(map);
   EXPECT_EQ(map.error().code, Code::kInvalid);

@@ -120,7 +120,6 @@ std::vector<guest::Message> GuestMessages() {
   ended.output = "out";
   ended.log_tail = std::string("\xff\0x", 3);
   ended.run_us = 10;
-  ended.reusable = true;
   return {
       Hello{1, "0.1.0", std::string(32, '0'), {"python3", "native"}, 1 << 29},
       Configure{MachineId("i-1"), UserId("alice"), 1700000000000000, std::string(64, '\x01')},
@@ -138,7 +137,8 @@ std::vector<guest::Message> GuestMessages() {
       Pong{5},
       Greet{},
       WarmUp{},
-      Warmed{{"python3", "native"}}};
+      Warmed{{"python3", "native"}},
+      Checked{77, true}};
 }
 
 Record Received(const OutRecord& sent) {
