@@ -90,7 +90,7 @@ void Core::FireTimer(Invocation& invocation) {
       if (!ownership_.MayPlace(invocation)) {  // it may have ended under a former owner
         return invocations_.SetTimer(invocation, context_.After(kSettleLookMs));
       }
-      return Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
+      return Expire(invocation);
     case Stage::kNoFunction: {
       Answer answer = AnswerTo(invocation);
       if (answer.verdict == Verdict::kAdmit) return Activate(invocation);

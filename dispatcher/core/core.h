@@ -105,6 +105,8 @@ class Core {
   void OnNack(Executor& executor, const link::Nack& nack);
   void EndAttempt(Invocation& invocation, const link::Done& done);
   void OnFailedTry(Invocation& invocation, const link::Done& done);
+  void FinishFailed(Invocation& invocation);  // as its last try failed
+  void Expire(Invocation& invocation);        // no further try starts
   void OnInfrastructure(Invocation& invocation, bool may_have_started, std::string_view reason);
 
   // ---- core_outputs.cc: the last records, and completion
@@ -148,6 +150,7 @@ class Core {
   // Lets go what no longer has to wait for reports, once nobody owes one.
   void ReviewSettling(Partition& partition);
   void SettleEarlyEnds(Partition& partition);
+  static void LearnFailures(Invocation& invocation, const EarlyEnd& early);
 
   Context context_;
   const ReplyPolicy reply_policy_;

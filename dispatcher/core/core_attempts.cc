@@ -46,7 +46,10 @@ void Core::OnDone(Executor& executor, const link::Done& done, bool from_report) 
   // Not the attempt that we wait for. What it published is durable all the same, and readers keep the first.
   const bool placed = invocation->stage() == Stage::kPlaced;
   const bool newer = from_report && !placed && done.ref.attempt > invocation->tries().attempt();
-  if (!published && !newer) return;
+  if (!published && !newer) {
+    if (done.outcome == link::Outcome::kFailed) invocation->NoteFailure(done);
+    return;
+  }
   if (placed) {
     ownership_.Drop(*partition, invocation->executor(), partition->RefOf(*invocation));
     invocations_.Recall(*invocation);
@@ -77,8 +80,7 @@ void Core::EndAttempt(Invocation& invocation, const link::Done& done) {
         return Enqueue(invocation);
       }
       return OnInfrastructure(invocation, done.times.leased_us != 0, "infrastructure");
-    case link::Outcome::kExpired:
-      return Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
+    case link::Outcome::kExpired: return Expire(invocation);
   }
 }
 
@@ -86,17 +88,28 @@ void Core::OnFailedTry(Invocation& invocation, const link::Done& done) {
   const Function* function = FunctionOf(invocation);
   const std::int32_t most = function != nullptr ? function->max_attempts : kDefaultAttempts;
   invocation.tries().Fail(done.try_number, most);
+  invocation.NoteFailure(done);
   const std::int64_t deadline_ms = DeadlineMs(invocation.request(), function, invocation.record().timestamp_ms);
   const std::int64_t wait_ms = RetryWaitMs(context_.settings(), invocation.serial(), invocation.tries().failed());
   const bool too_late = deadline_ms != 0 && context_.wall_ms() + wait_ms >= deadline_ms;
-  const std::string reason = ReasonOf(done);
-  if (too_late || most <= 1) {
-    return Finish(invocation, done.status, reason,
-                  {DeadLetter(invocation, reason, done.error_message),
-                   Reply(invocation, done.status, done.error_type, done.error_message)});
-  }
+  if (too_late || most <= 1) return FinishFailed(invocation);
   invocations_.BackOff(invocation, context_.After(wait_ms));
-  journal_.Note(Trace::Kind::kRetried, invocation, reason).status = done.status;
+  journal_.Note(Trace::Kind::kRetried, invocation, ReasonOf(done)).status = done.status;
+}
+
+void Core::FinishFailed(Invocation& invocation) {
+  const Failure& failure = *invocation.failure();
+  const std::string reason = failure.type.empty() ? std::string(StatusName(failure.status)) : failure.type;
+  Finish(invocation, failure.status, reason,
+         {DeadLetter(invocation, reason, failure.message),
+          Reply(invocation, failure.status, failure.type, failure.message)});
+}
+
+// An owner that hears of the failed try when it is too late for another ends it by that failure (OnFailedTry). So does
+// one that has waited for the other try: a later owner of the partition must not come to another result.
+void Core::Expire(Invocation& invocation) {
+  if (invocation.failure() != nullptr) return FinishFailed(invocation);
+  Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
 }
 
 void Core::OnInfrastructure(Invocation& invocation, bool may_have_started, std::string_view reason) {

@@ -71,6 +71,7 @@ bool Core::TakeEarlyReports(Partition& partition, Invocation& invocation) {
       if (!same) {
         ownership_.Cover(partition, end->executor, end->done.ref);
       } else {
+        LearnFailures(invocation, *end);
         invocation.Owe(end->executor, end->done.ref);
         if (!partition.early().HasRun(offset)) {
           invocations_.SeeEnd(invocation, end->executor, end->done.ref.attempt);

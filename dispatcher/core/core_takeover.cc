@@ -96,6 +96,11 @@ void Core::ReviewSettling(Partition& partition) {
   QueueHeld(partition);
 }
 
+void Core::LearnFailures(Invocation& invocation, const EarlyEnd& early) {
+  if (early.failed) invocation.NoteFailure(*early.failed);
+  if (early.done.outcome == link::Outcome::kFailed) invocation.NoteFailure(early.done);
+}
+
 // All have reported: what was kept is the last word on its records.
 void Core::SettleEarlyEnds(Partition& partition) {
   const auto all = [](std::int64_t) { return true; };
@@ -106,6 +111,7 @@ void Core::SettleEarlyEnds(Partition& partition) {
       ownership_.Cover(partition, early.executor, ref);
       continue;
     }
+    LearnFailures(*invocation, early);
     invocation->Owe(early.executor, ref);
     if (!AwaitsPlace(invocation->stage()) || ref.attempt <= invocation->tries().attempt()) continue;
     invocations_.SeeEnd(*invocation, early.executor, ref.attempt);

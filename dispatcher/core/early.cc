@@ -3,6 +3,18 @@
 #include <utility>
 
 namespace hearth::dispatcher {
+namespace {
+
+// Of what failed before the end that is kept, the latest.
+void KeepFailure(EarlyEnd& kept, const EarlyEnd& superseded) {
+  const auto keep = [&](const link::Done& done) {
+    if (!kept.failed || kept.failed->ref.attempt < done.ref.attempt) kept.failed = done;
+  };
+  if (superseded.failed) keep(*superseded.failed);
+  if (superseded.done.outcome == link::Outcome::kFailed) keep(superseded.done);
+}
+
+}  // namespace
 
 EarlyReports::Superseded EarlyReports::NoteEnd(EarlyEnd end) {
   Superseded superseded;
@@ -14,7 +26,10 @@ EarlyReports::Superseded EarlyReports::NoteEnd(EarlyEnd end) {
     const link::Done& done = known->second.done;
     const bool keep = done.outcome == link::Outcome::kPublished || done.ref.attempt >= ref.attempt;
     if (!keep || published) std::swap(known->second, end);
-    if (end.done.ref != known->second.done.ref) superseded.end = std::move(end);
+    if (end.done.ref != known->second.done.ref) {
+      KeepFailure(known->second, end);
+      superseded.end = std::move(end);
+    }
   }
 
   const auto running = runs_.find(offset);

@@ -2,7 +2,8 @@
 // until the record comes, and then it is the last word on it.
 //
 // It holds at any time: of one offset at most one end and one running attempt are kept, those that say most. An end
-// that was published says more than any other, and of two others the later attempt.
+// that was published says more than any other, and of two others the later attempt. That an earlier one failed is kept
+// with it.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@ namespace hearth::dispatcher {
 struct EarlyEnd {
   ExecutorId executor;
   link::Done done;
+  std::optional<link::Done> failed = std::nullopt;  // an earlier attempt that failed, where one was told of
 };
 struct EarlyRun {
   ExecutorId executor;

@@ -29,6 +29,14 @@ struct Owed {
   link::AttemptRef ref;
 };
 
+// How a try failed.
+struct Failure {
+  std::int32_t attempt = 0;
+  Status status = Status::kError;
+  std::string type;
+  std::string message;
+};
+
 // How it ended, for the trace of its completion.
 struct Ending {
   Status status = Status::kOk;
@@ -78,6 +86,13 @@ class Invocation {
   // For people: the last error that was told, or the first of the machinery where none was told.
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
   void NoteError(std::string_view error) { last_error_ = std::string(error); }
+  // The last of its tries that failed, which is its result where no further one starts; nullptr: none is known.
+  [[nodiscard]] const Failure* failure() const { return failure_.get(); }
+  void NoteFailure(const link::Done& done) {
+    if (failure_ != nullptr && failure_->attempt > done.ref.attempt) return;
+    failure_ =
+        std::make_unique<const Failure>(Failure{done.ref.attempt, done.status, done.error_type, done.error_message});
+  }
   [[nodiscard]] StartPath path() const { return path_; }  // that was taken, as the executor said
   void NotePath(StartPath path) { path_ = path; }
   [[nodiscard]] const Ending& ending() const { return ending_; }
@@ -115,6 +130,7 @@ class Invocation {
   Tries tries_;
   Times times_;
   std::string last_error_;
+  std::unique_ptr<const Failure> failure_;
   StartPath path_ = StartPath::kNone;
   Ending ending_;
   std::vector<Owed> owed_;

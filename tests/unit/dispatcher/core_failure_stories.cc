@@ -233,6 +233,32 @@ TEST_F(Failures, ExpiredAtTheExecutor) {
   EXPECT_EQ(StatusOf(ExpectProduce("hearth.reply")), Status::kExpired);
 }
 
+// It did start, and whoever hears of its failure later than this comes to the same result.
+TEST_F(Failures, WhatHasFailedAndExpiresBeforeItsNextTryEndsAsItFailed) {
+  Deploy("ada", "one", 3, 1, 1);
+  for (const bool at_executor : {true, false}) {
+    const std::int64_t offset = at_executor ? 0 : 10;
+    Receive("std/0", offset, {.function = "one", .expires_in_ms = 4000});
+    Done("e1", ExpectExec("e1", offset).ref, Outcome::kFailed, Status::kTimeout);
+    if (at_executor) {
+      PassAlive(1500);
+      Done("e1", ExpectExec("e1", offset).ref, Outcome::kExpired, Status::kExpired);
+    } else {
+      Receive("std/0", offset + 1, {.function = "one"});
+      ExpectExec("e1", offset + 1);
+      PassAlive(4100);
+    }
+    const auto dead = ExpectProduce("hearth.dead-letter");
+    EXPECT_EQ(HeaderOf(*dead.record, "hearth-dead-error"), "no such number");
+    Delivered(dead);
+    const auto reply = ExpectProduce("hearth.reply");
+    EXPECT_EQ(StatusOf(reply), Status::kTimeout);
+    EXPECT_EQ(HeaderOf(*reply.record, "hearth-error-type"), "ValueError");
+    Delivered(reply);
+    Forget();
+  }
+}
+
 TEST_F(Failures, TriesBackOffAndTheLastOneIsFinal) {
   Receive("std/0", 0);
   auto exec = ExpectExec("e1", 0);

@@ -47,6 +47,20 @@ TEST(EarlyReports, WhatWasPublishedSaysMoreThanALaterFailure) {
   EXPECT_FALSE(early.TakeEnd(5));
 }
 
+TEST(EarlyReports, WhatFailedBeforeIsKeptWithTheLaterEnd) {
+  for (const bool in_order : {true, false}) {
+    EarlyReports early;
+    const auto failed = End(kFirst, 1, link::Outcome::kFailed);
+    const auto expired = End(kSecond, 3, link::Outcome::kExpired);
+    early.NoteEnd(in_order ? failed : expired);
+    EXPECT_EQ(early.NoteEnd(in_order ? expired : failed).end->executor, kFirst) << "it is owed all the same";
+    early.NoteEnd(End(kFirst, 2, link::Outcome::kFailed));
+    ASSERT_TRUE(early.FindEnd(5)->failed);
+    EXPECT_EQ(early.FindEnd(5)->failed->ref.attempt, 2);
+    EXPECT_EQ(early.FindEnd(5)->done.ref.attempt, 3);
+  }
+}
+
 TEST(EarlyReports, TheSameEndToldTwiceIsOwedOnce) {
   EarlyReports early;
   early.NoteEnd(End(kFirst, 1, link::Outcome::kFailed));
