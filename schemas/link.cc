@@ -106,7 +106,7 @@ void Describe(A& a, Heartbeat& m) {
 }
 template <class A>
 void Describe(A& a, HeartbeatAck& m) {
-  a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us);
+  a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us).Optional("wanting", m.wanting);
 }
 template <class A>
 void Describe(A& a, SlotReport& m) {

@@ -189,8 +189,8 @@ struct FenceReport {
 struct Heartbeat {
   std::uint64_t sequence = 0;
   std::int64_t sent_mono_us = 0;  // the executor's monotonic clock, echoed
-  std::int32_t credit = 0;        // attempts it can hold in all, over all dispatchers; those that wait come on top
-  std::int32_t held = 0;          // attempts it holds now
+  std::int32_t credit = 0;        // attempts it may hold of this dispatcher; those that wait come on top
+  std::int32_t held = 0;          // attempts of this dispatcher that it holds now
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
   std::int32_t waiting_room = kAnyWaitingRoom;  // further attempts that may wait for a machine
@@ -198,6 +198,7 @@ struct Heartbeat {
 struct HeartbeatAck {
   std::uint64_t sequence = 0;
   std::int64_t sent_mono_us = 0;
+  std::int64_t wanting = 1;  // users of the dispatcher that want a place; absent: 1
 };
 
 // Changes of slots since the last report; kGone removes.

@@ -43,6 +43,8 @@ void Core::On(const ExecutorMessage& event) {
     for (const UserId& user : executors_.TakeHeartbeat(*executor, *heartbeat)) {
       turns_.Tell(Happening::kExecutorChanged, user);
     }
+    context_.Emit(SendToExecutor{event.executor,
+                                 link::HeartbeatAck{heartbeat->sequence, heartbeat->sent_mono_us, turns_.wanting()}});
   } else if (const auto* report = std::get_if<link::SlotReport>(&event.message)) {
     OnSlots(*executor, report->slots);
   } else if (const auto* nack = std::get_if<link::Nack>(&event.message)) {

@@ -77,7 +77,6 @@ std::set<UserId> Executors::TakeHeartbeat(Executor& executor, const link::Heartb
   if (!executor.changed_ && !std::ranges::equal(profiles, executor.profiles_, HasNoMore)) places_.NoteChance();
   executor.profiles_ = std::move(profiles);
   Review(executor);
-  context_.Emit(SendToExecutor{executor.id_, link::HeartbeatAck{heartbeat.sequence, heartbeat.sent_mono_us}});
   return std::exchange(executor.without_waiting_room_, {});
 }
 

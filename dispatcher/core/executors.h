@@ -97,7 +97,7 @@ class Executors {
   void Disconnect(Executor& executor);
   // It has said something. True: its lease was over, and what it may run was placed again elsewhere.
   [[nodiscard]] bool Hear(Executor& executor);
-  // And answers it. Returns users whom it had refused to let wait for a machine, and may take on again.
+  // Returns users whom it had refused to let wait for a machine, and may take on again.
   std::set<UserId> TakeHeartbeat(Executor& executor, const link::Heartbeat& heartbeat);
   // Time goes by. While we stood still nobody was heard: heartbeats lie unread in the sockets, and silence says
   // nothing.

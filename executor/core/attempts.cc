@@ -49,6 +49,15 @@ const Attempts::Line& Attempts::PromisedFor(const FunctionVersion& function) con
   return LineOf(promised_for_, function);
 }
 
+std::map<DispatcherId, Dispatchers::Held> Attempts::HeldByDispatcher() const {
+  std::map<DispatcherId, Dispatchers::Held> held;
+  for (const auto& [key, attempt] : attempts_) {
+    Dispatchers::Held& its = held[dispatchers_.OwnerOf(attempt.exec().ref.partition).dispatcher];
+    ++(attempt.phase() == AttemptPhase::kWaiting ? its.waiting : its.active);
+  }
+  return held;
+}
+
 std::vector<Attempt*> Attempts::OwnedBy(const DispatcherId& dispatcher) {
   std::vector<Attempt*> owned;
   for (auto& [key, attempt] : attempts_) {

@@ -60,6 +60,7 @@ class Attempts {
   void LendCredit();  // for the results that are waiting now
   // Attempts that may be held now in all, as dispatchers count them: those that wait take nobody's place.
   [[nodiscard]] std::int32_t CreditInAll() const { return Credit() + static_cast<std::int32_t>(waiting_.size()); }
+  [[nodiscard]] std::map<DispatcherId, Dispatchers::Held> HeldByDispatcher() const;
   // How many more attempts may wait; and whether one of the user may. A user may not take what is left to others: with
   // n others waiting at most 1 of n + 2 parts.
   [[nodiscard]] std::int32_t WaitingRoom() const;

@@ -46,7 +46,7 @@ void Core::On(DispatcherMessage& event) {
   } else if (const auto* done = std::get_if<link::DoneAck>(&event.message)) {
     OnDoneAck(*dispatcher, done->ref);
   } else if (const auto* ack = std::get_if<link::HeartbeatAck>(&event.message)) {
-    dispatchers_.Renew(*dispatcher, ack->sent_mono_us);
+    dispatchers_.Renew(*dispatcher, *ack);
   } else if (const auto* demand = std::get_if<link::Demand>(&event.message)) {
     pools_.SetBacklog(event.link, *demand);
   }
@@ -176,12 +176,10 @@ void Core::SendHeartbeats() {
   if (!dispatchers_.TakeHeartbeatDue()) return;
   attempts_.LendCredit();
   link::Heartbeat heartbeat;
-  heartbeat.credit = attempts_.CreditInAll();
-  heartbeat.held = attempts_.held();
   heartbeat.waiting_room = attempts_.WaitingRoom();
   heartbeat.draining = context_.draining();
   heartbeat.profiles = pools_.Capacities();
-  dispatchers_.SendHeartbeats(std::move(heartbeat));
+  dispatchers_.SendHeartbeats(std::move(heartbeat), attempts_.Credit(), attempts_.HeldByDispatcher());
 }
 
 void Core::ReportSlots() {

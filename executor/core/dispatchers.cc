@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
+
+#include "executor/core/credit.h"
 
 namespace hearth::executor {
 
@@ -18,10 +21,11 @@ const DispatcherId* Dispatchers::SpeakerOf(LinkId link) const {
   return &found->second.dispatcher;
 }
 
-void Dispatchers::Renew(const DispatcherId& dispatcher, std::int64_t sent_us) {
-  if (sent_us > context_.now_us()) return;
+void Dispatchers::Renew(const DispatcherId& dispatcher, const link::HeartbeatAck& ack) {
+  if (ack.sent_mono_us > context_.now_us()) return;
   Lease& lease = leases_.at(dispatcher);
-  lease.renewed_us = std::max(lease.renewed_us, sent_us);
+  lease.renewed_us = std::max(lease.renewed_us, ack.sent_mono_us);
+  lease.wanting = std::clamp<std::int64_t>(ack.wanting, 0, kMaxWanting);
 }
 
 bool Dispatchers::Holds(const Lease& lease) const {
@@ -62,9 +66,28 @@ bool Dispatchers::TakeHeartbeatDue() {
   return true;
 }
 
-void Dispatchers::SendHeartbeats(link::Heartbeat heartbeat) {
+void Dispatchers::SendHeartbeats(link::Heartbeat heartbeat, std::int32_t credit,
+                                 const std::map<DispatcherId, Held>& held) {
+  // Whoever is connected has a part, and whoever holds something has it.
+  std::map<DispatcherId, DispatcherUse> uses;
+  for (const auto& [id, link] : links_) uses[link.dispatcher].wanting = leases_.at(link.dispatcher).wanting;
+  std::int32_t of_nobody = 0;
+  for (const auto& [dispatcher, each] : held) {
+    const auto use = uses.find(dispatcher);
+    (use == uses.end() ? of_nobody : use->second.active) += each.active;
+  }
+  std::vector<DispatcherUse> in_order;
+  in_order.reserve(uses.size());
+  for (const auto& [dispatcher, use] : uses) in_order.push_back(use);
+  const auto told = DivideCredit(credit - of_nobody, in_order);
+
   heartbeat.sent_mono_us = context_.now_us();
   for (auto& [id, link] : links_) {
+    const auto index = std::distance(uses.begin(), uses.find(link.dispatcher));
+    const auto own = held.find(link.dispatcher);
+    const Held its = own == held.end() ? Held{} : own->second;
+    heartbeat.credit = told[static_cast<std::size_t>(index)] + its.waiting;
+    heartbeat.held = its.active + its.waiting;
     heartbeat.sequence = ++link.heartbeats;
     Send(id, heartbeat);
   }

@@ -18,6 +18,8 @@
 
 namespace hearth::executor {
 
+constexpr std::int64_t kMaxWanting = 1'000'000;  // users; more of them weigh no more
+
 class Dispatchers {
  public:
   explicit Dispatchers(Context& context) : context_(context) {}
@@ -28,8 +30,8 @@ class Dispatchers {
   // Whom the connection speaks for; nullptr where it is to be ignored.
   [[nodiscard]] const DispatcherId* SpeakerOf(LinkId link) const;
 
-  // The dispatcher has acknowledged the heartbeat that was sent at that time. A time to come renews nothing.
-  void Renew(const DispatcherId& dispatcher, std::int64_t sent_us);
+  // The dispatcher has acknowledged a heartbeat, by the time at which it was sent. A time to come renews nothing.
+  void Renew(const DispatcherId& dispatcher, const link::HeartbeatAck& ack);
   [[nodiscard]] bool LeaseHolds(const DispatcherId& dispatcher) const;
   // Those whose leases have ended since the last call.
   [[nodiscard]] std::vector<DispatcherId> TakeEndedLeases();
@@ -45,8 +47,13 @@ class Dispatchers {
   void TellAll(const link::SlotReport& report);
   // True once in each interval: heartbeats are to be sent now.
   [[nodiscard]] bool TakeHeartbeatDue();
-  // To all, with their own sequence numbers and the time of now.
-  void SendHeartbeats(link::Heartbeat heartbeat);
+  // What is held of a dispatcher.
+  struct Held {
+    std::int32_t active = 0;  // attempts that take a place
+    std::int32_t waiting = 0;
+  };
+  // To all, with their own sequence numbers, the time of now, and their own parts of the credit.
+  void SendHeartbeats(link::Heartbeat heartbeat, std::int32_t credit, const std::map<DispatcherId, Held>& held);
 
  private:
   struct Link {
@@ -57,6 +64,7 @@ class Dispatchers {
     std::int64_t renewed_us = 0;  // send time of the last acknowledged heartbeat
     bool told = false;            // that it has ended
     LinkId link = 0;              // the newest connection
+    std::int64_t wanting = 0;     // users of the dispatcher that want a place, by the last acknowledgement
   };
 
   [[nodiscard]] bool Holds(const Lease& lease) const;

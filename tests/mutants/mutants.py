@@ -122,4 +122,8 @@ MUTANTS = (
     Mutant("turns", "no_reserve", "dispatcher/core/shares.cc", "credit - kept)", "credit)",
            ("Reserves.LongRunsOfAClassNeverHoldWhatIsKeptForOthers", "CoreTurns.LongRunsOfOneUserLeaveAPlaceToWhoComes"), "dispatcher_core_test"),
     Mutant("turns", "no_reserve_in_the_simulator", "dispatcher/core/shares.cc", "credit - kept)", "credit)", ("Pressure.WhoFloodsWithLongRunsHoldsNobodyElseUp",), "simulation_test"),
+    Mutant("turns", "what_another_dispatcher_wants_is_not_kept", "executor/core/credit.cc", "std::max(use.active, static_cast<std::int32_t>(owed))", "use.active + 0 * static_cast<std::int32_t>(owed)",
+           ("Credit.TwoWhoseUsersWantPlacesHaveThemByTheNumberOfThoseUsers",), "executor_core_test"),
+    Mutant("turns", "what_another_dispatcher_wants_is_not_kept_in_the_simulator", "executor/core/credit.cc", "std::max(use.active, static_cast<std::int32_t>(owed))", "use.active + 0 * static_cast<std::int32_t>(owed)",
+           ("Pressure.WhoFloodsOneDispatcherTakesNothingFromAnother",), "simulation_test"),
 )

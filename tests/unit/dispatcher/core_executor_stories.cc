@@ -86,6 +86,19 @@ TEST_F(Executors, EveryHeartbeatIsAnsweredWithItsOwnTime) {
   EXPECT_EQ(acks[0].second.sent_mono_us, 777);
 }
 
+TEST_F(Executors, TheAnswerSaysHowManyUsersWantAPlace) {
+  Connect("e1", 0);
+  Own("std/0");
+  Forget();
+  Beat("e1");
+  EXPECT_EQ(Sent<link::HeartbeatAck>().at(0).second.wanting, 0);
+  Receive("std/0", 0);
+  Receive("std/0", 1);
+  Forget();
+  Beat("e1");
+  EXPECT_EQ(Sent<link::HeartbeatAck>().at(0).second.wanting, 1) << "two requests, one user";
+}
+
 TEST_F(Executors, ASuspectGetsNothingNew) {
   Connect("e1");
   Own("std/0");

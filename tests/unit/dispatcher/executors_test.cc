@@ -205,11 +205,8 @@ TEST_F(ExecutorsTest, WhatItHasSaidToHaveIsSpentUntilTheNextHeartbeat) {
   EXPECT_EQ(Seen(executor).pool_ready, 0);
   EXPECT_EQ(Seen(executor).shells, 1);
   EXPECT_EQ(Seen(executor).can_start, 2);
-  effects_.clear();
   executors_.TakeHeartbeat(executor, Beat(2, 0));
   EXPECT_EQ(Seen(executor).pool_ready, 1);
-  ASSERT_EQ(effects_.size(), 1U);
-  EXPECT_EQ(std::get<link::HeartbeatAck>(std::get<SendToExecutor>(effects_[0]).message).sequence, 7U);
 }
 
 TEST_F(ExecutorsTest, WhoRefusedGetsNothingOfTheKindForAMoment) {

@@ -60,11 +60,11 @@ TEST_F(DispatchersTest, ALeaseLastsForTheGraceFromTheSendingOfWhatWasAcknowledge
   const auto sent_us = context.now_us();
   Pass(900);
   EXPECT_TRUE(dispatchers.LeaseHolds(d1));
-  dispatchers.Renew(d1, sent_us + 500 * kMicrosPerMilli);
-  dispatchers.Renew(d1, sent_us);  // an older one comes later
+  dispatchers.Renew(d1, {1, sent_us + 500 * kMicrosPerMilli});
+  dispatchers.Renew(d1, {1, sent_us});  // an older one comes later
   Pass(600);
   EXPECT_TRUE(dispatchers.LeaseHolds(d1));
-  dispatchers.Renew(d1, context.now_us() + kMicrosPerSecond);
+  dispatchers.Renew(d1, {1, context.now_us() + kMicrosPerSecond});
   Pass(1);
   EXPECT_FALSE(dispatchers.LeaseHolds(d1)) << "what was never sent renews nothing";
 }
@@ -77,7 +77,7 @@ TEST_F(DispatchersTest, TheEndOfALeaseIsToldOnce) {
   Pass(501);
   EXPECT_EQ(dispatchers.TakeEndedLeases(), std::vector{d1});
   EXPECT_TRUE(dispatchers.TakeEndedLeases().empty());
-  dispatchers.Renew(d1, context.now_us());
+  dispatchers.Renew(d1, {1, context.now_us()});
   EXPECT_TRUE(dispatchers.TakeEndedLeases().empty());
   Pass(1001);
   EXPECT_EQ(dispatchers.TakeEndedLeases(), (std::vector{d1, d2})) << "it began anew, and has ended again";
@@ -104,12 +104,12 @@ TEST_F(DispatchersTest, HeartbeatsAreNumberedForEachConnection) {
   dispatchers.Connect(1, d1);
   EXPECT_TRUE(dispatchers.TakeHeartbeatDue()) << "who connects hears at once";
   EXPECT_FALSE(dispatchers.TakeHeartbeatDue());
-  dispatchers.SendHeartbeats({});
+  dispatchers.SendHeartbeats({}, 8, {});
   Pass(link::kHeartbeatMs);
   EXPECT_TRUE(dispatchers.TakeHeartbeatDue());
   dispatchers.Connect(2, d2);
   effects.clear();
-  dispatchers.SendHeartbeats({});
+  dispatchers.SendHeartbeats({}, 8, {});
   std::vector<std::uint64_t> sequences;
   for (const auto& effect : effects) {
     const auto& beat = std::get<link::Heartbeat>(std::get<SendToDispatcher>(effect).message);
@@ -117,6 +117,26 @@ TEST_F(DispatchersTest, HeartbeatsAreNumberedForEachConnection) {
     EXPECT_EQ(beat.sent_mono_us, context.now_us());
   }
   EXPECT_EQ(sequences, (std::vector<std::uint64_t>{2, 1}));
+}
+
+TEST_F(DispatchersTest, EachHearsOfItsOwnPartOfTheCreditAndOfWhatIsHeldOfIt) {
+  dispatchers.Connect(1, d1);
+  dispatchers.Connect(2, d2);
+  dispatchers.Connect(3, d2);  // the same one again
+  dispatchers.Renew(d1, {1, context.now_us(), 3});
+  dispatchers.Renew(d2, {1, context.now_us(), 1});
+  effects.clear();
+  const DispatcherId gone("gone");
+  dispatchers.SendHeartbeats({}, 20, {{d1, {5, 7}}, {gone, {4, 1}}});
+  std::map<LinkId, std::pair<std::int32_t, std::int32_t>> told;
+  for (const auto& effect : effects) {
+    const auto& sent = std::get<SendToDispatcher>(effect);
+    const auto& beat = std::get<link::Heartbeat>(sent.message);
+    told[sent.link] = {beat.credit, beat.held};
+  }
+  EXPECT_EQ(told[1], std::pair(12 + 7, 5 + 7)) << "three parts of four of what nobody else holds; what waits on top";
+  EXPECT_EQ(told[2], std::pair(4, 0));
+  EXPECT_EQ(told[3], told[2]);
 }
 
 }  // namespace

@@ -104,7 +104,7 @@ std::vector<link::Message> LinkMessages() {
           done,
           FenceReport{{"hearth.invoke.rt", 3}, 8, {{ref, InvocationId("inv-1"), 5}}, {done}, true, true},
           Heartbeat{9, -5, 64, 3, true, {capacity}, 16},
-          HeartbeatAck{9, -5},
+          HeartbeatAck{9, -5, 3},
           SlotReport{{slot, slot}},
           Demand{{{"default", 7}, {"large", 1}}},
           Drop{ref},
