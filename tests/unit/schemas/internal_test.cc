@@ -71,7 +71,7 @@ TEST(Link, UnknownTypesAndWrongShapesNameThemselves) {
 }
 
 TEST(Link, FurtherFieldsOfANewerPeerAreIgnored) {
-  EXPECT_TRUE(link::DecodeLinkMessage({11, 0, std::string("\x93\x05\x06\xc3", 4)}));
+  EXPECT_TRUE(link::DecodeLinkMessage({11, 0, std::string("\x94\x05\x06\x07\xc3", 5)}));
 }
 
 TEST(Guest, ChunkAboveItsLimitIsRefused) {
