@@ -5,7 +5,7 @@ find_package(OpenSSL REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
-foreach(package rdkafka hiredis libvirt libvirt-qemu libuv libmicrohttpd libcurl pugixml libarchive libseccomp)
+foreach(package rdkafka hiredis libvirt libvirt-qemu libuv libmicrohttpd libcurl pugixml libarchive libseccomp jemalloc)
   string(TOUPPER ${package} prefix)
   string(REPLACE "-" "_" prefix ${prefix})
   pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${package})
@@ -37,6 +37,12 @@ elseif(NOT HEARTH_FUZZ)
   target_compile_options(hearth_options INTERFACE -fPIE -fstack-protector-strong -fstack-clash-protection
     $<$<CONFIG:Release,RelWithDebInfo,MinSizeRel>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3>)
   target_link_options(hearth_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
+endif()
+
+# The allocator of programs that carry every record (docs/adr/0011-the-daemons-allocator.md). Sanitizers have their own.
+add_library(hearth_allocator INTERFACE)
+if(NOT HEARTH_SANITIZE)
+  target_link_libraries(hearth_allocator INTERFACE PkgConfig::JEMALLOC)
 endif()
 
 # The sources of a target, several at a time in one. Most of a compilation's time goes into instantiating the same
