@@ -15,6 +15,12 @@ namespace {
 
 constexpr std::int64_t kFlushMs = 5000;
 
+Settings SettingsOf(const Config& config, const Logger& log) {
+  Settings settings = config.core;
+  settings.detailed_traces = log->should_log(spdlog::level::debug);
+  return settings;
+}
+
 }  // namespace
 
 App::App(Loop& loop, Config config, Logger log)
@@ -22,7 +28,7 @@ App::App(Loop& loop, Config config, Logger log)
       config_(std::move(config)),
       log_(std::move(log)),
       metrics_(*registry_),
-      core_(config_.core),
+      core_(SettingsOf(config_, log_)),
       turn_end_(loop,
                 [this] {
                   if (links_ != nullptr) links_->Flush();

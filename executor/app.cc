@@ -65,6 +65,7 @@ void App::Open(MachineDriver::Opened driver) {
   acceleration_ = driver.acceleration;
   metrics_.Acceleration(acceleration_);
   Settings settings = config_.core;
+  settings.detailed_traces = log_->should_log(spdlog::level::debug);
   settings.incarnation = incarnation_;
   settings.acceleration = acceleration_;
   settings.runtimes = std::move(driver.runtimes);

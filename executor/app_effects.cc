@@ -113,6 +113,7 @@ void App::Do(Trace& effect) {
                  effect.function.value, effect.machine.value, Quoted(effect.reason));
       break;
     case Trace::Kind::kNacked:  // counted; under load a line for each would be the log
+      if (!log_->should_log(spdlog::level::debug)) break;
       log_->debug("inv={} user={} fn={} nacked reason={}", Quoted(effect.id.value), effect.user.value,
                   effect.function.value, Quoted(effect.reason));
       break;

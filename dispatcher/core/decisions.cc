@@ -1,20 +1,20 @@
 #include "dispatcher/core/decisions.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hearth::dispatcher {
 namespace {
 
-// What a line takes, about: the structs and the texts, the id once more for the index.
+// What a line takes, about: the structs and the texts.
 std::size_t BytesOf(const DecisionStep& step) {
   std::size_t bytes = sizeof step + step.executor.value.size() + step.constraint.size();
   for (const auto& candidate : step.candidates) bytes += sizeof candidate + candidate.executor.value.size();
   return bytes;
 }
 std::size_t BytesOf(const Decision& decision) {
-  constexpr std::size_t kIndexBytes = 96;
-  return sizeof decision + kIndexBytes + 2 * decision.id.value.size() + decision.user.value.size() +
-         decision.function.value.size() + decision.partition.topic.size();
+  return sizeof decision + decision.id.value.size() + decision.user.value.size() + decision.function.value.size() +
+         decision.partition.topic.size();
 }
 
 }  // namespace
@@ -23,7 +23,6 @@ std::uint64_t Decisions::Open(Decision decision) {
   const std::uint64_t number = first_ + ring_.size();
   std::size_t bytes = BytesOf(decision);
   for (const auto& step : decision.steps) bytes += BytesOf(step);
-  newest_[decision.id.value] = number;
   bytes_ += bytes;
   ring_.push_back({std::move(decision), bytes});
   Trim();
@@ -59,17 +58,14 @@ void Decisions::Add(std::uint64_t number, DecisionStep step) {
 }
 
 const Decision* Decisions::Find(const InvocationId& id) const {
-  const auto found = newest_.find(id.value);
-  if (found == newest_.end()) return nullptr;
-  return &ring_[static_cast<std::size_t>(found->second - first_)].decision;
+  const auto newest =
+      std::find_if(ring_.rbegin(), ring_.rend(), [&](const Line& line) { return line.decision.id == id; });
+  return newest == ring_.rend() ? nullptr : &newest->decision;
 }
 
 void Decisions::Trim() {
   while (!ring_.empty() && (ring_.size() > most_ || bytes_ > most_bytes_)) {
-    const Line& oldest = ring_.front();
-    const auto newest = newest_.find(oldest.decision.id.value);
-    if (newest != newest_.end() && newest->second == first_) newest_.erase(newest);
-    bytes_ -= oldest.bytes;
+    bytes_ -= ring_.front().bytes;
     ring_.pop_front();
     ++first_;
   }

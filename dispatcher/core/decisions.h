@@ -6,7 +6,6 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "common/base/ids.h"
@@ -65,7 +64,7 @@ class Decisions {
   [[nodiscard]] const Decision* At(std::uint64_t number) const;
   // Appends to a line that is still there.
   void Add(std::uint64_t number, DecisionStep step);
-  // The newest line of that id, or null.
+  // The newest line of that id, or null. It looks at all of them: people ask seldom, and an index costs every record.
   [[nodiscard]] const Decision* Find(const InvocationId& id) const;
 
   [[nodiscard]] std::size_t size() const { return ring_.size(); }
@@ -83,7 +82,6 @@ class Decisions {
   std::deque<Line> ring_;
   std::uint64_t first_ = 1;  // number of ring_.front()
   std::size_t bytes_ = 0;
-  std::unordered_map<std::string, std::uint64_t> newest_;  // by id
 };
 
 }  // namespace hearth::dispatcher

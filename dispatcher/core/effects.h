@@ -54,7 +54,8 @@ struct ClaimSlot {
 struct DirectoryDropExecutor {
   ExecutorId executor;
 };
-// How one invocation was decided; for logs, metrics and the history. Plain data, no payload.
+// How one invocation was decided; for logs, metrics and the history. Plain data, no payload. What is counted (kind,
+// status, path, times) is there always, the rest as Settings::detailed_traces says.
 struct Trace {
   enum class Kind : std::uint8_t {
     kReceived,

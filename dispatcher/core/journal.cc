@@ -25,11 +25,20 @@ std::string_view StepName(Trace::Kind kind) {
   return {};
 }
 
+// Steps that each record takes are of interest one by one only where a log is read for that.
+bool IsUsual(Trace::Kind kind) {
+  return kind == Trace::Kind::kReceived || kind == Trace::Kind::kPlaced || kind == Trace::Kind::kCompleted ||
+         kind == Trace::Kind::kNacked;
+}
+
 }  // namespace
 
 Trace& Journal::Note(Trace::Kind kind, Invocation& invocation, std::string_view constraint) {
+  NoteStep(kind, invocation, constraint);
   Trace trace;
   trace.kind = kind;
+  trace.times = invocation.times();
+  if (!context_.settings().detailed_traces && IsUsual(kind)) return context_.Emit(std::move(trace));
   trace.partition = invocation.partition().id();
   trace.offset = invocation.offset();
   trace.epoch = invocation.partition().epoch();
@@ -39,8 +48,6 @@ Trace& Journal::Note(Trace::Kind kind, Invocation& invocation, std::string_view 
   trace.executor = invocation.executor();
   trace.attempt = invocation.tries().attempt();
   trace.constraint = std::string(constraint);
-  trace.times = invocation.times();
-  NoteStep(kind, invocation, constraint);
   return context_.Emit(std::move(trace));
 }
 

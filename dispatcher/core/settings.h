@@ -32,6 +32,7 @@ struct Settings {
   std::int64_t drain_deadline_ms = 30'000;        // on DrainRequested: then the rest is left to the next owner
   std::int64_t unknown_function_grace_ms = 1000;  // wait that long for the registry before refusing
   std::uint64_t seed = 0;                         // of the jitter
+  bool detailed_traces = true;                    // of usual steps too; else these hold what is counted only
 };
 
 }  // namespace hearth::dispatcher

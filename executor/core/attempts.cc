@@ -8,22 +8,24 @@
 
 namespace hearth::executor {
 
-Trace TraceOf(Trace::Kind kind, const link::Exec& exec, StartPath path, Status status, std::string reason) {
+Trace TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, StartPath path, Status status,
+              std::string reason) {
   Trace trace;
   trace.kind = kind;
+  trace.status = status;
+  trace.path = path;
+  trace.times = exec.times;
+  if (!context.settings().detailed_traces && kind != Trace::Kind::kOrphaned) return trace;
   trace.ref = exec.ref;
   trace.id = exec.id;
   trace.user = exec.function.user;
   trace.function = exec.function.name;
-  trace.status = status;
-  trace.path = path;
-  trace.times = exec.times;
   trace.reason = std::move(reason);
   return trace;
 }
 
 void Attempts::Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string reason) {
-  context_.Emit(TraceOf(kind, attempt.exec_, attempt.path_, status, std::move(reason)));
+  context_.Emit(TraceOf(context_, kind, attempt.exec_, attempt.path_, status, std::move(reason)));
 }
 
 Attempt* Attempts::Find(const AttemptKey& key) {

@@ -138,7 +138,7 @@ class Attempts {
 };
 
 // A line of the log about the attempt that `exec` asks for.
-[[nodiscard]] Trace TraceOf(Trace::Kind kind, const link::Exec& exec, StartPath path, Status status,
-                            std::string reason);
+[[nodiscard]] Trace TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, StartPath path,
+                            Status status, std::string reason);
 
 }  // namespace hearth::executor

@@ -30,7 +30,7 @@ class Context {
 
   template <class E>
   void Emit(E effect) {
-    effects_->push_back(std::move(effect));
+    effects_->emplace_back(std::move(effect));
   }
 
   // Something came free, or something waits: the core schedules at the end of the step.

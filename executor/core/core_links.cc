@@ -55,7 +55,7 @@ void Core::On(DispatcherMessage& event) {
 void Core::OnExec(LinkId link, const DispatcherId& dispatcher, link::Exec& exec) {
   const auto nack = [&](const Refusal& refusal) {
     dispatchers_.Send(link, link::Nack{exec.ref, refusal.first});
-    context_.Emit(TraceOf(Trace::Kind::kNacked, exec, StartPath::kNone, Status::kOk, refusal.second));
+    context_.Emit(TraceOf(context_, Trace::Kind::kNacked, exec, StartPath::kNone, Status::kOk, refusal.second));
   };
   if (!dispatchers_.Admit(exec.ref.partition, exec.ref.epoch, dispatcher, link)) {
     return nack({link::NackReason::kFenced, "fenced"});

@@ -69,7 +69,8 @@ struct PurgePublishes {};
 struct PublishUsage {
   Usage usage;
 };
-// One line of the log: what happened to an attempt, or which state a machine or a container went to.
+// One line of the log: what happened to an attempt, or which state a machine or a container went to. What is counted
+// (kind, status, path, times) is there always, the rest as Settings::detailed_traces says.
 struct Trace {
   enum class Kind : std::uint8_t {
     kAccepted,

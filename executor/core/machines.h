@@ -114,7 +114,7 @@ class Machines {
 
   // ---- What dispatchers are told of assigned machines and their containers.
   [[nodiscard]] std::vector<link::Slot> Slots() const;  // all of them
-  [[nodiscard]] std::vector<link::Slot> TakeChanges();  // those that have changed since the last call, by id
+  [[nodiscard]] std::vector<link::Slot> TakeChanges();  // those that have changed since the last call
   [[nodiscard]] std::size_t changes() const { return changes_.size(); }
 
  private:
@@ -137,8 +137,9 @@ class Machines {
   Context& context_;
   std::map<std::uint64_t, Machine> machines_;
   MachineIndex index_;
-  std::vector<std::uint64_t> just_warm_;       // in this step, meant for a user
-  std::map<std::string, link::Slot> changes_;  // by slot id
+  std::vector<std::uint64_t> just_warm_;  // in this step, meant for a user
+  // What has changed since it was told last. What is gone is described here, all else when it is told.
+  std::map<MachineIndex::Place, std::optional<link::Slot>> changes_;
   std::int64_t last_change_ms_ = 0;
   std::uint64_t next_machine_ = 1;
   std::uint64_t next_idle_ = 1;

@@ -150,13 +150,15 @@ void Machines::Move(Machine& machine, Container& container, ContainerState to, c
   if (to == ContainerState::kChecking) index_.EnterCheck(container);
   Trace trace;
   trace.kind = Trace::Kind::kContainerMoved;
-  trace.user = machine.user_;
-  trace.function = std::get<1>(container.function_);
-  trace.machine = machine.id_;
-  trace.container = IdOf(machine, container.number_);
-  trace.from = StateName(container.state_);
-  trace.to = StateName(to);
-  trace.reason = reason;
+  if (context_.settings().detailed_traces) {
+    trace.user = machine.user_;
+    trace.function = std::get<1>(container.function_);
+    trace.machine = machine.id_;
+    trace.container = IdOf(machine, container.number_);
+    trace.from = StateName(container.state_);
+    trace.to = StateName(to);
+    trace.reason = reason;
+  }
   container.state_ = to;
   UpdateQuiet(machine);
   NoteChange(machine, container);
@@ -170,13 +172,14 @@ std::int64_t Machines::ChangeMs() {
 
 void Machines::NoteChange(Machine& machine) {
   machine.changed_ms_ = ChangeMs();
-  changes_.insert_or_assign(machine.id_.value, SlotOf(machine, nullptr));
+  auto& change = changes_[{machine.number_, 0}];
+  if (machine.state_ != MachineState::kAssigned) change = SlotOf(machine, nullptr);
 }
 
 void Machines::NoteChange(Machine& machine, Container& container) {
   container.changed_ms_ = ChangeMs();
-  link::Slot slot = SlotOf(machine, &container);
-  changes_.insert_or_assign(slot.container.value, std::move(slot));
+  auto& change = changes_[{machine.number_, container.number_}];
+  if (container.state_ == ContainerState::kGone) change = SlotOf(machine, &container);
 }
 
 std::vector<link::Slot> Machines::Slots() const {
@@ -194,7 +197,14 @@ std::vector<link::Slot> Machines::Slots() const {
 std::vector<link::Slot> Machines::TakeChanges() {
   std::vector<link::Slot> slots;
   slots.reserve(changes_.size());
-  for (auto& [id, slot] : changes_) slots.push_back(std::move(slot));
+  for (auto& [place, gone] : changes_) {
+    if (gone) {
+      slots.push_back(std::move(*gone));
+      continue;
+    }
+    const Machine& machine = machines_.at(place.machine);
+    slots.push_back(SlotOf(machine, place.container == 0 ? nullptr : &machine.containers_.at(place.container)));
+  }
   changes_.clear();
   return slots;
 }

@@ -130,9 +130,11 @@ void Scheduler::Run(Attempt& attempt, Machine& machine, Container& container, St
       SendToGuest{machine.id(),
                   {container.number(), guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
                                                   exec.traceparent, attempts_.TakePayload(attempt)}}});
-  Trace trace = TraceOf(Trace::Kind::kStarted, exec, path, Status::kOk, {});
-  trace.machine = machine.id();
-  trace.container = IdOf(machine, container.number());
+  Trace trace = TraceOf(context_, Trace::Kind::kStarted, exec, path, Status::kOk, {});
+  if (context_.settings().detailed_traces) {
+    trace.machine = machine.id();
+    trace.container = IdOf(machine, container.number());
+  }
   context_.Emit(std::move(trace));
 }
 

@@ -56,6 +56,7 @@ struct Settings {
   std::string undeliverable_topic{TopicName(Topic::kUndeliverable)};
   std::string usage_topic{TopicName(Topic::kUsage)};
   std::uint64_t seed = 0;
+  bool detailed_traces = true;  // Trace names what each step is of; else where a log wants that at every level only
 
   [[nodiscard]] const UserLimits& LimitsOf(const UserId& user) const;
   [[nodiscard]] std::size_t ProfileOf(const Function& function) const;  // its index; profiles.size() where unknown

@@ -58,6 +58,7 @@ Settings World::MakeSettings(int machines) {
   settings.memory_mib = 512 * (machines + 8);
   settings.credit = 100'000;
   settings.waiting = 100'000;
+  settings.detailed_traces = false;  // as in a daemon whose log is not read for each record
   settings.concurrent_starts = 64;
   return settings;
 }

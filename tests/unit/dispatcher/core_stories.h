@@ -47,6 +47,7 @@ class CoreStory : public testing::Test {
     settings.reply_topics_allowed = {"mine.*"};
     settings.realtime_users = realtime_users_;
     settings.user_concurrency = user_concurrency_;
+    settings.detailed_traces = detailed_traces_;
     settings.user_queue_limit = user_queue_limit_;
     core_ = std::make_unique<Core>(settings);
     effects_.clear();
@@ -286,6 +287,7 @@ class CoreStory : public testing::Test {
   Time now_{1'000'000'000, 1'700'000'000'000'000};
   std::vector<Effect> effects_;
   std::vector<std::string> realtime_users_ = {"*"};
+  bool detailed_traces_ = true;
   std::int32_t user_concurrency_ = 64;
   std::int32_t user_queue_limit_ = 10'000;
   std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;  // what is committed

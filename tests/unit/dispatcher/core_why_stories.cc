@@ -212,6 +212,33 @@ TEST_F(Placings, ALackOfRuntimeOrOfMemoryForEverIsAFilter) {
   EXPECT_EQ(candidates.at(2).failed, "");
 }
 
+TEST_F(Whys, WhereNobodyReadsALineForEachRecordUsualStepsAreCountedAndOthersNamed) {
+  detailed_traces_ = false;
+  Start();
+  Connect("e1");
+  Own("std/0");
+  Forget();
+  std::map<Trace::Kind, Trace> told;
+  const auto listen = [&] {
+    for (const Trace& trace : All<Trace>()) told[trace.kind] = trace;
+  };
+  Receive("std/0", 0, {.id = "asked"});
+  listen();
+  Done("e1", ExpectExec("e1", 0).ref, link::Outcome::kFailed, Status::kError);
+  listen();
+  PassAlive(1300);
+  listen();
+  Done("e1", ExpectExec("e1", 0).ref);
+  listen();
+  ASSERT_TRUE(told.contains(Trace::Kind::kReceived) && told.contains(Trace::Kind::kPlaced));
+  ASSERT_TRUE(told.contains(Trace::Kind::kCompleted) && told.contains(Trace::Kind::kRetried));
+  EXPECT_EQ(told[Trace::Kind::kCompleted].status, Status::kOk);
+  EXPECT_NE(told[Trace::Kind::kCompleted].times.received_us, 0);
+  EXPECT_EQ(told[Trace::Kind::kCompleted].id, InvocationId());
+  EXPECT_EQ(told[Trace::Kind::kRetried].id, InvocationId("asked"));
+  EXPECT_EQ(Explain("asked")->steps.size(), 3U) << "who asks is told all the same";
+}
+
 TEST_F(Whys, LongNamesStayWithinTheBound) {
   const std::string id(128, 'x');
   Connect(std::string(128, 'e'));

@@ -61,6 +61,37 @@ TEST_F(Whys, WhatItWaitedForIsNamed) {
   EXPECT_EQ(words.at("lease_us"), "5000");
 }
 
+class QuietTraces : public Story {
+ protected:
+  static Settings Quiet() {
+    Settings settings = Defaults();
+    settings.detailed_traces = false;
+    return settings;
+  }
+  QuietTraces() : Story(Quiet()) {}
+};
+
+TEST_F(QuietTraces, HoldWhatIsCountedAndNoNames) {
+  Boot();
+  Connect();
+  Exec(MakeExec(0));
+  End(UntilRun());
+  std::map<Trace::Kind, int> count;
+  while (const auto trace = Take<Trace>()) {
+    ++count[trace->kind];
+    if (trace->kind == Trace::Kind::kMachineMoved) continue;
+    EXPECT_EQ(trace->id, InvocationId());
+    EXPECT_TRUE(trace->user.empty());
+    if (trace->kind != Trace::Kind::kEnded) continue;
+    EXPECT_EQ(trace->path, StartPath::kPool);
+    EXPECT_NE(trace->times.ended_us, 0);
+  }
+  EXPECT_EQ(count[Trace::Kind::kAccepted], 1);
+  EXPECT_EQ(count[Trace::Kind::kStarted], 1);
+  EXPECT_EQ(count[Trace::Kind::kEnded], 1);
+  EXPECT_EQ(count[Trace::Kind::kContainerMoved], 4) << "made, leased, ended, ready";
+}
+
 TEST_F(Whys, ADispatchersLongLineLeavesRoomForOurWords) {
   Boot();
   Connect();
