@@ -8,6 +8,8 @@
 namespace hearth::kafka {
 namespace {
 
+constexpr std::size_t kMostGathered = 256;  // records of one turn of the loop that wait for its end
+
 Code CodeOf(rd_kafka_resp_err_t error) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -93,7 +95,13 @@ rd_kafka_topic_t* Producer::TopicHandle(const std::string& name) {
 
 void Producer::Send(SharedRecord record, Delivered done) {
   ++outstanding_;
-  Submit(std::make_unique<Pending>(Pending{std::move(record), std::move(done)}));
+  gathered_.push_back(std::make_unique<Pending>(Pending{std::move(record), std::move(done)}));
+  if (gathered_.size() >= kMostGathered) HandOver();
+}
+
+void Producer::HandOver() {
+  // A record that is refused at once is answered from here, and whoever hears of it may send another.
+  for (auto& pending : std::exchange(gathered_, {})) Submit(std::move(pending));
 }
 
 void Producer::SendTombstone(const std::string& topic, const std::string& key, Delivered done) {
@@ -169,6 +177,7 @@ void Producer::Reopen() {
 }
 
 void Producer::PurgeUnsent() {
+  for (auto& given_up : std::exchange(gathered_, {})) Finish(std::move(given_up), RD_KAFKA_RESP_ERR__PURGE_QUEUE);
   for (auto given_up = std::exchange(overflow_, {}); !given_up.empty(); given_up.pop_front()) {
     Finish(std::move(given_up.front()), RD_KAFKA_RESP_ERR__PURGE_QUEUE);
   }
@@ -178,6 +187,7 @@ void Producer::PurgeUnsent() {
 }
 
 bool Producer::Flush(std::int64_t timeout_ms) {
+  HandOver();
   Drain();
   return rd_kafka_flush(client_.get(), static_cast<int>(timeout_ms)) == RD_KAFKA_RESP_ERR_NO_ERROR && overflow_.empty();
 }

@@ -10,9 +10,11 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/kafka/handle.h"
+#include "common/loop/loop.h"
 #include "schemas/record.h"
 
 namespace hearth::kafka {
@@ -37,6 +39,8 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
+  // What is sent in one turn of the loop is handed to the client together, when the turn ends: its thread is woken
+  // once, and fewer requests carry more records.
   void Send(SharedRecord record, Delivered done);
   void Send(OutRecord record, Delivered done) { Send(Share(std::move(record)), std::move(done)); }
   // An empty value with a key (a tombstone of a compacted topic).
@@ -53,8 +57,9 @@ class Producer {
     SharedRecord record;
     Delivered done;
   };
-  explicit Producer(Loop& loop) : loop_(loop) {}
+  explicit Producer(Loop& loop) : loop_(loop), turn_end_(loop, [this] { HandOver(); }) {}
   Result<void> Open();
+  void HandOver();  // what was gathered
   void Submit(std::unique_ptr<Pending> pending);
   void Drain();
   void Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error);
@@ -68,6 +73,8 @@ class Producer {
   std::map<std::string, Topic> topics_;  // destroyed before client_: see Reopen and the destructor
   Client client_;
   std::unique_ptr<Doorbell> doorbell_;
+  std::vector<std::unique_ptr<Pending>> gathered_;  // in this turn of the loop
+  TurnEnd turn_end_;
   std::deque<std::unique_ptr<Pending>> overflow_;  // did not fit into librdkafka's queue, or outlived a fatal error
   std::size_t outstanding_ = 0;
   bool closing_ = false;
