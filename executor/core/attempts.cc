@@ -221,11 +221,11 @@ void Attempts::ExpireWaiting() {
 
 Attempts::Holdings Attempts::Adopt(const PartitionId& partition, std::int64_t generation, std::int64_t epoch) {
   Holdings holdings;
-  for (auto at = attempts_.lower_bound({partition, INT64_MIN, INT64_MIN, INT32_MIN});
-       at != attempts_.end() && PartitionOf(at->first) == partition; ++at) {
-    link::Exec& exec = at->second.exec_;
+  for (auto& [key, attempt] : attempts_) {
+    if (PartitionOf(key) != partition) continue;
+    link::Exec& exec = attempt.exec_;
     if (exec.ref.generation != generation) {
-      holdings.foreign.push_back(&at->second);
+      holdings.foreign.push_back(&attempt);
       continue;
     }
     exec.ref.epoch = epoch;

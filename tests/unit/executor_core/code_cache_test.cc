@@ -28,7 +28,7 @@ class CodeCacheTest : public testing::Test {
     machines.Assign(machine, UserId(user));
     return machine;
   }
-  static AttemptKey Key(std::int64_t offset) { return {PartitionId{"t", 0}, 1, offset, 1}; }
+  static AttemptKey Key(std::int64_t offset) { return {offset, 1, 1, PartitionId{"t", 0}}; }
   static std::shared_ptr<const std::string> Bytes(std::size_t size) {
     return std::make_shared<const std::string>(size, 'x');
   }

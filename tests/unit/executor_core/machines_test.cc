@@ -40,7 +40,7 @@ class MachinesTest : public testing::Test {
   void Pass(std::int64_t ms) {
     context.Begin(Time{context.now_us() + ms * kMicrosPerMilli, context.now().wall_us + ms * kMicrosPerMilli}, effects);
   }
-  AttemptKey Attempt() { return {PartitionId{"t", 0}, 1, next_offset++, 1}; }
+  AttemptKey Attempt() { return {next_offset++, 1, 1, PartitionId{"t", 0}}; }
   Machine& Warm(std::size_t profile = 0, const UserId& meant_for = UserId()) {
     Machine& machine = machines.Add(profile, meant_for, "image", false, 1000);
     machines.TurnWarm(machine, StartPath::kBoot, {Runtime::kPython3});

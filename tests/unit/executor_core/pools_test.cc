@@ -282,7 +282,7 @@ TEST_F(KeptTest, NothingIsGivenUpWhereItWouldNotMakeRoomForAMachine) {
     Function function;
     function.user = ada;
     function.memory_mib = 100;
-    machines.AddContainer(machines.Get(number), function, {PartitionId{"t", 0}, 1, i, 1});
+    machines.AddContainer(machines.Get(number), function, {i, 1, 1, PartitionId{"t", 0}});
   }
   Pass(kSeveralIdleMs + kOnlyIdleMs);
   pools.Refill(Starved::kNobody);
