@@ -40,15 +40,16 @@ constexpr std::size_t kMaxMessageHeaderBytes = 1024;
 
 // Every field but output and log as (name, text) and back, for headers ("hearth-…") and CloudEvents extensions.
 struct TextField {
-  const char* name;
+  const char* header;  // its name among headers
   std::string (*get)(const InvocationResult&);
   bool (*set)(InvocationResult&, const std::string&);
+  [[nodiscard]] constexpr const char* name() const { return header + std::string_view("hearth-").size(); }
 };
 
 // `kAt` says where the field is.
 template <auto kAt>
-constexpr TextField Number(const char* name) {
-  return {name,
+constexpr TextField Number(const char* header) {
+  return {header,
           [](const InvocationResult& r) {
             const auto value = kAt(const_cast<InvocationResult&>(r));  // read only
             return value == 0 ? std::string() : std::to_string(value);
@@ -60,8 +61,8 @@ constexpr TextField Number(const char* name) {
           }};
 }
 template <auto kAt>
-constexpr TextField Text(const char* name) {
-  return {name, [](const InvocationResult& r) -> std::string { return kAt(const_cast<InvocationResult&>(r)); },
+constexpr TextField Text(const char* header) {
+  return {header, [](const InvocationResult& r) -> std::string { return kAt(const_cast<InvocationResult&>(r)); },
           [](InvocationResult& r, const std::string& text) {
             kAt(r) = text;
             return true;
@@ -70,44 +71,44 @@ constexpr TextField Text(const char* name) {
 
 using R = InvocationResult;
 constexpr TextField kTextFields[] = {
-    Text<[](R& r) -> std::string& { return r.id.value; }>("id"),
-    {"status", [](const R& r) { return std::string(StatusName(r.status)); },
+    Text<[](R& r) -> std::string& { return r.id.value; }>("hearth-id"),
+    {"hearth-status", [](const R& r) { return std::string(StatusName(r.status)); },
      [](R& r, const std::string& text) {
        auto status = ParseStatus(text);
        if (status) r.status = *status;
        return status.has_value();
      }},
-    {"attempt", [](const R& r) { return std::to_string(r.attempt); },
+    {"hearth-attempt", [](const R& r) { return std::to_string(r.attempt); },
      [](R& r, const std::string& text) {
        auto value = fields::ParseInteger("", text);
        if (value) r.attempt = static_cast<std::int32_t>(*value);
        return value.has_value();
      }},
-    {"start-path", [](const R& r) { return std::string(StartPathName(r.start_path)); },
+    {"hearth-start-path", [](const R& r) { return std::string(StartPathName(r.start_path)); },
      [](R& r, const std::string& text) {
        auto path = ParseStartPath(text);
        if (path) r.start_path = *path;
        return path.has_value();
      }},
-    Number<[](R& r) -> std::int64_t& { return r.epoch; }>("epoch"),
-    Text<[](R& r) -> std::string& { return r.user.value; }>("user"),
-    Text<[](R& r) -> std::string& { return r.function.value; }>("fn"),
-    Number<[](R& r) -> std::int64_t& { return r.version; }>("version"),
-    Text<[](R& r) -> std::string& { return r.error_type; }>("error-type"),
-    Text<[](R& r) -> std::string& { return r.error_message; }>("error-message"),
-    Number<[](R& r) -> std::int64_t& { return r.times.enqueued_us; }>("enqueued-us"),
-    Number<[](R& r) -> std::int64_t& { return r.times.received_us; }>("received-us"),
-    Number<[](R& r) -> std::int64_t& { return r.times.placed_us; }>("placed-us"),
-    Number<[](R& r) -> std::int64_t& { return r.times.leased_us; }>("leased-us"),
-    Number<[](R& r) -> std::int64_t& { return r.times.started_us; }>("started-us"),
-    Number<[](R& r) -> std::int64_t& { return r.times.ended_us; }>("ended-us"),
-    Text<[](R& r) -> std::string& { return r.executor.value; }>("executor"),
-    Text<[](R& r) -> std::string& { return r.machine.value; }>("instance"),
-    Text<[](R& r) -> std::string& { return r.container.value; }>("container"),
-    Text<[](R& r) -> std::string& { return r.acceleration; }>("accel"),
-    Number<[](R& r) -> std::int64_t& { return r.billed_ms; }>("billed-ms"),
-    Number<[](R& r) -> std::int64_t& { return r.memory_peak_bytes; }>("memory-peak-bytes"),
-    Text<[](R& r) -> std::string& { return r.why; }>("why"),
+    Number<[](R& r) -> std::int64_t& { return r.epoch; }>("hearth-epoch"),
+    Text<[](R& r) -> std::string& { return r.user.value; }>("hearth-user"),
+    Text<[](R& r) -> std::string& { return r.function.value; }>("hearth-fn"),
+    Number<[](R& r) -> std::int64_t& { return r.version; }>("hearth-version"),
+    Text<[](R& r) -> std::string& { return r.error_type; }>("hearth-error-type"),
+    Text<[](R& r) -> std::string& { return r.error_message; }>("hearth-error-message"),
+    Number<[](R& r) -> std::int64_t& { return r.times.enqueued_us; }>("hearth-enqueued-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.received_us; }>("hearth-received-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.placed_us; }>("hearth-placed-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.leased_us; }>("hearth-leased-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.started_us; }>("hearth-started-us"),
+    Number<[](R& r) -> std::int64_t& { return r.times.ended_us; }>("hearth-ended-us"),
+    Text<[](R& r) -> std::string& { return r.executor.value; }>("hearth-executor"),
+    Text<[](R& r) -> std::string& { return r.machine.value; }>("hearth-instance"),
+    Text<[](R& r) -> std::string& { return r.container.value; }>("hearth-container"),
+    Text<[](R& r) -> std::string& { return r.acceleration; }>("hearth-accel"),
+    Number<[](R& r) -> std::int64_t& { return r.billed_ms; }>("hearth-billed-ms"),
+    Number<[](R& r) -> std::int64_t& { return r.memory_peak_bytes; }>("hearth-memory-peak-bytes"),
+    Text<[](R& r) -> std::string& { return r.why; }>("hearth-why"),
 };
 constexpr std::size_t kDecidingFields = 5;  // the first of them are headers of every form
 
@@ -127,7 +128,7 @@ void AddHeaders(const InvocationResult& result, std::size_t count, OutRecord& re
     auto text = kTextFields[i].get(result);
     if (text.empty()) continue;
     if (text.size() > kMaxMessageHeaderBytes) text = CutText(text, kMaxMessageHeaderBytes);
-    record.headers.push_back({std::string("hearth-") + kTextFields[i].name, std::move(text)});
+    record.headers.emplace_back(kTextFields[i].header, std::move(text));
   }
   if (!result.traceparent.empty()) record.headers.push_back({"traceparent", result.traceparent});
 }
@@ -140,7 +141,7 @@ void EncodeJsonReply(const InvocationResult& result, OutRecord& record) {
   nlohmann::json object = {{"v", 1}, {"attempt", result.attempt}, {"log_truncated", result.log_truncated}};
   for (const auto& field : kTextFields) {
     auto text = field.get(result);
-    std::string name = field.name;
+    std::string name = field.name();
     std::replace(name.begin(), name.end(), '-', '_');
     const bool number = name.ends_with("_us") || name == "epoch" || name == "version" || name == "billed_ms" ||
                         name == "memory_peak_bytes";
@@ -174,7 +175,7 @@ Result<void> DecodeJsonReply(const std::string& value, InvocationResult& result)
   auto object = fields::ParseJsonObject(value);
   if (!object) return std::unexpected(object.error());
   for (const auto& field : kTextFields) {
-    std::string name = field.name;
+    std::string name = field.name();
     std::replace(name.begin(), name.end(), '-', '_');
     const auto found = object->find(name);
     if (found == object->end() || found->is_null()) continue;
@@ -201,7 +202,7 @@ void EncodeStructured(const InvocationResult& result, OutRecord& record) {
                            {"source", "/hearth/" + result.executor.value},
                            {"type", "hearth.result"}};
   for (const auto& field : kTextFields) {
-    if (auto text = field.get(result); !text.empty()) object[ExtensionName(field.name)] = text;
+    if (auto text = field.get(result); !text.empty()) object[ExtensionName(field.name())] = text;
   }
   if (!result.traceparent.empty()) object["traceparent"] = result.traceparent;
   if (!result.content_type.empty()) object["datacontenttype"] = result.content_type;
@@ -224,9 +225,9 @@ Result<void> DecodeStructured(const std::string& value, InvocationResult& result
   fields::JsonFields reader(*object);
   for (const auto& field : kTextFields) {
     std::string text;
-    reader.Text(ExtensionName(field.name).c_str(), text);
+    reader.Text(ExtensionName(field.name()).c_str(), text);
     if (!text.empty() && !field.set(result, text))
-      return Fail(Code::kInvalid, std::string("reply: field '") + field.name + "' is wrong");
+      return Fail(Code::kInvalid, std::string("reply: field '") + field.name() + "' is wrong");
   }
   reader.Text("traceparent", result.traceparent);
   reader.Text("datacontenttype", result.content_type);
@@ -274,7 +275,7 @@ OutRecord EncodeReply(const InvocationResult& result, RequestForm form, const st
       record.headers.push_back({"ce_type", "hearth.result"});
       for (const auto& field : kTextFields) {
         auto text = CutText(field.get(result), kMaxMessageHeaderBytes);
-        if (!text.empty()) record.headers.push_back({"ce_" + ExtensionName(field.name), text});
+        if (!text.empty()) record.headers.push_back({"ce_" + ExtensionName(field.name()), text});
       }
       AddContentType(result, record);
       if (!result.log_tail.empty()) record.headers.push_back({"hearth-log-b64", LogHeader(result)});
@@ -303,7 +304,7 @@ Result<InvocationResult> DecodeReply(const Record& record) {
   Result<void> decoded;
   if (binary_event || headers || type == nullptr) {
     for (const auto& field : kTextFields) {
-      const auto name = binary_event ? "ce_" + ExtensionName(field.name) : std::string("hearth-") + field.name;
+      const auto name = binary_event ? "ce_" + ExtensionName(field.name()) : std::string(field.header);
       const auto* text = fields::FindHeader(record, name);
       if (text != nullptr && !field.set(result, *text))
         return Fail(Code::kInvalid, "reply: header " + name + " is wrong");

@@ -23,17 +23,23 @@ DoneRing::Entry* DoneRing::FindEntry(const PartitionId& partition, const Key& ke
 }
 
 void DoneRing::Add(link::Done done, std::int64_t now_us) {
-  const PartitionId partition = done.ref.partition;
   const Key key = KeyOf(done.ref);
-  Erase(partition, key);
-  const std::uint64_t sequence = next_++;
-  Entry entry{std::move(done), sequence, 0, true};
+  const auto [at, is_new] = entries_[done.ref.partition].try_emplace(key);
+  Entry& entry = at->second;
+  if (is_new) {
+    ++size_;
+  } else {
+    bytes_ -= entry.bytes;
+    if (entry.owed) {
+      owed_.erase(entry.sequence);
+      owed_bytes_ -= entry.bytes;
+    }
+  }
+  entry = {std::move(done), next_++, 0, true};
   entry.bytes = BytesOf(entry.done);
   bytes_ += entry.bytes;
   owed_bytes_ += entry.bytes;
-  ++size_;
-  owed_.emplace(sequence, Age{partition, key, sequence, now_us});
-  entries_[partition].emplace(key, std::move(entry));
+  owed_.emplace_hint(owed_.end(), entry.sequence, Age{entry.done.ref.partition, key, entry.sequence, now_us});
   Shrink(now_us);
 }
 
