@@ -11,6 +11,7 @@ void App::AddLinks() {
   callbacks.connected = [this](const std::string& address, link::ExecutorHello hello) {
     log_->info("executor={} incarnation={} accel={} credit={} connected", hello.executor.value, hello.incarnation,
                hello.acceleration, hello.credit);
+    readiness_->Remark("link " + address, "");
     Handle(ExecutorConnected{std::move(hello), address});
   };
   callbacks.absent = [this](const std::string& address) { Handle(ExecutorAbsent{address}); };
@@ -25,6 +26,7 @@ void App::AddLinks() {
     log_->debug("address={} not connected: {}", address, reason);
     readiness_->Remark("link " + address, reason);
   };
+  callbacks.unwanted = [this](const std::string& address) { readiness_->Remark("link " + address, ""); };
   links_ = std::make_unique<ExecutorLinks>(loop_, config_.core.id, config_.link, std::move(callbacks));
   for (const auto& address : config_.executors) links_->Add(address);
   Handle(ExecutorsExpected{links_->Unheard()});

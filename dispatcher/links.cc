@@ -32,7 +32,9 @@ void ExecutorLinks::Add(const std::string& address) {
 
 void ExecutorLinks::KeepOnly(const std::vector<std::string>& addresses) {
   for (auto& [address, peer] : peers_) {
-    peer.wanted = std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+    const bool was_wanted =
+        std::exchange(peer.wanted, std::find(addresses.begin(), addresses.end(), address) != addresses.end());
+    if (was_wanted && !peer.wanted) callbacks_.unwanted(address);
     if (peer.wanted && peer.stream == nullptr && !peer.dialling) peer.timer->StartOnce(kRedialFirstMs);
   }
 }
@@ -49,7 +51,7 @@ void ExecutorLinks::Connect(Peer& peer) {
            if (dialled.error().code == Code::kNotFound && !std::exchange(dialled_peer.heard, true)) {
              callbacks_.absent(address);
            }
-           callbacks_.failed(address, dialled.error().message);
+           if (dialled_peer.wanted) callbacks_.failed(address, dialled.error().message);
            dialled_peer.timer->StartOnce(dialled_peer.backoff_ms);
            dialled_peer.backoff_ms = std::min(2 * dialled_peer.backoff_ms, kRedialMostMs);
            return;
@@ -129,7 +131,8 @@ void ExecutorLinks::Close(const std::string& address, const std::string& reason)
   peer.timer->StartOnce(peer.backoff_ms);
   if (executor.empty()) {
     peer.backoff_ms = std::min(2 * peer.backoff_ms, kRedialMostMs);
-    return callbacks_.failed(address, why);
+    if (peer.wanted) callbacks_.failed(address, why);
+    return;
   }
   by_executor_.erase(executor);
   callbacks_.disconnected(executor, why);

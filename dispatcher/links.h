@@ -30,6 +30,8 @@ class ExecutorLinks {
     std::function<void(const std::string& address, const std::string& reason)>
         failed;                                              // could not be dialled or greeted
     std::function<void(const std::string& address)> absent;  // nobody listens there
+    // It is dialled no more; what failed there is of no interest now.
+    std::function<void(const std::string& address)> unwanted = [](const auto&) {};
   };
   ExecutorLinks(Loop& loop, DispatcherId self, LinkTrust trust, Callbacks callbacks);
 

@@ -18,7 +18,11 @@ void Readiness::Set(const std::string& condition, std::string reason) {
 
 void Readiness::Remark(const std::string& name, std::string text) {
   const std::scoped_lock lock(mutex_);
-  remarks_[name] = std::move(text);
+  if (text.empty()) {
+    remarks_.erase(name);
+  } else {
+    remarks_[name] = std::move(text);
+  }
 }
 
 bool Readiness::ready() const {

@@ -19,7 +19,7 @@ class Readiness {
  public:
   // An empty reason: the condition holds.
   void Set(const std::string& condition, std::string reason);
-  void Remark(const std::string& name, std::string text);
+  void Remark(const std::string& name, std::string text);  // an empty text: there is nothing to remark any more
   [[nodiscard]] bool ready() const;
   // One line for each condition, then the remarks.
   [[nodiscard]] std::string Describe() const;

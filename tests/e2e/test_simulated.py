@@ -9,7 +9,7 @@ import pytest
 
 from client import Client
 from conftest import deploy, running_stack, temporary_folder
-from support import Executor, answered_once, ask, get, metric, running, to_toml
+from support import Executor, answered_once, ask, get, metric, running, to_toml, until
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +117,14 @@ def test_an_executor_that_is_killed_costs_repeated_attempts_at_most(stack, clien
     deploy(stack, "witness", "victim", name="survives", attempts=3, profile=executor.name, timeout_ms=20000)
     asked = [ask(client, "survives", "victim", simulate(ms=2000)) for _ in range(20)]
     running(executor, 4)
+    dispatcher = stack.env()["HEARTH_DISPATCHER_HTTP"]
     executor.kill()
+    until(lambda: "cannot connect" in get(dispatcher, "/readyz")[1], "the dispatcher says nothing of a link that is away")
     executor.start().ready()
     results = answered_once(client, asked).values()
     assert all(result["status"] == "ok" for result in results), results
+    # Nor of those that have ended for good, once the directory names them no more.
+    until(lambda: "cannot connect" not in get(dispatcher, "/readyz")[1], lambda: get(dispatcher, "/readyz")[1])
 
 
 def test_many_users_each_have_machines_of_their_own(stack, client):
