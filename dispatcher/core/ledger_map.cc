@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/base64.h"
+#include "dispatcher/core/varint.h"
 
 namespace hearth::dispatcher {
 namespace {
@@ -11,48 +12,6 @@ constexpr char kVersion = 2;
 constexpr char kVersionWithoutGeneration = 1;
 constexpr char kRangesForm = 0;
 constexpr char kBitmapForm = 1;
-constexpr std::int64_t kMaxSpan = std::int64_t{1} << 56;
-
-void AppendVarint(std::string& out, std::int64_t value) {
-  auto rest = static_cast<std::uint64_t>(value);
-  while (rest >= 0x80) {
-    out.push_back(static_cast<char>((rest & 0x7f) | 0x80));
-    rest >>= 7;
-  }
-  out.push_back(static_cast<char>(rest));
-}
-
-// Reads what AppendVarint wrote; only the shortest writing of a number is taken, and none above kMaxSpan.
-class Cursor {
- public:
-  explicit Cursor(std::string_view bytes) : bytes_(bytes) {}
-
-  bool Byte(char& out) {
-    if (at_ >= bytes_.size()) return false;
-    out = bytes_[at_++];
-    return true;
-  }
-  bool Varint(std::int64_t& out) {
-    std::uint64_t value = 0;
-    for (int shift = 0; shift < 63; shift += 7) {
-      char byte = 0;
-      if (!Byte(byte)) return false;
-      const auto bits = static_cast<std::uint64_t>(static_cast<unsigned char>(byte));
-      value |= (bits & 0x7f) << shift;
-      if ((bits & 0x80) == 0) {
-        if (bits == 0 && shift > 0) return false;
-        out = static_cast<std::int64_t>(value);
-        return value <= static_cast<std::uint64_t>(kMaxSpan);
-      }
-    }
-    return false;
-  }
-  [[nodiscard]] std::string_view rest() const { return bytes_.substr(at_); }
-
- private:
-  std::string_view bytes_;
-  std::size_t at_ = 0;
-};
 
 std::string Head(const LedgerMap& map, char form, std::int64_t span) {
   std::string out(1, kVersion);
@@ -140,7 +99,7 @@ EncodedLedgerMap EncodeLedgerMap(const LedgerMap& map, std::size_t limit) {
 Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
   const auto bytes = Base64Decode(text);
   if (!bytes || Base64Encode(*bytes) != text) return Broken("not base64");  // one map has one text
-  Cursor cursor(*bytes);
+  VarintCursor cursor(*bytes);
   char version = 0;
   char form = 0;
   LedgerMap map;
