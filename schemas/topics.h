@@ -23,11 +23,12 @@ enum class Topic : std::uint8_t {
   kDeadLetter,
   kUndeliverable,
   kUsage,
+  kLedger,
 };
 
 // What is asked of Kafka for it. Requests are kept for a day: longer than an invocation may wait (6 h) with its delays,
-// or Kafka itself would lose queued work.
-enum class Retention : std::uint8_t { kDay, kWeek, kCompacted };
+// or Kafka itself would lose queued work. Where keys are written over and over, their old values shall go soon.
+enum class Retention : std::uint8_t { kDay, kWeek, kCompacted, kCompactedSoon };
 
 struct TopicRow {
   Topic topic;
@@ -60,6 +61,8 @@ inline constexpr std::array kTopics = {
              "executors, dispatchers", "results whose reply topic refused them"},
     TopicRow{Topic::kUsage, "usage", "hearth.usage", false, Retention::kWeek, false, true, "executors",
              "what each execution used, best effort"},
+    TopicRow{Topic::kLedger, "ledger", "hearth.ledger", true, Retention::kCompactedSoon, false, true, "dispatchers",
+             "pages of ledgers: which records are complete, where a commit has no room for it"},
 };
 static_assert(RowsInOrder(kTopics, &TopicRow::topic));
 

@@ -65,7 +65,7 @@ std::vector<kafka::TopicSpec> Topics() {
   std::vector<kafka::TopicSpec> specs;
   for (const auto& row : kTopics) {
     kafka::TopicSpec spec{NameOf(row), row.spread ? kPartitions : 1, 1, {}};
-    if (row.retention == Retention::kCompacted) {
+    if (row.retention == Retention::kCompacted || row.retention == Retention::kCompactedSoon) {
       spec.settings.emplace_back("cleanup.policy", "compact");
     } else {
       spec.settings.emplace_back("retention.ms", "3600000");

@@ -26,6 +26,12 @@ std::vector<std::pair<std::string, std::string>> SettingsOf(const TopicRow& row)
     case Retention::kDay: settings.emplace_back("retention.ms", "86400000"); break;
     case Retention::kWeek: settings.emplace_back("retention.ms", "604800000"); break;
     case Retention::kCompacted: settings.emplace_back("cleanup.policy", "compact"); break;
+    case Retention::kCompactedSoon:
+      settings = {{"cleanup.policy", "compact"},
+                  {"segment.bytes", "16777216"},
+                  {"segment.ms", "600000"},
+                  {"min.cleanable.dirty.ratio", "0.1"}};
+      break;
   }
   if (row.whole_records) settings.emplace_back("max.message.bytes", std::to_string(kMaxTopicRecordBytes));
   return settings;
@@ -103,7 +109,7 @@ void AddTopics(CLI::App& app, Context& context, Command& chosen) {
   auto partitions = std::make_shared<int>(kDefaultPartitions);
   auto replication = std::make_shared<int>(1);
   auto* create = topics->add_subcommand("create", "create what does not exist yet");
-  create->add_option("--partitions", *partitions, "of the request and reply topics")
+  create->add_option("--partitions", *partitions, "of the request and reply topics, and of hearth.ledger")
       ->check(Between(1, kMaxPartitions))
       ->type_name("COUNT")
       ->capture_default_str();

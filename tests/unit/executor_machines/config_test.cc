@@ -163,8 +163,9 @@ TEST(ExecutorConfig, AWildcardThatIsNotAdvertisedIsTold) {
 TEST(ExecutorConfig, RepliesStayOutOfHearthsOwnTopics) {
   const auto config = ParseConfig(kGood, "executor.toml");
   ASSERT_TRUE(config) << config.error().message;
-  for (const char* own : {"hearth.functions", "hearth.settings", "hearth.usage", "hearth.undeliverable",
-                          "hearth.dead-letter", "hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
+  for (const char* own :
+       {"hearth.functions", "hearth.settings", "hearth.usage", "hearth.ledger", "hearth.undeliverable",
+        "hearth.dead-letter", "hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
     EXPECT_FALSE(ReplyTopicAllowed(config->core.replies, own)) << own;
   }
   EXPECT_TRUE(ReplyTopicAllowed(config->core.replies, "orders.reply"));
