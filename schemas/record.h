@@ -41,6 +41,9 @@ struct Record {
   bool null_value = false;
 };
 
+// Instead of a partition's number: the one that the key's hash chooses, any where there is no key.
+constexpr std::int32_t kByKey = -1;
+
 // What a producer sends.
 struct OutRecord {
   std::string topic;
@@ -49,6 +52,7 @@ struct OutRecord {
   std::vector<Header> headers;
   bool null_key = false;
   bool null_value = false;  // a tombstone in a compacted topic
+  std::int32_t partition = kByKey;
   friend bool operator==(const OutRecord&, const OutRecord&) = default;
 };
 

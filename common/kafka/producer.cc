@@ -8,6 +8,8 @@
 namespace hearth::kafka {
 namespace {
 
+static_assert(kByKey == RD_KAFKA_PARTITION_UA);
+
 constexpr std::size_t kMostGathered = 256;  // records of one turn of the loop that wait for its end
 
 Code CodeOf(rd_kafka_resp_err_t error) {
@@ -122,7 +124,7 @@ void Producer::Submit(std::unique_ptr<Pending> pending) {
   }
   // The bytes stay in Pending until the delivery report, so librdkafka need not copy them.
   const auto error = rd_kafka_producev(
-      client_.get(), RD_KAFKA_V_RKT(topic),
+      client_.get(), RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record.partition),
       RD_KAFKA_V_KEY(record.null_key ? nullptr : record.key.data(), record.key.size()),
       RD_KAFKA_V_VALUE(record.null_value ? nullptr : const_cast<char*>(record.value.data()), record.value.size()),
       RD_KAFKA_V_HEADERS(headers.get()), RD_KAFKA_V_OPAQUE(pending.get()), RD_KAFKA_V_END);

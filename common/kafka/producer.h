@@ -39,6 +39,7 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
+  // A partition that the topic does not have fails with kNotFound, as a topic that is not there.
   // What is sent in one turn of the loop is handed to the client together, when the turn ends: its thread is woken
   // once, and fewer requests carry more records.
   void Send(SharedRecord record, Delivered done);
