@@ -52,6 +52,11 @@ Result<void> App::Start() {
   auto producer = kafka::Producer::Create(loop_, config_.kafka, config_.core.id.value);
   if (!producer) return std::unexpected(producer.error());
   producer_ = std::move(*producer);
+  auto chunks = kafka::ChunkReader::Create(loop_, config_.kafka, config_.core.id.value);
+  if (!chunks) return std::unexpected(chunks.error());
+  chunks_ = std::move(*chunks);
+  pages_ = std::make_unique<PageStore>(loop_, *producer_,
+                                       PageTopic{config_.kafka, config_.core.id.value, config_.ledger_topic});
   AddLinks();
   OpenDirectory();
   if (auto follows = FollowFunctions(); !follows) return follows;

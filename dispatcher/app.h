@@ -11,6 +11,7 @@
 #include "common/daemon/run.h"
 #include "common/daemon/stepper.h"
 #include "common/http/status.h"
+#include "common/kafka/chunks.h"
 #include "common/kafka/consumer.h"
 #include "common/kafka/functions.h"
 #include "common/kafka/producer.h"
@@ -22,6 +23,7 @@
 #include "dispatcher/directory.h"
 #include "dispatcher/links.h"
 #include "dispatcher/metrics.h"
+#include "dispatcher/pages.h"
 
 namespace hearth::dispatcher {
 
@@ -67,6 +69,10 @@ class App : public Daemon {
   void Do(Commit& effect);
   void Do(PauseIntake& effect);
   void Do(ResumeIntake& effect);
+  void Do(ReadBack& effect);
+  void Do(WritePage& effect);
+  void Do(ReadPages& effect);
+  void TellPages(const std::string& what);
   void Do(LoadUser& effect);
   void Do(DirectoryWrite& effect);
   void Do(DirectoryDropExecutor& effect);
@@ -85,6 +91,8 @@ class App : public Daemon {
   std::unique_ptr<HttpServer> status_;
   std::unique_ptr<HttpServer> decisions_;  // on a thread of its own: an answer waits for the loop
   std::unique_ptr<kafka::Producer> producer_;
+  std::unique_ptr<kafka::ChunkReader> chunks_;
+  std::unique_ptr<PageStore> pages_;
   std::unique_ptr<ExecutorLinks> links_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<kafka::TopicFollower> follower_;
@@ -98,6 +106,8 @@ class App : public Daemon {
   bool draining_ = false;
   std::string redis_alarm_;      // the last: one line for each change, not for each try
   std::string functions_alarm_;  // likewise
+  std::string chunks_alarm_;
+  std::string pages_alarm_;
   std::string partitions_alarm_ = "not known yet";
   int exit_code_ = kExitDrained;
 };

@@ -69,6 +69,46 @@ void App::Do(ResumeIntake& effect) {
   if (consumer_ != nullptr) consumer_->Resume(effect.partition);
 }
 
+void App::Do(ReadBack& effect) {
+  chunks_->Read(effect.partition, effect.offset,
+                [this, partition = effect.partition, offset = effect.offset](Result<kafka::Chunk> chunk) {
+                  const std::string error = chunk ? "" : chunk.error().message;
+                  if (std::exchange(chunks_alarm_, error) != error && !error.empty()) {
+                    log_->warn("partition={}/{} offset={} cannot be read back: {}", partition.topic,
+                               partition.partition, offset, error);
+                  }
+                  if (!chunk) return Handle(ReadBackFinished{partition, offset, offset, {}, error});
+                  Handle(ReadBackFinished{partition, offset, chunk->next, std::move(chunk->records), ""});
+                });
+}
+
+// Posted: a page may be refused at once, inside the step that wants it written.
+void App::Do(WritePage& effect) {
+  const bool takes_away = effect.value.empty();
+  pages_->Write(effect.key, std::move(effect.value), [this, key = effect.key, takes_away](Result<void> written) {
+    TellPages(written ? "" : "cannot be written: " + written.error().message);
+    if (!takes_away) loop_.Post([this, key, ok = written.has_value()] { Handle(PageWritten{key, ok}); });
+  });
+}
+
+// A topic that is not there has no pages: what they would have told is run again, and nothing waits for it.
+void App::Do(ReadPages& effect) {
+  pages_->Read(effect.partition, [this, asked = effect](Result<std::vector<StoredPage>> stored) {
+    PagesRead read{asked.partition, asked.epoch, {}, stored.has_value() || stored.error().code == Code::kNotFound};
+    TellPages(stored ? "" : "cannot be read: " + stored.error().message);
+    if (stored) {
+      for (StoredPage& page : *stored) read.pages.push_back({std::move(page.key), std::move(page.value)});
+    }
+    Handle(std::move(read));
+  });
+}
+
+void App::TellPages(const std::string& what) {
+  if (std::exchange(pages_alarm_, what) == what) return;
+  readiness_->Remark("ledger pages", what);
+  if (!what.empty()) log_->warn("topic={} {}", config_.ledger_topic, what);
+}
+
 void App::Do(LoadUser& effect) {
   directory_->Load(effect.user);
 }

@@ -119,6 +119,9 @@ Result<void> App::JoinGroup() {
   callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) {
     Handle(LogStartMoved{partition, start});
   };
+  callbacks.begin = [](std::int64_t committed, const std::string& metadata) {
+    return IntakePosition(committed, metadata);
+  };
   callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
   callbacks.counted = [this](const kafka::PartitionCounts& counts) {
     const std::string difference = kafka::DifferentCounts(counts);

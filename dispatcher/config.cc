@@ -65,6 +65,7 @@ Result<Config> Read(ConfigReader reader) {
   core.undeliverable_topic = topics[Topic::kUndeliverable];
   core.own_topics = topics.Own();
   config.functions_topic = topics[Topic::kFunctions];
+  config.ledger_topic = topics[Topic::kLedger];
   config.redis = reader.RequiredString("redis.address", kAboutRedis);
   config.redis_account = redis::ReadCredentials(reader);
   config.executors = reader.Strings("link.executors", {},
@@ -86,8 +87,6 @@ Result<Config> Read(ConfigReader reader) {
   };
   core.user_concurrency =
       integer("admission.user_concurrency", core.user_concurrency, 1'000'000, "attempts of one user at once");
-  core.user_queue_limit = integer("admission.user_queue", core.user_queue_limit, 10'000'000,
-                                  "waiting invocations of one user; beyond it intake pauses");
   if (core.request_topics.size() != 3) reader.Reject("topics", "must name three different request topics");
   if (core.own_topics.contains(core.reply_topic)) reader.Reject("topics.reply", "must be a topic of its own");
   for (const auto& topic : core.reply_topics_allowed) {

@@ -22,6 +22,7 @@ struct Config {
   std::string group = "hearth";
   std::int64_t session_timeout_ms = 3000;  // after so long without a sign of life the group takes us for dead
   std::string functions_topic;
+  std::string ledger_topic;
   std::string redis;
   redis::Credentials redis_account;
   std::vector<std::string> executors;  // addresses besides those that Redis names

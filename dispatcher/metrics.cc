@@ -84,6 +84,10 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("received", gauges.received);
   held("complete", gauges.complete);
   held("in_flight", gauges.in_flight);
+  held("parked", gauges.parked);
+  held("queued", gauges.queued);
+  held("backlog_lanes", gauges.backlog_lanes);
+  held("lost", gauges.lost);
   held("placed", gauges.placed);
   held("users", gauges.users);
   held("users_wanting", gauges.users_wanting);
@@ -94,17 +98,19 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("executors_connected", static_cast<std::int64_t>(executors));
   held("executors_up", gauges.executors_up);
   held("oldest_incomplete_age_ms", gauges.oldest_incomplete_age_ms);
+  held("ledger_window", gauges.window_max);
   held("ledger_incomplete_ranges", gauges.incomplete_ranges_max);
   held("maps_truncated", gauges.maps_truncated);
+  held("pages_written", gauges.pages_written);
+  held("page_failures", gauges.page_failures);
   held("output_failures", gauges.output_failures);
   held("decision_bytes", gauges.decision_bytes);
   const auto queue = [this](const char* name, std::int64_t depth, std::int64_t limit) {
     queue_.Add({{"queue", name}}).Set(static_cast<double>(depth));
     queue_limit_.Add({{"queue", name}}).Set(static_cast<double>(limit));
   };
-  queue("invocations", gauges.queued, gauges.queued_limit);
+  queue("held_bytes", gauges.held_bytes, gauges.held_bytes_limit);
   queue("decisions", gauges.decisions, static_cast<std::int64_t>(kMaxDecisions));
-  queue("ledger_window", gauges.window_max, gauges.window_limit);
   queue("directory", directory.waiting, static_cast<std::int64_t>(kMaxDirectoryBacklog));
   directory_.Add({{"what", "up"}}).Set(directory.up ? 1 : 0);
   directory_.Add({{"what", "lag_seconds"}}).Set(static_cast<double>(directory.lag_ms) * 1e-3);

@@ -59,6 +59,9 @@ class GroupConsumer {
     std::function<void(const PartitionId&, std::int64_t next)> caught_up = [](const auto&, auto) {};
     // Retention removed what lies below `start` before it was read.
     std::function<void(const PartitionId&, std::int64_t start)> log_start_moved = [](const auto&, auto) {};
+    // Where reading of the partition begins, given what was committed for it.
+    std::function<std::int64_t(std::int64_t committed, const std::string& metadata)> begin =
+        [](std::int64_t committed, const std::string&) { return committed; };
     std::function<void(const std::string& what)> alarm;  // out of range, brokers away
     // How many partitions the topics of the group have, told with an assignment.
     std::function<void(const PartitionCounts&)> counted = [](const auto&) {};

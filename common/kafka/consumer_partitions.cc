@@ -132,7 +132,7 @@ void GroupConsumer::Begin(const PartitionId& partition, const Aside& aside, cons
     assigned.metadata.clear();
   }
   paused_.erase(partition);
-  reading_[partition] = {assigned.next_offset};
+  reading_[partition] = {callbacks_.begin(assigned.next_offset, assigned.metadata)};
   told.assigned.push_back(std::move(assigned));
 }
 

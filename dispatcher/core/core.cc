@@ -12,7 +12,7 @@ Core::Core(Settings settings)
       claims_(context_, warm_),
       executors_(context_, warm_, claims_),
       turns_(context_, executors_.places()),
-      invocations_(context_, turns_, executors_),
+      invocations_(context_, turns_, executors_, reading_),
       ownership_(context_, executors_, registry_),
       journal_(context_) {}
 
@@ -29,6 +29,7 @@ void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   }
   std::visit([this](const auto& one) { On(one); }, event);
   Dispatch();
+  ReadBackNext();
   CheckDrain();
 }
 
@@ -38,27 +39,32 @@ Gauges Core::ReadGauges(Time now) const {
     const PartitionRecords& records = partition->records();
     gauges.received += records.ledger().received();
     gauges.complete += records.ledger().complete();
-    gauges.in_flight += static_cast<std::int64_t>(records.incomplete().size());
+    gauges.in_flight += records.ledger().incomplete();
+    gauges.parked += records.backlog().parked();
+    gauges.backlog_lanes += records.backlog().lanes();
+    gauges.held_bytes += records.backlog().bytes();
     gauges.window_max = std::max(gauges.window_max, records.ledger().window());
     gauges.incomplete_ranges_max = std::max(gauges.incomplete_ranges_max, records.ledger().incomplete_ranges());
-    if (!records.incomplete().empty()) {
-      const std::int64_t oldest_us = records.incomplete().begin()->second.received_us();
+    if (!records.held().empty()) {
+      const std::int64_t oldest_us = records.held().begin()->second.received_us();
       gauges.oldest_incomplete_age_ms =
           std::max(gauges.oldest_incomplete_age_ms, (now.mono_us - oldest_us) / kMicrosPerMilli);
     }
   }
   gauges.partitions = static_cast<std::int64_t>(ownership_.all().size());
-  gauges.window_limit = kMaxWindowOffsets;
   gauges.placed = invocations_.placed();
-  gauges.queued = gauges.in_flight - invocations_.placed() - invocations_.producing();
-  gauges.queued_limit = kMaxWindowOffsets * gauges.partitions;
+  gauges.queued = gauges.in_flight - gauges.parked - invocations_.placed() - invocations_.producing();
+  gauges.held_bytes_limit = context_.settings().room.bytes * gauges.partitions;
   gauges.users = static_cast<std::int64_t>(turns_.users());
   gauges.users_wanting = turns_.wanting();
   gauges.lanes_sleeping = turns_.sleeping();
   gauges.missed_wakeups = turns_.missed_wakeups();
   for (const auto& [id, executor] : executors_.all()) gauges.executors_up += executor.connected() ? 1 : 0;
   gauges.maps_truncated = ownership_.maps_truncated();
+  gauges.pages_written = ownership_.pages_written();
+  gauges.page_failures = ownership_.page_failures();
   gauges.output_failures = output_failures_;
+  gauges.lost = lost_;
   gauges.decisions = static_cast<std::int64_t>(journal_.size());
   gauges.decision_bytes = static_cast<std::int64_t>(journal_.bytes());
   return gauges;
@@ -68,15 +74,20 @@ void Core::On(const Tick&) {
   executors_.Tick();
   while (Invocation* due = invocations_.TakeDue()) FireTimer(*due);
   for (const ExecutorId& id : executors_.TakeSilent()) EndLease(id);
+  for (const PartitionId& id : reading_.TakeRetries(context_.now_us())) {
+    if (Partition* partition = ownership_.Find(id); partition != nullptr) invocations_.TryAgain(*partition);
+  }
   for (const auto& [id, partition] : ownership_.all()) {
     if (!partition->owned()) {
       ownership_.RetryClaim(*partition);
       continue;
     }
     ReviewSettling(*partition);
+    if (partition->settled()) invocations_.WantExpired(*partition);
     ownership_.CommitIfDue(*partition);
     if (partition->intake().paused()) UpdateIntake(*partition);
   }
+  ownership_.WritePages();
   ForgetIdleUsers(kMaxIdleUsers);
   LookAtSleepers();
   TellDemand();

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,7 @@
 #include "dispatcher/core/journal.h"
 #include "dispatcher/core/ownership.h"
 #include "dispatcher/core/placement.h"
+#include "dispatcher/core/reading_back.h"
 #include "dispatcher/core/registry.h"
 #include "dispatcher/core/settings.h"
 #include "dispatcher/core/turns.h"
@@ -34,13 +37,18 @@ namespace hearth::dispatcher {
 // Numbers for /metrics, read by the shell after steps.
 struct Gauges {
   std::int64_t received = 0, complete = 0, in_flight = 0;  // I6: received == in_flight + complete, always
-  std::int64_t queued = 0, queued_limit = 0, placed = 0, users = 0, executors_up = 0;
+  std::int64_t parked = 0;                                 // of those in flight: left in the log until there is room
+  std::int64_t held_bytes = 0, held_bytes_limit = 0;  // of the others, in memory
+  std::int64_t backlog_lanes = 0;  // user and function of each partition that have something in flight
+  std::int64_t lost = 0;           // records that were removed from the log while they were parked; counts up
+  std::int64_t queued = 0, placed = 0, users = 0, executors_up = 0;
   std::int64_t users_wanting = 0;   // users that want a place (shares.h)
   std::int64_t lanes_sleeping = 0;  // at a bound of their own, or waiting for a claim
   std::int64_t missed_wakeups = 0;  // what slept although it could be placed; counts up, and is 0 if all is well
-  std::int64_t window_max = 0, window_limit = 0, incomplete_ranges_max = 0;
+  std::int64_t window_max = 0, incomplete_ranges_max = 0;
   std::int64_t partitions = 0, oldest_incomplete_age_ms = 0;
-  std::int64_t maps_truncated = 0;                 // commits whose map did not fit whole; counts up
+  std::int64_t maps_truncated = 0;                    // commits whose map did not fit whole; counts up
+  std::int64_t pages_written = 0, page_failures = 0;  // ledger pages; count up
   std::int64_t output_failures = 0;                // produces that failed and were sent again or elsewhere; counts up
   std::int64_t decisions = 0, decision_bytes = 0;  // of the decision log; its limits: decisions.h
 };
@@ -67,6 +75,17 @@ class Core {
 
   // ---- core_intake.cc: from a record to the queue
   void On(const RecordReceived& event);
+  // What could be read of a record, and what is answered to what could not.
+  struct DecodedRequest {
+    Request request;
+    std::optional<Answer> refused;
+  };
+  [[nodiscard]] DecodedRequest Decode(const Record& record) const;
+  [[nodiscard]] std::int64_t DeadlineOf(const Request& request, const Record& record) const;  // 0: none
+  void Receive(Partition& partition, const std::shared_ptr<const Record>& record);
+  // A record that is new is held, or parked.
+  void Arrive(Partition& partition, std::shared_ptr<const Record> record, bool is_unread);
+  void TakeUp(Partition& partition, std::shared_ptr<const Record> record, DecodedRequest decoded);
   void On(const FunctionUpdated& event);
   void On(const FunctionRemoved& event);
   void DropEarlyReports(Partition& partition, std::int64_t offset);
@@ -80,12 +99,18 @@ class Core {
   [[nodiscard]] Answer AnswerTo(const Invocation& invocation) const;  // as of now
   [[nodiscard]] const Function* FunctionOf(const Invocation& invocation) const;
 
+  // ---- core_read_back.cc: what was parked comes back
+  void On(const ReadBackFinished& event);
+  void TakeBack(Partition& partition, const std::shared_ptr<const Record>& record);
+  void NoteLost(Partition& partition, const ReadBackFinished& chunk);
+  void ReadBackNext();
+
   // ---- core_users.cc: users, and what the directory knows of them
   void On(const UserLoaded& event);
   void On(const UserShared& event);
   void On(const SlotClaimed& event);
   // A record of the user came. What the directory knows of one that is new is asked for.
-  const User& See(const UserId& id);
+  void See(const UserId& id);
   void ForgetIdleUsers(std::size_t left);
   void WriteDirectory(const ExecutorId& executor, const link::Slot& slot);
 
@@ -136,6 +161,8 @@ class Core {
   void On(const CaughtUp& event);
   void On(const LogStartMoved& event);
   void On(const CommitFinished& event);
+  void On(const PageWritten& event);
+  void On(const PagesRead& event);
   void Reclaim(Partition& partition, std::int64_t epoch);
   void Forget(Partition& partition);
   void QueueHeld(Partition& partition);
@@ -159,11 +186,13 @@ class Core {
   Claims claims_;
   Executors executors_;
   Turns turns_;
+  ReadingBack reading_;
   Invocations invocations_;
   Ownership ownership_;
   Journal journal_;
   std::vector<Candidate> candidates_;  // of the placement under way; kept for its memory
   std::int64_t output_failures_ = 0;
+  std::int64_t lost_ = 0;
   bool drained_ = false;
   std::int64_t drain_until_us_ = 0;
   std::int64_t demand_due_us_ = 0;

@@ -29,8 +29,10 @@ void Core::OnDone(Executor& executor, const link::Done& done, bool from_report) 
   Partition* partition = ownership_.Find(done.ref.partition);
   if (partition == nullptr || !partition->owned()) return;
   if (done.ref.epoch != partition->epoch() || done.ref.generation != partition->generation()) return;
-  if (done.ref.offset >= partition->records().ledger().next()) return NoteEarlyEnd(*partition, from, done);
   Invocation* invocation = partition->records().Find(done.ref.offset);
+  if (invocation == nullptr && partition->records().ledger().IsOpen(done.ref.offset)) {
+    return NoteEarlyEnd(*partition, from, done);
+  }
   if (invocation == nullptr || !invocation->Is(done.id, done.times.enqueued_us)) {
     ownership_.Cover(*partition, from, done.ref);
     return ownership_.MarkDirty(*partition);
@@ -105,10 +107,7 @@ void Core::FinishFailed(Invocation& invocation) {
           Reply(invocation, failure.status, failure.type, failure.message)});
 }
 
-// An owner that hears of the failed try when it is too late for another ends it by that failure (OnFailedTry). So does
-// one that has waited for the other try: a later owner of the partition must not come to another result.
 void Core::Expire(Invocation& invocation) {
-  if (invocation.failure() != nullptr) return FinishFailed(invocation);
   Refuse(invocation, {Verdict::kExpire, "expired", "the invocation expired before it started"});
 }
 

@@ -27,32 +27,56 @@ void Core::On(const FunctionRemoved& event) {
 
 void Core::On(const RecordReceived& event) {
   if (event.record == nullptr) return;
-  const Record& record = *event.record;
-  Partition* partition = ownership_.Find(record.partition);
+  Partition* partition = ownership_.Find(event.record->partition);
   if (partition == nullptr) return;
-  if (ownership_.WasMadeAnew(*partition, record)) {
-    ownership_.BeginGeneration(*partition);
-    invocations_.ForgetInherited(*partition);
-    if (partition->owned()) Reclaim(*partition, partition->epoch() + 1);
+  Receive(*partition, event.record);
+  UpdateIntake(*partition);
+}
+
+void Core::Receive(Partition& partition, const std::shared_ptr<const Record>& record) {
+  if (ownership_.WasMadeAnew(partition, *record)) {
+    ownership_.BeginGeneration(partition);
+    invocations_.ForgetInherited(partition);
+    if (partition.owned()) Reclaim(partition, partition.epoch() + 1);
   }
-  switch (invocations_.Receive(*partition, record.offset)) {
+  const bool is_unread = partition.records().ledger().IsUnread(record->offset);
+  switch (invocations_.Receive(partition, record->offset)) {
     case Ledger::Reception::kRepeated: return;
     case Ledger::Reception::kClaimed:
-      ownership_.MarkDirty(*partition);
-      return DropEarlyReports(*partition, record.offset);
-    case Ledger::Reception::kNew: break;
+      ownership_.MarkDirty(partition);
+      return DropEarlyReports(partition, record->offset);
+    case Ledger::Reception::kNew: return Arrive(partition, record, is_unread);
   }
+}
 
-  Refusal refusal;
-  Result<Request> decoded = DecodeRequest(record, &refusal);
-  const User& user = See(decoded ? decoded->user : refusal.request.user);
-  Invocation& invocation = invocations_.Add(*partition, event.record, decoded ? std::move(*decoded) : refusal.request);
+void Core::Arrive(Partition& partition, std::shared_ptr<const Record> record, bool is_unread) {
+  DecodedRequest decoded = Decode(*record);
+  const bool is_known = partition.early().Knows(record->offset);
+  if (!is_known && !invocations_.HasRoom(partition, *record, decoded.request, is_unread)) {
+    return invocations_.Park(partition, record->offset, decoded.request, DeadlineOf(decoded.request, *record));
+  }
+  TakeUp(partition, std::move(record), std::move(decoded));
+}
+
+void Core::TakeUp(Partition& partition, std::shared_ptr<const Record> record, DecodedRequest decoded) {
+  See(decoded.request.user);
+  Invocation& invocation = invocations_.Add(partition, std::move(record), std::move(decoded.request));
   journal_.Note(Trace::Kind::kReceived, invocation, "");
-  partition->intake().NoteWaiting(invocation.request().user, user.waiting(), context_);
-  UpdateIntake(*partition);
-  if (!decoded) return Refuse(invocation, AdmitUnreadable(decoded.error(), refusal, reply_policy_));
+  if (decoded.refused) return Refuse(invocation, *decoded.refused);
   invocations_.Order(invocation);
-  if (!TakeEarlyReports(*partition, invocation)) Activate(invocation);
+  if (!TakeEarlyReports(partition, invocation)) Activate(invocation);
+}
+
+Core::DecodedRequest Core::Decode(const Record& record) const {
+  Refusal refusal;
+  Result<Request> request = DecodeRequest(record, &refusal);
+  if (request) return {std::move(*request), std::nullopt};
+  const Answer answer = AdmitUnreadable(request.error(), refusal, reply_policy_);
+  return {std::move(refusal.request), answer};
+}
+
+std::int64_t Core::DeadlineOf(const Request& request, const Record& record) const {
+  return DeadlineMs(request, registry_.Find(request.user, request.function), record.timestamp_ms);
 }
 
 // An earlier owner has completed the record.
@@ -139,7 +163,11 @@ void Core::Enqueue(Invocation& invocation) {
   }
 }
 
+// An owner that hears of a failed try when it is too late for another ends the invocation by that failure
+// (OnFailedTry). So does one that has waited for the other try: a later owner of the partition must not come to another
+// result.
 void Core::Refuse(Invocation& invocation, const Answer& answer) {
+  if (answer.verdict == Verdict::kExpire && invocation.failure() != nullptr) return FinishFailed(invocation);
   journal_.Note(Trace::Kind::kRefused, invocation, answer.reason);
   const auto& [verdict, reason, message] = answer;
   switch (verdict) {

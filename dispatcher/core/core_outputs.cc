@@ -53,8 +53,9 @@ void Core::Complete(Invocation& invocation) {
   Partition& partition = invocation.partition();
   journal_.NoteEnd(invocation);
   ownership_.Cover(partition, invocation.owed());
+  const std::int64_t offset = invocation.offset();
   Invocation* next = invocations_.Complete(invocation);
-  ownership_.MarkDirty(partition);
+  ownership_.MarkDirty(partition, offset);
   if (next != nullptr && next->stage() == Stage::kKeyed) Activate(*next);
   if (partition.intake().paused()) UpdateIntake(partition);
 }

@@ -1,11 +1,13 @@
 // Partitions come and go, and what is read of them.
+#include <algorithm>
+
 #include "dispatcher/core/core.h"
 
 namespace hearth::dispatcher {
 
 void Core::On(const PartitionAssigned& event) {
   if (Partition* old = ownership_.Find(event.partition)) Forget(*old);  // a new epoch starts with a new ledger
-  ownership_.Take(event);
+  invocations_.Begin(ownership_.Take(event));
 }
 
 void Core::On(const PartitionRevoked& event) {
@@ -27,6 +29,23 @@ void Core::On(const CommitFinished& event) {
   if (ours == nullptr) return;
   ReviewSettling(*ours);
   QueueHeld(*ours);
+}
+
+void Core::On(const PageWritten& event) {
+  ownership_.TakePageWritten(event);
+  if (Partition* partition = ownership_.Find(event.key.partition); partition != nullptr) UpdateIntake(*partition);
+}
+
+// What former owners have completed is known whole: what they had read and not completed is read back.
+void Core::On(const PagesRead& event) {
+  Partition* partition = ownership_.TakePages(event);
+  if (partition == nullptr) return;
+  std::int64_t highest = 0;
+  for (const PagesRead::Page& page : event.pages) highest = std::max(highest, page.key.epoch);
+  if (highest >= partition->epoch() && highest < kMaxLedgerEpoch) Reclaim(*partition, highest + 1);
+  invocations_.Claim(*partition, ownership_.ClaimsOf(*partition, event));
+  ownership_.MarkDirty(*partition);
+  ReviewSettling(*partition);
 }
 
 void Core::Reclaim(Partition& partition, std::int64_t epoch) {
@@ -58,7 +77,7 @@ void Core::On(const LogStartMoved& event) {
 }
 
 void Core::UpdateIntake(Partition& partition) {
-  partition.intake().Update(partition.id(), partition.records(), turns_, context_);
+  partition.intake().Update(partition, context_);
 }
 
 }  // namespace hearth::dispatcher

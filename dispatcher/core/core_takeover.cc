@@ -56,13 +56,13 @@ void Core::LosePlacements(Partition& partition, const Executor& executor, const 
 // does not.
 void Core::NoteRunning(Partition& partition, Executor& executor, const link::Running& run) {
   const link::AttemptRef& ref = run.ref;
-  if (ref.offset >= partition.records().ledger().next()) {
+  Invocation* invocation = partition.records().Find(ref.offset);
+  if (invocation == nullptr && partition.records().ledger().IsOpen(ref.offset)) {
     if (const auto idle = partition.early().NoteRun({executor.id(), run})) {
       ownership_.Drop(partition, idle->executor, idle->run.ref);
     }
     return;
   }
-  Invocation* invocation = partition.records().Find(ref.offset);
   if (invocation == nullptr || !invocation->Is(run.id, run.enqueued_us)) {
     return ownership_.Drop(partition, executor.id(), ref);
   }
@@ -103,8 +103,11 @@ void Core::LearnFailures(Invocation& invocation, const EarlyEnd& early) {
 
 // All have reported: what was kept is the last word on its records.
 void Core::SettleEarlyEnds(Partition& partition) {
-  const auto all = [](std::int64_t) { return true; };
-  for (const EarlyEnd& early : partition.early().TakeEndsBelow(partition.records().ledger().next(), all)) {
+  const PartitionRecords& records = partition.records();
+  const auto was_read = [&](std::int64_t offset) {
+    return records.Find(offset) != nullptr || !records.ledger().IsOpen(offset);
+  };
+  for (const EarlyEnd& early : partition.early().TakeEndsBelow(records.ledger().next(), was_read)) {
     const link::AttemptRef& ref = early.done.ref;
     Invocation* invocation = partition.records().Find(ref.offset);
     if (invocation == nullptr) {

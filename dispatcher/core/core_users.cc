@@ -3,13 +3,12 @@
 
 namespace hearth::dispatcher {
 
-const User& Core::See(const UserId& id) {
+void Core::See(const UserId& id) {
   const auto [user, is_new] = turns_.See(id);
   if (is_new && !id.empty()) {
     context_.Emit(LoadUser{id});
     for (const auto& [executor, slot] : warm_.SlotsOf(id)) WriteDirectory(executor, slot);
   }
-  return user;
 }
 
 void Core::ForgetIdleUsers(std::size_t left) {

@@ -26,7 +26,8 @@ EarlyReports::Superseded EarlyReports::NoteEnd(EarlyEnd end) {
     const link::Done& done = known->second.done;
     const bool keep = done.outcome == link::Outcome::kPublished || done.ref.attempt >= ref.attempt;
     if (!keep || published) std::swap(known->second, end);
-    if (end.done.ref != known->second.done.ref) {
+    // The same end may be told under each epoch.
+    if (end.executor != known->second.executor || end.done.ref.attempt != known->second.done.ref.attempt) {
       KeepFailure(known->second, end);
       superseded.end = std::move(end);
     }
@@ -50,7 +51,9 @@ std::optional<EarlyRun> EarlyReports::NoteRun(EarlyRun run) {
     if (over) return run;
   }
   const auto [known, first] = runs_.try_emplace(offset, run);
-  if (first || (known->second.executor == run.executor && known->second.run.ref == run.run.ref)) return std::nullopt;
+  // The same attempt may be told of under each epoch.
+  if (first || (known->second.executor == run.executor && known->second.run.ref.attempt == attempt))
+    return std::nullopt;
   if (attempt > known->second.run.ref.attempt) std::swap(known->second, run);
   return run;
 }

@@ -39,6 +39,7 @@ class EarlyReports {
   std::optional<EarlyRun> NoteRun(EarlyRun run);
 
   [[nodiscard]] const EarlyEnd* FindEnd(std::int64_t offset) const;
+  [[nodiscard]] bool Knows(std::int64_t offset) const { return ends_.contains(offset) || runs_.contains(offset); }
   [[nodiscard]] bool HasRun(std::int64_t offset) const { return runs_.contains(offset); }
   std::optional<EarlyEnd> TakeEnd(std::int64_t offset);
   std::optional<EarlyRun> TakeRun(std::int64_t offset);

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "common/base/ids.h"
+#include "dispatcher/core/ledger_page.h"
 #include "schemas/link.h"
 #include "schemas/record.h"
 #include "schemas/result.h"
@@ -36,6 +38,21 @@ struct PauseIntake {
 struct ResumeIntake {
   PartitionId partition;
 };
+// A piece of the partition's log from `offset` on, read beside the group. One is under way at most.
+struct ReadBack {
+  PartitionId partition;
+  std::int64_t offset = 0;
+};
+// Answered by PageWritten. An empty value takes the page away, and is not answered.
+struct WritePage {
+  PageKey key;
+  std::string value;
+};
+// All pages that are there when it is carried out; answered by PagesRead.
+struct ReadPages {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+};
 struct LoadUser {
   UserId user;
 };
@@ -56,6 +73,7 @@ struct DirectoryDropExecutor {
 };
 // How one invocation was decided; for logs, metrics and the history. Plain data, no payload. What is counted (kind,
 // status, path, times) is there always, the rest as Settings::detailed_traces says.
+constexpr std::string_view kParkedLost = "parked_records_lost";  // the reason in a trace of a partition
 struct Trace {
   enum class Kind : std::uint8_t {
     kReceived,
@@ -85,7 +103,7 @@ struct Trace {
 };
 struct DrainFinished {};  // after DrainRequested: nothing is in flight any more
 
-using Effect = std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, LoadUser, DirectoryWrite,
-                            DirectoryDropExecutor, ClaimSlot, Trace, DrainFinished>;
+using Effect = std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, ReadBack, WritePage, ReadPages,
+                            LoadUser, DirectoryWrite, DirectoryDropExecutor, ClaimSlot, Trace, DrainFinished>;
 
 }  // namespace hearth::dispatcher

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "dispatcher/core/ledger_page.h"
 #include "schemas/function.h"
 #include "schemas/link.h"
 #include "schemas/record.h"
@@ -49,6 +50,31 @@ struct LogStartMoved {
 };
 struct RecordReceived {
   std::shared_ptr<const Record> record;
+};
+// Answer to ReadBack, exactly once. All records from `offset` to below `next` are told: what is missing there is not in
+// the log. With an error nothing is.
+struct ReadBackFinished {
+  PartitionId partition;
+  std::int64_t offset = 0;  // that was asked for
+  std::int64_t next = 0;
+  std::vector<std::shared_ptr<const Record>> records;  // by offset
+  std::string error;
+};
+// Answer to WritePage.
+struct PageWritten {
+  PageKey key;
+  bool ok = false;
+};
+// Answer to ReadPages, exactly once: the pages of the partition, of all generations and epochs.
+struct PagesRead {
+  PartitionId partition;
+  std::int64_t epoch = 0;  // that asked
+  struct Page {
+    PageKey key;
+    std::string value;
+  };
+  std::vector<Page> pages;
+  bool ok = false;
 };
 struct CommitFinished {
   PartitionId partition;
@@ -104,9 +130,9 @@ struct SlotClaimed {
 struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
 struct Tick {};            // at least every 10 ms while anything waits
 
-using Event =
-    std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, CaughtUp, LogStartMoved,
-                 RecordReceived, CommitFinished, ProduceFinished, ExecutorsExpected, ExecutorAbsent, ExecutorConnected,
-                 ExecutorDisconnected, ExecutorMessage, UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
+using Event = std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, CaughtUp,
+                           LogStartMoved, RecordReceived, ReadBackFinished, PageWritten, PagesRead, CommitFinished,
+                           ProduceFinished, ExecutorsExpected, ExecutorAbsent, ExecutorConnected, ExecutorDisconnected,
+                           ExecutorMessage, UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
 
 }  // namespace hearth::dispatcher

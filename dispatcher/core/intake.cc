@@ -1,6 +1,17 @@
 #include "dispatcher/core/intake.h"
 
+#include "dispatcher/core/partition.h"
+
 namespace hearth::dispatcher {
+namespace {
+
+// A map has room for any pattern of so many offsets, and for one range of each 24, however far apart they are.
+bool IsWide(const Ledger& ledger, std::int64_t offsets) {
+  constexpr std::int64_t kOffsetsOfARange = 24;
+  return ledger.window() > offsets && ledger.incomplete_ranges() > offsets / kOffsetsOfARange;
+}
+
+}  // namespace
 
 void Intake::Begin(const PartitionId& partition, Context& context) {
   paused_ = context.draining();
@@ -16,30 +27,16 @@ void Intake::Stop(const PartitionId& partition, Context& context) {
   paused_ = true;
 }
 
-void Intake::NoteWaiting(const UserId& user, std::int64_t waiting, const Context& context) {
-  if (waiting > context.settings().user_queue_limit) flooding_.insert(user);
-}
-
-bool Intake::IsFull(const PartitionRecords& records, std::int64_t share) const {
-  const bool wide = records.ledger().window() > kMaxWindowOffsets / share &&
-                    records.ledger().incomplete() > kMaxScatteredIncomplete / share;
-  return wide || records.bytes() > kMaxHeldBytes / share;
-}
-
-void Intake::Update(const PartitionId& partition, const PartitionRecords& records, const Turns& turns,
-                    Context& context) {
+void Intake::Update(const Partition& partition, Context& context) {
   if (context.draining()) return;
-  std::erase_if(flooding_, [&](const UserId& id) {
-    const User* user = turns.Find(id);
-    return user == nullptr || user->waiting() <= context.settings().user_queue_limit / 2;
-  });
-  const bool pause = IsFull(records, paused_ ? 2 : 1) || !flooding_.empty();
+  const bool pause = partition.pages_fail() &&
+                     IsWide(partition.records().ledger(), context.settings().wide_offsets / (paused_ ? 2 : 1));
   if (pause == paused_) return;
   paused_ = pause;
   if (pause) {
-    context.Emit(PauseIntake{partition});
+    context.Emit(PauseIntake{partition.id()});
   } else {
-    context.Emit(ResumeIntake{partition});
+    context.Emit(ResumeIntake{partition.id()});
   }
 }
 

@@ -1,21 +1,15 @@
-// Whether a partition is read. Reading pauses where too much of it is held in memory or open in the ledger, and where
-// one of its users has too much waiting; it goes on when half of that is gone.
+// Whether a partition is read. Reading pauses where what is complete has come apart in more pieces than a commit can
+// tell of, and ledger pages cannot be written; it goes on when they can, or when half of that is gone.
 #pragma once
 
 #include <cstdint>
-#include <set>
 
-#include "common/base/ids.h"
 #include "dispatcher/core/context.h"
-#include "dispatcher/core/partition_records.h"
-#include "dispatcher/core/turns.h"
+#include "schemas/record.h"
 
 namespace hearth::dispatcher {
 
-// Limits of one partition.
-constexpr std::int64_t kMaxWindowOffsets = 24'000;       // any pattern of so many fits in a map
-constexpr std::int64_t kMaxScatteredIncomplete = 1'000;  // so many fit in a map however far apart they are
-constexpr std::int64_t kMaxHeldBytes = 64LL << 20;       // of records held in memory
+class Partition;
 
 class Intake {
  public:
@@ -24,16 +18,11 @@ class Intake {
   void Begin(const PartitionId& partition, Context& context);
   // The dispatcher drains: nothing is read any more.
   void Stop(const PartitionId& partition, Context& context);
-  // So many invocations of the user wait. Beyond its limit the partition pauses until half of them are gone.
-  void NoteWaiting(const UserId& user, std::int64_t waiting, const Context& context);
-  // Pauses or goes on as what is held now demands.
-  void Update(const PartitionId& partition, const PartitionRecords& records, const Turns& turns, Context& context);
+  // Pauses or goes on as what is known now demands.
+  void Update(const Partition& partition, Context& context);
 
  private:
-  [[nodiscard]] bool IsFull(const PartitionRecords& records, std::int64_t share) const;
-
   bool paused_ = false;
-  std::set<UserId> flooding_;  // users beyond their limit
 };
 
 }  // namespace hearth::dispatcher

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "dispatcher/core/backlog.h"
 #include "dispatcher/core/outputs.h"
 #include "dispatcher/core/stages.h"
 #include "dispatcher/core/tries.h"
@@ -110,6 +111,7 @@ class Invocation {
 
   std::uint64_t serial_ = 0;
   Partition* partition_ = nullptr;
+  Backlog::Lane* lane_ = nullptr;
   std::shared_ptr<const Record> record_;
   Request request_;
   bool payload_is_value_ = false;

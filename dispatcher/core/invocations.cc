@@ -1,5 +1,7 @@
 #include "dispatcher/core/invocations.h"
 
+#include <iterator>
+
 #include "dispatcher/core/check.h"
 
 namespace hearth::dispatcher {
@@ -12,12 +14,66 @@ constexpr std::int32_t One(bool holds) {
 }  // namespace
 
 Ledger::Reception Invocations::Receive(Partition& partition, std::int64_t offset) {
-  return partition.records().ledger_.Receive(offset);
+  const auto reception = partition.records().ledger_.Receive(offset);
+  ReviewUnread(partition);
+  return reception;
+}
+
+void Invocations::Begin(Partition& partition) {
+  ReviewUnread(partition);
+  WantUnread(partition);
+}
+
+void Invocations::Claim(Partition& partition, const std::vector<LedgerRange>& complete) {
+  for (const auto& [start, length] : complete) partition.records().ledger_.Claim(start, start + length);
+  Begin(partition);
+}
+
+void Invocations::ReviewUnread(Partition& partition) {
+  PartitionRecords& records = partition.records();
+  const bool unread = records.ledger_.NextUnread().has_value();
+  if (records.backlog_.unread() == unread) return;
+  records.backlog_.SetUnread(unread);
+  if (unread) return;
+  for (Backlog::Lane* lane : records.backlog_.All()) Want(partition, *lane);
+}
+
+void Invocations::WantUnread(Partition& partition) {
+  if (!partition.awaits_pages() && partition.records().backlog_.WantUnread()) reading_.Add({&partition, nullptr});
+}
+
+void Invocations::Want(Partition& partition, Backlog::Lane& lane) {
+  if (partition.records().backlog_.Want(lane)) reading_.Add({&partition, &lane});
+}
+
+std::int64_t Invocations::BytesOf(const Record& record, const Request& request) {
+  auto bytes = static_cast<std::int64_t>(record.key.size() + record.value.size()) + kRecordOverheadBytes;
+  for (const Header& header : record.headers) {
+    bytes += static_cast<std::int64_t>(header.name.size() + header.value.size());
+  }
+  if (request.payload != record.value) bytes += static_cast<std::int64_t>(request.payload.size());
+  return bytes;
+}
+
+Backlog::Lane& Invocations::LaneOf(Partition& partition, const Request& request) {
+  return partition.records().backlog_.LaneOf(request.user, request.function, !request.order_key.empty());
+}
+
+bool Invocations::HasRoom(Partition& partition, const Record& record, const Request& request, bool is_unread) {
+  return partition.records().backlog_.HasRoom(LaneOf(partition, request), BytesOf(record, request), is_unread);
+}
+
+void Invocations::Park(Partition& partition, std::int64_t offset, const Request& request, std::int64_t deadline_ms) {
+  PartitionRecords& records = partition.records();
+  Backlog::Lane& lane = LaneOf(partition, request);
+  records.backlog_.Park(lane, offset, deadline_ms);
+  Want(partition, lane);
+  CheckConservation(records);
 }
 
 Invocation& Invocations::Add(Partition& partition, std::shared_ptr<const Record> record, Request request) {
   PartitionRecords& records = partition.records();
-  Invocation& invocation = records.incomplete_[record->offset];
+  Invocation& invocation = records.held_[record->offset];
   invocation.serial_ = ++last_serial_;
   invocation.partition_ = &partition;
   invocation.record_ = std::move(record);
@@ -25,20 +81,15 @@ Invocation& Invocations::Add(Partition& partition, std::shared_ptr<const Record>
   invocation.received_us_ = context_.now_us();
   invocation.times_.enqueued_us = KnownTimeMs(invocation.record_->timestamp_ms) * kMicrosPerMilli;
   invocation.times_.received_us = context_.now().wall_us;
-  invocation.bytes_ = static_cast<std::int64_t>(invocation.record_->key.size() + invocation.record_->value.size()) +
-                      kRecordOverheadBytes;
-  for (const Header& header : invocation.record_->headers) {
-    invocation.bytes_ += static_cast<std::int64_t>(header.name.size() + header.value.size());
-  }
+  invocation.bytes_ = BytesOf(*invocation.record_, invocation.request_);
   std::string& payload = invocation.request_.payload;
   if (payload == invocation.record_->value) {
     invocation.payload_is_value_ = true;
     payload.clear();
     payload.shrink_to_fit();
-  } else {
-    invocation.bytes_ += static_cast<std::int64_t>(payload.size());
   }
-  records.bytes_ += invocation.bytes_;
+  invocation.lane_ = &LaneOf(partition, invocation.request_);
+  records.backlog_.Hold(*invocation.lane_, invocation.bytes_);
   by_serial_[invocation.serial_] = &invocation;
   turns_.StartWaiting(invocation.request_.user);
   CheckConservation(records);
@@ -82,7 +133,7 @@ void Invocations::BackOff(Invocation& invocation, std::int64_t due_us) {
 }
 
 void Invocations::LeaveQueue(Partition& partition) {
-  for (auto& [offset, invocation] : partition.records().incomplete_) {
+  for (auto& [offset, invocation] : partition.records().held_) {
     if (invocation.in_queue_) SetInQueue(invocation, false);
   }
 }
@@ -172,11 +223,12 @@ Invocation* Invocations::Complete(Invocation& invocation) {
   const std::int64_t offset = invocation.offset();
   Check(invocation.stage_ == Stage::kProducing && invocation.token_ == 0, "complete before its records are", offset);
   Move(invocation, Stage::kGone);
-  records.bytes_ -= invocation.bytes_;
+  records.backlog_.Release(*invocation.lane_, invocation.bytes_);
+  Want(*invocation.partition_, *invocation.lane_);
   by_serial_.erase(invocation.serial_);
   const auto next = records.keys_.Remove(invocation.request_.user, invocation.request_.order_key, offset);
   Check(records.ledger_.Complete(offset), "I1: complete only once", offset);
-  records.incomplete_.erase(offset);
+  records.held_.erase(offset);
   CheckConservation(records);
   if (!next) return nullptr;
   Invocation* head = records.Find(*next);
@@ -186,11 +238,12 @@ Invocation* Invocations::Complete(Invocation& invocation) {
 
 void Invocations::Forget(Partition& partition) {
   PartitionRecords& records = partition.records();
-  for (auto& [offset, invocation] : records.incomplete_) {
+  for (auto& [offset, invocation] : records.held_) {
     Move(invocation, Stage::kGone);
     by_serial_.erase(invocation.serial_);
     by_token_.erase(invocation.token_);
   }
+  reading_.Forget(partition);
   records = PartitionRecords(Ledger());
 }
 
@@ -227,8 +280,9 @@ void Invocations::Move(Invocation& invocation, Stage to) {
 }
 
 void Invocations::CheckConservation(const PartitionRecords& records) const {
-  Check(records.ledger_.incomplete() == static_cast<std::int64_t>(records.incomplete_.size()),
-        "I6: received == complete + incomplete", records.ledger_.incomplete());
+  const std::int64_t held = std::ssize(records.held_);
+  Check(records.ledger_.incomplete() == held + records.backlog_.parked(), "I6: received == complete + held + parked",
+        records.ledger_.incomplete());
 }
 
 }  // namespace hearth::dispatcher

@@ -1,10 +1,10 @@
-// The invocations that are not complete. Invocations is the only one who moves one from stage to stage: what the old
+// The invocations that are held in memory. Invocations is the only one who moves one from stage to stage: what the old
 // stage held (a turn in the queue, a place at an executor, a timer) is given back there, and what the new one holds is
 // counted.
 //
 // It holds at any time:
 // - a stage changes only as stages.h allows;
-// - conservation: of each partition, received == complete + incomplete;
+// - conservation: of each partition, received == complete + held + parked;
 // - an invocation is in the queue of Turns only while it is queued, and has a place at its executor exactly while it is
 //   placed;
 // - an invocation has one timer at most, and none that is of an earlier stage;
@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "dispatcher/core/executors.h"
 #include "dispatcher/core/invocation.h"
 #include "dispatcher/core/partition.h"
+#include "dispatcher/core/reading_back.h"
 #include "dispatcher/core/turns.h"
 
 namespace hearth::dispatcher {
@@ -31,12 +33,20 @@ constexpr std::int64_t kRecordOverheadBytes = 1024;  // counted for each record 
 
 class Invocations {
  public:
-  Invocations(Context& context, Turns& turns, Executors& executors)
-      : context_(context), turns_(turns), executors_(executors) {}
+  Invocations(Context& context, Turns& turns, Executors& executors, ReadingBack& reading)
+      : context_(context), turns_(turns), executors_(executors), reading_(reading) {}
 
   // ---- Records.
-  // Notes that the record came. One that is new has to be added at once.
+  // The partition was taken. What is unread of it is read back.
+  void Begin(Partition& partition);
+  // Earlier owners have completed these offsets. What is unread of the others is read back.
+  void Claim(Partition& partition, const std::vector<LedgerRange>& complete);
+  // Notes that the record came. One that is new has to be added or parked at once.
   Ledger::Reception Receive(Partition& partition, std::int64_t offset);
+  // Whether a record that is new is held; else it is parked. `is_unread`: a former owner had read it already.
+  [[nodiscard]] bool HasRoom(Partition& partition, const Record& record, const Request& request, bool is_unread);
+  // `deadline_ms`: when it expires, wall clock; 0: never.
+  void Park(Partition& partition, std::int64_t offset, const Request& request, std::int64_t deadline_ms);
   // Arrived: a record that is new, with what could be read of it.
   Invocation& Add(Partition& partition, std::shared_ptr<const Record> record, Request request);
   // It takes its place within its order key, if it has one.
@@ -44,9 +54,31 @@ class Invocations {
   // Nothing below `next` is still to come.
   void SkipTo(Partition& partition, std::int64_t next) { partition.records().ledger_.SkipTo(next); }
   // What earlier owners completed was of other records.
-  void ForgetInherited(Partition& partition) { partition.records().ledger_.ForgetInherited(); }
+  void ForgetInherited(Partition& partition) {
+    partition.records().ledger_.ForgetInherited();
+    ReviewUnread(partition);
+  }
   [[nodiscard]] Invocation& Get(std::uint64_t serial) { return *by_serial_.at(serial); }
   [[nodiscard]] Invocation* FindQueued(std::uint64_t serial);  // nullptr: it is not in the queue of Turns
+
+  // ---- Reading back (reading_back.h).
+  // From where to read for it; nothing: it wants nothing any more.
+  [[nodiscard]] std::optional<std::int64_t> ReadFrom(const ReadingBack::Want& want);
+  void BeginChunk(Partition& partition, std::int64_t from) { partition.records().backlog_.BeginChunk(from); }
+  // Whether the parked record is taken out, and added at once. `is_known`: executors have told of it, so whatever room
+  // there is.
+  [[nodiscard]] bool TakeParked(Partition& partition, const Record& record, const Request& request, bool is_known,
+                                std::int64_t deadline_ms);
+  // Parked, and not in the log any more.
+  void Lose(Partition& partition, std::int64_t offset);
+  // All below `to` was looked through; of what is unread too where the chunk began there.
+  void EndChunk(Partition& partition, std::int64_t from, std::int64_t to);
+  // The log could not be read: nothing of it is wanted until it is tried again.
+  void FailChunk(Partition& partition);
+  // Its log can be read again, as far as is known.
+  void TryAgain(Partition& partition);
+  // What has expired while it was parked is looked for.
+  void WantExpired(Partition& partition);
 
   // ---- Waiting. `due_us`: when something has to happen to it, on the monotonic clock; 0: never.
   void AwaitKey(Invocation& invocation, std::int64_t due_us);       // keyed
@@ -90,6 +122,11 @@ class Invocations {
   [[nodiscard]] std::int64_t awaiting_function() const { return awaiting_function_; }
 
  private:
+  [[nodiscard]] static std::int64_t BytesOf(const Record& record, const Request& request);
+  [[nodiscard]] static Backlog::Lane& LaneOf(Partition& partition, const Request& request);
+  void Want(Partition& partition, Backlog::Lane& lane);
+  void WantUnread(Partition& partition);
+  void ReviewUnread(Partition& partition);
   void Move(Invocation& invocation, Stage to);
   // The one place where an invocation enters or leaves the queue of Turns.
   void SetInQueue(Invocation& invocation, bool in_queue, const Turns::Need& need = {});
@@ -100,6 +137,7 @@ class Invocations {
   Context& context_;
   Turns& turns_;
   Executors& executors_;
+  ReadingBack& reading_;
   std::unordered_map<std::uint64_t, Invocation*> by_serial_;  // looked up, never walked
   std::unordered_map<std::uint64_t, Invocation*> by_token_;   // of produces under way
   std::set<std::pair<std::int64_t, std::uint64_t>> timers_;   // due, serial

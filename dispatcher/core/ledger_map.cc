@@ -9,15 +9,18 @@ namespace hearth::dispatcher {
 namespace {
 
 constexpr char kVersion = 2;
+constexpr char kVersionWithPosition = 3;
 constexpr char kVersionWithoutGeneration = 1;
 constexpr char kRangesForm = 0;
 constexpr char kBitmapForm = 1;
 
 std::string Head(const LedgerMap& map, char form, std::int64_t span) {
-  std::string out(1, kVersion);
+  const std::int64_t position = std::max(map.position, map.span);
+  std::string out(1, span < position ? kVersionWithPosition : kVersion);
   AppendVarint(out, map.epoch);
   AppendVarint(out, map.generation);
   AppendVarint(out, map.witness_ms);
+  if (span < position) AppendVarint(out, position);
   out.push_back(form);
   AppendVarint(out, span);
   return out;
@@ -33,7 +36,7 @@ Draft DraftRanges(const LedgerMap& map, std::size_t room) {
   std::int64_t end = 0;
   std::int64_t span = map.span;
   std::int64_t count = 0;
-  constexpr std::size_t kHeadReserve = 1 + 10 + 10 + 10 + 1 + 10 + 10;  // the longest head and count
+  constexpr std::size_t kHeadReserve = 1 + 10 + 10 + 10 + 10 + 1 + 10 + 10;  // the longest head and count
   for (const LedgerRange& range : map.incomplete) {
     std::string one;
     AppendVarint(one, range.start - end);
@@ -53,7 +56,7 @@ Draft DraftRanges(const LedgerMap& map, std::size_t room) {
 }
 
 Draft DraftBitmap(const LedgerMap& map, std::size_t room) {
-  const std::size_t head = 1 + 10 + 10 + 10 + 1 + 10;
+  const std::size_t head = 1 + 10 + 10 + 10 + 10 + 1 + 10;
   const std::int64_t most = room > head ? static_cast<std::int64_t>(room - head) * 8 : 0;
   const std::int64_t span = std::min(map.span, most);
   Draft draft{Head(map, kBitmapForm, span), span};
@@ -76,6 +79,15 @@ Result<LedgerMap> Broken(const char* what) {
 
 }  // namespace
 
+void LedgerMap::CutTo(std::int64_t shorter) {
+  position = std::max(position, span);
+  span = std::min(span, std::max<std::int64_t>(0, shorter));
+  while (!incomplete.empty() && incomplete.back().start >= span) incomplete.pop_back();
+  if (incomplete.empty()) return;
+  LedgerRange& last = incomplete.back();
+  last.length = std::min(last.length, span - last.start);
+}
+
 bool LedgerMap::Claims(std::int64_t relative) const {
   if (relative < 0 || relative >= span) return false;
   const auto after =
@@ -93,7 +105,12 @@ EncodedLedgerMap EncodeLedgerMap(const LedgerMap& map, std::size_t limit) {
   const bool prefer_bitmap =
       bitmap.span > ranges.span || (bitmap.span == ranges.span && bitmap.bytes.size() < ranges.bytes.size());
   const Draft& best = prefer_bitmap ? bitmap : ranges;
-  return {Base64Encode(best.bytes), best.span < map.span, best.span};
+  return {Base64Encode(best.bytes), best.span < std::max(map.position, map.span), best.span};
+}
+
+std::int64_t IntakePosition(std::int64_t committed, std::string_view metadata) {
+  const auto map = DecodeLedgerMap(metadata);
+  return map ? committed + map->position : committed;
 }
 
 Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
@@ -103,16 +120,22 @@ Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
   char version = 0;
   char form = 0;
   LedgerMap map;
-  if (!cursor.Byte(version) || (version != kVersion && version != kVersionWithoutGeneration)) {
+  if (!cursor.Byte(version) || version < kVersionWithoutGeneration || version > kVersionWithPosition) {
     return Broken("unknown version");
   }
   if (!cursor.Varint(map.epoch) || map.epoch > kMaxLedgerEpoch) return Broken("epoch");
-  if (version == kVersion) {
+  if (version != kVersionWithoutGeneration) {
     if (!cursor.Varint(map.generation)) return Broken("generation");
     if (!cursor.Varint(map.witness_ms)) return Broken("witness");
   }
+  if (version == kVersionWithPosition && !cursor.Varint(map.position)) return Broken("position");
   if (!cursor.Byte(form)) return Broken("form");
   if (!cursor.Varint(map.span)) return Broken("span");
+  if (version == kVersionWithPosition) {
+    if (map.position <= map.span) return Broken("position within the span");
+  } else {
+    map.position = map.span;
+  }
 
   if (form == kRangesForm) {
     std::int64_t count = 0;

@@ -41,11 +41,13 @@ Partition& Ownership::Take(const PartitionAssigned& assigned) {
   const std::int64_t map_epoch = map.epoch;
   const std::int64_t generation = map.generation;
   const std::int64_t witness_ms = map.witness_ms;
+  const std::int64_t span = map.span;
+  const bool has_pages = map.position > map.span;
   auto& owned = partitions_[assigned.partition];
   Check(owned == nullptr, "a partition is taken that is ours", assigned.committed);
   owned =
       std::make_unique<Partition>(assigned.partition, topic != topics.end() ? topic->second : RequestClass::kStandard,
-                                  Ledger(assigned.committed, std::move(map)));
+                                  Ledger(assigned.committed, map), context_.settings().room);
   Partition& partition = *owned;
   // What cannot be read claims nothing: records repeat, none is lost.
   if (unreadable) Note(partition, "unreadable_map");
@@ -56,13 +58,15 @@ Partition& Ownership::Take(const PartitionAssigned& assigned) {
   partition.witness_offset_ = assigned.committed;
   partition.witness_ms_ = witness_ms;
   partition.former_end_ = assigned.log_end;
+  partition.awaits_pages_ = has_pages;
+  partition.pages_from_ = assigned.committed + span;
   partition.intake_.Begin(partition.id_, context_);
   Claim(partition);
   return partition;
 }
 
 void Ownership::Forget(const Partition& partition) {
-  Check(partition.records_.incomplete().empty(), "a partition is given up with records in it", partition.epoch_);
+  Check(partition.records_.held().empty(), "a partition is given up with records in it", partition.epoch_);
   const PartitionId id = partition.id_;
   partitions_.erase(id);
 }
@@ -90,6 +94,8 @@ void Ownership::Reclaim(Partition& partition, std::int64_t epoch) {
   partition.former_end_ = INT64_MAX;  // somebody else was here
   partition.fences_.clear();
   partition.reporting_.clear();
+  partition.reads_pages_ = false;
+  Cover(partition, partition.pages_.Restart());
   Claim(partition);
 }
 
@@ -122,7 +128,7 @@ void Ownership::Cover(Partition& partition, const std::vector<Owed>& owed) {
 
 void Ownership::Commit(Partition& partition, bool sync) {
   const PartitionRecords& records = partition.records_;
-  const auto is_over = [&](std::int64_t offset) { return records.Find(offset) == nullptr; };  // complete, or a gap
+  const auto is_over = [&](std::int64_t offset) { return !records.ledger().IsOpen(offset); };
   for (const EarlyEnd& early : partition.early_.TakeEndsBelow(records.ledger().next(), is_over)) {
     Cover(partition, early.executor, early.done.ref);
   }
@@ -132,8 +138,16 @@ void Ownership::Commit(Partition& partition, bool sync) {
   if (const Invocation* head = records.Find(lowest); head != nullptr) {
     map.witness_ms = std::max<std::int64_t>(0, head->record().timestamp_ms);
   }
-  EncodedLedgerMap encoded = EncodeLedgerMap(map);
-  if (encoded.truncated) ++maps_truncated_;
+  if (partition.awaits_pages_) map.CutTo(partition.pages_from_ - lowest);  // the next owner has to read them too
+  EncodedLedgerMap encoded = EncodeLedgerMap(map, context_.settings().map_bytes);
+  if (encoded.truncated) {
+    ++maps_truncated_;
+    partition.pages_.Cut(lowest + encoded.span, records.ledger().next(), context_.settings().page_offsets);
+  } else {
+    partition.pages_.Whole();
+  }
+  partition.committing_ = lowest;
+  partition.being_told_ = encoded.truncated ? records.ledger().next() : -1;
   // What the map has no room for stays owed.
   const auto fits = [end = lowest + encoded.span](const Owed& owed) { return owed.ref.offset < end; };
   const auto rest = std::partition(partition.covered_.begin(), partition.covered_.end(), fits);
@@ -156,7 +170,13 @@ Partition* Ownership::TakeCommit(const CommitFinished& commit) {
   if (partition == nullptr || partition->epoch_ != commit.epoch || !partition->commit_pending_) return nullptr;
   partition->commit_pending_ = false;
   if (commit.ok) {
-    Acknowledge(*partition);
+    Acknowledge(*partition, std::exchange(partition->being_covered_, {}));
+    partition->committed_ = partition->committing_;
+    if (partition->being_told_ >= 0) {
+      partition->pages_.Told(partition->being_told_);
+    } else {
+      partition->pages_.ToldWhole();
+    }
   } else {
     Cover(*partition, partition->being_covered_);
     partition->being_covered_.clear();
@@ -175,12 +195,11 @@ Partition* Ownership::TakeCommit(const CommitFinished& commit) {
   return partition;
 }
 
-void Ownership::Acknowledge(Partition& partition) {
-  for (Owed& owed : partition.being_covered_) {
+void Ownership::Acknowledge(const Partition& partition, std::vector<Owed> covered) {
+  for (Owed& owed : covered) {
     owed.ref.epoch = partition.epoch_;
     context_.Emit(SendToExecutor{owed.executor, link::DoneAck{std::move(owed.ref)}});
   }
-  partition.being_covered_.clear();
 }
 
 void Ownership::Note(const Partition& partition, std::string_view what) {

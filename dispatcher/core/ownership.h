@@ -27,8 +27,9 @@
 
 namespace hearth::dispatcher {
 
-constexpr std::int64_t kClaimRetryMs = 100;  // first back-off of a failed claim; doubles up to kMaxRetryMs
-constexpr std::int64_t kSessionMs = 3000;    // of the group: who stood still for longer may have lost its partitions
+constexpr std::int64_t kClaimRetryMs = 100;   // first back-off of a failed claim; doubles up to kMaxRetryMs
+constexpr std::int64_t kMaxPageWrites = 100;  // begun within kPageIntervalMs, of all partitions
+constexpr std::int64_t kSessionMs = 3000;     // of the group: who stood still for longer may have lost its partitions
 
 class Ownership {
  public:
@@ -59,6 +60,11 @@ class Ownership {
 
   // ---- Commits.
   void MarkDirty(Partition& partition) { partition.dirty_ = true; }
+  // One more is complete, there.
+  void MarkDirty(Partition& partition, std::int64_t offset) {
+    partition.dirty_ = true;
+    partition.pages_.MarkDirty(offset, context_.settings().page_offsets);
+  }
   // The end is acknowledged to the executor with the next commit that covers it.
   void Cover(Partition& partition, const ExecutorId& executor, const link::AttemptRef& ref);
   void Cover(Partition& partition, const std::vector<Owed>& owed);
@@ -68,6 +74,17 @@ class Ownership {
   // Returns the partition where it is ours with that: its claim has succeeded.
   [[nodiscard]] Partition* TakeCommit(const CommitFinished& commit);
   [[nodiscard]] std::int64_t maps_truncated() const { return maps_truncated_; }  // commits; counts up
+
+  // ---- Ledger pages.
+  // Writes those whose time has come, and takes away what is needed no more.
+  void WritePages();
+  void TakePageWritten(const PageWritten& written);
+  // What former owners have written. Returns the partition where the answer is for it and all is there.
+  [[nodiscard]] Partition* TakePages(const PagesRead& read);
+  // What of them counts: the complete offsets, of the partition's generation.
+  [[nodiscard]] std::vector<LedgerRange> ClaimsOf(Partition& partition, const PagesRead& read);
+  [[nodiscard]] std::int64_t pages_written() const { return pages_written_; }  // counts up
+  [[nodiscard]] std::int64_t page_failures() const { return page_failures_; }  // counts up
 
   // For logs and the history: something has happened to the partition as a whole.
   void Note(const Partition& partition, std::string_view what);
@@ -96,9 +113,12 @@ class Ownership {
   void Drop(const Partition& partition, const ExecutorId& executor, link::AttemptRef ref);
 
  private:
+  void WritePages(Partition& partition);
+  void AskForPages(Partition& partition);
+  void TakeIdlePagesAway(Partition& partition);
   void Claim(Partition& partition);
   void BecomeOwner(Partition& partition);
-  void Acknowledge(Partition& partition);  // what the commit that has ended covers
+  void Acknowledge(const Partition& partition, std::vector<Owed> covered);  // by what is durable now
   [[nodiscard]] std::int64_t NewGeneration();
 
   Context& context_;
@@ -108,6 +128,10 @@ class Ownership {
   std::map<PartitionId, std::int64_t> highest_epochs_;  // of all that this process has held
   std::int64_t stepped_us_ = 0;
   std::int64_t maps_truncated_ = 0;
+  std::int64_t pages_written_ = 0;
+  std::int64_t page_failures_ = 0;
+  std::int64_t pages_from_us_ = 0;  // since then so many page writes were begun
+  std::int64_t pages_begun_ = 0;
 };
 
 }  // namespace hearth::dispatcher

@@ -73,6 +73,10 @@ bool Ownership::Settle(Partition& partition) {
   const bool any_up = std::ranges::any_of(executors_.all(), [](const auto& one) { return one.second.connected(); });
   const bool waited = any_up || context_.now_us() >= partition.settle_until_us_;
   if (!waited || !partition.owing_.empty() || !partition.expected_.empty()) return false;
+  if (partition.awaits_pages_) {
+    AskForPages(partition);
+    return false;
+  }
   partition.settled_ = true;
   return true;
 }

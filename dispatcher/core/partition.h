@@ -13,6 +13,8 @@
 #include "common/base/ids.h"
 #include "dispatcher/core/early.h"
 #include "dispatcher/core/intake.h"
+#include "dispatcher/core/ledger_page.h"
+#include "dispatcher/core/page_writer.h"
 #include "dispatcher/core/partition_records.h"
 #include "dispatcher/core/request_class.h"
 #include "schemas/link.h"
@@ -21,8 +23,8 @@ namespace hearth::dispatcher {
 
 class Partition {
  public:
-  Partition(PartitionId id, RequestClass request_class, Ledger ledger)
-      : id_(std::move(id)), request_class_(request_class), records_(std::move(ledger)) {}
+  Partition(PartitionId id, RequestClass request_class, Ledger ledger, Room room = {})
+      : id_(std::move(id)), request_class_(request_class), records_(std::move(ledger), room) {}
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
 
@@ -32,6 +34,9 @@ class Partition {
   [[nodiscard]] std::int64_t generation() const { return generation_; }  // of the ledger; never 0
   // The commit of the epoch has succeeded. Before that nothing of the partition may be placed.
   [[nodiscard]] bool owned() const { return owned_; }
+  // What a former owner has completed is not known whole yet: nothing that it had read is taken on.
+  [[nodiscard]] bool awaits_pages() const { return awaits_pages_; }
+  [[nodiscard]] bool pages_fail() const { return pages_.failing(); }
   // Every executor has said what it holds of the partition, or its lease is over.
   [[nodiscard]] bool settled() const { return settled_; }
   [[nodiscard]] link::AttemptRef RefOf(const Invocation& invocation) const {
@@ -67,15 +72,25 @@ class Partition {
   bool dirty_ = false;  // more is complete than was committed
   bool commit_pending_ = false;
   std::int64_t committed_at_us_ = 0;
+  std::int64_t committing_ = 0;      // the offset that the commit under way names
+  std::int64_t committed_ = 0;       // the last durable one
   std::vector<Owed> covered_;        // complete: to be acknowledged with the next commit
   std::vector<Owed> being_covered_;  // by the commit under way
+  std::int64_t being_told_ = -1;  // the position that it tells of, where it says that there are pages; -1: it does not
+  PageWriter pages_;
+  std::vector<PageKey> idle_pages_;  // on the topic, and needed no more once the commit has passed them
 
   bool settled_ = false;
   std::int64_t former_end_ = INT64_MAX;           // what lies below may have been placed by a former owner
   std::map<ExecutorId, std::int64_t> owing_;      // executors that owe a report; when their lease is over
   std::map<std::string, std::int64_t> expected_;  // the same, by address, of executors that were not heard of yet
   std::int64_t settle_until_us_ = 0;              // so long an executor is waited for where none is connected
-  std::map<ExecutorId, std::uint64_t> fences_;    // that are unanswered, by their order among fences and placements
+  bool awaits_pages_ = false;                     // of former owners, which say more of what is complete
+  std::int64_t pages_from_ = 0;                   // from there on
+  bool reads_pages_ = false;                      // they are asked for
+  std::int64_t pages_at_us_ = 0;                  // when to ask for them again; 0: at once
+  std::int64_t page_failures_ = 0;
+  std::map<ExecutorId, std::uint64_t> fences_;  // that are unanswered, by their order among fences and placements
   std::map<ExecutorId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting_;  // running, of reports under way
 };
 

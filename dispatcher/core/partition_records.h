@@ -1,5 +1,6 @@
-// The records of one partition as long as it is ours: what its ledger says of them, and those that are not complete.
-// Everybody may read them; only Invocations changes them (invocations.h).
+// The records of one partition as long as it is ours: what its ledger says of them, and those that are held in memory.
+// What is not complete is held or parked (backlog.h). Everybody may read them; only Invocations changes them
+// (invocations.h).
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "dispatcher/core/backlog.h"
 #include "dispatcher/core/invocation.h"
 #include "dispatcher/core/ledger.h"
 #include "dispatcher/core/order_keys.h"
@@ -15,20 +17,20 @@ namespace hearth::dispatcher {
 
 class PartitionRecords {
  public:
-  explicit PartitionRecords(Ledger ledger) : ledger_(std::move(ledger)) {}
+  explicit PartitionRecords(Ledger ledger, Room room = {}) : ledger_(std::move(ledger)), backlog_(room) {}
 
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
-  [[nodiscard]] const std::map<std::int64_t, Invocation>& incomplete() const { return incomplete_; }  // by offset
-  [[nodiscard]] std::int64_t bytes() const { return bytes_; }  // that the incomplete ones hold in memory
-  // nullptr: it is complete, or was not read yet.
+  [[nodiscard]] const std::map<std::int64_t, Invocation>& held() const { return held_; }  // by offset
+  [[nodiscard]] const Backlog& backlog() const { return backlog_; }
+  // nullptr: it is complete, parked, or was not read yet.
   [[nodiscard]] Invocation* Find(std::int64_t offset);
   [[nodiscard]] const Invocation* Find(std::int64_t offset) const;
-  // Those that are not complete and that the predicate names, by offset. They are told of before anything is done to
-  // them: what is done to one may complete others.
+  // Those that are held and that the predicate names, by offset. They are told of before anything is done to them: what
+  // is done to one may complete others.
   template <class Predicate>
   [[nodiscard]] std::vector<Invocation*> Select(Predicate predicate) {
     std::vector<Invocation*> selected;
-    for (auto& [offset, invocation] : incomplete_) {
+    for (auto& [offset, invocation] : held_) {
       if (predicate(invocation)) selected.push_back(&invocation);
     }
     return selected;
@@ -42,19 +44,19 @@ class PartitionRecords {
   friend class Invocations;
 
   Ledger ledger_;
-  std::map<std::int64_t, Invocation> incomplete_;
+  std::map<std::int64_t, Invocation> held_;
+  Backlog backlog_;
   OrderKeys keys_;
-  std::int64_t bytes_ = 0;
 };
 
 inline Invocation* PartitionRecords::Find(std::int64_t offset) {
-  const auto found = incomplete_.find(offset);
-  return found == incomplete_.end() ? nullptr : &found->second;
+  const auto found = held_.find(offset);
+  return found == held_.end() ? nullptr : &found->second;
 }
 
 inline const Invocation* PartitionRecords::Find(std::int64_t offset) const {
-  const auto found = incomplete_.find(offset);
-  return found == incomplete_.end() ? nullptr : &found->second;
+  const auto found = held_.find(offset);
+  return found == held_.end() ? nullptr : &found->second;
 }
 
 }  // namespace hearth::dispatcher

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "dispatcher/core/backlog.h"
+#include "dispatcher/core/ledger_page.h"
 #include "dispatcher/core/request_class.h"
 #include "schemas/topics.h"
 
@@ -24,8 +26,11 @@ struct Settings {
   std::string dead_letter_topic{TopicName(Topic::kDeadLetter)};
   std::string undeliverable_topic{TopicName(Topic::kUndeliverable)};  // where a reply goes whose topic refused it
   std::int32_t user_concurrency = 64;                                 // attempts of one user at once
-  std::int32_t user_queue_limit = 10'000;  // waiting invocations of one user: beyond it, intake pauses
+  Room room;                                                          // what is held in memory of a partition
   std::int64_t commit_interval_ms = 200;
+  std::size_t map_bytes = kMaxLedgerMapBytes;     // of a commit's metadata
+  std::int64_t wide_offsets = kMaxWindowOffsets;  // held open where ledger pages cannot be written
+  std::int64_t page_offsets = kPageOffsets;       // that one ledger page tells of
   std::int64_t retry_base_ms = 1000;              // back-off of a failed try: base × 4^(n-1), jittered
   std::int64_t fence_settle_ms = 1000;            // wait that long for an executor to connect after an assignment
   std::int64_t drain_ms = 500;                    // on revoke

@@ -1,4 +1,4 @@
-"""The guards of isolation and of turns, each with the edit that takes it away and the tests that have to notice.
+"""The guards of isolation, of turns and of parked records, each with the edit that takes it away and the tests that have to notice.
 
 A mutant is an edit of one source file: `old` (there exactly once) becomes `new`. Production code has no switch for it.
 """
@@ -126,4 +126,21 @@ MUTANTS = (
            ("Credit.TwoWhoseUsersWantPlacesHaveThemByTheNumberOfThoseUsers",), "executor_core_test"),
     Mutant("turns", "what_another_dispatcher_wants_is_not_kept_in_the_simulator", "executor/core/credit.cc", "std::max(use.active, static_cast<std::int32_t>(owed))", "use.active + 0 * static_cast<std::int32_t>(owed)",
            ("Pressure.WhoFloodsOneDispatcherTakesNothingFromAnother",), "simulation_test"),
+    Mutant("parked", "taken_in_out_of_order", "dispatcher/core/backlog.cc", "if (lane.has_parked()) return false;", "",
+           ("BacklogTest.ALaneThatHasSomethingParkedTakesNothingElseIn", "BacklogModel.RandomFloodsComeBackWholeAndInOrder", "ReadBacks.OfTwoKeysInOneLaneNeitherOvertakesItself"),
+           "dispatcher_core_test"),
+    Mutant("parked", "a_chunk_skips", "dispatcher/core/backlog.cc", "SetParked(*lane, to, lane->last_);", "SetParked(*lane, to + 1, lane->last_);",
+           ("BacklogTest.AChunkServesEveryLaneThatBeginsInIt", "ReadBacks.AFloodIsParkedAndDrainedInTheOrderOfOffsets"), "dispatcher_core_test"),
+    Mutant("parked", "a_lane_is_never_read_again", "dispatcher/core/invocations.cc", "Want(*invocation.partition_, *invocation.lane_);", "",
+           ("Partitions.WhatALaneHasNoRoomForIsParkedAndReadBackWhenHalfOfItIsGone", "ReadBacks.AFloodIsParkedAndDrainedInTheOrderOfOffsets"), "dispatcher_core_test"),
+    Mutant("parked", "keys_do_not_wait_for_what_is_unread", "dispatcher/core/backlog.cc", "if (unread_ && !is_unread && lane.function_.empty()) return false;", "(void)is_unread;",
+           ("BacklogTest.WhatHasAKeyWaitsForWhatMayBeUnreadBeforeIt", "ReadBacks.KeyedRecordsWaitForWhatIsUnread"), "dispatcher_core_test"),
+    Mutant("pages", "a_page_claims_what_is_not_complete", "dispatcher/core/ownership_pages.cc", ".CompleteBetween(start, ", ".CompleteBetween(start + 1, ",
+           ("LedgerPages.APageClaimsNothingThatIsNotComplete", "RandomLife.WhereNextToNothingFitsNothingRunsTwiceEither"), "dispatcher_core_test"),
+    Mutant("pages", "acknowledged_before_the_page", "dispatcher/core/ownership.cc", "return owed.ref.offset < end; }", "return owed.ref.offset < end || end >= 0; }",
+           ("LedgerPages.EndsAreAcknowledgedOnlyWhenTheCommitAndThePageAreDurable",), "dispatcher_core_test"),
+    Mutant("pages", "read_before_the_reports", "dispatcher/core/ownership_settling.cc", "  if (!waited || !partition.owing_.empty()", "  if (partition.awaits_pages_) AskForPages(partition);\n  if (!waited || !partition.owing_.empty()",
+           ("LedgerPages.TheNextOwnerReadsPagesAfterTheReportsAndBeforeAnythingOfTheFormerOwnerIsPlaced",), "dispatcher_core_test"),
+    Mutant("pages", "those_of_another_generation_count", "dispatcher/core/ownership_pages.cc", "if (page.key.generation != partition.generation_) continue;", "",
+           ("LedgerPages.PagesOfAnotherGenerationDoNotCountAndAreTakenAway",), "dispatcher_core_test"),
 )

@@ -211,6 +211,25 @@ std::string CommitSafety(const History& history) {
   return "";
 }
 
+// The same of ledger pages, which tell of records that no commit has room for.
+std::string PageSafety(const History& history) {
+  ByOffset records;
+  for (const auto& sent : history.sent) records[{sent.partition, sent.offset}] = &sent;
+  std::map<std::string, std::size_t> durable_at;  // index of the first outcome
+  for (std::size_t i = 0; i < history.outcomes.size(); ++i) durable_at.emplace(history.outcomes[i].id, i);
+  for (const PageClaim& page : history.pages) {
+    for (const std::int64_t offset : page.complete) {
+      const auto record = records.find({page.partition, offset});
+      if (record == records.end() || history.removed.contains({page.partition, offset})) continue;  // a gap
+      const auto at = durable_at.find(record->second->id);
+      if (at != durable_at.end() && at->second < page.outcomes_before) continue;
+      return "a ledger page of " + std::to_string(page.partition) + " claims offset " + std::to_string(offset) +
+             ", whose outcome is not durable";
+    }
+  }
+  return "";
+}
+
 std::string Seconds(std::int64_t at_us) {
   return std::to_string(at_us / 1'000'000) + "." + std::to_string(at_us / 1000 % 1000 + 1000).substr(1) + " s";
 }
@@ -258,7 +277,9 @@ std::string AtMostOnce(const History& history) {
       const auto until_us = runs[i]->begin_us;
       const bool gone = Died(history, last.executor, last.begin_us, until_us) ||
                         WasCutOff(history, last.executor, last.begin_us, until_us);
-      if (gone && taken_over(sent.partition, last.begin_us, until_us)) continue;
+      const bool is_taken =
+          taken_over(sent.partition, last.begin_us, until_us) || history.placed_after_loss.contains(sent.id);
+      if (gone && is_taken) continue;
       // It was sent before the offset was set back, read after it, and ended because of it.
       if (last.unheard && last.end_us <= until_us && era.second > 0) continue;
       return "request " + era.first + " may run once and ran in " + Describe(last) + " and in " + Describe(*runs[i]);
@@ -334,6 +355,7 @@ std::vector<Verdict> Check(const History& history) {
           {"one_at_a_time", OneAtATime(history)},
           {"one_user", OneUser(history)},
           {"commit_safety", CommitSafety(history)},
+          {"page_safety", PageSafety(history)},
           {"no_needless_repeat", NoNeedlessRepeat(history)},
           {"at_most_once", AtMostOnce(history)},
           {"order", Order(history)},

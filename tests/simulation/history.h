@@ -80,6 +80,12 @@ struct Committed {
   std::vector<std::int64_t> complete_above;
   std::size_t outcomes_before = 0;
 };
+// A ledger page says so.
+struct PageClaim {
+  std::int32_t partition = 0;
+  std::vector<std::int64_t> complete;
+  std::size_t outcomes_before = 0;
+};
 // A result was handed to Kafka by an executor that had seen `seen_epoch` for the partition.
 struct Published {
   std::string id;
@@ -102,11 +108,14 @@ struct History {
   // Records that came after a take-over, and were placed by a former owner that did not know of it: the new owner does
   // not wait for what it cannot have, unless they must not run twice.
   std::set<std::string> placed_by_deposed;
+  // All that such a one has placed.
+  std::set<std::string> placed_after_loss;
   std::string unreadable_frame;  // of a link; why, where one was met
   std::vector<Sent> sent;
   std::vector<Outcome> outcomes;  // in the order in which they became durable
   std::vector<Execution> executions;
   std::vector<Committed> commits;
+  std::vector<PageClaim> pages;
   std::vector<Published> published;
   std::vector<Balance> balances;
   std::int64_t missed_wakeups = 0;  // dispatchers found something asleep that could have been placed

@@ -39,6 +39,11 @@ constexpr Trait kTraits[] = {
     {Fault::kCommitLost, "commit_lost", 20, 40},
     {Fault::kCommitSlow, "commit_slow", 50, 40},
     {Fault::kCommitLate, "commit_late", 20, 40},
+    {Fault::kPageLost, "page_lost", 50, 40},
+    {Fault::kPageSlow, "page_slow", 50, 40},
+    {Fault::kPageLate, "page_late", 50, 40},
+    {Fault::kPagesAway, "pages_away", 500, 40},
+    {Fault::kReadBackFails, "read_back_fails", 50, 40},
     {Fault::kLateAssignment, "late_assignment", 100, 40},
     {Fault::kControlRecords, "control_records", 100, 50},
     {Fault::kRepeatedFrame, "repeated_frame", 10, 40},
@@ -60,6 +65,11 @@ constexpr Trait kTraits[] = {
     {Fault::kHealedBetween, "healed_between", 0, 0},
     {Fault::kOnlyAttemptLost, "only_attempt_lost", 0, 0},
     {Fault::kManyReportedDone, "many_reported_done", 0, 0},
+    {Fault::kPages, "pages", 0, 0},
+    {Fault::kIdlePage, "idle_page", 0, 0},
+    {Fault::kParked, "read_back", 0, 0},
+    {Fault::kParkedLost, "parked_lost", 0, 0},
+    {Fault::kUnreadAtTakeOver, "unread_at_take_over", 0, 0},
     {Fault::kPurged, "purged_results", 0, 0},
 };
 static_assert(std::size(kTraits) == kFaults);
@@ -109,7 +119,7 @@ void MakeStorm(Options& options) {
   options.order_keys = 0;
   options.memory_mib = 8192;
   options.credit = 64;
-  options.user_queue_limit = 10'000;
+  options.lane_records = 256;
   options.user_concurrency = 64;
   options.faults[Fault::kLargeText] = 1000;
   options.faults[Fault::kSlowCode] = 10;
@@ -130,7 +140,9 @@ void MakeFlood(Options& options) {
   options.order_keys = 0;
   options.memory_mib = 32'768;
   options.credit = 256;
-  options.user_queue_limit = 10'000;
+  options.lane_records = 256;
+  options.map_bytes = 4096;
+  options.wide_offsets = 24'000;
   options.user_concurrency = 64;
   options.longest_run_us = 30'000;
   options.faults = {};
@@ -164,7 +176,10 @@ Options Draw(std::uint64_t seed) {
   options.order_keys = static_cast<int>(dice.Between(1, 4));
   if (dice.Percent(20)) options.id_bytes = 128;
   options.credit = dice.OneOf({4, 16, 16, 64});
-  options.user_queue_limit = dice.OneOf({3, 10, 10'000, 10'000});
+  options.lane_records = dice.OneOf({1, 3, 16, 256});
+  options.map_bytes = dice.OneOf<std::size_t>({72, 80, 96, 4096});
+  options.wide_offsets = dice.OneOf({8, 24'000});
+  options.page_offsets = dice.OneOf<std::int64_t>({4, 8, 32, 65'536});
   options.waiting = dice.OneOf({1, 4, 8, 64});
   options.user_concurrency = dice.OneOf({1, 3, 64, 64});
   for (const Trait& trait : kTraits) {
@@ -182,7 +197,8 @@ std::string Describe(const Options& options) {
        << options.topics << " topics of " << options.partitions << " partitions, " << options.dispatchers
        << " dispatchers, " << options.executors << " executors, " << options.order_keys << " order keys, ids of "
        << options.id_bytes << " bytes, credit " << options.credit << ", " << options.waiting << " may wait"
-       << ", queue limit " << options.user_queue_limit << ", user's bound " << options.user_concurrency << "\n";
+       << ", " << options.lane_records << " held of a lane, maps of " << options.map_bytes << " bytes, pages of "
+       << options.page_offsets << ", user's bound " << options.user_concurrency << "\n";
   for (const auto& plan : options.functions) {
     text << "  function: " << plan.max_attempts << " attempts, profile " << plan.profile << ", " << plan.memory_mib
          << " MiB, " << plan.failing_percent << " % fail" << (plan.slow ? ", slow" : "") << ", at most "

@@ -36,7 +36,12 @@ enum class Fault : std::uint8_t {
   kProduceLate,  // applied, and answered with an error
   kCommitLost,
   kCommitSlow,
-  kCommitLate,      // applied, and answered with an error
+  kCommitLate,  // applied, and answered with an error
+  kPageLost,    // a ledger page is not written, and its writer is told so
+  kPageSlow,
+  kPageLate,        // written, and answered with an error
+  kPagesAway,       // no page can be read
+  kReadBackFails,   // a piece of a log cannot be read
   kLateAssignment,  // nobody says for seconds where to begin in a partition
   kControlRecords,  // at the end of a log: offsets that no reader is given
   kRepeatedFrame,
@@ -58,6 +63,11 @@ enum class Fault : std::uint8_t {
   kHealedBetween,     // after the executor's grace and before the dispatcher's lease was over
   kOnlyAttemptLost,   // a run of a function with one attempt was killed
   kManyReportedDone,  // a FenceReport with dozens of entries
+  kPages,             // a take-over read ledger pages
+  kIdlePage,          // one was taken away, because a commit has passed it
+  kParked,            // a piece of a log was read back, because records were left there until there is room
+  kParkedLost,        // it was removed from there meanwhile
+  kUnreadAtTakeOver,  // what a former owner had read, and did not complete, was read back beside what is new
   kPurged,            // a result was taken back from Kafka's client before it was sent
   kCount,
 };
@@ -118,8 +128,12 @@ struct Options {
   bool large_profile = false;           // beside the default one
   std::int32_t pool_min = 1, pool_max = 3, shells = 2;
   std::int32_t credit = 16;
-  std::int32_t waiting = 8;  // for a machine, at most
-  std::int32_t user_queue_limit = 10'000;
+  std::int32_t waiting = 8;            // for a machine, at most
+  std::int64_t lane_records = 256;     // that a dispatcher holds of one user and function in a partition
+  std::int64_t held_bytes = 64 << 20;  // of one partition
+  std::size_t map_bytes = 4096;        // of a commit's metadata
+  std::int64_t wide_offsets = 24'000;  // held open, where ledger pages cannot be written
+  std::int64_t page_offsets = 65'536;  // that a ledger page tells of
   std::int32_t user_concurrency = 64;
   int flood_in_thousand =
       0;  // of the requests: of the first user for the first function; the others' are for the second

@@ -79,6 +79,10 @@ class World {
   void Do(int index, dispatcher::Commit& commit);
   void Do(int index, dispatcher::PauseIntake& pause);
   void Do(int index, dispatcher::ResumeIntake& resume);
+  void Do(int index, dispatcher::ReadBack& read);
+  void Do(int index, dispatcher::WritePage& write);
+  void Do(int index, dispatcher::ReadPages& read);
+  void WritePage(const dispatcher::WritePage& write, std::int32_t log);
   void Do(int index, dispatcher::LoadUser& load);
   void Do(int index, dispatcher::ClaimSlot& asked);
   void Do(int index, dispatcher::Trace& trace);
@@ -153,6 +157,7 @@ class World {
     int owner = -1;
   };
   std::vector<Partition> partitions_;
+  std::map<dispatcher::PageKey, std::string> pages_;  // of the topic
   std::int32_t next_log_ = 0;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;
   std::vector<std::unique_ptr<Executor>> executors_;

@@ -19,7 +19,10 @@ void World::StartDispatcher(int index) {
   settings.request_topics = {{"hearth.invoke.rt", dispatcher::RequestClass::kRealtime},
                              {"hearth.invoke.std", dispatcher::RequestClass::kStandard},
                              {"hearth.invoke.batch", dispatcher::RequestClass::kBatch}};
-  settings.user_queue_limit = options_.user_queue_limit;
+  settings.map_bytes = options_.map_bytes;
+  settings.wide_offsets = options_.wide_offsets;
+  settings.page_offsets = options_.page_offsets;
+  settings.room = {options_.lane_records, 8 << 20, options_.held_bytes};
   settings.user_concurrency = options_.user_concurrency;
   settings.reply_topics_allowed = {"hearth.reply"};
   settings.realtime_users = {"*"};
@@ -150,6 +153,78 @@ void World::Do(int index, dispatcher::ResumeIntake& resume) {
   Pump(index, IndexOf(resume.partition));
 }
 
+// A few records from there on, or none.
+void World::Do(int index, dispatcher::ReadBack& read) {
+  Count(Fault::kParked);
+  const auto slow_us = Happens(Fault::kReadBackFails) ? Between(100'000, 5'000'000) : 0;
+  At(Between(500, 20'000) + slow_us, [this, index, life = dispatchers_[static_cast<std::size_t>(index)]->life, slow_us,
+                                      partition = read.partition, offset = read.offset] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    dispatcher::ReadBackFinished chunk{partition, offset, offset, {}, slow_us > 0 ? "simulated" : ""};
+    const Partition& log = partitions_[static_cast<std::size_t>(IndexOf(partition))];
+    auto at = std::lower_bound(log.log.begin(), log.log.end(), offset,
+                               [](const auto& record, std::int64_t from) { return record->offset < from; });
+    constexpr std::int64_t kMostRecords = 8;
+    for (auto left = Between(1, kMostRecords); left > 0 && at != log.log.end() && slow_us == 0; --left) {
+      chunk.records.push_back(*at++);
+      chunk.next = chunk.records.back()->offset + 1;
+    }
+    if (at == log.log.end() && slow_us == 0) chunk.next = std::max(chunk.next, log.end);
+    StepDispatcher(index, chunk);
+  });
+}
+
+// Of one writer in the order in which they were sent.
+void World::Do(int index, dispatcher::WritePage& write) {
+  auto& node = *dispatchers_[static_cast<std::size_t>(index)];
+  const bool lost = Happens(Fault::kPageLost);
+  const bool late = !lost && Happens(Fault::kPageLate);
+  const auto slow_us = Happens(Fault::kPageSlow) ? Between(100'000, 2'000'000) : 0;
+  node.page_at_us = std::max(node.page_at_us + 1, now_us_ + Between(500, 10'000) + slow_us);
+  const int partition = IndexOf(write.key.partition);
+  constexpr std::int32_t kOfNoLog = -1;  // the topic was made anew, and the writer has not heard of it
+  const auto log =
+      node.readers.contains(partition) ? partitions_[static_cast<std::size_t>(partition)].number : kOfNoLog;
+  At(node.page_at_us - now_us_, [this, write, lost, log] {
+    if (!lost) WritePage(write, log);
+  });
+  if (write.value.empty()) return;
+  At(node.page_at_us - now_us_ + Between(0, 5'000), [this, index, life = node.life, key = write.key, lost, late] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late});
+  });
+}
+
+void World::WritePage(const dispatcher::WritePage& write, std::int32_t log) {
+  if (write.value.empty()) {
+    Count(Fault::kIdlePage);
+    pages_.erase(write.key);
+    return;
+  }
+  pages_[write.key] = write.value;
+  PageClaim claim{log, {}, history_.outcomes.size()};
+  const auto complete = dispatcher::DecodeLedgerPage(write.value);
+  for (const auto& range : *complete) {
+    for (std::int64_t i = 0; i < range.length; ++i) {
+      claim.complete.push_back(write.key.page * options_.page_offsets + range.start + i);
+    }
+  }
+  history_.pages.push_back(std::move(claim));
+}
+
+void World::Do(int index, dispatcher::ReadPages& read) {
+  const bool away = Happens(Fault::kPagesAway);
+  At(Between(1'000, 50'000), [this, index, life = dispatchers_[static_cast<std::size_t>(index)]->life, read, away] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    dispatcher::PagesRead answer{read.partition, read.epoch, {}, !away};
+    for (const auto& [key, value] : pages_) {
+      if (!away && key.partition == read.partition) answer.pages.push_back({key, value});
+    }
+    if (!answer.pages.empty()) Count(Fault::kPages);
+    StepDispatcher(index, answer);
+  });
+}
+
 void World::Do(int index, dispatcher::LoadUser& load) {
   const auto life = dispatchers_[static_cast<std::size_t>(index)]->life;
   At(Between(100, 1000), [this, index, life, user = load.user] {
@@ -173,6 +248,7 @@ void World::Do(int index, dispatcher::ClaimSlot& asked) {
 }
 
 void World::Do(int index, dispatcher::Trace& trace) {
+  if (trace.constraint.starts_with(dispatcher::kParkedLost)) Count(Fault::kParkedLost);
   if (!trace_) return;
   Note("dispatcher-" + std::to_string(index) + " " + trace.partition.topic + "/" +
        std::to_string(trace.partition.partition) + "@" + std::to_string(trace.offset) + " epoch " +

@@ -58,12 +58,14 @@ void World::TellAssigned(int index, int number, std::uint64_t serial) {
   if (reader == node.readers.end() || reader->second.serial != serial) return;
   const Partition& partition = partitions_[static_cast<std::size_t>(number)];
   if (node.paused.contains(number)) Count(Fault::kPausedReturn);
-  const auto at = std::lower_bound(partition.log.begin(), partition.log.end(), partition.committed,
+  const std::int64_t position = dispatcher::IntakePosition(partition.committed, partition.metadata);
+  if (position > partition.committed) Count(Fault::kUnreadAtTakeOver);
+  const auto at = std::lower_bound(partition.log.begin(), partition.log.end(), position,
                                    [](const auto& record, std::int64_t offset) { return record->offset < offset; });
   reader->second.position = static_cast<std::size_t>(at - partition.log.begin());
   reader->second.told = true;
   reader->second.log_end = partition.end;
-  reader->second.unread_removed = partition.committed < partition.start;
+  reader->second.unread_removed = position < partition.start;
   StepDispatcher(index,
                  dispatcher::PartitionAssigned{partition.id, partition.committed, partition.metadata, partition.end});
   Pump(index, number);
@@ -107,6 +109,7 @@ void World::Depose(int index) {
 }
 
 void World::NoteDeposed(const link::Exec& exec) {
+  history_.placed_after_loss.insert(exec.id.value);
   const int number = IndexOf(exec.ref.partition);
   const int owner = partitions_[static_cast<std::size_t>(number)].owner;
   if (owner < 0) return;

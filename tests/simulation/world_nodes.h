@@ -41,6 +41,7 @@ struct World::Dispatcher {
   std::set<int> paused;           // kept by the client until ResumeIntake, whoever owns the partition meanwhile
   std::deque<std::shared_ptr<PendingCommit>> commits;
   std::int64_t commit_at_us = 0;
+  std::int64_t page_at_us = 0;
 };
 
 struct World::Machine {

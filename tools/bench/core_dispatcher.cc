@@ -65,7 +65,6 @@ Settings World::MakeSettings() {
   Settings settings;
   settings.id = DispatcherId("d1");
   settings.request_topics = {{kRealtime, RequestClass::kRealtime}, {kTopic, RequestClass::kStandard}};
-  settings.user_queue_limit = 10'000'000;
   settings.user_concurrency = 1'000'000;
   settings.detailed_traces = false;  // as in a daemon whose log is not read for each record
   return settings;

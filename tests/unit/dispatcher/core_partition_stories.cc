@@ -55,15 +55,9 @@ TEST_F(Partitions, AFailedClaimIsTriedAgainAndNothingRunsBefore) {
   ExpectExec("e1", 0);
 }
 
-TEST_F(Partitions, APausedPartitionThatComesBackIsReadAgain) {
-  Connect("e1", 0);
-  user_queue_limit_ = 5;
-  Start();
+TEST_F(Partitions, APartitionThatComesBackIsReadAgainWhateverTheClientRemembersOfIt) {
   Connect("e1", 0);
   Own("std/0");
-  Forget();
-  for (std::int64_t offset = 0; offset < 8; ++offset) Receive("std/0", offset);
-  ASSERT_EQ(All<PauseIntake>().size(), 1U);
   Revoke("std/0");
   Forget();
   Own("std/0");
@@ -84,16 +78,24 @@ TEST_F(Partitions, ControlRecordsAtTheEndAreCommittedPast) {
 
 TEST_F(Partitions, WhatRetentionRemovedIsPassedAndTheMapAboveItStands) {
   Connect("e1");
+  for (std::int64_t offset = 14; offset < 20; ++offset) Write("std/0", offset);
   Assign("std/0", 10, EncodeLedgerMap({.epoch = 1, .generation = 7, .span = 10, .incomplete = {{0, 5}, {8, 2}}}).text);
   CommitEnds("std/0");
   Report("e1", "std/0", 2, {});
-  Step(LogStartMoved{Part("std/0"), 14});
-  EXPECT_TRUE(Traced(Kind::kFenced, "retention_passed_unread_records"));
   Forget();
-  for (std::int64_t offset = 14; offset < 20; ++offset) Receive("std/0", offset);
+  ReadAllBack();
   std::vector<std::int64_t> ran;
   for (const auto& [executor, exec] : Execs()) ran.push_back(exec.ref.offset);
   EXPECT_EQ(ran, (std::vector<std::int64_t>{14, 18, 19}));
+  EXPECT_EQ(CommitNow("std/0")->offset, 14);
+}
+
+TEST_F(Partitions, WhatRetentionRemovedBeforeAnybodyReadItIsPassedAndTold) {
+  Connect("e1");
+  Own("std/0");
+  Step(LogStartMoved{Part("std/0"), 14});
+  EXPECT_TRUE(Traced(Kind::kFenced, "retention_passed_unread_records"));
+  EXPECT_EQ(CommitNow("std/0")->offset, 14);
 }
 
 TEST_F(Partitions, KeysBelongToTheirUser) {
@@ -206,7 +208,8 @@ TEST_F(Partitions, ARebalanceReplaysNothingThatIsComplete) {
 
   Own("std/0");
   Forget();
-  for (std::int64_t offset = 0; offset < 6; ++offset) Receive("std/0", offset);
+  EXPECT_EQ(IntakePosition(last->offset, last->metadata), 6) << "what is new is read at once";
+  ReadAllBack();
   std::vector<std::int64_t> ran;
   for (const auto& [id, exec] : Execs()) {
     ran.push_back(exec.ref.offset);
@@ -305,18 +308,17 @@ TEST_F(Partitions, OrderedKeysWaitForExecutorsThatDoNotAnswer) {
   EXPECT_EQ(Execs().size(), 2U);
 }
 
-TEST_F(Partitions, AFullWindowPausesIntake) {
+TEST_F(Partitions, AFloodPausesNothingAndIsParked) {
   Connect("e1", 0);
   Own("std/0");
   Forget();
-  for (std::int64_t offset = 0; offset < 24'000; ++offset)
+  for (std::int64_t offset = 0; offset < 24'002; ++offset) {
     Receive("std/0", offset, {.user = "u" + std::to_string(offset % 5)});
+  }
   EXPECT_TRUE(All<PauseIntake>().empty());
-  Receive("std/0", 24'000);
-  ASSERT_EQ(All<PauseIntake>().size(), 1U);
-  Receive("std/0", 24'001);
-  EXPECT_EQ(All<PauseIntake>().size(), 1U);
-  EXPECT_EQ(Numbers().in_flight, 24'002) << "what was fetched already is kept";
+  EXPECT_EQ(Numbers().in_flight, 24'002);
+  EXPECT_EQ(Numbers().parked, 24'002 - 5 * room_.lane_records);
+  EXPECT_EQ(Numbers().backlog_lanes, 5);
 }
 
 TEST_F(Partitions, ASlowHeadDoesNotStopIntakeWhileLittleIsOpen) {
@@ -334,43 +336,57 @@ TEST_F(Partitions, ASlowHeadDoesNotStopIntakeWhileLittleIsOpen) {
   EXPECT_EQ(Numbers().incomplete_ranges_max, 1);
 }
 
-TEST_F(Partitions, AUserBeyondItsBoundPausesIntakeUntilHalfOfItIsGone) {
-  user_queue_limit_ = 10;
+TEST_F(Partitions, WhatALaneHasNoRoomForIsParkedAndReadBackWhenHalfOfItIsGone) {
+  room_.lane_records = 10;
   Start();
-  Connect("e1", 0);
+  Connect("e1");
   Own("std/0");
   Forget();
-  for (std::int64_t offset = 0; offset < 10; ++offset) Receive("std/0", offset);
+  std::map<std::int64_t, link::AttemptRef> refs;
+  for (std::int64_t offset = 0; offset < 12; ++offset) Receive("std/0", offset);
+  for (const auto& [executor, exec] : Execs()) refs[exec.ref.offset] = exec.ref;
   EXPECT_TRUE(All<PauseIntake>().empty());
-  Receive("std/0", 10);
-  ASSERT_EQ(All<PauseIntake>().size(), 1U);
-  credit_["e1"] = 5;
-  Beat("e1");
-  Pass(10);
-  EXPECT_TRUE(All<ResumeIntake>().empty()) << "six still wait";
-  credit_["e1"] = 6;
-  Beat("e1");
-  Pass(10);
-  EXPECT_EQ(All<ResumeIntake>().size(), 1U);
+  EXPECT_EQ(Numbers().parked, 2);
+  for (std::int64_t offset = 0; offset < 4; ++offset) Done("e1", refs.at(offset));
+  EXPECT_FALSE(reading_.has_value()) << "six are held";
+  Done("e1", refs.at(4));
+  ASSERT_TRUE(reading_.has_value());
+  EXPECT_EQ(reading_->offset, 10);
+  ReadBackEnds();
+  EXPECT_EQ(Numbers().parked, 0);
+  EXPECT_FALSE(reading_.has_value());
 }
 
-TEST_F(Partitions, BytesPauseIntakeToo) {
+TEST_F(Partitions, BytesAreParkedToo) {
   Connect("e1", 64);
   Own("std/0");
   Deploy("ada", "slow", 3, 1, 1);
   Forget();
-  Ask big{.function = "slow", .payload = std::string(1 << 20, 'x')};
-  std::int64_t offset = 0;
-  while (All<PauseIntake>().empty() && offset < 200) Receive("std/0", offset++, big);
-  EXPECT_EQ(offset, 64);
-  for (std::int64_t done = 0; done < 40 && All<ResumeIntake>().empty(); ++done) {
-    const auto execs = Execs();
-    ASSERT_EQ(execs.size(), 1U);
-    Forget();
-    Done("e1", execs[0].second.ref);
+  const Ask big{.function = "slow", .payload = std::string(1 << 20, 'x')};
+  for (std::int64_t offset = 0; offset < 20; ++offset) Receive("std/0", offset, big);
+  EXPECT_TRUE(All<PauseIntake>().empty());
+  EXPECT_EQ(Numbers().parked, 13) << "seven and their overhead are below 8 MiB";
+  EXPECT_LE(Numbers().held_bytes, room_.lane_bytes);
+  for (std::int64_t offset = 0; offset < 20; ++offset) {
+    Done("e1", ExpectExec("e1", offset).ref);
+    ReadAllBack(3);
+    EXPECT_LE(Numbers().held_bytes, room_.lane_bytes);
   }
-  ASSERT_EQ(All<ResumeIntake>().size(), 1U);
-  EXPECT_LE(Numbers().in_flight, 32);
+  EXPECT_EQ(Numbers().in_flight, 0);
+}
+
+TEST_F(Partitions, BeyondWhatAPartitionMayHoldEachLaneHasItsShare) {
+  room_.bytes = 8LL << 20;
+  Start();
+  Connect("e1", 0);
+  Own("std/0");
+  Forget();
+  for (std::int64_t offset = 0; offset < 64; ++offset) {
+    Receive("std/0", offset, {.user = "u" + std::to_string(offset % 16), .payload = std::string(1 << 20, 'x')});
+  }
+  EXPECT_TRUE(All<PauseIntake>().empty());
+  EXPECT_EQ(Numbers().in_flight - Numbers().parked, 16) << "one of each at least";
+  EXPECT_EQ(Numbers().backlog_lanes, 16);
 }
 
 TEST_F(Partitions, DrainingPlacesNothingNewAndWaitsForWhatRuns) {

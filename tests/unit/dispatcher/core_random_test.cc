@@ -1,6 +1,7 @@
 // Many short random lives of one core between a naive Kafka and naive executors: rebalances, crashes, lost links,
-// failed commits and produces. Judged at every commit (I1, I2: what is claimed has a durable successor) and at the end
-// (everything accepted has ended).
+// failed commits, produces, reads and pages. Judged at every commit and at every page (I1, I2: what is claimed has a
+// durable successor) and at the end (everything accepted has ended). Executors forget what is acknowledged. In tight
+// lives next to nothing fits in memory or in a commit.
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -37,6 +38,8 @@ class RandomLife : public CoreStory {
     durable_.clear();
     owes_dead_letter_.clear();
     kafka_.clear();
+    logs_.clear();
+    pages_.clear();
     executors_ = {};
     executors_[0].id = "e1";
     executors_[1].id = "e2";
@@ -53,7 +56,16 @@ class RandomLife : public CoreStory {
     }
   }
 
+  void LiveTightly() {
+    room_ = {.lane_records = 3, .lane_bytes = 8'000, .bytes = 12'000};
+    map_bytes_ = 72;  // 16 offsets
+    page_offsets_ = 8;
+  }
+
   void Boot() {
+    for (const WritePage& write : writing_) {  // on their way when the process died
+      if (Chance(50)) WriteDown(write);
+    }
     Start();
     assigned_ = false;
     for (FakeExecutor& executor : executors_) Unlink(executor);
@@ -72,7 +84,7 @@ class RandomLife : public CoreStory {
   void Round(bool faults) {
     if (!assigned_) {
       assigned_ = true;
-      read_ = committed_;
+      read_ = IntakePosition(committed_, metadata_);
       Assign("std/0", committed_, metadata_);
     }
     for (int i = 0; i < 3 && read_ < kRecords && Chance(60); ++i) {
@@ -146,6 +158,10 @@ class RandomLife : public CoreStory {
         } else {
           executor.running.push_back(*exec);
         }
+      } else if (const auto* ack = std::get_if<link::DoneAck>(&message)) {
+        std::erase_if(executor.finished, [&](const link::Done& done) {
+          return done.ref.offset == ack->ref.offset && done.ref.attempt == ack->ref.attempt;
+        });
       } else if (const auto* fence = std::get_if<link::Fence>(&message)) {
         executor.epoch = std::max(executor.epoch, fence->epoch);
         link::FenceReport report{fence->partition, executor.epoch, {}, {}};
@@ -169,6 +185,39 @@ class RandomLife : public CoreStory {
   }
 
   void CarryOut(bool faults) {
+    CarryOutEffects(faults);
+    if (reading_ && Chance(70)) {
+      if (faults && Chance(20)) {
+        ReadBackFails();
+      } else {
+        ReadBackEnds(1 + static_cast<std::int64_t>(random_() % 8));
+      }
+    }
+    if (asks_for_pages_ && Chance(70)) PagesAreRead(!faults || Chance(80));
+    if (!writing_.empty() && Chance(70)) {
+      for (const WritePage& write : std::exchange(writing_, {})) {
+        const bool ok = !faults || Chance(80);
+        if (ok) WriteDown(write);
+        Step(PageWritten{write.key, ok});
+      }
+    }
+    CarryOutEffects(faults);
+  }
+
+  void WriteDown(const WritePage& write) {
+    const auto complete = DecodeLedgerPage(write.value);
+    ASSERT_TRUE(complete.has_value());
+    for (const LedgerRange& range : *complete) {
+      for (std::int64_t i = range.start; i < range.start + range.length; ++i) {
+        const std::int64_t offset = write.key.page * page_offsets_ + i;
+        ASSERT_TRUE(durable_.contains(offset)) << "a page claims offset " << offset << ", and nothing of it is durable";
+      }
+    }
+    pages_[write.key] = write.value;
+    ++pages_written_;
+  }
+
+  void CarryOutEffects(bool faults) {
     while (!effects_.empty()) {
       const std::vector<Effect> todo = std::move(effects_);
       effects_.clear();
@@ -227,6 +276,7 @@ class RandomLife : public CoreStory {
   std::map<std::int64_t, int> published_;
   std::set<std::int64_t> durable_;
   std::set<std::int64_t> owes_dead_letter_;
+  std::int64_t pages_written_ = 0;
 };
 
 TEST_F(RandomLife, RebalancesAndCrashesOfTheDispatcherRunNothingTwice) {
@@ -235,6 +285,17 @@ TEST_F(RandomLife, RebalancesAndCrashesOfTheDispatcherRunNothingTwice) {
 
 TEST_F(RandomLife, NothingIsLostWhateverFails) {
   for (std::uint64_t seed = 1001; seed <= 1150 && !HasFatalFailure(); ++seed) Live(seed, true);
+}
+
+TEST_F(RandomLife, WhereNextToNothingFitsNothingRunsTwiceEither) {
+  LiveTightly();
+  for (std::uint64_t seed = 2001; seed <= 2150 && !HasFatalFailure(); ++seed) Live(seed, false);
+  EXPECT_GT(pages_written_, 100);
+}
+
+TEST_F(RandomLife, WhereNextToNothingFitsNothingIsLostEither) {
+  LiveTightly();
+  for (std::uint64_t seed = 3001; seed <= 3150 && !HasFatalFailure(); ++seed) Live(seed, true);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // The language in which stories about the dispatcher's core are told: a world of partitions named "std/0", users,
-// functions and executors; what the core answers is collected and asked for by kind.
+// functions and executors; what the core answers is collected and asked for by kind. Records lie in a log, from which
+// they are read back, and ledger pages on a topic.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,17 +50,26 @@ class CoreStory : public testing::Test {
     settings.realtime_users = realtime_users_;
     settings.user_concurrency = user_concurrency_;
     settings.detailed_traces = detailed_traces_;
-    settings.user_queue_limit = user_queue_limit_;
+    settings.room = room_;
+    settings.map_bytes = map_bytes_;
+    settings.page_offsets = page_offsets_;
     core_ = std::make_unique<Core>(settings);
     effects_.clear();
+    reading_.reset();
+    writing_.clear();
+    asks_for_pages_.reset();
     Deploy("ada", "sum");
   }
 
   void Step(const Event& event) {
+    const std::size_t before = effects_.size();
     core_->Step(event, now_, effects_);
+    for (std::size_t i = before; i < effects_.size(); ++i) NoteAsked(effects_[i]);
     const Gauges gauges = core_->ReadGauges(now_);
     ASSERT_EQ(gauges.received, gauges.in_flight + gauges.complete) << "I6";
     ASSERT_GE(gauges.queued, 0);
+    ASSERT_GE(gauges.parked, 0);
+    ASSERT_LE(gauges.parked, gauges.in_flight);
   }
   // Time goes by; the core is stepped often enough not to take it for a stall of its own.
   void Pass(std::int64_t ms) {
@@ -112,13 +123,21 @@ class CoreStory : public testing::Test {
     const auto [offset, metadata] = kafka_[name];
     Assign(name, offset, metadata);
     CommitEnds(name);
+    HaveNothingToReport(name);
+  }
+  void HaveNothingToReport(const std::string& name) {
     for (const auto& [executor, fence] : Fences(name)) {
       Step(ExecutorMessage{executor, link::FenceReport{fence.partition, fence.epoch, {}, {}}});
     }
   }
   void Revoke(const std::string& name, bool lost = false) { Step(PartitionRevoked{Part(name), lost}); }
 
+  // It is produced, and the group's reader brings it.
   void Receive(const std::string& name, std::int64_t offset, const Ask& ask = {}) {
+    Step(RecordReceived{Write(name, offset, ask)});
+  }
+  // It is produced. Nobody brings it.
+  std::shared_ptr<const Record> Write(const std::string& name, std::int64_t offset, const Ask& ask = {}) {
     Request request;
     request.user = UserId(ask.user);
     request.function = FunctionName(ask.function);
@@ -129,9 +148,13 @@ class CoreStory : public testing::Test {
     request.payload = ask.payload;
     if (ask.expires_in_ms != 0) request.expires_ms = WallMs() + ask.expires_in_ms;
     const OutRecord out = EncodeRequest(request, Part(name).topic);
-    ReceiveRaw(name, offset, out.value, out.headers);
+    return WriteRaw(name, offset, out.value, out.headers);
   }
   void ReceiveRaw(const std::string& name, std::int64_t offset, std::string value, std::vector<Header> headers = {}) {
+    Step(RecordReceived{WriteRaw(name, offset, std::move(value), std::move(headers))});
+  }
+  std::shared_ptr<const Record> WriteRaw(const std::string& name, std::int64_t offset, std::string value,
+                                         std::vector<Header> headers = {}) {
     auto record = std::make_shared<Record>();
     record->partition = Part(name);
     record->offset = offset;
@@ -139,7 +162,69 @@ class CoreStory : public testing::Test {
     record->key = "key";
     record->value = std::move(value);
     record->headers = std::move(headers);
-    Step(RecordReceived{record});
+    Log& log = logs_[record->partition];
+    log.records[offset] = record;
+    log.end = std::max(log.end, offset + 1);
+    return record;
+  }
+
+  // ---- reading back, and pages ----
+  // The chunk that was asked for is read: so many records, as they lie in the log.
+  void ReadBackEnds(std::int64_t most = INT64_MAX) {
+    ASSERT_TRUE(reading_.has_value()) << "nothing is read back";
+    const Log& log = logs_[reading_->partition];
+    ReadBackFinished chunk{reading_->partition, reading_->offset, reading_->offset, {}, ""};
+    auto at = log.records.lower_bound(reading_->offset);
+    for (; at != log.records.end() && std::ssize(chunk.records) < most; ++at) chunk.records.push_back(at->second);
+    chunk.next = at == log.records.end() ? std::max(log.end, chunk.offset) : chunk.records.back()->offset + 1;
+    reading_.reset();
+    Step(chunk);
+  }
+  void ReadBackFails() {
+    ASSERT_TRUE(reading_.has_value()) << "nothing is read back";
+    const ReadBack asked = *reading_;
+    reading_.reset();
+    Step(ReadBackFinished{asked.partition, asked.offset, asked.offset, {}, "nobody answers"});
+  }
+  // Whatever is asked for is read, until nothing is.
+  void ReadAllBack(std::int64_t most = INT64_MAX) {
+    constexpr int kMostChunks = 10'000;
+    int chunks = 0;
+    for (; reading_ && chunks < kMostChunks; ++chunks) ReadBackEnds(most);
+    ASSERT_LT(chunks, kMostChunks) << "it reads for ever";
+  }
+  // Retention, or an operator, removes what lies in [from, to).
+  void RemoveFromLog(const std::string& name, std::int64_t from, std::int64_t to) {
+    auto& records = logs_[Part(name)].records;
+    records.erase(records.lower_bound(from), records.lower_bound(to));
+  }
+  // The writes of pages that are under way end, in their order.
+  void PagesAreWritten(bool ok = true) {
+    for (const WritePage& write : std::exchange(writing_, {})) {
+      if (ok) pages_[write.key] = write.value;
+      Step(PageWritten{write.key, ok});
+    }
+  }
+  // The pages that were asked for are read, as they stand on their topic.
+  void PagesAreRead(bool ok = true) {
+    ASSERT_TRUE(asks_for_pages_.has_value()) << "nobody asks for pages";
+    PagesRead read{asks_for_pages_->partition, asks_for_pages_->epoch, {}, ok};
+    for (const auto& [key, value] : pages_) {
+      if (ok && key.partition == read.partition) read.pages.push_back({key, value});
+    }
+    asks_for_pages_.reset();
+    Step(read);
+  }
+  // Whether a page of the partition says that the offset is complete.
+  bool PagesClaim(const std::string& name, std::int64_t offset) const {
+    return std::ranges::any_of(pages_, [&](const auto& one) {
+      if (one.first.partition != Part(name)) return false;
+      const auto complete = DecodeLedgerPage(one.second);
+      if (!complete) return false;
+      const std::int64_t at = offset - one.first.page * page_offsets_;
+      return std::ranges::any_of(
+          *complete, [&](const LedgerRange& range) { return range.start <= at && at < range.start + range.length; });
+    });
   }
 
   // When the record was produced: the first time that anybody speaks of it.
@@ -283,13 +368,42 @@ class CoreStory : public testing::Test {
     return "";
   }
 
+  // What the core waits for, whatever of its effects a story forgets.
+  void NoteAsked(const Effect& effect) {
+    if (const auto* read = std::get_if<ReadBack>(&effect)) {
+      ASSERT_FALSE(reading_.has_value()) << "one chunk is under way at most";
+      reading_ = *read;
+    } else if (const auto* write = std::get_if<WritePage>(&effect)) {
+      if (write->value.empty()) {
+        pages_.erase(write->key);
+      } else {
+        for (const WritePage& other : writing_) ASSERT_NE(other.key, write->key) << "two writes of one page";
+        writing_.push_back(*write);
+      }
+    } else if (const auto* pages = std::get_if<ReadPages>(&effect)) {
+      asks_for_pages_ = *pages;
+    }
+  }
+
+  struct Log {
+    std::map<std::int64_t, std::shared_ptr<const Record>> records;  // by offset
+    std::int64_t end = 0;
+  };
+
   std::unique_ptr<Core> core_;
   Time now_{1'000'000'000, 1'700'000'000'000'000};
   std::vector<Effect> effects_;
   std::vector<std::string> realtime_users_ = {"*"};
   bool detailed_traces_ = true;
   std::int32_t user_concurrency_ = 64;
-  std::int32_t user_queue_limit_ = 10'000;
+  Room room_;
+  std::size_t map_bytes_ = kMaxLedgerMapBytes;
+  std::int64_t page_offsets_ = kPageOffsets;
+  std::map<PartitionId, Log> logs_;
+  std::map<PageKey, std::string> pages_;  // on their topic
+  std::optional<ReadBack> reading_;       // under way
+  std::vector<WritePage> writing_;        // under way
+  std::optional<ReadPages> asks_for_pages_;
   std::map<std::string, std::pair<std::int64_t, std::string>> kafka_;  // what is committed
   std::map<std::string, std::int32_t> credit_;
   std::map<std::pair<PartitionId, std::int64_t>, std::int64_t> stamps_;

@@ -67,6 +67,47 @@ TEST(EarlyReports, TheSameEndToldTwiceIsOwedOnce) {
   EXPECT_FALSE(early.NoteEnd(End(kFirst, 1, link::Outcome::kFailed)).end);
 }
 
+TEST(EarlyReports, TheSameEndToldUnderTwoEpochsIsOneEnd) {
+  for (const auto outcome : {link::Outcome::kFailed, link::Outcome::kPublished}) {
+    EarlyReports early;
+    auto end = End(kFirst, 1, outcome);
+    end.done.ref.epoch = 3;
+    EXPECT_FALSE(early.NoteEnd(end).end);
+    end.done.ref.epoch = 4;
+    const auto superseded = early.NoteEnd(end);
+    EXPECT_FALSE(superseded.end) << "it is not owed twice, and acknowledged with its record only";
+    EXPECT_FALSE(superseded.run);
+    ASSERT_NE(early.FindEnd(5), nullptr);
+    EXPECT_FALSE(early.FindEnd(5)->failed) << "it is no failure before itself";
+  }
+}
+
+TEST(EarlyReports, TheSameAttemptToldUnderTwoEpochsRunsOn) {
+  EarlyReports early;
+  auto run = Running(kFirst, 1);
+  run.run.ref.epoch = 3;
+  EXPECT_FALSE(early.NoteRun(run));
+  run.run.ref.epoch = 4;
+  EXPECT_FALSE(early.NoteRun(run)) << "it would be dropped, and nobody would run it";
+  EXPECT_TRUE(early.HasRun(5));
+  auto end = End(kFirst, 1, link::Outcome::kFailed);
+  end.done.ref.epoch = 5;
+  EXPECT_FALSE(early.NoteEnd(end).run) << "it is this one that has ended";
+}
+
+TEST(EarlyReports, WhatIsToldOfAnOffsetIsKnownUntilItIsTaken) {
+  EarlyReports early;
+  EXPECT_FALSE(early.Knows(5));
+  early.NoteRun(Running(kFirst, 1));
+  EXPECT_TRUE(early.Knows(5));
+  EXPECT_TRUE(early.TakeRun(5));
+  EXPECT_FALSE(early.Knows(5));
+  early.NoteEnd(End(kFirst, 1, link::Outcome::kFailed));
+  EXPECT_TRUE(early.Knows(5));
+  EXPECT_TRUE(early.TakeEnd(5));
+  EXPECT_FALSE(early.Knows(5));
+}
+
 TEST(EarlyReports, OfTwoThatRunTheEarlierRunsForNobody) {
   EarlyReports early;
   EXPECT_FALSE(early.NoteRun(Running(kFirst, 1)));

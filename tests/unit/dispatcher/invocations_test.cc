@@ -63,7 +63,7 @@ class InvocationsTest : public testing::Test {
   // All that stages hold, counted anew, is what the owners say.
   void ExpectWhole() const {
     std::int64_t waiting = 0, placed = 0, producing = 0, awaiting_function = 0, bytes = 0;
-    for (const auto& [offset, one] : partition_.records().incomplete()) {
+    for (const auto& [offset, one] : partition_.records().held()) {
       waiting += Waits(one.stage()) ? 1 : 0;
       placed += one.stage() == Stage::kPlaced ? 1 : 0;
       producing += Produces(one.stage()) ? 1 : 0;
@@ -72,15 +72,14 @@ class InvocationsTest : public testing::Test {
       EXPECT_TRUE(!one.in_queue() || one.stage() == Stage::kQueued);
     }
     const auto& ledger = partition_.records().ledger();
-    EXPECT_EQ(ledger.received(),
-              ledger.complete() + static_cast<std::int64_t>(partition_.records().incomplete().size()));
+    EXPECT_EQ(ledger.received(), ledger.complete() + static_cast<std::int64_t>(partition_.records().held().size()));
     EXPECT_EQ(Waiting(), waiting);
     EXPECT_EQ(invocations_.placed(), placed);
     EXPECT_EQ(executor_->placed(), placed);
     EXPECT_EQ(turns_.Find(kAda) == nullptr ? 0 : turns_.Find(kAda)->placed(), placed);
     EXPECT_EQ(invocations_.producing(), producing);
     EXPECT_EQ(invocations_.awaiting_function(), awaiting_function);
-    EXPECT_EQ(partition_.records().bytes(), bytes);
+    EXPECT_EQ(partition_.records().backlog().bytes(), bytes);
   }
 
   std::vector<Effect> effects_;
@@ -89,7 +88,8 @@ class InvocationsTest : public testing::Test {
   Claims claims_{context_, warm_};
   Executors executors_{context_, warm_, claims_};
   Turns turns_{context_, executors_.places()};
-  Invocations invocations_{context_, turns_, executors_};
+  ReadingBack reading_;
+  Invocations invocations_{context_, turns_, executors_, reading_};
   Partition partition_{kId, RequestClass::kStandard, Ledger(0, {})};
   Function function_;
   Turns::Need need_{executors_.places().KindOf("default", Runtime::kPython3), 128, 0};
@@ -218,7 +218,7 @@ TEST_F(InvocationsTest, WhatIsForgottenIsHeldByNobody) {
   invocations_.Produce(producing);
   const std::uint64_t token = std::get<Produce>(effects_.back()).token;
   invocations_.Forget(partition_);
-  EXPECT_TRUE(partition_.records().incomplete().empty());
+  EXPECT_TRUE(partition_.records().held().empty());
   EXPECT_EQ(invocations_.TakeProduced(token), nullptr);
   Pass(1000);
   EXPECT_EQ(invocations_.TakeDue(), nullptr);

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace hearth::dispatcher {
 namespace {
@@ -14,36 +16,92 @@ namespace {
 // What the ledger must agree with: every offset's fate, one by one.
 struct Model {
   std::map<std::int64_t, bool> received;  // offset → complete
+  std::set<std::int64_t> unread;          // open, and not received in this epoch yet
   std::int64_t next = 0;
+  std::int64_t unread_next = 0;
+  std::int64_t unread_end = 0;
 
-  [[nodiscard]] std::int64_t Lowest() const {
-    for (const auto& [offset, complete] : received) {
-      if (!complete) return offset;
-    }
-    return next;
+  [[nodiscard]] bool IsOpen(std::int64_t offset) const {
+    if (offset >= next || unread.contains(offset)) return true;
+    const auto one = received.find(offset);
+    return one != received.end() && !one->second;
   }
-  [[nodiscard]] std::int64_t Ranges() const {
-    std::int64_t ranges = 0;
-    std::int64_t last = -2;
+  [[nodiscard]] std::set<std::int64_t> Open() const {
+    std::set<std::int64_t> open = unread;
     for (const auto& [offset, complete] : received) {
-      if (complete) continue;
-      if (offset != last + 1) ++ranges;
-      last = offset;
+      if (!complete) open.insert(offset);
     }
-    return ranges;
+    return open;
+  }
+  [[nodiscard]] std::int64_t Lowest() const {
+    const auto open = Open();
+    return open.empty() ? next : *open.begin();
   }
   [[nodiscard]] std::int64_t Incomplete() const {
     std::int64_t count = 0;
     for (const auto& [offset, complete] : received) count += complete ? 0 : 1;
     return count;
   }
+  void SkipUnreadTo(std::int64_t to) {
+    unread.erase(unread.begin(), unread.lower_bound(to));
+    unread_next = std::max(unread_next, std::min(to, unread_end));
+  }
 };
+
+// Runs of offsets that follow each other, relative to `base`.
+std::vector<LedgerRange> RunsOf(const std::set<std::int64_t>& offsets, std::int64_t base = 0) {
+  std::vector<LedgerRange> runs;
+  for (const std::int64_t offset : offsets) {
+    if (!runs.empty() && runs.back().start + runs.back().length == offset - base) {
+      ++runs.back().length;
+    } else {
+      runs.push_back({offset - base, 1});
+    }
+  }
+  return runs;
+}
+
+// Ranges that touch each other made one.
+std::vector<LedgerRange> Joined(const std::vector<LedgerRange>& ranges) {
+  std::vector<LedgerRange> joined;
+  for (const LedgerRange& range : ranges) {
+    if (!joined.empty() && joined.back().start + joined.back().length == range.start) {
+      joined.back().length += range.length;
+    } else {
+      joined.push_back(range);
+    }
+  }
+  return joined;
+}
 
 void ExpectSame(const Ledger& ledger, const Model& model) {
   ASSERT_EQ(ledger.LowestIncomplete(), model.Lowest());
   ASSERT_EQ(ledger.next(), model.next);
   ASSERT_EQ(ledger.incomplete(), model.Incomplete());
-  ASSERT_EQ(ledger.incomplete_ranges(), model.Ranges());
+  ASSERT_EQ(ledger.received(), static_cast<std::int64_t>(model.received.size()));
+  ASSERT_EQ(Joined(ledger.Map(0).incomplete), RunsOf(model.Open(), model.Lowest()));
+  ASSERT_GE(ledger.incomplete_ranges(), static_cast<std::int64_t>(RunsOf(model.Open()).size()));
+  const std::int64_t most_cuts = model.unread_end == 0 ? 0 : 2;
+  ASSERT_LE(ledger.incomplete_ranges(), static_cast<std::int64_t>(RunsOf(model.Open()).size()) + most_cuts)
+      << "what is unread may be a range of its own";
+  ASSERT_EQ(ledger.NextUnread().has_value(), !model.unread.empty());
+  if (!model.unread.empty()) {
+    ASSERT_EQ(*ledger.NextUnread(), *model.unread.begin());
+  }
+}
+
+// The ranges that are told between two offsets are those of the model.
+void ExpectSameBetween(const Ledger& ledger, const Model& model, std::int64_t from, std::int64_t to) {
+  std::set<std::int64_t> open;
+  std::set<std::int64_t> complete;
+  for (std::int64_t offset = from; offset < to; ++offset) {
+    ASSERT_EQ(ledger.IsOpen(offset), model.IsOpen(offset)) << offset;
+    ASSERT_EQ(ledger.IsUnread(offset), model.unread.contains(offset)) << offset;
+    if (!model.IsOpen(offset)) complete.insert(offset);
+    if (offset < model.next && model.IsOpen(offset) && !model.unread.contains(offset)) open.insert(offset);
+  }
+  ASSERT_EQ(Joined(ledger.OpenBetween(from, to)), RunsOf(open));
+  ASSERT_EQ(ledger.CompleteBetween(from, to), RunsOf(complete, from)) << "as a page has it";
 }
 
 // No map may claim a record that was not completed; a whole one claims every record that was.
@@ -90,6 +148,88 @@ TEST(LedgerModel, RandomLivesAgreeWithTheNaiveSet) {
       }
       ExpectSame(ledger, model);
       if (step % 50 == 0) ExpectHonest(ledger, model, step % 100 == 0 ? kMaxLedgerMapBytes : 40);
+    }
+  }
+}
+
+TEST(LedgerModel, RandomTakeOversAgreeWithTheNaiveSet) {
+  for (std::uint32_t seed = 1; seed <= 120; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const std::int64_t committed = static_cast<std::int64_t>(random() % 1000);
+    LedgerMap map;
+    map.span = static_cast<std::int64_t>(random() % 120);
+    map.position = map.span + (random() % 2 == 0 ? 0 : static_cast<std::int64_t>(random() % 80));
+    Model model;
+    for (std::int64_t i = 0; i < map.position; ++i) {
+      if (i >= map.span || random() % 3 != 0) model.unread.insert(committed + i);
+    }
+    std::set<std::int64_t> told;
+    for (const std::int64_t offset : model.unread) {
+      if (offset < committed + map.span) told.insert(offset);
+    }
+    map.incomplete = RunsOf(told, committed);
+    model.next = model.unread_end = committed + map.position;
+    model.unread_next = committed;
+    Ledger ledger(committed, map);
+    ASSERT_NO_FATAL_FAILURE(ExpectSame(ledger, model));
+
+    for (int step = 0; step < 400; ++step) {
+      const auto some = [&] { return committed + static_cast<std::int64_t>(random() % 220); };
+      switch (random() % 10) {
+        case 0:
+        case 1: {  // what is new
+          const std::int64_t offset = model.next + static_cast<std::int64_t>(random() % 3);
+          ASSERT_EQ(ledger.Receive(offset), Ledger::Reception::kNew);
+          model.received[offset] = false;
+          model.next = offset + 1;
+          break;
+        }
+        case 2:
+        case 3: {  // what is unread, with what stands between it and the last
+          if (model.unread_next >= model.unread_end) break;
+          const std::int64_t offset =
+              std::min(model.unread_end - 1, model.unread_next + static_cast<std::int64_t>(random() % 3));
+          const bool open = model.unread.contains(offset);
+          ASSERT_EQ(ledger.Receive(offset), open ? Ledger::Reception::kNew : Ledger::Reception::kClaimed);
+          ASSERT_EQ(ledger.Receive(offset), Ledger::Reception::kRepeated);
+          model.SkipUnreadTo(offset + 1);
+          model.received[offset] = !open;
+          break;
+        }
+        case 4: {
+          const std::int64_t from = some();
+          const std::int64_t to = from + static_cast<std::int64_t>(random() % 20);
+          ledger.Claim(from, to);
+          model.unread.erase(model.unread.lower_bound(from), model.unread.lower_bound(to));
+          break;
+        }
+        case 5:
+          if (random() % 8 == 0) {
+            const std::int64_t to = some();
+            ledger.SkipUnreadTo(to);
+            model.SkipUnreadTo(to);
+          }
+          break;
+        case 6:
+          if (random() % 20 == 0) {
+            ledger.ForgetInherited();
+            for (std::int64_t at = model.unread_next; at < model.unread_end; ++at) model.unread.insert(at);
+          }
+          break;
+        default: {
+          const std::int64_t offset = some();
+          const auto one = model.received.find(offset);
+          ASSERT_EQ(ledger.Complete(offset), one != model.received.end() && !one->second) << offset;
+          if (one != model.received.end()) one->second = true;
+          break;
+        }
+      }
+      ASSERT_NO_FATAL_FAILURE(ExpectSame(ledger, model));
+      if (step % 20 == 0) {
+        const std::int64_t from = some();
+        ASSERT_NO_FATAL_FAILURE(ExpectSameBetween(ledger, model, from, from + 50));
+      }
     }
   }
 }
@@ -145,18 +285,163 @@ TEST(Ledger, ClaimsOfEarlierOwnersStayUntilTheyAreReached) {
   map.span = 10;
   map.incomplete = {{0, 1}, {4, 2}};  // 100, 104 and 105 were not complete
   Ledger ledger(100, map);
+  map.position = 10;
   EXPECT_EQ(ledger.Map(0), map) << "before anything was read the claims stand as they were";
   EXPECT_EQ(ledger.Receive(100), Ledger::Reception::kNew);
   EXPECT_EQ(ledger.Receive(101), Ledger::Reception::kClaimed);
   ledger.Complete(100);
-  EXPECT_EQ(ledger.LowestIncomplete(), 102);
+  EXPECT_EQ(ledger.LowestIncomplete(), 104) << "all below was completed by somebody";
   const LedgerMap later = ledger.Map(3);
-  EXPECT_TRUE(later.Claims(0));
-  EXPECT_TRUE(later.Claims(1));
-  EXPECT_FALSE(later.Claims(2));
-  EXPECT_FALSE(later.Claims(3));
-  EXPECT_TRUE(later.Claims(7));
-  EXPECT_FALSE(later.Claims(8));
+  EXPECT_FALSE(later.Claims(0));
+  EXPECT_FALSE(later.Claims(1));
+  EXPECT_TRUE(later.Claims(2));
+  EXPECT_TRUE(later.Claims(5));
+  EXPECT_FALSE(later.Claims(6));
+}
+
+TEST(Ledger, WhatAFormerOwnerHasReadAndNotCompletedIsUnreadAndReadBesideWhatIsNew) {
+  LedgerMap map;
+  map.span = 10;
+  map.incomplete = {{0, 1}, {4, 2}};  // 100, 104 and 105 were not complete
+  Ledger ledger(100, map);
+  EXPECT_EQ(ledger.next(), 110) << "what is new is read from there on";
+  EXPECT_EQ(ledger.NextUnread(), 100);
+  EXPECT_EQ(ledger.incomplete(), 0) << "nothing was received";
+  EXPECT_EQ(ledger.Receive(110), Ledger::Reception::kNew);
+  EXPECT_TRUE(ledger.IsUnread(104));
+  EXPECT_FALSE(ledger.IsUnread(103));
+  EXPECT_FALSE(ledger.IsUnread(110));
+  EXPECT_FALSE(ledger.Complete(104)) << "it was not received in this epoch";
+  EXPECT_EQ(ledger.Receive(100), Ledger::Reception::kNew);
+  EXPECT_EQ(ledger.NextUnread(), 104);
+  EXPECT_EQ(ledger.Receive(105), Ledger::Reception::kNew);
+  EXPECT_EQ(ledger.NextUnread(), std::nullopt);
+  EXPECT_FALSE(ledger.IsOpen(104)) << "what is not there between two that are is complete";
+  EXPECT_EQ(ledger.Receive(104), Ledger::Reception::kRepeated);
+  EXPECT_EQ(ledger.Receive(110), Ledger::Reception::kRepeated);
+  EXPECT_EQ(ledger.received(), 3);
+}
+
+TEST(Ledger, WhatThePositionSaysBeyondTheSpanIsUnreadUntilPagesClaimIt) {
+  LedgerMap map;
+  map.span = 4;
+  map.position = 10;
+  map.incomplete = {{0, 1}};
+  Ledger ledger(100, map);
+  EXPECT_EQ(ledger.next(), 110);
+  EXPECT_FALSE(ledger.IsOpen(103));
+  for (std::int64_t offset = 104; offset < 110; ++offset) EXPECT_TRUE(ledger.IsUnread(offset)) << offset;
+  ledger.Claim(90, 101);
+  EXPECT_EQ(ledger.NextUnread(), 104) << "100 is complete";
+  ledger.Claim(104, 106);
+  ledger.Claim(108, 120);
+  EXPECT_EQ(ledger.NextUnread(), 106);
+  EXPECT_TRUE(ledger.IsOpen(115)) << "nobody has read it yet";
+  ledger.Receive(106);
+  ledger.Claim(106, 107);
+  EXPECT_TRUE(ledger.IsOpen(106)) << "what was received only we complete";
+  ledger.SkipUnreadTo(200);
+  EXPECT_EQ(ledger.NextUnread(), std::nullopt);
+  EXPECT_EQ(ledger.next(), 110) << "of what is new nothing is passed";
+  EXPECT_TRUE(ledger.Complete(106));
+  EXPECT_EQ(ledger.LowestIncomplete(), 110);
+}
+
+TEST(Ledger, ASpanThatEndsWithSomethingOpenGoesOnInWhatIsUnread) {
+  LedgerMap map;
+  map.span = 4;
+  map.position = 10;
+  map.incomplete = {{2, 2}};
+  const Ledger ledger(100, map);
+  EXPECT_EQ(ledger.incomplete_ranges(), 1);
+  EXPECT_EQ(ledger.LowestIncomplete(), 102);
+  EXPECT_TRUE(ledger.IsUnread(109));
+}
+
+TEST(Ledger, WhatIsUnreadStaysOpenForTheNextOwner) {
+  LedgerMap map;
+  map.span = 10;
+  map.incomplete = {{0, 1}, {4, 2}};
+  Ledger ledger(100, map);
+  ledger.Receive(110);
+  ledger.Receive(111);
+  ledger.Complete(110);
+  const LedgerMap later = ledger.Map(3);
+  EXPECT_EQ(later.position, 12);
+  EXPECT_EQ(later.span, 12);
+  EXPECT_FALSE(later.Claims(0));
+  EXPECT_TRUE(later.Claims(3));
+  EXPECT_FALSE(later.Claims(4));
+  EXPECT_TRUE(later.Claims(10));
+  EXPECT_FALSE(later.Claims(11));
+}
+
+TEST(Ledger, WhatEarlierOwnersHaveCompletedOfOtherRecordsIsForgotten) {
+  LedgerMap map;
+  map.span = 10;
+  map.incomplete = {{0, 1}, {4, 2}};
+  Ledger ledger(100, map);
+  ledger.Receive(100);
+  ledger.Complete(100);
+  ledger.ForgetInherited();
+  EXPECT_FALSE(ledger.IsOpen(100)) << "that is ours";
+  for (std::int64_t offset = 101; offset < 110; ++offset) EXPECT_TRUE(ledger.IsUnread(offset)) << offset;
+  EXPECT_EQ(ledger.NextUnread(), 101);
+  ledger.SkipUnreadTo(110);
+  ledger.ForgetInherited();
+  EXPECT_EQ(ledger.NextUnread(), std::nullopt) << "all was looked through";
+}
+
+TEST(Ledger, OpenIsToldOfWhatWasReceivedOnlyAndCompleteOfNothingAboveNext) {
+  LedgerMap map;
+  map.span = 10;
+  map.incomplete = {{0, 10}};
+  Ledger ledger(100, map);
+  for (const std::int64_t offset : {100, 101, 110, 112}) ledger.Receive(offset);
+  ledger.Complete(101);
+  using Ranges = std::vector<LedgerRange>;
+  EXPECT_EQ(ledger.OpenBetween(0, 200), (Ranges{{100, 1}, {110, 1}, {112, 1}}));
+  EXPECT_EQ(ledger.OpenBetween(110, 112), (Ranges{{110, 1}}));
+  EXPECT_EQ(ledger.CompleteBetween(98, 200), (Ranges{{0, 2}, {3, 1}, {13, 1}}));
+  EXPECT_EQ(ledger.CompleteBetween(101, 102), (Ranges{{0, 1}}));
+  EXPECT_EQ(ledger.CompleteBetween(113, 200), Ranges{});
+  EXPECT_EQ(ledger.CompleteBetween(500, 600), Ranges{});
+}
+
+TEST(LedgerMap, ACutMapTellsWhereItsOwnerHadComeTo) {
+  Ledger ledger(1000, {});
+  for (std::int64_t offset = 1000; offset < 1200; ++offset) ledger.Receive(offset);
+  for (std::int64_t offset = 1001; offset < 1200; offset += 2) ledger.Complete(offset);
+  const EncodedLedgerMap cut = EncodeLedgerMap(ledger.Map(5), 90);
+  EXPECT_TRUE(cut.truncated);
+  EXPECT_LT(cut.span, 200);
+  EXPECT_GT(cut.span, 0);
+  const auto decoded = DecodeLedgerMap(cut.text);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->span, cut.span);
+  EXPECT_EQ(decoded->position, 200);
+  EXPECT_EQ(EncodeLedgerMap(*decoded, 90).text, cut.text) << "one map has one text";
+  EXPECT_EQ(IntakePosition(1000, cut.text), 1200);
+  const EncodedLedgerMap whole = EncodeLedgerMap(ledger.Map(5));
+  EXPECT_FALSE(whole.truncated);
+  EXPECT_EQ(DecodeLedgerMap(whole.text)->position, 200);
+  EXPECT_EQ(IntakePosition(1000, whole.text), 1200);
+}
+
+TEST(LedgerMap, APositionWithinTheSpanIsNoMap) {
+  for (const char* bad : {"AwMAAAUAFAA=", "AwMAABQAFAA="}) {  // positions 5 and 20, of a span of 20
+    const auto map = DecodeLedgerMap(bad);
+    ASSERT_FALSE(map.has_value());
+    EXPECT_EQ(map.error().message, "ledger map: position within the span");
+  }
+  ASSERT_TRUE(DecodeLedgerMap("AwMAABUAFAA=").has_value()) << "21";
+  EXPECT_EQ(DecodeLedgerMap("AwMAABUAFAA=")->position, 21);
+}
+
+TEST(LedgerMap, WhoCannotReadTheMetadataReadsFromTheCommit) {
+  EXPECT_EQ(IntakePosition(77, ""), 77);
+  EXPECT_EQ(IntakePosition(77, "!! not a map !!"), 77);
+  EXPECT_EQ(IntakePosition(77, EncodeLedgerMap({.epoch = 3, .span = 20, .incomplete = {{1, 2}}}).text), 97);
 }
 
 TEST(LedgerMap, AnyPatternOfTheWidestWindowFits) {

@@ -88,7 +88,8 @@ class OwnershipTest : public testing::Test {
   Claims claims_{context_, warm_};
   Executors executors_{context_, warm_, claims_};
   Turns turns_{context_, executors_.places()};
-  Invocations invocations_{context_, turns_, executors_};
+  ReadingBack reading_;
+  Invocations invocations_{context_, turns_, executors_, reading_};
   Ownership ownership_{context_, executors_, registry_};
 };
 
