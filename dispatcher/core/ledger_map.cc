@@ -39,8 +39,7 @@ Draft DraftRanges(const LedgerMap& map, std::size_t room) {
   constexpr std::size_t kHeadReserve = 1 + 10 + 10 + 10 + 10 + 1 + 10 + 10;  // the longest head and count
   for (const LedgerRange& range : map.incomplete) {
     std::string one;
-    AppendVarint(one, range.start - end);
-    AppendVarint(one, range.length);
+    AppendRange(one, range, end);
     if (kHeadReserve + body.size() + one.size() > room) {
       span = range.start;  // all before it is known
       break;
@@ -60,16 +59,7 @@ Draft DraftBitmap(const LedgerMap& map, std::size_t room) {
   const std::int64_t most = room > head ? static_cast<std::int64_t>(room - head) * 8 : 0;
   const std::int64_t span = std::min(map.span, most);
   Draft draft{Head(map, kBitmapForm, span), span};
-  std::string bits(static_cast<std::size_t>((span + 7) / 8), '\0');
-  for (const LedgerRange& range : map.incomplete) {
-    if (range.start >= span) break;
-    const std::int64_t end = std::min(span, range.start + range.length);
-    for (std::int64_t i = range.start; i < end; ++i) {
-      auto& byte = bits[static_cast<std::size_t>(i / 8)];
-      byte = static_cast<char>(static_cast<unsigned char>(byte) | (1U << (i % 8)));
-    }
-  }
-  draft.bytes += bits;
+  draft.bytes += BitsOf(map.incomplete, span);
   return draft;
 }
 
@@ -138,21 +128,7 @@ Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
   }
 
   if (form == kRangesForm) {
-    std::int64_t count = 0;
-    if (!cursor.Varint(count)) return Broken("count");
-    if (static_cast<std::uint64_t>(count) > cursor.rest().size() / 2) return Broken("count above its bytes");
-    map.incomplete.reserve(static_cast<std::size_t>(count));
-    std::int64_t end = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      LedgerRange range;
-      if (!cursor.Varint(range.start) || !cursor.Varint(range.length)) return Broken("range cut short");
-      if (range.length == 0 || (i > 0 && range.start == 0)) return Broken("empty or touching range");
-      range.start += end;
-      if (range.start > map.span || range.length > map.span - range.start) return Broken("range beyond the span");
-      end = range.start + range.length;
-      map.incomplete.push_back(range);
-    }
-    if (!cursor.rest().empty()) return Broken("bytes left over");
+    if (const char* wrong = ReadRanges(cursor, map.span, map.incomplete); wrong != nullptr) return Broken(wrong);
     return map;
   }
   if (form != kBitmapForm) return Broken("unknown form");
@@ -161,15 +137,9 @@ Result<LedgerMap> DecodeLedgerMap(std::string_view text) {
       static_cast<std::uint64_t>((map.span + 7) / 8) != bits.size()) {
     return Broken("bitmap of another size");
   }
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(bits.size()) * 8; ++i) {
-    const auto byte = static_cast<unsigned char>(bits[static_cast<std::size_t>(i / 8)]);
-    if (((byte >> (i % 8)) & 1U) == 0) continue;
-    if (i >= map.span) return Broken("bit beyond the span");
-    if (!map.incomplete.empty() && map.incomplete.back().start + map.incomplete.back().length == i) {
-      ++map.incomplete.back().length;
-    } else {
-      map.incomplete.push_back({i, 1});
-    }
+  map.incomplete = RangesOf(bits);
+  if (!map.incomplete.empty() && map.incomplete.back().start + map.incomplete.back().length > map.span) {
+    return Broken("bit beyond the span");
   }
   return map;
 }

@@ -20,17 +20,12 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "dispatcher/core/ranges.h"
 
 namespace hearth::dispatcher {
 
 constexpr std::size_t kMaxLedgerMapBytes = 4096;    // the broker's default limit of offset metadata
 constexpr std::int64_t kMaxWindowOffsets = 24'000;  // any pattern of so many fits
-
-struct LedgerRange {
-  std::int64_t start = 0;
-  std::int64_t length = 0;
-  friend bool operator==(const LedgerRange&, const LedgerRange&) = default;
-};
 
 // What stands above it was not written by hearth: take-overs count one by one.
 constexpr std::int64_t kMaxLedgerEpoch = 1LL << 62;

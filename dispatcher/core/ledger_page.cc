@@ -50,22 +50,9 @@ std::string WriteRuns(const std::vector<LedgerRange>& complete, std::size_t limi
   AppendVarint(out, static_cast<std::int64_t>(complete.size()));
   std::int64_t end = 0;
   for (const LedgerRange& run : complete) {
-    AppendVarint(out, run.start - end);
-    AppendVarint(out, run.length);
+    AppendRange(out, run, end);
     if (out.size() >= limit) return {};
     end = run.start + run.length;
-  }
-  return out;
-}
-
-std::string WriteBits(const std::vector<LedgerRange>& complete, std::size_t bytes) {
-  std::string out = PageHead(kBitsForm);
-  out.resize(out.size() + bytes, '\0');
-  char* bits = out.data() + out.size() - bytes;
-  for (const LedgerRange& run : complete) {
-    for (std::int64_t i = run.start; i < run.start + run.length; ++i) {
-      bits[i / 8] = static_cast<char>(static_cast<unsigned char>(bits[i / 8]) | (1U << (i % 8)));
-    }
   }
   return out;
 }
@@ -77,40 +64,6 @@ void CheckRuns(const std::vector<LedgerRange>& complete) {
           "a page's run is out of order or beyond the page", run.start);
     end = run.start + run.length;
   }
-}
-
-Result<std::vector<LedgerRange>> ReadRuns(VarintCursor& cursor) {
-  std::int64_t count = 0;
-  if (!cursor.Varint(count)) return BrokenPage("count");
-  if (static_cast<std::uint64_t>(count) > cursor.rest().size() / 2) return BrokenPage("count above its bytes");
-  std::vector<LedgerRange> complete;
-  complete.reserve(static_cast<std::size_t>(count));
-  std::int64_t end = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    LedgerRange run;
-    if (!cursor.Varint(run.start) || !cursor.Varint(run.length)) return BrokenPage("run cut short");
-    if (run.length == 0 || (i > 0 && run.start == 0)) return BrokenPage("empty or touching run");
-    run.start += end;
-    if (run.start > kPageOffsets || run.length > kPageOffsets - run.start) return BrokenPage("run beyond the page");
-    end = run.start + run.length;
-    complete.push_back(run);
-  }
-  if (!cursor.rest().empty()) return BrokenPage("bytes left over");
-  return complete;
-}
-
-Result<std::vector<LedgerRange>> ReadBits(std::string_view bits) {
-  std::vector<LedgerRange> complete;
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(bits.size()) * 8; ++i) {
-    const auto byte = static_cast<unsigned char>(bits[static_cast<std::size_t>(i / 8)]);
-    if (((byte >> (i % 8)) & 1U) == 0) continue;
-    if (!complete.empty() && complete.back().start + complete.back().length == i) {
-      ++complete.back().length;
-    } else {
-      complete.push_back({i, 1});
-    }
-  }
-  return complete;
 }
 
 }  // namespace
@@ -154,7 +107,7 @@ std::string EncodeLedgerPage(const std::vector<LedgerRange>& complete) {
   constexpr std::size_t kHead = 2;
   // An empty page is three bytes of runs; two would be bits, but it has none to end with.
   std::string runs = WriteRuns(complete, bytes == 0 ? kMaxLedgerPageBytes : kHead + bytes + 1);
-  return runs.empty() ? WriteBits(complete, bytes) : runs;
+  return runs.empty() ? PageHead(kBitsForm) + BitsOf(complete, end) : runs;
 }
 
 Result<std::vector<LedgerRange>> DecodeLedgerPage(std::string_view bytes) {
@@ -164,8 +117,13 @@ Result<std::vector<LedgerRange>> DecodeLedgerPage(std::string_view bytes) {
   char form = 0;
   if (!cursor.Byte(version) || version != kPageVersion) return BrokenPage("unknown version");
   if (!cursor.Byte(form) || (form != kRunsForm && form != kBitsForm)) return BrokenPage("unknown form");
-  auto complete = form == kRunsForm ? ReadRuns(cursor) : ReadBits(cursor.rest());
-  if (complete && EncodeLedgerPage(*complete) != bytes) return BrokenPage("not the shortest writing");
+  std::vector<LedgerRange> complete;
+  if (form == kBitsForm) {
+    complete = RangesOf(cursor.rest());
+  } else if (const char* wrong = ReadRanges(cursor, kPageOffsets, complete); wrong != nullptr) {
+    return BrokenPage(wrong);
+  }
+  if (EncodeLedgerPage(complete) != bytes) return BrokenPage("not the shortest writing");
   return complete;
 }
 

@@ -94,13 +94,13 @@ TEST(LedgerPage, RefusesWhatIsNoPage) {
   ExpectBroken(Bytes({1, 0}), "count");
   ExpectBroken(Bytes({1, 0, 0x80, 0}), "count");
   ExpectBroken(Bytes({1, 0, 2, 20, 4}), "count above its bytes");
-  ExpectBroken(Bytes({1, 0, 1, 0x80, 0x80}), "run cut short");
-  ExpectBroken(Bytes({1, 0, 1, 20, 0}), "empty or touching run");
-  ExpectBroken(Bytes({1, 0, 2, 20, 4, 0, 4}), "empty or touching run");
+  ExpectBroken(Bytes({1, 0, 1, 0x80, 0x80}), "range cut short");
+  ExpectBroken(Bytes({1, 0, 1, 20, 0}), "empty or touching range");
+  ExpectBroken(Bytes({1, 0, 2, 20, 4, 0, 4}), "empty or touching range");
   ExpectBroken(Bytes({1, 0, 1, 20, 4, 0}), "bytes left over");
-  ExpectBroken(Bytes({1, 0, 1, 0x80, 0x80, 0x04, 1}), "run beyond the page");     // starts at 65,536
-  ExpectBroken(Bytes({1, 0, 1, 1, 0x80, 0x80, 0x04}), "run beyond the page");     // 65,536 from 1 on
-  ExpectBroken(Bytes({1, 0, 2, 0, 0xff, 0xff, 3, 2, 1}), "run beyond the page");  // 65,535, then from 65,537 on
+  ExpectBroken(Bytes({1, 0, 1, 0x80, 0x80, 0x04, 1}), "range beyond the end");     // starts at 65,536
+  ExpectBroken(Bytes({1, 0, 1, 1, 0x80, 0x80, 0x04}), "range beyond the end");     // 65,536 from 1 on
+  ExpectBroken(Bytes({1, 0, 2, 0, 0xff, 0xff, 3, 2, 1}), "range beyond the end");  // 65,535, then from 65,537 on
   ExpectBroken(std::string(kMaxLedgerPageBytes + 1, '\1'), "too long");
 }
 
