@@ -141,6 +141,8 @@ MUTANTS = (
            ("LedgerPages.EndsAreAcknowledgedOnlyWhenTheCommitAndThePageAreDurable",), "dispatcher_core_test"),
     Mutant("pages", "read_before_the_reports", "dispatcher/core/ownership_settling.cc", "  if (!waited || !partition.owing_.empty()", "  if (partition.awaits_pages_) AskForPages(partition);\n  if (!waited || !partition.owing_.empty()",
            ("LedgerPages.TheNextOwnerReadsPagesAfterTheReportsAndBeforeAnythingOfTheFormerOwnerIsPlaced",), "dispatcher_core_test"),
+    Mutant("pages", "a_claim_hides_them", "dispatcher/core/ownership.cc", "if (partition.awaits_pages_) map.CutTo(partition.pages_from_ - lowest);", "",
+           ("LedgerPages.AnOwnerThatDiesBeforeItHasReadPagesHidesThemFromNobody",), "dispatcher_core_test"),
     Mutant("pages", "those_of_another_generation_count", "dispatcher/core/ownership_pages.cc", "if (page.key.generation != partition.generation_) continue;", "",
            ("LedgerPages.PagesOfAnotherGenerationDoNotCountAndAreTakenAway",), "dispatcher_core_test"),
 )

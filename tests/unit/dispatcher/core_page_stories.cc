@@ -173,6 +173,24 @@ TEST_F(LedgerPages, PagesThatCannotBeReadAreAskedForAgainAndNothingIsPlacedBefor
   EXPECT_EQ(Placed(), Offsets{0});
 }
 
+// Its claim says no more than it knows, and that there are pages.
+TEST_F(LedgerPages, AnOwnerThatDiesBeforeItHasReadPagesHidesThemFromNobody) {
+  EndAllButTheFirst();
+  AllIsDurable();
+  map_bytes_ = kMaxLedgerMapBytes;  // there is room to say that nothing is known of the rest
+  for (int owners = 0; owners < 2; ++owners) {
+    TakeOver("std/0");
+    const auto map = DecodeLedgerMap(kafka_.at("std/0").second);
+    ASSERT_TRUE(map.has_value());
+    EXPECT_EQ(map->span, kCut);
+    EXPECT_EQ(map->position, kEnd);
+  }
+  Report("e1", "std/0", EpochOf("std/0"), {});
+  PagesAreRead();
+  ReadAllBack();
+  EXPECT_EQ(Placed(), Offsets{0});
+}
+
 TEST_F(LedgerPages, PagesOfAnotherGenerationDoNotCountAndAreTakenAway) {
   EndAllButTheFirst();
   AllIsDurable();

@@ -376,6 +376,18 @@ TEST(Ledger, WhatIsUnreadStaysOpenForTheNextOwner) {
   EXPECT_FALSE(later.Claims(11));
 }
 
+TEST(LedgerMap, WhatIsCutSpeaksOfLessAndItsPositionStays) {
+  LedgerMap map{.span = 20, .position = 20, .incomplete = {{0, 1}, {4, 4}, {12, 8}}};
+  map.CutTo(25);
+  EXPECT_EQ(map.span, 20) << "it is no longer for that";
+  map.CutTo(6);
+  EXPECT_EQ(map, (LedgerMap{.span = 6, .position = 20, .incomplete = {{0, 1}, {4, 2}}}));
+  map.CutTo(4);
+  EXPECT_EQ(map, (LedgerMap{.span = 4, .position = 20, .incomplete = {{0, 1}}}));
+  map.CutTo(-3);
+  EXPECT_EQ(map, (LedgerMap{.span = 0, .position = 20, .incomplete = {}}));
+}
+
 TEST(Ledger, WhatEarlierOwnersHaveCompletedOfOtherRecordsIsForgotten) {
   LedgerMap map;
   map.span = 10;
