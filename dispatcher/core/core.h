@@ -38,7 +38,7 @@ namespace hearth::dispatcher {
 struct Gauges {
   std::int64_t received = 0, complete = 0, in_flight = 0;  // I6: received == in_flight + complete, always
   std::int64_t parked = 0;                                 // of those in flight: left in the log until there is room
-  std::int64_t held_bytes = 0, held_bytes_limit = 0;  // of the others, in memory
+  std::int64_t held_bytes = 0, held_bytes_limit = 0;       // of the others, in memory
   std::int64_t backlog_lanes = 0;  // user and function of each partition that have something in flight
   std::int64_t lost = 0;           // records that were removed from the log while they were parked; counts up
   std::int64_t queued = 0, placed = 0, users = 0, executors_up = 0;
@@ -84,8 +84,9 @@ class Core {
   [[nodiscard]] std::int64_t DeadlineOf(const Request& request, const Record& record) const;  // 0: none
   void Receive(Partition& partition, const std::shared_ptr<const Record>& record);
   // A record that is new is held, or parked.
-  void Arrive(Partition& partition, std::shared_ptr<const Record> record, bool is_unread);
-  void TakeUp(Partition& partition, std::shared_ptr<const Record> record, DecodedRequest decoded);
+  void Arrive(Partition& partition, const std::shared_ptr<const Record>& record, bool is_unread);
+  void TakeUp(Partition& partition, const Invocations::Footprint& footprint,
+              const std::shared_ptr<const Record>& record, DecodedRequest decoded);
   void On(const FunctionUpdated& event);
   void On(const FunctionRemoved& event);
   void DropEarlyReports(Partition& partition, std::int64_t offset);

@@ -49,18 +49,20 @@ void Core::Receive(Partition& partition, const std::shared_ptr<const Record>& re
   }
 }
 
-void Core::Arrive(Partition& partition, std::shared_ptr<const Record> record, bool is_unread) {
+void Core::Arrive(Partition& partition, const std::shared_ptr<const Record>& record, bool is_unread) {
   DecodedRequest decoded = Decode(*record);
+  const auto footprint = Invocations::FootprintOf(partition, *record, decoded.request);
   const bool is_known = partition.early().Knows(record->offset);
-  if (!is_known && !invocations_.HasRoom(partition, *record, decoded.request, is_unread)) {
-    return invocations_.Park(partition, record->offset, decoded.request, DeadlineOf(decoded.request, *record));
+  if (!is_known && !Invocations::HasRoom(partition, footprint, is_unread)) {
+    return invocations_.Park(partition, footprint, record->offset, DeadlineOf(decoded.request, *record));
   }
-  TakeUp(partition, std::move(record), std::move(decoded));
+  TakeUp(partition, footprint, record, std::move(decoded));
 }
 
-void Core::TakeUp(Partition& partition, std::shared_ptr<const Record> record, DecodedRequest decoded) {
+void Core::TakeUp(Partition& partition, const Invocations::Footprint& footprint,
+                  const std::shared_ptr<const Record>& record, DecodedRequest decoded) {
   See(decoded.request.user);
-  Invocation& invocation = invocations_.Add(partition, std::move(record), std::move(decoded.request));
+  Invocation& invocation = invocations_.Add(partition, footprint, record, std::move(decoded.request));
   journal_.Note(Trace::Kind::kReceived, invocation, "");
   if (decoded.refused) return Refuse(invocation, *decoded.refused);
   invocations_.Order(invocation);

@@ -38,10 +38,11 @@ void Core::TakeBack(Partition& partition, const std::shared_ptr<const Record>& r
   if (is_held || !partition.records().ledger().IsOpen(record->offset)) return;
   if (record->offset >= partition.records().ledger().next()) return;  // the group's reader brings it
   DecodedRequest decoded = Decode(*record);
+  const auto footprint = Invocations::FootprintOf(partition, *record, decoded.request);
   const bool is_known = partition.early().Knows(record->offset);
   const std::int64_t deadline_ms = DeadlineOf(decoded.request, *record);
-  if (invocations_.TakeParked(partition, *record, decoded.request, is_known, deadline_ms)) {
-    TakeUp(partition, record, std::move(decoded));
+  if (invocations_.TakeParked(partition, footprint, record->offset, is_known, deadline_ms)) {
+    TakeUp(partition, footprint, record, std::move(decoded));
   }
 }
 

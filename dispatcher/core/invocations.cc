@@ -46,32 +46,30 @@ void Invocations::Want(Partition& partition, Backlog::Lane& lane) {
   if (partition.records().backlog_.Want(lane)) reading_.Add({&partition, &lane});
 }
 
-std::int64_t Invocations::BytesOf(const Record& record, const Request& request) {
+Invocations::Footprint Invocations::FootprintOf(Partition& partition, const Record& record, const Request& request) {
   auto bytes = static_cast<std::int64_t>(record.key.size() + record.value.size()) + kRecordOverheadBytes;
   for (const Header& header : record.headers) {
     bytes += static_cast<std::int64_t>(header.name.size() + header.value.size());
   }
   if (request.payload != record.value) bytes += static_cast<std::int64_t>(request.payload.size());
-  return bytes;
+  Backlog& backlog = partition.records().backlog_;
+  return {backlog.LaneOf(request.user, request.function, !request.order_key.empty()), bytes};
 }
 
-Backlog::Lane& Invocations::LaneOf(Partition& partition, const Request& request) {
-  return partition.records().backlog_.LaneOf(request.user, request.function, !request.order_key.empty());
+bool Invocations::HasRoom(const Partition& partition, const Footprint& footprint, bool is_unread) {
+  return partition.records().backlog().HasRoom(footprint.lane, footprint.bytes, is_unread);
 }
 
-bool Invocations::HasRoom(Partition& partition, const Record& record, const Request& request, bool is_unread) {
-  return partition.records().backlog_.HasRoom(LaneOf(partition, request), BytesOf(record, request), is_unread);
-}
-
-void Invocations::Park(Partition& partition, std::int64_t offset, const Request& request, std::int64_t deadline_ms) {
+void Invocations::Park(Partition& partition, const Footprint& footprint, std::int64_t offset,
+                       std::int64_t deadline_ms) {
   PartitionRecords& records = partition.records();
-  Backlog::Lane& lane = LaneOf(partition, request);
-  records.backlog_.Park(lane, offset, deadline_ms);
-  Want(partition, lane);
+  records.backlog_.Park(footprint.lane, offset, deadline_ms);
+  Want(partition, footprint.lane);
   CheckConservation(records);
 }
 
-Invocation& Invocations::Add(Partition& partition, std::shared_ptr<const Record> record, Request request) {
+Invocation& Invocations::Add(Partition& partition, const Footprint& footprint, std::shared_ptr<const Record> record,
+                             Request request) {
   PartitionRecords& records = partition.records();
   Invocation& invocation = records.held_[record->offset];
   invocation.serial_ = ++last_serial_;
@@ -81,14 +79,14 @@ Invocation& Invocations::Add(Partition& partition, std::shared_ptr<const Record>
   invocation.received_us_ = context_.now_us();
   invocation.times_.enqueued_us = KnownTimeMs(invocation.record_->timestamp_ms) * kMicrosPerMilli;
   invocation.times_.received_us = context_.now().wall_us;
-  invocation.bytes_ = BytesOf(*invocation.record_, invocation.request_);
+  invocation.bytes_ = footprint.bytes;
   std::string& payload = invocation.request_.payload;
   if (payload == invocation.record_->value) {
     invocation.payload_is_value_ = true;
     payload.clear();
     payload.shrink_to_fit();
   }
-  invocation.lane_ = &LaneOf(partition, invocation.request_);
+  invocation.lane_ = &footprint.lane;
   records.backlog_.Hold(*invocation.lane_, invocation.bytes_);
   by_serial_[invocation.serial_] = &invocation;
   turns_.StartWaiting(invocation.request_.user);

@@ -43,12 +43,19 @@ class Invocations {
   void Claim(Partition& partition, const std::vector<LedgerRange>& complete);
   // Notes that the record came. One that is new has to be added or parked at once.
   Ledger::Reception Receive(Partition& partition, std::int64_t offset);
+  // Where a record has its place, and how much of it. Holds until its lane is changed.
+  struct Footprint {
+    Backlog::Lane& lane;
+    std::int64_t bytes;
+  };
+  [[nodiscard]] static Footprint FootprintOf(Partition& partition, const Record& record, const Request& request);
   // Whether a record that is new is held; else it is parked. `is_unread`: a former owner had read it already.
-  [[nodiscard]] bool HasRoom(Partition& partition, const Record& record, const Request& request, bool is_unread);
+  [[nodiscard]] static bool HasRoom(const Partition& partition, const Footprint& footprint, bool is_unread);
   // `deadline_ms`: when it expires, wall clock; 0: never.
-  void Park(Partition& partition, std::int64_t offset, const Request& request, std::int64_t deadline_ms);
+  void Park(Partition& partition, const Footprint& footprint, std::int64_t offset, std::int64_t deadline_ms);
   // Arrived: a record that is new, with what could be read of it.
-  Invocation& Add(Partition& partition, std::shared_ptr<const Record> record, Request request);
+  Invocation& Add(Partition& partition, const Footprint& footprint, std::shared_ptr<const Record> record,
+                  Request request);
   // It takes its place within its order key, if it has one.
   void Order(Invocation& invocation);
   // Nothing below `next` is still to come.
@@ -67,7 +74,7 @@ class Invocations {
   void BeginChunk(Partition& partition, std::int64_t from) { partition.records().backlog_.BeginChunk(from); }
   // Whether the parked record is taken out, and added at once. `is_known`: executors have told of it, so whatever room
   // there is.
-  [[nodiscard]] bool TakeParked(Partition& partition, const Record& record, const Request& request, bool is_known,
+  [[nodiscard]] bool TakeParked(Partition& partition, const Footprint& footprint, std::int64_t offset, bool is_known,
                                 std::int64_t deadline_ms);
   // Parked, and not in the log any more.
   void Lose(Partition& partition, std::int64_t offset);
@@ -122,8 +129,6 @@ class Invocations {
   [[nodiscard]] std::int64_t awaiting_function() const { return awaiting_function_; }
 
  private:
-  [[nodiscard]] static std::int64_t BytesOf(const Record& record, const Request& request);
-  [[nodiscard]] static Backlog::Lane& LaneOf(Partition& partition, const Request& request);
   void Want(Partition& partition, Backlog::Lane& lane);
   void WantUnread(Partition& partition);
   void ReviewUnread(Partition& partition);

@@ -10,16 +10,15 @@ std::optional<std::int64_t> Invocations::ReadFrom(const ReadingBack::Want& want)
   return records.backlog_.TakeWantUnread() ? records.ledger_.NextUnread() : std::nullopt;
 }
 
-bool Invocations::TakeParked(Partition& partition, const Record& record, const Request& request, bool is_known,
+bool Invocations::TakeParked(Partition& partition, const Footprint& footprint, std::int64_t offset, bool is_known,
                              std::int64_t deadline_ms) {
   Backlog& backlog = partition.records().backlog_;
   if (is_known) {
     backlog.Unpark();
     return true;
   }
-  Backlog::Lane& lane = LaneOf(partition, request);
-  const bool has_expired = lane.is_due() && deadline_ms != 0 && deadline_ms <= context_.wall_ms();
-  return backlog.Take(lane, record.offset, BytesOf(record, request), has_expired);
+  const bool has_expired = footprint.lane.is_due() && deadline_ms != 0 && deadline_ms <= context_.wall_ms();
+  return backlog.Take(footprint.lane, offset, footprint.bytes, has_expired);
 }
 
 void Invocations::Lose(Partition& partition, std::int64_t offset) {

@@ -40,7 +40,7 @@ class IntakeTest : public testing::Test {
       record->partition = kId;
       record->offset = next_;
       ASSERT_EQ(invocations_.Receive(*partition_, next_), Ledger::Reception::kNew);
-      invocations_.Add(*partition_, std::move(record), {});
+      invocations_.Add(*partition_, Invocations::FootprintOf(*partition_, *record, {}), record, {});
       if (next_ % 2 == 1) Complete(next_);
     }
   }

@@ -43,7 +43,8 @@ class InvocationsTest : public testing::Test {
     request.order_key = order_key;
     request.payload = payload;
     EXPECT_EQ(invocations_.Receive(partition_, offset), Ledger::Reception::kNew);
-    Invocation& invocation = invocations_.Add(partition_, std::move(record), std::move(request));
+    const auto footprint = Invocations::FootprintOf(partition_, *record, request);
+    Invocation& invocation = invocations_.Add(partition_, footprint, record, std::move(request));
     invocations_.Order(invocation);
     return invocation;
   }
@@ -146,7 +147,8 @@ TEST_F(InvocationsTest, ARecordIsAddedOnce) {
   EXPECT_EQ(invocations_.Receive(partition_, 0), Ledger::Reception::kRepeated);
   auto record = std::make_shared<Record>();
   record->offset = 5;
-  EXPECT_DEATH(invocations_.Add(partition_, record, {}), "I6") << "it was not received";
+  const auto footprint = Invocations::FootprintOf(partition_, *record, {});
+  EXPECT_DEATH(invocations_.Add(partition_, footprint, record, {}), "I6") << "it was not received";
 }
 
 TEST_F(InvocationsTest, OfOneKeyTheOldestGoesFirstAndTheNextIsNamedWhenItEnds) {

@@ -55,7 +55,8 @@ class OwnershipTest : public testing::Test {
     request.function = FunctionName("sum");
     request.order_key = order_key;
     EXPECT_EQ(invocations_.Receive(partition, offset), Ledger::Reception::kNew);
-    return invocations_.Add(partition, std::move(record), std::move(request));
+    const auto footprint = Invocations::FootprintOf(partition, *record, request);
+    return invocations_.Add(partition, footprint, record, std::move(request));
   }
   void Complete(Invocation& invocation) {
     invocations_.Finish(invocation, {}, {});
