@@ -303,7 +303,7 @@ void CompactedReader::Work() {
     }
     if (!count) {
       for (const Question& each : questions) Answer(each.ticket, std::unexpected(count.error()));
-      CloseReader(std::move(client));
+      CloseReader(std::exchange(client, nullptr));
       continue;
     }
     Round round(client.get(), topic_, group_of_, [this](std::uint64_t ticket, Result<std::vector<KeyedValue>> values) {
@@ -312,9 +312,9 @@ void CompactedReader::Work() {
     for (const Question& each : questions) round.Ask(each.ticket, each.group, *count);
     const bool fine = questions.empty() || round.Run(ending_);
     left_out_ += round.left_out();
-    if (!fine) CloseReader(std::move(client));
+    if (!fine) CloseReader(std::exchange(client, nullptr));
   }
-  CloseReader(std::move(client));
+  CloseReader(std::exchange(client, nullptr));
 }
 
 }  // namespace hearth::kafka

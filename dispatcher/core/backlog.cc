@@ -13,8 +13,8 @@ constexpr std::int64_t kMinuteMs = 60'000;
 }  // namespace
 
 Backlog::Lane& Backlog::LaneOf(const UserId& user, const FunctionName& function, bool has_order_key) {
-  static const FunctionName kOrdered;
-  const FunctionName& name = has_order_key ? kOrdered : function;
+  static const FunctionName ordered;
+  const FunctionName& name = has_order_key ? ordered : function;
   const auto [found, is_new] = users_[user].try_emplace(name);
   Lane& lane = found->second;
   if (is_new) {

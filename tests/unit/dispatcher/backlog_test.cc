@@ -385,7 +385,7 @@ TEST(BacklogModel, RandomFloodsComeBackWholeAndInOrder) {
           break;
         }
         case 2: complete_one(); break;
-        case 3: read_one(); break;
+        default: read_one(); break;
       }
       ASSERT_EQ(backlog.parked(), parked());
     }

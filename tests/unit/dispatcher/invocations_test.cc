@@ -285,7 +285,7 @@ TEST_F(InvocationsTest, CountsAreThoseOfTheStagesAtAnyTime) {
         invocations_.Complete(one);
         break;
       case 7: Pass(1); break;
-      case 8:
+      default:
         while (invocations_.TakeDue() != nullptr) {}
         break;
     }
