@@ -126,9 +126,12 @@ Result<void> Fleet::OpenSocket(Machine& machine, std::int64_t hello_within_ms) {
   const std::string socket = machine.folder + "/agent.sock";
   GuestLink::Callbacks callbacks;
   callbacks.connected = [this, id = machine.id] {
-    const Machine* found = Find(*id);
+    Machine* found = Find(*id);
     if (found == nullptr || found->removing()) return;
-    if (const auto process = found->link->process(); process && callbacks_.process) callbacks_.process(*process);
+    if (const auto process = found->link->process()) {
+      found->process = Process(*process);
+      if (callbacks_.process) callbacks_.process(*process);
+    }
     if (found->awaits_greeting()) found->link->Greet();
     if (found->shell) Later([this] { MakeShells(); });  // tells that it waits
   };

@@ -7,6 +7,7 @@
 
 #include "executor/machines/fleet.h"
 #include "executor/machines/machine_stage.h"
+#include "executor/machines/process.h"
 
 namespace hearth::executor {
 
@@ -26,6 +27,7 @@ class Fleet::Machine {
   MachineStarter* starter = nullptr;
   std::optional<Watch> watch;  // not the core's
   std::unique_ptr<GuestLink> link;
+  Process process;               // QEMU, once it has connected
   std::unique_ptr<Timer> retry;  // of the destroy call
   std::unique_ptr<Timer> mark;   // until libvirt is told whose it is
   std::unique_ptr<Timer> clock;  // greets again; then the time for warming up

@@ -19,6 +19,8 @@ void Fleet::Remove(Machine& machine) {
     ended_.push_back(std::move(machine.link));
     Later([this] { ended_.clear(); });
   }
+  // There is nothing in it to save, and libvirt may be away, or wait for it for long.
+  machine.process.Kill();
   if (!machine.answer_owed) return DestroyDomain(machine);
   // Until libvirt has answered, a domain may still appear. Who takes the answer destroys it then. What is there already
   // ends now, and the call that is waited for with it.

@@ -1,6 +1,11 @@
 // The stages of a fleet's machines, with a libvirt that the test plays and agents that are sockets of the test's own.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <map>
@@ -49,6 +54,7 @@ class FleetStages : public testing::Test {
     callbacks.lost = [this](const MachineId& id, std::string reason) { lost_[id.value] = std::move(reason); };
     callbacks.frame = [](const MachineId&, const guest::Frame&) {};
     callbacks.destroyed = [](const MachineId&) {};
+    callbacks.process = [this](pid_t process) { qemu_ = process; };
     callbacks.outcome = [this](const std::string&, const MachineStarter*, const std::string& reason) {
       outcomes_.push_back(reason);
     };
@@ -121,6 +127,7 @@ class FleetStages : public testing::Test {
   std::map<std::string, std::string> failed_;
   std::map<std::string, std::string> lost_;
   std::vector<std::string> outcomes_;
+  pid_t qemu_ = 0;  // that has connected last
   int greetings_ = 0;
   int warm_ups_ = 0;
 };
@@ -184,6 +191,26 @@ TEST_F(FleetStages, AShellThatSpeaksBeforeItIsFilledIsNotOne) {
   SayHello();
   ASSERT_TRUE(Until([this] { return fleet_->ShellsReady(profile_.name) == 0; }));
   EXPECT_TRUE(outcomes_.empty()) << "that says nothing of how it was made";
+}
+
+TEST_F(FleetStages, AMachineThatIsRemovedRunsNoMoreThoughLibvirtIsAway) {
+  fleet_->Start(MachineId("m"), profile_, false);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  boot_.started.at(0).first.copy(address.sun_path, sizeof address.sun_path - 1);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(1);
+    while (true) pause();
+  }
+  ASSERT_TRUE(Until([&] { return qemu_ == child; }));
+  boot_.started[0].second({});
+  fleet_->Destroy(MachineId("m"));
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(fleet_->Left().size(), 1U) << "libvirt has not said that its domain is gone";
 }
 
 TEST_F(FleetStages, AShellThatCannotBeMadeIsReported) {
