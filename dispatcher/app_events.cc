@@ -114,7 +114,9 @@ Result<void> App::JoinGroup() {
     for (auto& partition : partitions) stepper_.Push(PartitionRevoked{std::move(partition), lost});
     Run();
   };
-  callbacks.record = [this](std::shared_ptr<const Record> record) { Handle(RecordReceived{std::move(record)}); };
+  callbacks.records = [this](std::vector<std::shared_ptr<const Record>> records) {
+    Handle(RecordsReceived{std::move(records)});
+  };
   callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { Handle(CaughtUp{partition, next}); };
   callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) {
     Handle(LogStartMoved{partition, start});

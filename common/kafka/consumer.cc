@@ -151,16 +151,23 @@ void GroupConsumer::Drain() {
     const Message message(rd_kafka_consumer_poll(client_.get(), 0));
     if (!message) break;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      TellGathered();
       TakeError(*message);
     } else {
-      callbacks_.record(std::make_shared<const Record>(ToRecord(*message)));
+      gathered_.push_back(std::make_shared<const Record>(ToRecord(*message)));
+      if (gathered_.size() == kMaxRecordsTold) TellGathered();
     }
     if (count + 1 < kMaxRecordsPerTurn) continue;
     loop_.Post([this, alive = std::weak_ptr<int>(alive_)] {
       if (!alive.expired()) Drain();
     });
   }
+  TellGathered();
   draining_ = false;
+}
+
+void GroupConsumer::TellGathered() {
+  if (!gathered_.empty()) callbacks_.records(std::exchange(gathered_, {}));
 }
 
 void GroupConsumer::TakeError(const rd_kafka_message_t& message) {

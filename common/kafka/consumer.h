@@ -34,6 +34,8 @@ struct OffsetCommit {
   std::string metadata;
 };
 
+constexpr std::size_t kMaxRecordsTold = 64;  // in one call
+
 // Who joins which group.
 struct Membership {
   std::string bootstrap;
@@ -54,7 +56,8 @@ class GroupConsumer {
     // Also again, where what was known of a partition's offsets holds no more: then there is no metadata.
     std::function<void(std::vector<Assigned>)> assigned;
     std::function<void(std::vector<PartitionId>, bool lost)> revoked;
-    std::function<void(std::shared_ptr<const Record>)> record;
+    // As they lay together, kMaxRecordsTold at most.
+    std::function<void(std::vector<std::shared_ptr<const Record>>)> records;
     // All below `next` that is a record was told.
     std::function<void(const PartitionId&, std::int64_t next)> caught_up = [](const auto&, auto) {};
     // Retention removed what lies below `start` before it was read.
@@ -105,6 +108,7 @@ class GroupConsumer {
   void Leave();
   void TakeLongerSession();
   void Drain();
+  void TellGathered();
   void TakeError(const rd_kafka_message_t& message);
   void Rejoin();
 
@@ -134,6 +138,7 @@ class GroupConsumer {
   Timer again_;
   std::int64_t again_ms_ = 0;
   std::set<PartitionId> paused_;
+  std::vector<std::shared_ptr<const Record>> gathered_;  // not told yet
   bool closed_ = false;
   bool draining_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>();  // what was posted finds it gone with us

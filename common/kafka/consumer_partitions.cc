@@ -27,6 +27,7 @@ struct GroupConsumer::Told {
 };
 
 void GroupConsumer::Rebalance(rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions) {
+  TellGathered();  // of the assignment that ends
   ++assignment_;
   reading_.clear();
   aside_.clear();

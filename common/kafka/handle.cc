@@ -116,10 +116,13 @@ Record ToRecord(const rd_kafka_message_t& message) {
     const char* name = nullptr;
     const void* value = nullptr;
     std::size_t size = 0;
+    record.headers.reserve(rd_kafka_header_cnt(headers));
     for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
          ++i) {
-      record.headers.push_back(
-          {name, value == nullptr ? "" : std::string(static_cast<const char*>(value), size), value == nullptr});
+      Header& header = record.headers.emplace_back();
+      header.name = name;
+      header.null = value == nullptr;
+      if (value != nullptr) header.value.assign(static_cast<const char*>(value), size);
     }
   }
   return record;

@@ -56,8 +56,12 @@ void Backlog::Park(Lane& lane, std::int64_t offset, std::int64_t deadline_ms) {
   SetParked(lane, first ? offset : std::min(lane.first_, offset), first ? offset : std::max(lane.last_, offset));
   if (in_chunk_) LeaveChunk(lane);
   if (deadline_ms == 0) return;
-  EndDue(lane);
   const std::int64_t minute = (deadline_ms + kMinuteMs - 1) / kMinuteMs;
+  if (const auto known = lane.expiring_.find(minute); known != lane.expiring_.end() && known->second.first <= offset) {
+    known->second.last = std::max(known->second.last, offset);
+    return;
+  }
+  EndDue(lane);
   Lane::Expiring& expiring = lane.expiring_.try_emplace(minute, Lane::Expiring{offset, offset}).first->second;
   expiring.first = std::min(expiring.first, offset);
   expiring.last = std::max(expiring.last, offset);
@@ -74,6 +78,10 @@ void Backlog::EndDue(Lane& lane) {
 }
 
 void Backlog::SetParked(Lane& lane, std::int64_t first, std::int64_t last) {
+  if (lane.has_parked() && first == lane.first_ && first <= last) {
+    lane.last_ = last;
+    return;
+  }
   if (lane.has_parked()) by_first_.erase({lane.first_, lane.number_, &lane});
   lane.first_ = first;
   lane.last_ = last;

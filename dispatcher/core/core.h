@@ -74,7 +74,7 @@ class Core {
   void CheckDrain();
 
   // ---- core_intake.cc: from a record to the queue
-  void On(const RecordReceived& event);
+  void On(const RecordsReceived& event);
   // What could be read of a record, and what is answered to what could not.
   struct DecodedRequest {
     Request request;

@@ -25,12 +25,16 @@ void Core::On(const FunctionRemoved& event) {
   turns_.Deploy(event.user, event.name, {});
 }
 
-void Core::On(const RecordReceived& event) {
-  if (event.record == nullptr) return;
-  Partition* partition = ownership_.Find(event.record->partition);
-  if (partition == nullptr) return;
-  Receive(*partition, event.record);
-  UpdateIntake(*partition);
+void Core::On(const RecordsReceived& event) {
+  Partition* partition = nullptr;
+  for (const auto& record : event.records) {
+    if (partition == nullptr || partition->id() != record->partition) {
+      if (partition != nullptr) UpdateIntake(*partition);
+      partition = ownership_.Find(record->partition);
+    }
+    if (partition != nullptr) Receive(*partition, record);
+  }
+  if (partition != nullptr) UpdateIntake(*partition);
 }
 
 void Core::Receive(Partition& partition, const std::shared_ptr<const Record>& record) {

@@ -48,8 +48,9 @@ struct LogStartMoved {
   PartitionId partition;
   std::int64_t start = 0;
 };
-struct RecordReceived {
-  std::shared_ptr<const Record> record;
+// In the order in which they were read, of any partitions.
+struct RecordsReceived {
+  std::vector<std::shared_ptr<const Record>> records;
 };
 // Answer to ReadBack, exactly once. All records from `offset` to below `next` are told: what is missing there is not in
 // the log. With an error nothing is.
@@ -131,7 +132,7 @@ struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
 struct Tick {};            // at least every 10 ms while anything waits
 
 using Event = std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, CaughtUp,
-                           LogStartMoved, RecordReceived, ReadBackFinished, PageWritten, PagesRead, CommitFinished,
+                           LogStartMoved, RecordsReceived, ReadBackFinished, PageWritten, PagesRead, CommitFinished,
                            ProduceFinished, ExecutorsExpected, ExecutorAbsent, ExecutorConnected, ExecutorDisconnected,
                            ExecutorMessage, UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
 

@@ -5,6 +5,11 @@
 #include "tests/simulation/world_nodes.h"
 
 namespace hearth::simulation {
+namespace {
+
+constexpr std::int64_t kMostRecordsTold = 4;  // in one step
+
+}  // namespace
 
 void World::Pump(int index, int number) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
@@ -26,9 +31,14 @@ void World::Pump(int index, int number) {
       Count(Fault::kUnreadRemoved);
       StepDispatcher(index, dispatcher::LogStartMoved{partition.id, partition.start});
     } else if (reading.position < partition.log.size()) {
-      const auto record = partition.log[reading.position++];
-      if (record->offset >= reading.log_end) Count(Fault::kNewToTheOwner);
-      StepDispatcher(index, dispatcher::RecordReceived{record});
+      const auto most = static_cast<std::size_t>(Between(1, kMostRecordsTold));
+      const std::size_t end = std::min(partition.log.size(), reading.position + most);
+      dispatcher::RecordsReceived told;
+      for (; reading.position < end; ++reading.position) {
+        told.records.push_back(partition.log[reading.position]);
+        if (told.records.back()->offset >= reading.log_end) Count(Fault::kNewToTheOwner);
+      }
+      StepDispatcher(index, std::move(told));
     } else if (reading.caught_up < partition.end) {
       reading.caught_up = partition.end;
       StepDispatcher(index, dispatcher::CaughtUp{partition.id, partition.end});

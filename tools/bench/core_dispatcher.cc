@@ -123,7 +123,7 @@ Event World::MakeRecord(const char* topic, const std::string& user, const char* 
   record->key = user;
   record->value = std::move(out.value);
   record->headers = std::move(out.headers);
-  return RecordReceived{std::move(record)};
+  return RecordsReceived{{std::move(record)}};
 }
 
 Event World::DoneOf(const link::Exec& exec) const {

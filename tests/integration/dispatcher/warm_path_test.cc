@@ -67,7 +67,7 @@ class Joined {
     record->headers = out.headers;
     // Heartbeats of the executor, as they would come meanwhile.
     Handle(ExecutorMessage{kExecutor, link::Heartbeat{1, 0, 8, 0, false, {{"default", 1, 0, 1}}}});
-    Handle(RecordReceived{record});
+    Handle(RecordsReceived{{record}});
   }
   [[nodiscard]] Gauges Numbers() const { return core_.ReadGauges(ReadClocks()); }
   [[nodiscard]] Directory::Numbers Redis() const { return directory_.Read(); }

@@ -1,6 +1,7 @@
 // A member of a consumer group at a real broker, for tests.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -33,8 +34,9 @@ struct Member {
       if (on_revoked) on_revoked(taken);
       for (const auto& each : taken) assigned.erase(each);
     };
-    callbacks.record = [this](const std::shared_ptr<const Record>& record) {
-      offsets[record->partition].push_back(record->offset);
+    callbacks.records = [this](const std::vector<std::shared_ptr<const Record>>& records) {
+      most_told = std::max(most_told, records.size());
+      for (const auto& record : records) offsets[record->partition].push_back(record->offset);
     };
     callbacks.caught_up = [this](const PartitionId& partition, std::int64_t next) { ends[partition] = next; };
     callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) { starts[partition] = start; };
@@ -55,6 +57,7 @@ struct Member {
 
   std::map<PartitionId, Assigned> assigned;
   std::map<PartitionId, std::vector<std::int64_t>> offsets;
+  std::size_t most_told = 0;                   // records in one call
   std::map<PartitionId, std::int64_t> ends;    // of CaughtUp
   std::map<PartitionId, std::int64_t> starts;  // of LogStartMoved
   std::vector<std::string> alarms;

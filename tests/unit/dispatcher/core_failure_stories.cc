@@ -142,7 +142,7 @@ TEST_F(Failures, ADeadLetterIsTheRecordAsItWas) {
   record->null_key = true;
   record->null_value = true;
   record->headers = {{"empty", ""}, {"null", "", true}, {"twice", "1"}, {"twice", "2"}};
-  Step(RecordReceived{record});
+  Step(RecordsReceived{{record}});
   auto dead = ExpectProduce("hearth.dead-letter");
   EXPECT_TRUE(dead.record->null_key);
   EXPECT_TRUE(dead.record->null_value);
@@ -165,7 +165,7 @@ TEST_F(Failures, ATimeThatIsNotKnownIsAbsent) {
   record->partition = Part("std/0");
   record->timestamp_ms = -1;
   record->headers = {{"hearth-fn", "nope"}, {"hearth-user", "ada"}};
-  Step(RecordReceived{record});
+  Step(RecordsReceived{{record}});
   PassAlive(1100);
   EXPECT_EQ(HeaderOf(*ExpectProduce("hearth.reply").record, "hearth-enqueued-us"), "");
 }

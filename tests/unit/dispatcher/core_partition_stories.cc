@@ -39,6 +39,19 @@ TEST_F(Partitions, NothingRunsBeforeTheEpochIsCommitted) {
   EXPECT_EQ(exec.times.placed_us - exec.times.received_us, 3000 * kMicrosPerMilli) << "it waited for the claim";
 }
 
+TEST_F(Partitions, RecordsOfSeveralPartitionsAreTakenInOneStep) {
+  Connect("e1");
+  Own("std/0");
+  Own("std/1");
+  Forget();
+  Step(RecordsReceived{{Write("std/0", 0), Write("std/1", 0), Write("std/9", 0), Write("std/0", 1)}});
+  std::vector<std::pair<std::int32_t, std::int64_t>> placed;
+  for (const auto& [executor, exec] : Execs()) placed.emplace_back(exec.ref.partition.partition, exec.ref.offset);
+  std::ranges::sort(placed);
+  EXPECT_EQ(placed, (std::vector<std::pair<std::int32_t, std::int64_t>>{{0, 0}, {0, 1}, {1, 0}}));
+  EXPECT_EQ(Numbers().received, 3);
+}
+
 TEST_F(Partitions, AFailedClaimIsTriedAgainAndNothingRunsBefore) {
   Connect("e1");
   Assign("std/0");

@@ -134,7 +134,7 @@ class CoreStory : public testing::Test {
 
   // It is produced, and the group's reader brings it.
   void Receive(const std::string& name, std::int64_t offset, const Ask& ask = {}) {
-    Step(RecordReceived{Write(name, offset, ask)});
+    Step(RecordsReceived{{Write(name, offset, ask)}});
   }
   // It is produced. Nobody brings it.
   std::shared_ptr<const Record> Write(const std::string& name, std::int64_t offset, const Ask& ask = {}) {
@@ -151,7 +151,7 @@ class CoreStory : public testing::Test {
     return WriteRaw(name, offset, out.value, out.headers);
   }
   void ReceiveRaw(const std::string& name, std::int64_t offset, std::string value, std::vector<Header> headers = {}) {
-    Step(RecordReceived{WriteRaw(name, offset, std::move(value), std::move(headers))});
+    Step(RecordsReceived{{WriteRaw(name, offset, std::move(value), std::move(headers))}});
   }
   std::shared_ptr<const Record> WriteRaw(const std::string& name, std::int64_t offset, std::string value,
                                          std::vector<Header> headers = {}) {

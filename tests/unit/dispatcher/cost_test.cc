@@ -80,7 +80,7 @@ class Cost : public CoreStory {
       const auto begun = std::chrono::steady_clock::now();
       for (const auto& record : records) {
         effects.clear();
-        core_->Step(RecordReceived{record}, now_, effects);
+        core_->Step(RecordsReceived{{record}}, now_, effects);
         for (auto& effect : effects) {
           more.clear();
           follow(effect, more);
