@@ -60,9 +60,10 @@ def client(stack):
     return client
 
 
-def deploy(stack, handler, user="alice", attempts=1, name=None, timeout_ms=None, profile="default"):
+def deploy(stack, handler, user="alice", attempts=1, name=None, timeout_ms=None, profile="default", concurrency=0):
     timeout_ms = timeout_ms or (4000 if handler in ENDLESS else 30000)
     words = ["hearth", "--user", user, "deploy", name or handler, "--runtime", "python3", "--handler", f"hostile.{handler}",
-             "--attempts", str(attempts), "--timeout-ms", str(timeout_ms), "--profile", profile, str(FUNCTIONS)]
+             "--attempts", str(attempts), "--timeout-ms", str(timeout_ms), "--profile", profile, "--concurrency", str(concurrency),
+             str(FUNCTIONS)]
     done = stack.run(words)
     assert done.returncode == 0, done.stderr

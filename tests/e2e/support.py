@@ -231,6 +231,11 @@ class Executor(Daemon):
             self.stack.run(["virsh", "-c", self.stack.env()["HEARTH_LIBVIRT_URI"], "destroy", name])
 
 
+class Simulated(Executor):
+    def machines(self):
+        return set()   # there are no domains
+
+
 def running(executor, count=1):
     until(lambda: (executor.held("running") or 0) >= count, lambda: f"{executor.held('running')} run\n{executor.text()[-3000:]}")
 

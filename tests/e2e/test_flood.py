@@ -4,84 +4,11 @@ of the flood is left in the log, and is answered to the last, each once, also wh
 import os
 import signal
 import statistics
-import time
 
 import pytest
-from client import Client, Record, new_id
-from confluent_kafka import Consumer, TopicPartition
-from conftest import deploy, running_stack
-from support import Daemon, metric, pid_alive, until
-
-TOPIC = "hearth.invoke.std"
-LOUD, QUIET = "loud", "quiet"
-
-
-class Replies:
-    """All that comes on the reply topic from now on: how often each id was answered, and when first."""
-
-    def __init__(self, bootstrap):
-        self.reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "flood", "enable.auto.commit": False, "log_level": 0})
-        partitions = self.reader.list_topics("hearth.reply", timeout=20).topics["hearth.reply"].partitions
-        ends = [TopicPartition("hearth.reply", p, self.reader.get_watermark_offsets(TopicPartition("hearth.reply", p), 20)[1])
-                for p in partitions]
-        self.reader.assign(ends)
-        self.counts, self.at, self.bad = {}, {}, []
-
-    def read(self, wait_s=0.0):
-        for message in self.reader.consume(1000, wait_s):
-            if message.error():
-                continue
-            record = Record(message)
-            invocation = record.headers["hearth-id"]
-            self.counts[invocation] = self.counts.get(invocation, 0) + 1
-            self.at.setdefault(invocation, time.monotonic())
-            if record.status != "ok":
-                self.bad.append(record)
-
-    def until(self, holds, deadline_s=240):
-        end = time.monotonic() + deadline_s
-        while not holds():
-            assert time.monotonic() < end, f"{len(self.counts)} answered, {self.bad[:3]}"
-            self.read(0.01)
-
-
-class World:
-    def __init__(self, stack):
-        self.stack = stack
-        bootstrap = stack.env()["HEARTH_BOOTSTRAP"]
-        for user in (LOUD, QUIET):
-            deploy(stack, "witness", user=user)
-        self.client = Client(bootstrap)
-        for user in (LOUD, QUIET):
-            self.client.reply(self.client.request("witness", b"{}", user=user))
-        self.replies = Replies(bootstrap)
-
-    def flood(self, count):
-        sent = [new_id() for _ in range(count)]
-        for number, invocation in enumerate(sent):
-            self.client.producer.produce(TOPIC, key=str(number).encode(), value=b"{}",
-                                         headers={"hearth-fn": "witness", "hearth-user": LOUD, "hearth-id": invocation})
-            self.client.producer.poll(0)
-        assert self.client.producer.flush(60) == 0
-        return sent
-
-    def quiet(self, count):
-        """How long the other user's requests take, one after the other, in seconds."""
-        times = []
-        for _ in range(count):
-            asked = time.monotonic()
-            invocation = self.client.request("witness", b"{}", user=QUIET)
-            self.replies.until(lambda: invocation in self.replies.at, 60)
-            times.append(self.replies.at[invocation] - asked)
-        return times
-
-    def parked(self, address=None):
-        return metric(address or self.stack.env()["HEARTH_DISPATCHER_HTTP"], "hearth_dispatcher_held", what="parked")
-
-    def answered(self, sent):
-        self.replies.until(lambda: all(one in self.replies.counts for one in sent))
-        assert not self.replies.bad, self.replies.bad[:3]
-        assert all(self.replies.counts[one] == 1 for one in sent)
+from conftest import running_stack
+from flooding import World
+from support import Daemon, pid_alive, until
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from client import Client
 from conftest import deploy, running_stack, temporary_folder
-from support import Executor, answered_once, ask, get, metric, running, to_toml, until
+from support import Simulated, answered_once, ask, get, metric, running, to_toml, until
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +40,6 @@ def own(stack):
     yield make
     for executor in made:
         executor.discard()
-
-
-class Simulated(Executor):
-    def machines(self):
-        return set()   # there are no domains
 
 
 def simulate(**wish):

@@ -7,6 +7,7 @@
 
 #include "common/base/time.h"
 #include "common/kafka/admin.h"
+#include "schemas/limits.h"
 
 namespace hearth::bench {
 namespace {
@@ -19,8 +20,11 @@ constexpr std::int64_t kServerTimeoutMs = 10'000;
 }  // namespace
 
 Result<Sender> Sender::Create(const std::string& bootstrap, const std::string& client_id) {
-  auto conf =
-      kafka::MakeConf(bootstrap, client_id, {{"enable.idempotence", "true"}, {"acks", "all"}, {"linger.ms", "0"}});
+  auto conf = kafka::MakeConf(bootstrap, client_id,
+                              {{"enable.idempotence", "true"},
+                               {"acks", "all"},
+                               {"linger.ms", "0"},
+                               {"message.max.bytes", std::to_string(kMaxTopicRecordBytes)}});
   if (!conf) return std::unexpected(conf.error());
   auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
   if (!client) return std::unexpected(client.error());

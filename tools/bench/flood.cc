@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -24,12 +24,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kLoud = "loud";
 constexpr const char* kQuiet = "quiet";
 constexpr int kMillion = 1'000'000;
 constexpr int kPollMs = 1;
 constexpr std::int64_t kSampleMs = 500;
 constexpr std::int64_t kLastAnswersMs = 10'000;  // how long answers to the other user are waited for at the end
+constexpr std::int64_t kAccountMs = 30'000;      // the same, of dispatchers to have read, and of answers to arrive
+constexpr int kAskAgainMs = 250;                 // as often as dispatchers show their gauges
+constexpr int kGaugesLagMs = 600;                // what they show is not older
+
+// In the case `users` each user has a machine for as long as a configuration allows; stand-ins take no memory.
+constexpr int kMachineMib = 512;
+constexpr int kManyUsersMachineMib = 256;
+constexpr int kManyUsersMib = 16'777'216;
 
 // What is promised (docs/performance.md).
 constexpr double kMostOfP50 = 1.5;
@@ -39,10 +46,8 @@ constexpr double kMostDispatcherMib = 256;
 // Sends the flood from a thread of its own, so that a full queue of Kafka's client holds nobody else up.
 class FloodSender {
  public:
-  FloodSender(Sender sender, std::string prefix, int records, std::string payload)
-      : sender_(std::move(sender)), thread_([this, prefix = std::move(prefix), records, payload = std::move(payload)] {
-          Run(prefix, records, payload);
-        }) {}
+  FloodSender(Sender sender, const FloodPlan& plan, int records)
+      : sender_(std::move(sender)), thread_([this, &plan, records] { Run(plan, records); }) {}
   ~FloodSender() {
     stop_ = true;
     thread_.join();
@@ -51,22 +56,28 @@ class FloodSender {
   FloodSender& operator=(const FloodSender&) = delete;
   [[nodiscard]] int sent() const { return sent_; }
   [[nodiscard]] double seconds() const { return static_cast<double>(took_us_) / kMicrosPerSecond; }
+  // Nothing more is sent from now on. Returns when sent() is final; what was sent is delivered all the same.
+  void Finish() {
+    enough_ = true;
+    while (!finished_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 
  private:
-  void Run(const std::string& prefix, int records, const std::string& payload) {
-    const LoadFunction function = MakeFunctions(kLoud, 1, 1).front();
+  [[nodiscard]] bool over() const { return stop_ || enough_; }
+  void Run(const FloodPlan& plan, int records) {
     const std::int64_t begin_us = ReadClocks().mono_us;
-    while (sent_ < records && !stop_) {
-      const std::string id = prefix + std::to_string(sent_);
-      // The key is the id: spread over all partitions.
-      const auto record = MakeRequest(function, id, kStandardTopic, id, payload);
-      while (!sender_.Send(record) && !stop_) {
+    while (sent_ < records && !over()) {
+      const auto record = plan.Make(sent_);
+      auto sent = sender_.Send(record);
+      while (!sent && !over()) {  // the client's own queue is full
         sender_.Poll();
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        sent = sender_.Send(record);
       }
-      if (++sent_ % 64 == 0) sender_.Poll();
+      if (sent && ++sent_ % 64 == 0) sender_.Poll();
     }
     took_us_ = ReadClocks().mono_us - begin_us;
+    finished_ = true;
     while (!stop_) {
       sender_.Poll();
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -76,6 +87,8 @@ class FloodSender {
   Sender sender_;
   std::atomic<int> sent_ = 0;
   std::atomic<std::int64_t> took_us_ = 0;
+  std::atomic<bool> enough_ = false;
+  std::atomic<bool> finished_ = false;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };
@@ -91,15 +104,25 @@ struct Neighbour {
 class Flood {
  public:
   Flood(const FloodOptions& options, OwnStack& stack, LoadClient& client)
-      : options_(options), stack_(stack), client_(client) {}
+      : options_(options),
+        stack_(stack),
+        client_(client),
+        plan_({options.which, options.records, options.payload, options.expires_s, prefix_ + "loud-"}) {}
   Result<void> Run();
   [[nodiscard]] int Print() const;
 
  private:
   // Sends the other user's records at their rate until `over` says so, or the seconds are over.
   Result<Neighbour> Neighbourhood(const char* name, double seconds, const std::function<bool()>& over);
+  [[nodiscard]] LoadClient::OnReply Taker() {
+    return [this](std::string_view key, std::string_view status, std::string_view error) {
+      Take(key, error.empty() ? std::string(status) : fmt::format("{} ({})", status, error));
+    };
+  }
   void Take(std::string_view key, std::string_view status);
   void SampleMemory();
+  // Compares what was sent since the flood began with what dispatchers have received and hold, and with the answers.
+  Result<void> Account();
   [[nodiscard]] std::vector<Bound> Bounds() const;
   [[nodiscard]] double Seconds() const { return static_cast<double>(last_us_ - flood_from_us_) / kMicrosPerSecond; }
 
@@ -108,6 +131,7 @@ class Flood {
   LoadClient& client_;
   std::string prefix_ = fmt::format("f{}-", ReadClocks().wall_us / kMicrosPerMilli);
   LoadFunction quiet_ = MakeFunctions(kQuiet, 1, 1).front();
+  FloodPlan plan_;
   std::unique_ptr<FloodSender> flood_;
   std::map<std::string, std::int64_t, std::less<>> waiting_;  // the other user's: when they were to be sent
   Neighbour* current_ = nullptr;
@@ -116,6 +140,10 @@ class Flood {
   std::uint64_t flood_answers_ = 0;
   std::uint64_t flood_repeated_ = 0;
   std::map<std::string, std::uint64_t, std::less<>> flood_statuses_;
+  double received_before_ = 0;     // by dispatchers
+  std::int64_t flood_unread_ = 0;  // not received by dispatchers
+  std::int64_t flood_left_ = 0;    // in flight when the time was over
+  std::int64_t flood_lost_ = 0;    // received, not in flight, and without an answer
   std::int64_t flood_from_us_ = 0;
   std::int64_t last_us_ = 0;  // of an answer to the flood
   std::int64_t sampled_us_ = 0;
@@ -144,17 +172,13 @@ void Flood::Take(std::string_view key, std::string_view status) {
     waiting_.erase(known);
     return;
   }
-  const std::string prefix = prefix_ + "loud-";
-  if (!key.starts_with(prefix)) return;
-  key.remove_prefix(prefix.size());
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
-  if (error != std::errc{} || end != key.data() + key.size() || number >= answered_.size()) return;
-  if (answered_[number]) {
+  const auto number = plan_.NumberOf(key);
+  if (!number) return;
+  if (answered_[*number]) {
     ++flood_repeated_;
     return;
   }
-  answered_[number] = true;
+  answered_[*number] = true;
   ++flood_answers_;
   last_us_ = ReadClocks().mono_us;
   const auto found = flood_statuses_.find(status);
@@ -168,9 +192,7 @@ void Flood::Take(std::string_view key, std::string_view status) {
 Result<Neighbour> Flood::Neighbourhood(const char* name, double seconds, const std::function<bool()>& over) {
   Neighbour neighbour;
   current_ = &neighbour;
-  const auto take = [this](std::string_view key, std::string_view status, std::string_view error) {
-    Take(key, error.empty() ? std::string(status) : fmt::format("{} ({})", status, error));
-  };
+  const auto take = Taker();
   const std::int64_t begin_us = ReadClocks().mono_us;
   const auto end_us = begin_us + static_cast<std::int64_t>(seconds * kMicrosPerSecond);
   std::int64_t told_us = begin_us;
@@ -202,26 +224,61 @@ Result<Neighbour> Flood::Neighbourhood(const char* name, double seconds, const s
 }
 
 Result<void> Flood::Run() {
-  const LoadFunction loud = MakeFunctions(kLoud, 1, 1).front();
-  if (auto deployed = DeployAll(client_, stack_.code_store(), {loud, quiet_}); !deployed) return deployed;
-  if (auto warm = WarmAll(client_, {loud, quiet_}, prefix_); !warm) return warm;
+  auto functions = plan_.functions();
+  functions.push_back(quiet_);
+  if (auto deployed = DeployAll(client_, stack_.code_store(), functions); !deployed) return deployed;
+  std::vector<LoadFunction> warm = {quiet_};
+  if (const auto loud = plan_.warm()) warm.push_back(*loud);
+  if (auto warmed = WarmAll(client_, warm, prefix_); !warmed) return warmed;
   fmt::print(stderr, "   the other user alone, {:g} s\n", options_.before);
   auto before = Neighbourhood("before", options_.before, [] { return false; });
   if (!before) return std::unexpected(before.error());
   dispatcher_mib_before_ = std::exchange(dispatcher_mib_, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(kGaugesLagMs));
+  const auto held = stack_.Held({"received"});
+  if (!held) return std::unexpected(held.error());
+  received_before_ = held->at("received");
   auto sender = Sender::Create(options_.stack.bootstrap, "hearth-bench-flood");
   if (!sender) return std::unexpected(sender.error());
   answered_.resize(static_cast<std::size_t>(options_.records));
   fmt::print(stderr, "   {} records of the flood\n", options_.records);
   flood_from_us_ = last_us_ = ReadClocks().mono_us;
-  flood_ = std::make_unique<FloodSender>(std::move(*sender), prefix_ + "loud-", options_.records,
-                                         MakePayload(static_cast<std::size_t>(options_.payload)));
+  flood_ = std::make_unique<FloodSender>(std::move(*sender), plan_, options_.records);
   auto during = Neighbourhood("during", options_.most_seconds,
                               [this] { return flood_answers_ == static_cast<std::uint64_t>(options_.records); });
   if (!during) return std::unexpected(during.error());
+  flood_->Finish();
   flood_sent_s_ = flood_->seconds();
   before_ = std::move(*before);
   during_ = std::move(*during);
+  return Account();
+}
+
+Result<void> Flood::Account() {
+  const auto sent = static_cast<std::int64_t>(flood_->sent()) + static_cast<std::int64_t>(during_.sent);
+  const auto answered = [this] {
+    return static_cast<std::int64_t>(flood_answers_ + during_.sent - during_.unanswered);
+  };
+  const std::int64_t end_us = ReadClocks().mono_us + kAccountMs * kMicrosPerMilli;
+  const auto take = Taker();
+  std::int64_t received = 0;
+  std::int64_t in_flight = 0;
+  // What was answered whole is in flight for a moment still, until its end is durable.
+  const bool whole = answered() == sent;
+  do {
+    const std::int64_t again_us = ReadClocks().mono_us + kAskAgainMs * kMicrosPerMilli;
+    while (ReadClocks().mono_us < again_us) client_.Poll(kPollMs, take);
+    const auto held = stack_.Held({"received", "in_flight"});
+    if (!held) return std::unexpected(held.error());
+    received = static_cast<std::int64_t>(held->at("received") - received_before_);
+    in_flight = static_cast<std::int64_t>(held->at("in_flight"));
+  } while ((received < sent || (whole && in_flight > 0)) && ReadClocks().mono_us < end_us && !ToldToEnd());
+  // Answers are on their way for what is complete by now.
+  while (answered() < received - in_flight && ReadClocks().mono_us < end_us && !ToldToEnd())
+    client_.Poll(kPollMs, take);
+  flood_unread_ = sent - received;
+  flood_left_ = in_flight;
+  flood_lost_ = std::max<std::int64_t>(0, received - in_flight - answered());
   return {};
 }
 
@@ -235,22 +292,23 @@ std::vector<Bound> Flood::Bounds() const {
   if (!options_.real) bounds.push_back({"the other's p99, during ÷ before", times(0.99), kMostOfP99, false, "×"});
   bounds.push_back({"dispatcher's memory, at most", dispatcher_mib_, kMostDispatcherMib, false, "MiB"});
   bounds.push_back({"the other's records without an answer", static_cast<double>(during_.unanswered), 0, false, ""});
+  bounds.push_back(
+      {"the flood's records lost", static_cast<double>(flood_lost_ + std::abs(flood_unread_)), 0, false, ""});
+  bounds.push_back({"the flood's records answered again", static_cast<double>(flood_repeated_), 0, false, ""});
   return bounds;
 }
 
 int Flood::Print() const {
   const auto bounds = Bounds();
-  const bool well =
-      during_.unanswered == 0 && during_.ok == during_.sent && before_.ok == before_.sent && flood_repeated_ == 0;
+  const bool well = during_.unanswered == 0 && during_.ok == during_.sent && before_.ok == before_.sent &&
+                    flood_repeated_ == 0 && flood_lost_ == 0 && flood_unread_ == 0;
   const int code = well && (!options_.strict || AllHeld(bounds)) ? 0 : 1;
   const double rate = Seconds() > 0 ? static_cast<double>(flood_answers_) / Seconds() : 0;
-  const std::string what = fmt::format(
-      "{} records of {} B with random keys from one user, {:g} a second from another; {} machines, {} dispatcher(s), "
-      "{} "
-      "executor(s){}",
-      options_.records, options_.payload, options_.rate, options_.real ? "real" : "simulated",
-      options_.stack.dispatchers, options_.executors,
-      options_.real ? "" : fmt::format(", credit {}, runs of {} ms", options_.credit, options_.run));
+  const std::string what =
+      fmt::format("{} records of {} B {}, {:g} a second from another; {} machines, {} dispatcher(s), {} executor(s){}",
+                  options_.records, plan_.payload_bytes(), plan_.what(), options_.rate,
+                  options_.real ? "real" : "simulated", options_.stack.dispatchers, options_.executors,
+                  options_.real ? "" : fmt::format(", credit {}, runs of {} ms", options_.credit, options_.run));
   if (options_.json) {
     const auto row = [](const Neighbour& one) {
       return Json{{"sent", one.sent},
@@ -267,6 +325,9 @@ int Flood::Print() const {
                {{"sent", flood_->sent()},
                 {"answered", flood_answers_},
                 {"repeated", flood_repeated_},
+                {"lost", flood_lost_},
+                {"unread", flood_unread_},
+                {"left", flood_left_},
                 {"seconds", Seconds()},
                 {"per_second", rate},
                 {"statuses", flood_statuses_}}},
@@ -287,8 +348,10 @@ int Flood::Print() const {
                fmt::format("{:.2f}", one->latency.At(0.5)), fmt::format("{:.2f}", one->latency.At(0.99)),
                fmt::format("{:.2f}", one->latency.At(1))});
   }
-  fmt::print("{}\nflood: {} sent in {:.2f} s, {} answered in {:.1f} s ({:.0f} a second), {} repeated;", table.Text(),
-             flood_->sent(), flood_sent_s_, flood_answers_, Seconds(), rate, flood_repeated_);
+  fmt::print(
+      "{}\nflood: {} sent in {:.2f} s, {} answered in {:.1f} s ({:.0f} a second), {} left, {} lost, {} repeated;",
+      table.Text(), flood_->sent(), flood_sent_s_, flood_answers_, Seconds(), rate, flood_left_,
+      flood_lost_ + std::abs(flood_unread_), flood_repeated_);
   for (const auto& [status, count] : flood_statuses_) fmt::print(" {} {}", status, count);
   fmt::print("\ndispatcher: {:.0f} MiB before, {:.0f} MiB at most during\n\n{}", dispatcher_mib_before_,
              dispatcher_mib_, BoundsText(bounds, options_.markdown));
@@ -300,8 +363,9 @@ std::vector<OwnExecutor> MakeExecutors(const FloodOptions& options) {
   for (int i = 1; i <= options.executors; ++i) {
     OwnExecutor executor;
     executor.id = fmt::format("bench-{}", i);
-    executor.profiles = {{kProfile, 1, options.real ? 1 : 0, 512}};
-    executor.memory_mib = options.real ? 8192 : 1'048'576;
+    const bool many = options.which == FloodCase::kUsers && !options.real;
+    executor.profiles = {{kProfile, 1, options.real ? 1 : 0, many ? kManyUsersMachineMib : kMachineMib}};
+    executor.memory_mib = options.real ? 8192 : many ? kManyUsersMib : 1'048'576;
     executor.container_idle_s = 300;
     executor.machine_idle_s = 900;
     if (!options.real) executor.simulated = OwnSimulated{"0", "0", options.run, 0, options.credit};

@@ -95,7 +95,7 @@ Result<void> WarmAll(LoadClient& client, const std::vector<LoadFunction>& functi
 }
 
 OutRecord MakeRequest(const LoadFunction& function, const std::string& id, const std::string& topic,
-                      const std::string& key, const std::string& payload) {
+                      const std::string& key, const std::string& payload, const RequestMore& more) {
   Request request;
   request.form = RequestForm::kHeaders;
   request.id = InvocationId(id);
@@ -103,6 +103,8 @@ OutRecord MakeRequest(const LoadFunction& function, const std::string& id, const
   request.function = FunctionName(function.name);
   request.reply_to = kReplyTopic;
   request.payload = payload;
+  request.order_key = more.order_key;
+  request.expires_ms = more.expires_ms;
   auto record = EncodeRequest(request, topic);
   record.key = key;
   return record;

@@ -29,9 +29,14 @@ Result<void> DeployAll(LoadClient& client, const std::string& code_store, const 
 // kDeadline: some do not; the error says how they end instead.
 Result<void> WarmAll(LoadClient& client, const std::vector<LoadFunction>& functions, const std::string& prefix);
 
+// What a request may have besides.
+struct RequestMore {
+  std::string order_key;        // empty: no order
+  std::int64_t expires_ms = 0;  // ms since the epoch; 0: never
+};
 // A request in the headers form. `key`: of its record.
 OutRecord MakeRequest(const LoadFunction& function, const std::string& id, const std::string& topic,
-                      const std::string& key, const std::string& payload);
+                      const std::string& key, const std::string& payload, const RequestMore& more = {});
 // A JSON text of so many bytes; below 4 it is `null`.
 std::string MakePayload(std::size_t bytes);
 

@@ -232,24 +232,35 @@ void AddLoad(CLI::App& app, LoadOptions& options, int& exit_code) {
 }
 
 void AddFlood(CLI::App& app, FloodOptions& options, int& exit_code) {
+  constexpr int kLargeRecords = 1'000;
   auto* flood = app.add_subcommand("flood", "one user floods; what another one notices");
   AddSimulatedStack(*flood, options.stack, options.executors);
   flood->add_option("--broker-pid", options.broker)->group("");
   auto* real = flood->add_flag("--real", options.real, "real machines instead of simulated ones");
   flood->add_option("--libvirt", options.stack.libvirt, "libvirt's URI")->envname("HEARTH_LIBVIRT_URI");
   flood->add_option("--image", options.stack.image, "the guest's image")->check(CLI::ExistingDirectory);
+  flood
+      ->add_option_function<std::string>(
+          "--case",
+          [&options](const std::string& name) { options.which = FindFloodCase(name).value_or(options.which); },
+          "what the flood is of: docs/benchmarks/flood.md")
+      ->check(CLI::IsMember(FloodCaseNames()))
+      ->default_str("plain");
   auto* records = flood->add_option("--records", options.records, "of the flood")
                       ->check(CLI::Range(1, 100'000'000))
                       ->capture_default_str();
   flood->add_flag("--long", options.large, "a million records")->excludes(records);
-  flood->add_option("--payload", options.payload, "bytes of each")
-      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
-      ->capture_default_str();
+  auto* payload = flood->add_option("--payload", options.payload, "bytes of each")
+                      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
+                      ->capture_default_str();
   flood->add_option("--rate", options.rate, "records a second of the other user")
       ->check(CLI::Range(0.1, 10'000.0))
       ->capture_default_str();
   flood->add_option("--before", options.before, "seconds of the other user alone")
       ->check(CLI::Range(1.0, 3'600.0))
+      ->capture_default_str();
+  flood->add_option("--expires", options.expires_s, "seconds after which a record of the flood expires; 0: never")
+      ->check(CLI::Range(0.0, 36'000.0))
       ->capture_default_str();
   flood->add_option("--most-seconds", options.most_seconds, "of the flood; what is not answered by then is left")
       ->check(CLI::Range(1.0, 36'000.0))
@@ -264,9 +275,17 @@ void AddFlood(CLI::App& app, FloodOptions& options, int& exit_code) {
   flood->add_flag("--json", options.json, "figures as JSON");
   flood->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
   AddMarkdown(*flood, options.markdown);
-  flood->callback([&options, &exit_code] {
+  flood->callback([&options, &exit_code, records, payload] {
     if (options.real && (options.stack.image.empty() || options.stack.libvirt.empty()))
       throw CLI::RequiredError("--real: --libvirt and --image");
+    if (options.real && options.which == FloodCase::kFailing)
+      throw CLI::ValidationError("--case failing",
+                                 "machines have to be simulated: their runs fail because they are told to");
+    if (options.which == FloodCase::kLarge) {
+      if (options.large) throw CLI::ValidationError("--case large", "a million such records are a terabyte");
+      if (records->count() == 0) options.records = kLargeRecords;
+      if (payload->count() == 0) options.payload = kLargePayload;
+    }
     exit_code = RunFlood(options);
   });
 }

@@ -206,6 +206,7 @@ Result<void> OwnStack::StartDispatcher(const OwnStackOptions& options, int numbe
   auto child = Child::Spawn({options.bin + "/hearth-dispatcher", "--config", config}, log);
   if (!child) return std::unexpected(child.error());
   dispatchers_.push_back(std::make_unique<Child>(std::move(*child)));
+  dispatcher_ports_.push_back(*port);
   return AwaitReady(*dispatchers_.back(), *port, kDaemonWithinMs);
 }
 
@@ -221,6 +222,17 @@ Result<void> OwnStack::AwaitReady(Child& child, int port, std::int64_t within_ms
     std::this_thread::sleep_for(kLookAgain);
   }
   return Fail(Code::kDeadline, fmt::format("is not ready:\n{}\n{}", last, EndOf(child.log())));
+}
+
+Result<std::map<std::string, double>> OwnStack::Held(const std::vector<std::string>& what) const {
+  std::map<std::string, double> sums;
+  for (const int port : dispatcher_ports_) {
+    const auto page = HttpGet(port, "/metrics");
+    if (!page) return std::unexpected(page.error());
+    for (const auto& name : what)
+      sums[name] += FindMetric(*page, "hearth_dispatcher_held", {{"what", name}}).value_or(0);
+  }
+  return sums;
 }
 
 pid_t OwnStack::executor_pid(const std::string& id) const {

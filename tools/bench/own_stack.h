@@ -74,6 +74,9 @@ class OwnStack {
   [[nodiscard]] std::string code_store() const { return folder_ + "/code"; }
   [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
   [[nodiscard]] std::vector<NamedProcess> daemons() const;  // dispatchers, then executors
+  // What dispatchers hold, summed over them, by the name that `hearth_dispatcher_held` has for it. Each of them tells
+  // all of it at one moment, a quarter of a second ago at most. kUnavailable: one of them does not answer.
+  [[nodiscard]] Result<std::map<std::string, double>> Held(const std::vector<std::string>& what) const;
   [[nodiscard]] pid_t executor_pid(const std::string& id) const;
   // Of the executor with the profile; nothing where it does not say. `kind` is "ready", "shells", "target".
   [[nodiscard]] std::optional<double> Pool(const std::string& profile, const std::string& kind) const;
@@ -105,6 +108,7 @@ class OwnStack {
   std::unique_ptr<Child> redis_;
   std::vector<Running> executors_;
   std::vector<std::unique_ptr<Child>> dispatchers_;
+  std::vector<int> dispatcher_ports_;
 };
 
 }  // namespace hearth::bench
