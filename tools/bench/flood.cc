@@ -27,7 +27,6 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kQuiet = "quiet";
 constexpr int kMillion = 1'000'000;
 constexpr int kPollMs = 1;
-constexpr std::int64_t kSampleMs = 500;
 constexpr std::int64_t kLastAnswersMs = 10'000;  // how long answers to the other user are waited for at the end
 constexpr std::int64_t kAccountMs = 30'000;      // the same, of dispatchers to have read, and of answers to arrive
 constexpr int kAskAgainMs = 250;                 // as often as dispatchers show their gauges
@@ -120,7 +119,7 @@ class Flood {
     };
   }
   void Take(std::string_view key, std::string_view status);
-  void SampleMemory();
+  [[nodiscard]] double LargestDispatcherMib(std::int64_t Usage::* kib) const;
   // Compares what was sent since the flood began with what dispatchers have received and hold, and with the answers.
   Result<void> Account();
   [[nodiscard]] std::vector<Bound> Bounds() const;
@@ -146,22 +145,19 @@ class Flood {
   std::int64_t flood_lost_ = 0;    // received, not in flight, and without an answer
   std::int64_t flood_from_us_ = 0;
   std::int64_t last_us_ = 0;  // of an answer to the flood
-  std::int64_t sampled_us_ = 0;
   double dispatcher_mib_before_ = 0;
-  double dispatcher_mib_ = 0;  // the most
+  double dispatcher_mib_ = 0;  // the most at any time
   double flood_sent_s_ = 0;
 };
 
-void Flood::SampleMemory() {
-  const std::int64_t now_us = ReadClocks().mono_us;
-  if (now_us - sampled_us_ < kSampleMs * kMicrosPerMilli) return;
-  sampled_us_ = now_us;
+double Flood::LargestDispatcherMib(std::int64_t Usage::* kib) const {
+  double largest = 0;
   for (const auto& daemon : stack_.daemons()) {
     if (!daemon.name.starts_with("dispatcher")) continue;
-    if (const auto usage = ReadUsage(daemon.pid)) {
-      dispatcher_mib_ = std::max(dispatcher_mib_, static_cast<double>(usage->rss_kib) / 1024);
-    }
+    if (const auto usage = ReadUsage(daemon.pid))
+      largest = std::max(largest, static_cast<double>((*usage).*kib) / 1024);
   }
+  return largest;
 }
 
 void Flood::Take(std::string_view key, std::string_view status) {
@@ -207,7 +203,6 @@ Result<Neighbour> Flood::Neighbourhood(const char* name, double seconds, const s
         return std::unexpected(sent.error());
     }
     client_.Poll(kPollMs, take);
-    SampleMemory();
     if (now_us - told_us > kMicrosPerSecond * 5) {
       told_us = now_us;
       fmt::print(stderr, "   {}: {} of the other user, {} waiting; {} of the flood answered\n", name, neighbour.sent,
@@ -233,7 +228,7 @@ Result<void> Flood::Run() {
   fmt::print(stderr, "   the other user alone, {:g} s\n", options_.before);
   auto before = Neighbourhood("before", options_.before, [] { return false; });
   if (!before) return std::unexpected(before.error());
-  dispatcher_mib_before_ = std::exchange(dispatcher_mib_, 0);
+  dispatcher_mib_before_ = LargestDispatcherMib(&Usage::rss_kib);
   std::this_thread::sleep_for(std::chrono::milliseconds(kGaugesLagMs));
   const auto held = stack_.Held({"received"});
   if (!held) return std::unexpected(held.error());
@@ -251,6 +246,7 @@ Result<void> Flood::Run() {
   flood_sent_s_ = flood_->seconds();
   before_ = std::move(*before);
   during_ = std::move(*during);
+  dispatcher_mib_ = LargestDispatcherMib(&Usage::peak_rss_kib);
   return Account();
 }
 

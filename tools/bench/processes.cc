@@ -200,6 +200,7 @@ Result<Usage> ReadUsage(pid_t pid) {
   const std::string maps = ReadFile(folder + "/smaps_rollup");
   usage.rss_kib = FieldOf(maps, "Rss:").value_or(0);
   usage.pss_kib = FieldOf(maps, "Pss:").value_or(0);
+  usage.peak_rss_kib = FieldOf(ReadFile(folder + "/status"), "VmHWM:").value_or(0);
   std::error_code error;
   for (const auto& task : std::filesystem::directory_iterator(folder + "/task", error)) {
     const std::string status = ReadFile(task.path().string() + "/status");

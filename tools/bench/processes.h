@@ -56,7 +56,8 @@ std::optional<double> FindMetric(std::string_view page, std::string_view family,
 struct Usage {
   double cpu_s = 0;  // user and system
   std::int64_t rss_kib = 0;
-  std::int64_t pss_kib = 0;  // shared pages by the share of those who map them
+  std::int64_t peak_rss_kib = 0;  // the most that it has ever had
+  std::int64_t pss_kib = 0;       // shared pages by the share of those who map them
   std::int64_t minor_faults = 0;
   std::int64_t major_faults = 0;
   std::int64_t waits = 0;        // context switches because a thread waited

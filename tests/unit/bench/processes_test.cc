@@ -37,6 +37,7 @@ TEST(ReadUsage, KnowsThisProcess) {
   EXPECT_GT(usage->rss_kib, 0);
   EXPECT_GT(usage->pss_kib, 0);
   EXPECT_LE(usage->pss_kib, usage->rss_kib);
+  EXPECT_GE(usage->peak_rss_kib, usage->rss_kib / 2) << "of another moment, and counted less exactly";
   EXPECT_GT(usage->minor_faults, 0);
   EXPECT_FALSE(ReadUsage(0));
 }
