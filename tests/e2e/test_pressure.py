@@ -77,6 +77,27 @@ def conserved(world):
     return world.held("received") == world.held("complete") + world.held("in_flight")
 
 
+def test_a_second_dispatcher_comes_and_goes(stack, place):
+    """The first of the file: who takes partitions over waits for the lease of every executor that has just ended, and other tests end
+    some."""
+    world = World(stack, "shared")
+    second = Daemon(stack, place, "hearth-dispatcher", "dispatcher", id="dispatcher-2")
+    try:
+        sent = world.flood(6_000, value=simulate(ms=40))
+        until(lambda: world.parked() > 0, "nothing is parked")
+        second.start().ready()
+        until(lambda: world.held("partitions", second.address) > 0 and world.held("complete", second.address) > 0, second.text)
+        during = world.quiet(REQUESTS)
+        assert not all(one in world.replies.counts for one in sent), "the flood was over before it could be in the way"
+        second.end()
+        during += world.quiet(REQUESTS)
+        assert max(during) < 5, during
+        assert not all(one in world.replies.counts for one in sent), "the flood was over when the second one went"
+        world.answered(sent)
+    finally:
+        second.discard()
+
+
 # ---- What one user can send -------------------------------------------------------------------------------------------
 
 
@@ -236,25 +257,6 @@ def test_parked_records_that_are_deleted_are_counted_and_hold_nothing_up(stack, 
     assert not world.replies.bad and all(world.replies.counts[one] == 1 for one in answered)
     assert "parked_records_lost" in each.daemon.text()
     until(lambda: all(commit in (end, -1001) for _, end, commit in each.offsets("std")), lambda: str(each.offsets("std")))
-
-
-def test_a_second_dispatcher_comes_and_goes(stack, place):
-    world = World(stack, "shared")
-    second = Daemon(stack, place, "hearth-dispatcher", "dispatcher", id="dispatcher-2")
-    try:
-        sent = world.flood(6_000, value=simulate(ms=40))
-        until(lambda: world.parked() > 0, "nothing is parked")
-        second.start().ready()
-        until(lambda: world.held("partitions", second.address) > 0 and world.held("complete", second.address) > 0, second.text)
-        during = world.quiet(REQUESTS)
-        assert not all(one in world.replies.counts for one in sent), "the flood was over before it could be in the way"
-        second.end()
-        during += world.quiet(REQUESTS)
-        assert max(during) < 5, during
-        assert not all(one in world.replies.counts for one in sent), "the flood was over when the second one went"
-        world.answered(sent)
-    finally:
-        second.discard()
 
 
 def test_a_host_whose_processors_are_taken(stack):

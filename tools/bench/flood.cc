@@ -120,6 +120,8 @@ class Flood {
   }
   void Take(std::string_view key, std::string_view status);
   [[nodiscard]] double LargestDispatcherMib(std::int64_t Usage::* kib) const;
+  // What dispatchers have received before the flood, once nothing is in flight. kUnavailable: something stays.
+  Result<void> NoteReceived();
   // Compares what was sent since the flood began with what dispatchers have received and hold, and with the answers.
   Result<void> Account();
   [[nodiscard]] std::vector<Bound> Bounds() const;
@@ -141,7 +143,7 @@ class Flood {
   std::map<std::string, std::uint64_t, std::less<>> flood_statuses_;
   double received_before_ = 0;     // by dispatchers
   std::int64_t flood_unread_ = 0;  // not received by dispatchers
-  std::int64_t flood_left_ = 0;    // in flight when the time was over
+  std::int64_t flood_left_ = 0;    // in flight when the time was over, and not answered since
   std::int64_t flood_lost_ = 0;    // received, not in flight, and without an answer
   std::int64_t flood_from_us_ = 0;
   std::int64_t last_us_ = 0;  // of an answer to the flood
@@ -229,10 +231,7 @@ Result<void> Flood::Run() {
   auto before = Neighbourhood("before", options_.before, [] { return false; });
   if (!before) return std::unexpected(before.error());
   dispatcher_mib_before_ = LargestDispatcherMib(&Usage::rss_kib);
-  std::this_thread::sleep_for(std::chrono::milliseconds(kGaugesLagMs));
-  const auto held = stack_.Held({"received"});
-  if (!held) return std::unexpected(held.error());
-  received_before_ = held->at("received");
+  if (auto noted = NoteReceived(); !noted) return noted;
   auto sender = Sender::Create(options_.stack.bootstrap, "hearth-bench-flood");
   if (!sender) return std::unexpected(sender.error());
   answered_.resize(static_cast<std::size_t>(options_.records));
@@ -248,6 +247,18 @@ Result<void> Flood::Run() {
   during_ = std::move(*during);
   dispatcher_mib_ = LargestDispatcherMib(&Usage::peak_rss_kib);
   return Account();
+}
+
+Result<void> Flood::NoteReceived() {
+  const std::int64_t end_us = ReadClocks().mono_us + kAccountMs * kMicrosPerMilli;
+  while (ReadClocks().mono_us < end_us && !ToldToEnd()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(kGaugesLagMs));
+    const auto held = stack_.Held({"received", "in_flight"});
+    if (!held) return std::unexpected(held.error());
+    received_before_ = held->at("received");
+    if (held->at("in_flight") == 0) return {};
+  }
+  return Fail(Code::kUnavailable, "something else is in flight: records of an earlier run are left on this Kafka");
 }
 
 Result<void> Flood::Account() {
@@ -273,8 +284,8 @@ Result<void> Flood::Account() {
   while (answered() < received - in_flight && ReadClocks().mono_us < end_us && !ToldToEnd())
     client_.Poll(kPollMs, take);
   flood_unread_ = sent - received;
-  flood_left_ = in_flight;
   flood_lost_ = std::max<std::int64_t>(0, received - in_flight - answered());
+  flood_left_ = sent - answered() - flood_lost_ - flood_unread_;
   return {};
 }
 
