@@ -53,7 +53,8 @@ template <class A>
 void Describe(A& a, ExecutorHello& m) {
   a("protocol", m.protocol)("executor", m.executor)("incarnation", m.incarnation)("acceleration", m.acceleration)(
       "credit", m.credit)("draining", m.draining)("profiles", m.profiles)("slots", m.slots)
-      .Optional("waiting_room", m.waiting_room);
+      .Optional("waiting_room", m.waiting_room)
+      .Optional("waiting", m.waiting);
 }
 template <class A>
 void Describe(A& a, Exec& m) {
@@ -102,7 +103,8 @@ template <class A>
 void Describe(A& a, Heartbeat& m) {
   a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us)("credit", m.credit)("held", m.held)("draining", m.draining)(
       "profiles", m.profiles)
-      .Optional("waiting_room", m.waiting_room);
+      .Optional("waiting_room", m.waiting_room)
+      .Optional("waiting", m.waiting);
 }
 template <class A>
 void Describe(A& a, HeartbeatAck& m) {

@@ -94,6 +94,7 @@ struct ExecutorHello {
   std::vector<ProfileCapacity> profiles;
   std::vector<Slot> slots;                      // all that it has; what is above kMaxListed follows in SlotReports
   std::int32_t waiting_room = kAnyWaitingRoom;  // as in Heartbeat
+  std::int32_t waiting = 0;                     // as in Heartbeat
 };
 
 struct Exec {
@@ -189,11 +190,12 @@ struct FenceReport {
 struct Heartbeat {
   std::uint64_t sequence = 0;
   std::int64_t sent_mono_us = 0;  // the executor's monotonic clock, echoed
-  std::int32_t credit = 0;        // attempts it may hold of this dispatcher; those that wait come on top
+  std::int32_t credit = 0;        // attempts it may hold of this dispatcher; those that wait came on top
   std::int32_t held = 0;          // attempts of this dispatcher that it holds now
   bool draining = false;
   std::vector<ProfileCapacity> profiles;
   std::int32_t waiting_room = kAnyWaitingRoom;  // further attempts that may wait for a machine
+  std::int32_t waiting = 0;                     // of those held: they wait for a machine
 };
 struct HeartbeatAck {
   std::uint64_t sequence = 0;

@@ -42,6 +42,7 @@ Executor& Executors::Connect(const link::ExecutorHello& hello) {
   executor.draining_ = hello.draining;
   executor.credit_ = hello.credit;
   executor.waiting_room_ = hello.waiting_room;
+  executor.waiting_ = hello.waiting;
   executor.without_waiting_room_.clear();
   executor.held_by_others_ = 0;
   executor.heard_us_ = context_.now_us();
@@ -69,6 +70,7 @@ std::set<UserId> Executors::TakeHeartbeat(Executor& executor, const link::Heartb
   if (heartbeat.waiting_room > executor.waiting_room_) places_.NoteChance();
   executor.credit_ = heartbeat.credit;
   executor.waiting_room_ = heartbeat.waiting_room;
+  executor.waiting_ = heartbeat.waiting;
   executor.held_by_others_ = std::max(0, heartbeat.held - executor.placed_);
   executor.draining_ = heartbeat.draining;
   std::map<std::string, link::ProfileCapacity> profiles;

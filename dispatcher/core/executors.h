@@ -68,6 +68,7 @@ class Executor {
   std::int32_t credit_ = 0;
   std::int32_t held_by_others_ = 0;
   std::int32_t placed_ = 0;
+  std::int32_t waiting_ = 0;               // of what it holds: these wait for a machine
   std::int32_t waiting_room_ = 0;          // further attempts that may wait for a machine there
   std::set<UserId> without_waiting_room_;  // users whom it has refused since it said so
   std::int64_t heard_us_ = 0;

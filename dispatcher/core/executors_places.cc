@@ -42,13 +42,14 @@ void Executors::Review(Executor& executor) {
   if (Suspect(executor)) part.standing = Standing::kSuspect;
   if (!executor.connected_) part.standing = Standing::kLinkDown;
   if (takes) {
-    part.credit = std::max(0, executor.credit_ - executor.held_by_others_);
+    part.credit = std::max(0, executor.credit_ - executor.waiting_ - executor.held_by_others_);
+    part.waiting = executor.waiting_;
     part.held = executor.held_long_;
   }
   Places::Part& before = executor.part_;
   LookAgain(executor);
   const bool alike = executor.is_counted_ && !executor.changed_ && part.standing == before.standing;
-  if (alike && part.credit == before.credit && part.held == before.held) return;
+  if (alike && part.credit == before.credit && part.waiting == before.waiting && part.held == before.held) return;
   if (part.standing == Standing::kSuspect || part.standing == Standing::kLinkDown) {
     quiet_.insert(executor.id_);
   } else {

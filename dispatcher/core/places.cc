@@ -19,6 +19,7 @@ Places::Kind Places::KindOf(const std::string& profile, Runtime runtime) {
 void Places::Count(const Part& part, std::int32_t by) {
   executors_[static_cast<std::size_t>(part.standing)] += by;
   credit_ += by * part.credit;
+  waiting_ += by * part.waiting;
   for (std::size_t i = 0; i < kRequestClasses; ++i) held_[i] += by * part.held[i];
   for (const Line& line : part.lines) {
     PerKind& kind = kinds_.at(line.kind);

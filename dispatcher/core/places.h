@@ -45,6 +45,7 @@ class Places {
     std::vector<Line> lines;
     std::int64_t credit = 0;                           // that this dispatcher may use, or uses
     std::array<std::int64_t, kRequestClasses> held{};  // by attempts that take long, by class
+    std::int64_t waiting = 0;                          // attempts that wait for a machine, on top of the credit
     friend bool operator==(const Part&, const Part&) = default;
   };
 
@@ -72,6 +73,7 @@ class Places {
 
   // Of the executors that are connected and do not drain.
   [[nodiscard]] std::int64_t credit() const { return credit_; }
+  [[nodiscard]] std::int64_t waiting() const { return waiting_; }
   [[nodiscard]] const std::array<std::int64_t, kRequestClasses>& held() const { return held_; }
 
  private:
@@ -97,6 +99,7 @@ class Places {
   std::vector<PerKind> kinds_ = std::vector<PerKind>(1);  // the first is kAnywhere
   std::array<std::int32_t, kStandings> executors_{};
   std::int64_t credit_ = 0;
+  std::int64_t waiting_ = 0;
   std::array<std::int64_t, kRequestClasses> held_{};
   std::uint64_t version_ = 1;
   std::uint64_t chances_ = 1;

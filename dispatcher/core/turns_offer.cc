@@ -28,9 +28,12 @@ std::int64_t CostOf(const FunctionUse& use) {
 
 }  // namespace
 
+// What waits for a machine came on top of the credit, and will take a place of it. For a newcomer it holds none yet;
+// who has something placed already may not fill by it what is kept for others.
 bool Turns::MayTakeLong(RequestClass request_class, bool newcomer) const {
   const Reserve reserve = ReserveOf(places_.credit(), !context_.settings().realtime_users.empty());
-  return LeavesReserve(reserve, places_.credit(), places_.held(), request_class, newcomer);
+  const std::int64_t credit = places_.credit() + (newcomer ? places_.waiting() : 0);
+  return LeavesReserve(reserve, credit, places_.held(), request_class, newcomer);
 }
 
 // What is found not to be next is put where it belongs, and not met again until something happens. The next step goes

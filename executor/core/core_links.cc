@@ -169,6 +169,7 @@ link::ExecutorHello Core::Hello() const {
   hello.draining = context_.draining();
   hello.profiles = pools_.Capacities();
   hello.waiting_room = attempts_.WaitingRoom();
+  hello.waiting = static_cast<std::int32_t>(attempts_.waiting().size());
   return hello;
 }
 

@@ -88,6 +88,7 @@ void Dispatchers::SendHeartbeats(link::Heartbeat heartbeat, std::int32_t credit,
     const Held its = own == held.end() ? Held{} : own->second;
     heartbeat.credit = told[static_cast<std::size_t>(index)] + its.waiting;
     heartbeat.held = its.active + its.waiting;
+    heartbeat.waiting = its.waiting;
     heartbeat.sequence = ++link.heartbeats;
     Send(id, heartbeat);
   }

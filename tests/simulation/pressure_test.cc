@@ -52,7 +52,7 @@ std::vector<std::int64_t> LatenciesOfOthers(const Options& options) {
 // while they wait, and a reserve before they come.
 TEST(Pressure, WhoFloodsWithLongRunsHoldsNobodyElseUp) {
   constexpr std::int64_t kBoundUs = 3'000'000;  // new users wait for a machine
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     Options options = Flood(seed);
     options.invocations = 400;
     options.flood_in_thousand = 900;

@@ -243,6 +243,17 @@ TEST_F(ExecutorsTest, CreditIsWhatWeMayUseOfThoseWhoTake) {
   EXPECT_EQ(executors_.places().credit(), 8);
 }
 
+TEST_F(ExecutorsTest, WhatWaitsForAMachineIsToldOnTopOfTheCreditAndIsNoneOfIt) {
+  Executor& executor = Connect("e1", 8);
+  auto beat = Beat(8 + 3, 3);
+  beat.waiting = 3;
+  for (int i = 0; i < 3; ++i) Place(executor);
+  executors_.TakeHeartbeat(executor, beat);
+  EXPECT_EQ(executors_.places().credit(), 8);
+  EXPECT_EQ(executors_.places().waiting(), 3);
+  EXPECT_EQ(Seen(executor).free_credit, 8) << "those that wait take nobody's place";
+}
+
 TEST_F(ExecutorsTest, DemandIsToldWhereItDiffers) {
   Connect("e1");
   Executor& other = Connect("e2");

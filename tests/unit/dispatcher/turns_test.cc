@@ -560,6 +560,18 @@ TEST_F(Sharing, WhatTakesLongLeavesTheReserveAndNewcomersMayHaveIt) {
   EXPECT_FALSE(Take(1, true).empty());
 }
 
+TEST_F(Sharing, WhatWaitsForAMachineIsNoRoomForMoreOfThoseWhoHaveSomething) {
+  SetPlaces(16);
+  places_.Add({Places::Standing::kFree, {}, 0, {0, 14, 0}, 4});
+  WaitLong(kAda, 1, 20);
+  Place(kAda, kSum);
+  EXPECT_TRUE(Take(100, true).empty()) << "four of the fourteen wait, and will run";
+  EXPECT_EQ(WhyNot(kAda, kSum), "reserve");
+  places_.Add({Places::Standing::kFree, {}, 0, {0, 3, 0}});
+  WaitLong(kBob, 21, 40);
+  EXPECT_EQ(Take(100, true), std::vector<Ticket>{21}) << "seventeen are held, but only thirteen of them run";
+}
+
 // ---- demand
 
 TEST_F(TurnsTest, DemandIsToldWithinTheRoomThatUsersHaveLeft) {

@@ -418,6 +418,7 @@ TEST_F(ColdStory, OneUsersColdStartsRefuseNobodysWarmOnes) {
   ASSERT_TRUE(beat);
   EXPECT_EQ(beat->waiting_room, 4);
   EXPECT_EQ(beat->credit, 8 + 4);
+  EXPECT_EQ(beat->waiting, 4);
   EXPECT_EQ(beat->held, 4);
   for (int offset = 100; offset < 108; ++offset) {
     Exec(MakeExec(offset, "bob"));
