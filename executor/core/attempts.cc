@@ -18,8 +18,8 @@ Trace TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, 
   if (!context.settings().detailed_traces && kind != Trace::Kind::kOrphaned) return trace;
   trace.ref = exec.ref;
   trace.id = exec.id;
-  trace.user = exec.function.user;
-  trace.function = exec.function.name;
+  trace.user = exec.function->user;
+  trace.function = exec.function->name;
   trace.reason = std::move(reason);
   return trace;
 }

@@ -123,7 +123,7 @@ class World {
   void BlackOut(int executor);
   void Deafen(int executor);
   void NoteAcknowledgement(int dispatcher, int executor, std::int64_t sent_us);
-  std::optional<link::Message> Carry(const link::Message& message);  // over the wire
+  std::optional<link::Message> Carry(Connection& connection, link::Message message);  // over the wire
   void ToExecutor(int dispatcher, const ExecutorId& executor, const link::Message& message);
   void ToDispatcher(std::uint64_t link, const link::Message& message);
   void ReceiveAtExecutor(std::uint64_t link, const link::Message& message);
