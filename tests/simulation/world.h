@@ -106,6 +106,7 @@ class World {
   void Do(int index, executor::Publish& publish);
   void Do(int index, executor::PurgePublishes&);
   void Do(int index, executor::Trace& trace);
+  void Do(int /*index*/, executor::Tally& /*tally*/) {}
   void Do(int, executor::MarkOwner&) {}
   void Do(int, executor::PublishUsage&) {}
   void Do(int, executor::DrainFinished&) {}  // an executor of the simulation is never drained

@@ -55,6 +55,30 @@ TEST_F(Story, TheCodeOfOneUserIsNotAnothersByItsHash) {
   EXPECT_FALSE(TakeFrame<guest::Create>());
 }
 
+// One object stands for a function in all Execs of a link: what was found to be right is right until the registry
+// changes.
+TEST_F(Story, WhatMightRunIsJudgedAnewWhenTheRegistryChanges) {
+  Boot();
+  Connect();
+  link::Exec asked = MakeExec(0);
+  Step(FunctionUpdated{Registered(asked)});
+  Exec(asked);
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+  Function other = *asked.function;
+  other.handler = "other.main";
+  Step(FunctionUpdated{std::make_shared<const Function>(other)});
+  asked.ref.offset = 1;
+  Exec(asked);
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kUnknownFunction);
+  Step(FunctionUpdated{Registered(asked)});
+  Exec(asked);
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+  Step(FunctionRemoved{asked.function->user, asked.function->name});
+  asked.ref.offset = 2;
+  Exec(asked);
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kUnknownFunction);
+}
+
 TEST_F(Story, AFunctionThatWasRemovedIsNotRun) {
   Connect();
   const link::Exec asked = MakeExec(0);
