@@ -20,7 +20,7 @@ void App::Run() {
 }
 
 void App::Do(SendToExecutor& effect) {
-  links_->Send(effect.executor, effect.message);
+  links_->Send(effect.executor, std::move(effect.message));
 }
 
 void App::Do(Produce& effect) {

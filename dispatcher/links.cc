@@ -127,6 +127,7 @@ void ExecutorLinks::Close(const std::string& address, const std::string& reason)
   const auto stream = std::move(peer.stream);
   peer.out.clear();
   peer.broken.clear();
+  peer.session = {};
   std::erase(unsent_, &peer);
   peer.timer->StartOnce(peer.backoff_ms);
   if (executor.empty()) {
@@ -146,12 +147,12 @@ std::vector<std::string> ExecutorLinks::Unheard() const {
   return unheard;
 }
 
-void ExecutorLinks::Send(const ExecutorId& executor, const link::Message& message) {
+void ExecutorLinks::Send(const ExecutorId& executor, link::Message&& message) {
   const auto found = by_executor_.find(executor);
   if (found == by_executor_.end()) return;
   if (found->second->out.empty()) unsent_.push_back(found->second);
   const std::size_t before = found->second->out.size();
-  if (auto appended = link::AppendLinkMessage(found->second->out, message); !appended)
+  if (auto appended = found->second->session.Append(found->second->out, message); !appended)
     found->second->broken = appended.error().message;
   unsent_bytes_ += found->second->out.size() - before;
 }

@@ -14,6 +14,7 @@
 #include "common/loop/loop.h"
 #include "common/loop/stream.h"
 #include "schemas/link.h"
+#include "schemas/link_session.h"
 
 namespace hearth::dispatcher {
 
@@ -42,7 +43,7 @@ class ExecutorLinks {
   // Where an executor is thought to be that has not answered yet.
   [[nodiscard]] std::vector<std::string> Unheard() const;
   // Encodes now, writes at Flush. A message that no frame holds ends the connection there.
-  void Send(const ExecutorId& executor, const link::Message& message);
+  void Send(const ExecutorId& executor, link::Message&& message);
   void Flush();
   [[nodiscard]] std::size_t unsent_bytes() const { return unsent_bytes_; }
   [[nodiscard]] std::size_t connected() const { return by_executor_.size(); }
@@ -60,6 +61,7 @@ class ExecutorLinks {
     std::string out;
     std::string broken;   // why the connection ends at the next Flush: a message that no frame holds
     Handshake handshake;  // proven once it names the executor
+    link::SessionWriter session;
   };
   void Connect(Peer& peer);
   void Take(const std::string& address, RawFrame raw);

@@ -81,6 +81,7 @@ class App : public Daemon {
   void Do(PurgePublishes& effect);
   void Do(PublishUsage& effect);
   void Do(Trace& effect);
+  void Do(Tally& effect);
   void Do(DrainFinished& effect);
   void Shutdown();
 

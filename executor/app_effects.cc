@@ -95,8 +95,12 @@ void App::Do(PublishUsage& effect) {
   outbox_->PublishUsage(effect.usage);
 }
 
-void App::Do(Trace& effect) {
+void App::Do(Tally& effect) {
   metrics_.Count(effect);
+}
+
+void App::Do(Trace& effect) {
+  metrics_.Count({effect.kind, effect.status, effect.path, effect.times});
   switch (effect.kind) {
     case Trace::Kind::kMachineMoved:
       log_->info("user={} instance={} from={} to={} reason={}", effect.user.value, effect.machine.value, effect.from,

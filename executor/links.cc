@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "schemas/request.h"
@@ -47,9 +48,14 @@ void DispatcherLinks::Take(LinkId id, RawFrame raw) {
   const auto found = links_.find(id);
   if (found == links_.end()) return;
   Link& link = found->second;
-  auto message = link::DecodeLinkMessage(std::move(raw));
-  if (!message) return Close(id, message.error().message);
-  if (!link.open) return Greet(id, link, *message);
+  if (!link.open) {
+    const auto message = link::DecodeLinkMessage(std::move(raw));
+    return message ? Greet(id, link, *message) : Close(id, message.error().message);
+  }
+  auto decoded = link.session.Decode(std::move(raw));
+  if (!decoded) return Close(id, decoded.error().message);
+  std::optional<link::Message>& message = *decoded;
+  if (!message) return;
   if (std::holds_alternative<link::DispatcherHello>(*message) || std::holds_alternative<link::Proof>(*message)) {
     return Close(id, "a second hello");
   }

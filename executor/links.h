@@ -14,6 +14,7 @@
 #include "common/loop/stream.h"
 #include "executor/core/core.h"
 #include "schemas/link.h"
+#include "schemas/link_session.h"
 
 namespace hearth::executor {
 
@@ -52,6 +53,7 @@ class DispatcherLinks {
     std::string broken;   // why the connection ends at the next Flush: a message that no frame holds
     Handshake handshake;  // the executor's nonce is empty until the hello was read
     bool open = false;
+    link::SessionReader session;  // from then on
   };
 
   DispatcherLinks(Loop& loop, Self self, Callbacks callbacks)

@@ -81,15 +81,15 @@ Metrics::Metrics(prometheus::Registry& registry)
   for (const bool flooded : {true, false}) lost_.Add({{"why", LossName(flooded)}});
 }
 
-void Metrics::Count(const Trace& trace) {
-  events_.Count(static_cast<std::size_t>(trace.kind));
-  if (trace.kind != Trace::Kind::kEnded) return;
-  attempts_.Count(static_cast<std::size_t>(trace.status) * kPaths + static_cast<std::size_t>(trace.path), [&] {
-    return Labels{{"status", std::string(StatusName(trace.status))}, {"path", std::string(StartPathName(trace.path))}};
+void Metrics::Count(const Tally& tally) {
+  events_.Count(static_cast<std::size_t>(tally.kind));
+  if (tally.kind != Trace::Kind::kEnded) return;
+  attempts_.Count(static_cast<std::size_t>(tally.status) * kPaths + static_cast<std::size_t>(tally.path), [&] {
+    return Labels{{"status", std::string(StatusName(tally.status))}, {"path", std::string(StartPathName(tally.path))}};
   });
-  stages_.Observe(kLease, trace.times.placed_us, trace.times.leased_us);
-  stages_.Observe(kStart, trace.times.leased_us, trace.times.started_us);
-  stages_.Observe(kRun, trace.times.started_us, trace.times.ended_us);
+  stages_.Observe(kLease, tally.times.placed_us, tally.times.leased_us);
+  stages_.Observe(kStart, tally.times.leased_us, tally.times.started_us);
+  stages_.Observe(kRun, tally.times.started_us, tally.times.ended_us);
 }
 
 void Metrics::Acceleration(const std::string& acceleration) {

@@ -35,7 +35,7 @@ struct QueueDepths {
 class Metrics {
  public:
   explicit Metrics(prometheus::Registry& registry);
-  void Count(const Trace& trace);
+  void Count(const Tally& tally);
   void Acceleration(const std::string& acceleration);
   void Start(bool ok);      // of a machine
   void Lost(bool flooded);  // a machine that was ready; its guest may have cost the loop too much

@@ -57,10 +57,14 @@ void Describe(A& a, ExecutorHello& m) {
       .Optional("waiting", m.waiting);
 }
 template <class A>
+void Describe(A& a, FunctionDescription& m) {
+  a("number", m.number)("function", m.function);
+}
+template <class A>
 void Describe(A& a, Exec& m) {
   a("ref", m.ref)("id", m.id)("try_number", m.try_number)("final_try", m.final_try)("form", m.form)(
       "reply_to", m.reply_to)("traceparent", m.traceparent)("content_type", m.content_type)("timeout_ms", m.timeout_ms)(
-      "expires_ms", m.expires_ms)("times", m.times)("function", m.function)
+      "expires_ms", m.expires_ms)("times", m.times)("function_number", m.function_number)
       .Bytes("payload", m.payload, kMaxPayloadBytes)
       .Optional("why", m.why);
 }

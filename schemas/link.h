@@ -1,9 +1,11 @@
 // Frames between a dispatcher and an executor. The executor listens; dispatchers dial. Stream is always 0.
 //
-//   dispatcher → executor  DispatcherHello, Proof;  then Exec, Fence, Cancel, Drop, DoneAck, HeartbeatAck, Demand
+//   dispatcher → executor  DispatcherHello, Proof;  then FunctionDescription, Exec, Fence, Cancel, Drop, DoneAck,
+//                          HeartbeatAck, Demand
 //   executor → dispatcher  Challenge, ExecutorHello;  then Nack, Done, FenceReport, Heartbeat, SlotReport
 //
 // The first four open the link, once each, in the order of common/link/trust.h, which says what the proofs are.
+// Functions are described once in a session and named by number from then on (schemas/link_session.h).
 //
 // Leases: the executor sends Heartbeat every kHeartbeatMs with its own send time; the acknowledgement renews the lease
 // of every attempt of that dispatcher to that send time plus orphan grace. Fencing: an executor obeys the highest epoch
@@ -11,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,7 +28,7 @@
 
 namespace hearth::link {
 
-constexpr std::uint32_t kProtocolVersion = 5;
+constexpr std::uint32_t kProtocolVersion = 6;
 constexpr std::size_t kMaxListed = 1000;             // entries of one frame of a list that travels in several frames
 constexpr std::int32_t kAnyWaitingRoom = 1'000'000;  // of whom says nothing of it
 constexpr std::int64_t kHeartbeatMs = 200;
@@ -97,6 +100,12 @@ struct ExecutorHello {
   std::int32_t waiting = 0;                     // as in Heartbeat
 };
 
+// What a number stands for from now on, in this session. It replaces what the number stood for before.
+struct FunctionDescription {
+  std::uint32_t number = 0;  // below kMaxNumberedFunctions (schemas/link_session.h)
+  Function function;
+};
+
 struct Exec {
   AttemptRef ref;
   InvocationId id;
@@ -108,8 +117,9 @@ struct Exec {
   std::string content_type;
   std::int32_t timeout_ms = 0;  // resolved
   std::int64_t expires_ms = 0;
-  Times times;  // enqueued, received, placed
-  Function function;
+  Times times;                        // enqueued, received, placed
+  std::uint32_t function_number = 0;  // what travels of the function: the sessions at both ends turn one into the other
+  std::shared_ptr<const Function> function;  // never null where a core sees it
   std::string payload;
   std::string why;  // the dispatcher's part of how it got its place (schemas/why.h); absent: empty
 };
@@ -220,11 +230,12 @@ struct Demand {
 };
 
 using Message = std::variant<DispatcherHello, ExecutorHello, Exec, Fence, Cancel, DoneAck, Nack, Done, FenceReport,
-                             Heartbeat, HeartbeatAck, SlotReport, Demand, Drop, Challenge, Proof>;
+                             Heartbeat, HeartbeatAck, SlotReport, Demand, Drop, Challenge, Proof, FunctionDescription>;
 
 // The type byte on the wire is the index in Message plus 1; the payload is a msgpack array of the fields in order. What
 // is larger than a frame is refused (kExhausted), and `out` stays as it was. Whatever is made of valid requests and
-// functions fits: lists travel in frames of kMaxListed entries, and texts have limits.
+// functions fits: lists travel in frames of kMaxListed entries, and texts have limits. Of an Exec's function these two
+// know the number only: sessions are in schemas/link_session.h.
 [[nodiscard]] Result<void> AppendLinkMessage(std::string& out, const Message& message);
 Result<Message> DecodeLinkMessage(RawFrame raw);
 

@@ -120,7 +120,7 @@ class Core {
   Turns::Offered TryPlace(Invocation& invocation);
   // Where it should run. What was looked at for that is left in `candidates_`.
   Placement ChooseExecutor(const Function& function);
-  void SendExec(Invocation& invocation, const Executor& executor, const Function& function);
+  void SendExec(Invocation& invocation, const Executor& executor, std::shared_ptr<const Function> described);
   void TellDemand();
   void LookAtSleepers();
   [[nodiscard]] Turns::Need NeedOf(const Function* function);  // nullptr: nobody knows it

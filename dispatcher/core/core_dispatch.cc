@@ -29,7 +29,8 @@ void Core::Dispatch() {
 
 Turns::Offered Core::TryPlace(Invocation& invocation) {
   using Offered = Turns::Offered;
-  const Function* function = FunctionOf(invocation);
+  const std::shared_ptr<const Function> function =
+      registry_.Share(invocation.request().user, invocation.request().function);
   Answer answer = AnswerTo(invocation);
   if (answer.verdict != Verdict::kAdmit) {
     // The function was there, and was removed.
@@ -57,7 +58,7 @@ Turns::Offered Core::TryPlace(Invocation& invocation) {
   invocations_.Start(invocation, executor, *function);
   journal_.NotePlacement(invocation, wait, {function->user, function->memory_mib}, placement, executors_.all().size(),
                          candidates_);
-  SendExec(invocation, executor, *function);
+  SendExec(invocation, executor, function);
   return Offered::kPlaced;
 }
 
@@ -79,7 +80,8 @@ Placement Core::ChooseExecutor(const Function& function) {
   return PlaceWarmFirst(wanted, candidates_, executors_.all().size() > candidates_.size(), all);
 }
 
-void Core::SendExec(Invocation& invocation, const Executor& executor, const Function& function) {
+void Core::SendExec(Invocation& invocation, const Executor& executor, std::shared_ptr<const Function> described) {
+  const Function& function = *described;
   const Request& request = invocation.request();
   const Settings& settings = context_.settings();
   link::Exec exec;
@@ -97,7 +99,7 @@ void Core::SendExec(Invocation& invocation, const Executor& executor, const Func
   if (request.timeout_ms > 0 && request.timeout_ms < function.timeout_ms)
     exec.timeout_ms = static_cast<std::int32_t>(request.timeout_ms);
   exec.times = invocation.times();
-  exec.function = function;
+  exec.function = std::move(described);
   exec.why = journal_.WhyOf(invocation, "");
   exec.payload = invocation.payload();
   invocations_.SetTimer(invocation, context_.After(exec.timeout_ms + kOverdueGraceMs));

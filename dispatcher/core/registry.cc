@@ -16,11 +16,12 @@ void Registry::Remove(const UserId& user, const FunctionName& name) {
   if (known->second.empty()) functions_.erase(known);
 }
 
-const Function* Registry::Find(const UserId& user, const FunctionName& name) const {
+const std::shared_ptr<const Function>& Registry::Share(const UserId& user, const FunctionName& name) const {
+  static const std::shared_ptr<const Function> none;
   const auto known = functions_.find(user);
-  if (known == functions_.end()) return nullptr;
+  if (known == functions_.end()) return none;
   const auto function = known->second.find(name);
-  return function == known->second.end() ? nullptr : function->second.get();
+  return function == known->second.end() ? none : function->second;
 }
 
 }  // namespace hearth::dispatcher

@@ -14,7 +14,11 @@ class Registry {
   void Set(std::shared_ptr<const Function> function);
   void Remove(const UserId& user, const FunctionName& name);
   // Null: nobody has deployed it as far as we know. The pointer holds until the next Set or Remove.
-  [[nodiscard]] const Function* Find(const UserId& user, const FunctionName& name) const;
+  [[nodiscard]] const Function* Find(const UserId& user, const FunctionName& name) const {
+    return Share(user, name).get();
+  }
+  // The same, to be kept.
+  [[nodiscard]] const std::shared_ptr<const Function>& Share(const UserId& user, const FunctionName& name) const;
 
  private:
   std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions_;

@@ -23,7 +23,7 @@ class Attempt {
 
   [[nodiscard]] const AttemptKey& key() const { return *key_; }
   [[nodiscard]] const link::Exec& exec() const { return exec_; }  // its epoch is the one in force
-  [[nodiscard]] const Function& function() const { return exec_.function; }
+  [[nodiscard]] const Function& function() const { return *exec_.function; }
   [[nodiscard]] const PartitionId& partition() const { return exec_.ref.partition; }
   [[nodiscard]] AttemptPhase phase() const { return phase_; }
   // Promised: the container that is made for it. Running: the one that it runs in.

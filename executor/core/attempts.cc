@@ -8,24 +8,30 @@
 
 namespace hearth::executor {
 
-Trace TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, StartPath path, Status status,
-              std::string reason) {
+Effect TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, StartPath path, Status status,
+               std::string_view reason, TracePlace place) {
+  if (!context.settings().detailed_traces && kind != Trace::Kind::kOrphaned) {
+    return Tally{kind, status, path, exec.times};
+  }
   Trace trace;
   trace.kind = kind;
   trace.status = status;
   trace.path = path;
   trace.times = exec.times;
-  if (!context.settings().detailed_traces && kind != Trace::Kind::kOrphaned) return trace;
   trace.ref = exec.ref;
   trace.id = exec.id;
-  trace.user = exec.function.user;
-  trace.function = exec.function.name;
-  trace.reason = std::move(reason);
+  trace.user = exec.function->user;
+  trace.function = exec.function->name;
+  trace.reason = reason;
+  if (place.machine != nullptr) {
+    trace.machine = place.machine->id();
+    trace.container = IdOf(*place.machine, place.container);
+  }
   return trace;
 }
 
-void Attempts::Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string reason) {
-  context_.Emit(TraceOf(context_, kind, attempt.exec_, attempt.path_, status, std::move(reason)));
+void Attempts::Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string_view reason) {
+  context_.Emit(TraceOf(context_, kind, attempt.exec_, attempt.path_, status, reason));
 }
 
 Attempt* Attempts::Find(const AttemptKey& key) {

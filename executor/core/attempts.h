@@ -118,7 +118,7 @@ class Attempts {
   void HandOver(Attempt& attempt);  // its record to Kafka's client, if the lease still holds
   void TryAgain(Attempt& attempt, std::int64_t at_us);
   void GiveUpPublishing(Attempt& attempt);
-  void Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string reason);
+  void Note(Trace::Kind kind, const Attempt& attempt, Status status, std::string_view reason);
 
   Context& context_;
   CodeCache& codes_;
@@ -137,8 +137,12 @@ class Attempts {
   std::uint64_t next_token_ = 1;
 };
 
-// A line of the log about the attempt that `exec` asks for.
-[[nodiscard]] Trace TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, StartPath path,
-                            Status status, std::string reason);
+// What is told about the attempt that `exec` asks for, and where it is: a Trace, or a Tally where nobody reads names.
+struct TracePlace {
+  const Machine* machine = nullptr;  // nowhere
+  std::uint32_t container = 0;
+};
+[[nodiscard]] Effect TraceOf(const Context& context, Trace::Kind kind, const link::Exec& exec, StartPath path,
+                             Status status, std::string_view reason, TracePlace place = {});
 
 }  // namespace hearth::executor

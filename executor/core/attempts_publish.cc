@@ -10,9 +10,9 @@ namespace hearth::executor {
 void Attempts::Publish(Attempt& attempt, InvocationResult result) {
   const link::Exec& exec = attempt.exec_;
   result.id = exec.id;
-  result.user = exec.function.user;
-  result.function = exec.function.name;
-  result.version = exec.function.version;
+  result.user = exec.function->user;
+  result.function = exec.function->name;
+  result.version = exec.function->version;
   result.attempt = exec.try_number;
   result.start_path = attempt.path_;
   result.times = exec.times;

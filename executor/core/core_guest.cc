@@ -101,22 +101,19 @@ void Core::OnEnded(Machine& machine, Container* container, guest::Ended& ended) 
   result.container = IdOf(machine, container->number());
   result.acceleration = context_.settings().acceleration;
 
-  Trace trace = TraceOf(context_, Trace::Kind::kEnded, exec, attempt.path(), ended.status, result.error_type);
-  if (context_.settings().detailed_traces) {
-    trace.machine = machine.id();
-    trace.container = result.container;
-  }
+  Effect trace = TraceOf(context_, Trace::Kind::kEnded, exec, attempt.path(), ended.status, result.error_type,
+                         {&machine, container->number()});
   Usage usage{exec.id,
-              exec.function.user,
-              exec.function.name,
-              exec.function.version,
+              exec.function->user,
+              exec.function->name,
+              exec.function->version,
               exec.try_number,
               ended.status,
               attempt.path(),
               exec.times.started_us,
               exec.times.ended_us,
               result.billed_ms,
-              exec.function.memory_mib,
+              exec.function->memory_mib,
               claims.memory_peak_bytes,
               0,
               context_.settings().id,

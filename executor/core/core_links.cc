@@ -93,17 +93,17 @@ std::optional<Core::Refusal> Core::RefusalOf(const link::Exec& exec, const Dispa
   if (attempts_.EndsFull()) return Refusal{link::NackReason::kBusy, "unacknowledged_ends"};
   if (!dispatchers_.LeaseHolds(dispatcher)) return Refusal{link::NackReason::kBusy, "no_lease"};
   if (!registry_.MayRun(exec.function)) return Refusal{link::NackReason::kUnknownFunction, "unknown_function"};
-  const auto index = settings.ProfileOf(exec.function);
+  const auto index = settings.ProfileOf(*exec.function);
   if (index == settings.profiles.size()) return Refusal{link::NackReason::kUnknownProfile, "unknown_profile"};
   const Profile& profile = settings.profiles[index];
-  if (exec.function.memory_mib > profile.memory_mib - profile.reserve_mib) {
+  if (exec.function->memory_mib > profile.memory_mib - profile.reserve_mib) {
     return Refusal{link::NackReason::kNoCapacity, "larger_than_machine"};
   }
-  if (!pools_.Runs(index, exec.function.runtime)) {
+  if (!pools_.Runs(index, exec.function->runtime)) {
     return Refusal{link::NackReason::kNoCapacity, "runtime_not_in_image"};
   }
-  const bool warm = scheduler_.HasWarm(VersionOf(exec.function));
-  if (!warm && !attempts_.MayWait(exec.function.user) && !scheduler_.MayPlaceAtOnce(exec.function)) {
+  if (!attempts_.MayWait(exec.function->user) && !scheduler_.HasWarm(VersionOf(*exec.function)) &&
+      !scheduler_.MayPlaceAtOnce(*exec.function)) {
     return Refusal{link::NackReason::kNoMachine, "waiting"};
   }
   return std::nullopt;

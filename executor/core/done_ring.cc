@@ -1,7 +1,7 @@
 // An index by record over two queues by age: what is owed, and what no longer is.
 #include "executor/core/done_ring.h"
 
-#include <iterator>
+#include <algorithm>
 #include <utility>
 
 namespace hearth::executor {
@@ -15,16 +15,15 @@ std::size_t BytesOf(const link::Done& done) {
 
 }  // namespace
 
-DoneRing::Entry* DoneRing::FindEntry(const PartitionId& partition, const Key& key) {
-  const auto part = entries_.find(partition);
-  if (part == entries_.end()) return nullptr;
-  const auto at = part->second.find(key);
-  return at == part->second.end() ? nullptr : &at->second;
+DoneRing::Entry* DoneRing::FindEntry(Part& part, const Key& key) {
+  const auto at = part.find(key);
+  return at == part.end() ? nullptr : &at->second;
 }
 
 void DoneRing::Add(link::Done done, std::int64_t now_us) {
   const Key key = KeyOf(done.ref);
-  const auto [at, is_new] = entries_[done.ref.partition].try_emplace(key);
+  Part& part = entries_[done.ref.partition];
+  const auto [at, is_new] = part.try_emplace(key);
   Entry& entry = at->second;
   if (is_new) {
     ++size_;
@@ -39,7 +38,7 @@ void DoneRing::Add(link::Done done, std::int64_t now_us) {
   entry.bytes = BytesOf(entry.done);
   bytes_ += entry.bytes;
   owed_bytes_ += entry.bytes;
-  owed_.emplace_hint(owed_.end(), entry.sequence, Age{entry.done.ref.partition, key, entry.sequence, now_us});
+  owed_.emplace_hint(owed_.end(), entry.sequence, Age{&part, key, entry.sequence, now_us});
   Shrink(now_us);
 }
 
@@ -55,37 +54,36 @@ void DoneRing::Settle(const Age& age, Entry& entry) {
 }
 
 void DoneRing::Acknowledge(const link::AttemptRef& ref) {
-  Entry* entry = FindEntry(ref.partition, KeyOf(ref));
+  const auto part = entries_.find(ref.partition);
+  if (part == entries_.end()) return;
+  Entry* entry = FindEntry(part->second, KeyOf(ref));
   if (entry == nullptr || !entry->owed) return;
   const Age age = owed_.at(entry->sequence);
   Settle(age, *entry);
 }
 
-void DoneRing::Erase(const PartitionId& partition, const Key& key) {
-  const auto part = entries_.find(partition);
-  if (part == entries_.end()) return;
-  const auto at = part->second.find(key);
-  if (at == part->second.end()) return;
+void DoneRing::Erase(Part& part, const Key& key) {
+  const auto at = part.find(key);
+  if (at == part.end()) return;
   if (at->second.owed) {
     owed_.erase(at->second.sequence);
     owed_bytes_ -= at->second.bytes;
   }
   bytes_ -= at->second.bytes;
   --size_;
-  part->second.erase(at);
-  if (part->second.empty()) entries_.erase(part);
+  part.erase(at);
 }
 
 void DoneRing::Shrink(std::int64_t now_us) {
   while (!owed_.empty() && now_us - owed_.begin()->second.added_us > kOwedForUs) {
     const Age age = owed_.begin()->second;
-    Settle(age, *FindEntry(age.partition, age.key));
+    Settle(age, *FindEntry(*age.part, age.key));
   }
   while (!settled_.empty() && (size_ > most_entries_ || bytes_ > most_bytes_ || settled_.size() > most_entries_)) {
-    const Age age = std::move(settled_.front());
+    const Age age = settled_.front();
     settled_.pop_front();
-    const Entry* entry = FindEntry(age.partition, age.key);
-    if (entry != nullptr && entry->sequence == age.sequence) Erase(age.partition, age.key);
+    const Entry* entry = FindEntry(*age.part, age.key);
+    if (entry != nullptr && entry->sequence == age.sequence) Erase(*age.part, age.key);
   }
 }
 
@@ -113,7 +111,8 @@ std::vector<link::Done> DoneRing::Report(const PartitionId& partition, std::int6
       report.push_back(std::move(told));
     }
   }
-  for (const Key& key : foreign) Erase(partition, key);
+  for (const Key& key : foreign) Erase(part->second, key);
+  std::ranges::sort(report, {}, [](const link::Done& done) { return std::pair(done.ref.offset, done.ref.attempt); });
   return report;
 }
 

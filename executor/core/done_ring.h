@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "schemas/link.h"
@@ -46,16 +47,25 @@ class DoneRing {
     std::size_t bytes = 0;
     bool owed = true;
   };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+      constexpr std::uint64_t kSpread = 0x9E3779B97F4A7C15;  // neighbouring offsets fall far apart
+      const auto& [generation, offset, attempt] = key;
+      const auto mixed = static_cast<std::uint64_t>(generation) ^ (static_cast<std::uint64_t>(attempt) << 48);
+      return static_cast<std::size_t>((static_cast<std::uint64_t>(offset) ^ mixed) * kSpread);
+    }
+  };
+  using Part = std::unordered_map<Key, Entry, KeyHash>;
   struct Age {
-    PartitionId partition;
+    Part* part = nullptr;
     Key key;
     std::uint64_t sequence = 0;
     std::int64_t added_us = 0;
   };
   static Key KeyOf(const link::AttemptRef& ref) { return {ref.generation, ref.offset, ref.attempt}; }
-  Entry* FindEntry(const PartitionId& partition, const Key& key);
+  static Entry* FindEntry(Part& part, const Key& key);
   void Settle(const Age& age, Entry& entry);  // from owed to not owed
-  void Erase(const PartitionId& partition, const Key& key);
+  void Erase(Part& part, const Key& key);
   void Shrink(std::int64_t now_us);
 
   std::size_t most_entries_;
@@ -64,9 +74,9 @@ class DoneRing {
   std::size_t bytes_ = 0;
   std::size_t owed_bytes_ = 0;
   std::uint64_t next_ = 1;
-  std::map<PartitionId, std::map<Key, Entry>> entries_;
-  std::map<std::uint64_t, Age> owed_;  // by sequence
-  std::deque<Age> settled_;            // in the order in which they ceased to be owed
+  std::map<PartitionId, Part> entries_;  // parts stay: there are as many as partitions that were heard of
+  std::map<std::uint64_t, Age> owed_;    // by sequence
+  std::deque<Age> settled_;              // in the order in which they ceased to be owed
 };
 
 }  // namespace hearth::executor

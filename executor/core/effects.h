@@ -95,10 +95,17 @@ struct Trace {
   Times times;
   std::string reason;
 };
+// In a Trace's place where its names are not wanted: what it counts.
+struct Tally {
+  Trace::Kind kind = Trace::Kind::kAccepted;
+  Status status = Status::kOk;
+  StartPath path = StartPath::kNone;
+  Times times{};
+};
 // The executor was asked to drain, and holds no attempt any more.
 struct DrainFinished {};
 
 using Effect = std::variant<SendToDispatcher, StartMachine, KeepShells, DestroyMachine, MarkOwner, SendToGuest,
-                            SendArchive, LoadCode, Publish, PurgePublishes, PublishUsage, Trace, DrainFinished>;
+                            SendArchive, LoadCode, Publish, PurgePublishes, PublishUsage, Trace, Tally, DrainFinished>;
 
 }  // namespace hearth::executor

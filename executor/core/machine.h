@@ -30,6 +30,8 @@ class Container {
   // When something has to have happened, 0: never. An idle container is removed then. For any other the agent counts as
   // hung.
   [[nodiscard]] std::int64_t due_us() const { return due_us_; }
+  // When it is looked at, 0: never. Not after it is due, and perhaps before, because it was to be due then.
+  [[nodiscard]] std::int64_t look_us() const { return look_us_; }
   [[nodiscard]] bool create_sent() const { return create_sent_; }        // the agent has heard of it
   [[nodiscard]] std::int64_t changed_ms() const { return changed_ms_; }  // of its slot, see Machines::TakeChanges
 
@@ -45,6 +47,7 @@ class Container {
   std::int64_t idle_since_us_ = 0;
   std::uint64_t idle_order_ = 0;
   std::int64_t due_us_ = 0;
+  std::int64_t look_us_ = 0;
   bool create_sent_ = false;
   std::int64_t changed_ms_ = 0;
   Usage usage_;  // checking: of the run that has ended

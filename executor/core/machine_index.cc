@@ -23,7 +23,7 @@ void MachineIndex::Insert(const Machine& machine) {
   MovePing(machine.number(), 0, machine.ping_us());
   MoveQuiet(machine, -1, machine.quiet_us());
   for (const auto& [number, container] : machine.containers()) {
-    MoveDue({machine.number(), number}, 0, container.due_us());
+    MoveDue({machine.number(), number}, 0, container.look_us());
     if (container.state() == ContainerState::kIdle) Enter(machine, container);
     if (container.state() == ContainerState::kChecking) EnterCheck(container);
   }
@@ -31,7 +31,7 @@ void MachineIndex::Insert(const Machine& machine) {
 
 void MachineIndex::Erase(const Machine& machine) {
   for (const auto& [number, container] : machine.containers()) {
-    MoveDue({machine.number(), number}, container.due_us(), 0);
+    MoveDue({machine.number(), number}, container.look_us(), 0);
     if (container.state() == ContainerState::kIdle) Leave(container);
     if (container.state() == ContainerState::kChecking) LeaveCheck(container);
   }

@@ -59,7 +59,7 @@ class MachineIndex {
   [[nodiscard]] std::optional<Place> LastIdle(const FunctionVersion& function) const;
   // Containers of the function that are being checked after a run.
   [[nodiscard]] std::int32_t Checking(const FunctionVersion& function) const;
-  // What is due first, and when.
+  // What may be due first, and when it has to be looked at.
   [[nodiscard]] const std::set<std::pair<std::int64_t, Place>>& due() const { return due_; }
   [[nodiscard]] const std::set<std::pair<std::int64_t, std::uint64_t>>& pings() const { return pings_; }
   // Assigned machines in which nothing is going on, the longest quiet first.

@@ -195,8 +195,14 @@ void Machines::SetDue(Machine& machine, std::int64_t at_us) {
   index_.MoveDue({machine.number_, 0}, std::exchange(machine.due_us_, at_us), at_us);
 }
 
+// A warm container is due later with each step of a run, and never is: the index moves only to an earlier time.
 void Machines::SetDue(Machine& machine, Container& container, std::int64_t at_us) {
-  index_.MoveDue({machine.number_, container.number_}, std::exchange(container.due_us_, at_us), at_us);
+  container.due_us_ = at_us;
+  if (at_us == 0 || container.look_us_ == 0 || at_us < container.look_us_) SetLook(machine, container, at_us);
+}
+
+void Machines::SetLook(const Machine& machine, Container& container, std::int64_t at_us) {
+  index_.MoveDue({machine.number_, container.number_}, std::exchange(container.look_us_, at_us), at_us);
 }
 
 void Machines::SetPing(Machine& machine, std::int64_t at_us) {
@@ -204,16 +210,22 @@ void Machines::SetPing(Machine& machine, std::int64_t at_us) {
 }
 
 std::optional<Machines::Due> Machines::TakeDue() {
-  if (index_.due().empty() || index_.due().begin()->first > context_.now_us()) return std::nullopt;
-  const auto place = index_.due().begin()->second;
-  Machine& machine = machines_.at(place.machine);
-  if (place.container == 0) {
-    SetDue(machine, 0);
-    return Due{&machine, nullptr};
+  while (!index_.due().empty() && index_.due().begin()->first <= context_.now_us()) {
+    const auto place = index_.due().begin()->second;
+    Machine& machine = machines_.at(place.machine);
+    if (place.container == 0) {
+      SetDue(machine, 0);
+      return Due{&machine, nullptr};
+    }
+    Container& container = machine.Get(place.container);
+    if (container.due_us_ > context_.now_us()) {
+      SetLook(machine, container, container.due_us_);
+      continue;
+    }
+    SetDue(machine, container, 0);
+    return Due{&machine, &container};
   }
-  Container& container = machine.Get(place.container);
-  SetDue(machine, container, 0);
-  return Due{&machine, &container};
+  return std::nullopt;
 }
 
 Machine* Machines::NextToPing() {

@@ -127,6 +127,7 @@ class Machines {
   [[nodiscard]] std::int32_t FreeRank(const UserId& user) const;
   void SetDue(Machine& machine, std::int64_t at_us);
   void SetDue(Machine& machine, Container& container, std::int64_t at_us);
+  void SetLook(const Machine& machine, Container& container, std::int64_t at_us);
   void SetPing(Machine& machine, std::int64_t at_us);
   // The time of a change that is reported. It never falls while the process lives, whatever becomes of the clock: what
   // is known of a slot is ordered by it.

@@ -148,9 +148,9 @@ void Machines::Move(Machine& machine, Container& container, ContainerState to, c
     context_.Emit(PublishUsage{std::move(container.usage_)});
   }
   if (to == ContainerState::kChecking) index_.EnterCheck(container);
-  Trace trace;
-  trace.kind = Trace::Kind::kContainerMoved;
   if (context_.settings().detailed_traces) {
+    Trace trace;
+    trace.kind = Trace::Kind::kContainerMoved;
     trace.user = machine.user_;
     trace.function = std::get<1>(container.function_);
     trace.machine = machine.id_;
@@ -158,11 +158,13 @@ void Machines::Move(Machine& machine, Container& container, ContainerState to, c
     trace.from = StateName(container.state_);
     trace.to = StateName(to);
     trace.reason = reason;
+    context_.Emit(std::move(trace));
+  } else {
+    context_.Emit(Tally{Trace::Kind::kContainerMoved});
   }
   container.state_ = to;
   UpdateQuiet(machine);
   NoteChange(machine, container);
-  context_.Emit(std::move(trace));
 }
 
 std::int64_t Machines::ChangeMs() {

@@ -7,26 +7,29 @@ namespace hearth::executor {
 
 void Registry::Update(std::shared_ptr<const Function> function) {
   auto& known = functions_[function->user][function->name];
-  known = std::move(function);
+  known = {std::move(function), nullptr};
 }
 
 void Registry::Remove(const UserId& user, const FunctionName& name) {
-  functions_[user][name] = nullptr;
+  functions_[user][name] = {};
 }
 
-bool Registry::MayRun(const Function& function) const {
-  const auto* known = Find(function.user, function.name);
+bool Registry::MayRun(const std::shared_ptr<const Function>& function) const {
+  const Known* known = Find(function->user, function->name);
   if (known == nullptr) return !whole_;
-  return *known != nullptr && **known == function;
+  if (known->same == function) return true;
+  if (known->function == nullptr || *known->function != *function) return false;
+  known->same = function;
+  return true;
 }
 
 bool Registry::IsRetired(const FunctionVersion& function) const {
   const auto& [user, name, version] = function;
-  const auto* known = Find(user, name);
-  return known != nullptr && (*known == nullptr || (*known)->version > version);
+  const Known* known = Find(user, name);
+  return known != nullptr && (known->function == nullptr || known->function->version > version);
 }
 
-const std::shared_ptr<const Function>* Registry::Find(const UserId& user, const FunctionName& name) const {
+const Registry::Known* Registry::Find(const UserId& user, const FunctionName& name) const {
   const auto functions = functions_.find(user);
   if (functions == functions_.end()) return nullptr;
   const auto known = functions->second.find(name);

@@ -19,16 +19,21 @@ class Registry {
   // All that was written before the executor started is known: from now on what is not known does not exist.
   void CaughtUp() { whole_ = true; }
 
-  // Until the registry was read to its end, what it does not contradict may run.
-  [[nodiscard]] bool MayRun(const Function& function) const;
+  // Until the registry was read to its end, what it does not contradict may run. What was found to be the same once is
+  // not compared again: a link hands out one object for all Execs of a function.
+  [[nodiscard]] bool MayRun(const std::shared_ptr<const Function>& function) const;
   // A newer version is known, or the function was removed.
   [[nodiscard]] bool IsRetired(const FunctionVersion& function) const;
 
  private:
-  // Null: removed.
-  [[nodiscard]] const std::shared_ptr<const Function>* Find(const UserId& user, const FunctionName& name) const;
+  struct Known {
+    std::shared_ptr<const Function> function;  // null: removed
+    mutable std::shared_ptr<const Function>
+        same;  // was asked for last and found to be the same: no answer depends on it
+  };
+  [[nodiscard]] const Known* Find(const UserId& user, const FunctionName& name) const;
 
-  std::map<UserId, std::map<FunctionName, std::shared_ptr<const Function>>> functions_;
+  std::map<UserId, std::map<FunctionName, Known>> functions_;
   bool whole_ = false;
 };
 

@@ -130,12 +130,7 @@ void Scheduler::Run(Attempt& attempt, Machine& machine, Container& container, St
       SendToGuest{machine.id(),
                   {container.number(), guest::Run{exec.id, exec.try_number, exec.timeout_ms, exec.content_type,
                                                   exec.traceparent, attempts_.TakePayload(attempt)}}});
-  Trace trace = TraceOf(context_, Trace::Kind::kStarted, exec, path, Status::kOk, {});
-  if (context_.settings().detailed_traces) {
-    trace.machine = machine.id();
-    trace.container = IdOf(machine, container.number());
-  }
-  context_.Emit(std::move(trace));
+  context_.Emit(TraceOf(context_, Trace::Kind::kStarted, exec, path, Status::kOk, {}, {&machine, container.number()}));
 }
 
 void Scheduler::Serve(Machine& machine, Container& container) {

@@ -106,6 +106,7 @@ class World {
   void Do(int index, executor::Publish& publish);
   void Do(int index, executor::PurgePublishes&);
   void Do(int index, executor::Trace& trace);
+  void Do(int /*index*/, executor::Tally& /*tally*/) {}
   void Do(int, executor::MarkOwner&) {}
   void Do(int, executor::PublishUsage&) {}
   void Do(int, executor::DrainFinished&) {}  // an executor of the simulation is never drained
@@ -123,7 +124,7 @@ class World {
   void BlackOut(int executor);
   void Deafen(int executor);
   void NoteAcknowledgement(int dispatcher, int executor, std::int64_t sent_us);
-  std::optional<link::Message> Carry(const link::Message& message);  // over the wire
+  std::optional<link::Message> Carry(Connection& connection, link::Message message);  // over the wire
   void ToExecutor(int dispatcher, const ExecutorId& executor, const link::Message& message);
   void ToDispatcher(std::uint64_t link, const link::Message& message);
   void ReceiveAtExecutor(std::uint64_t link, const link::Message& message);

@@ -99,26 +99,28 @@ void World::NoteAcknowledgement(int dispatcher, int executor, std::int64_t sent_
   last_us = std::max(last_us, sent_us);
 }
 
-std::optional<link::Message> World::Carry(const link::Message& message) {
+// Both directions: only what dispatchers say has a memory.
+std::optional<link::Message> World::Carry(Connection& connection, link::Message message) {
   std::string bytes;
   FrameReader reader;
   const auto refuse = [&](const Error& error) {
     if (history_.unreadable_frame.empty()) history_.unreadable_frame = error.message;
     return std::nullopt;
   };
-  if (auto appended = link::AppendLinkMessage(bytes, message); !appended) return refuse(appended.error());
+  if (auto appended = connection.writer.Append(bytes, message); !appended) return refuse(appended.error());
   if (auto fed = reader.Feed(bytes); !fed) return refuse(fed.error());
-  auto frame = reader.Next();
-  if (!frame) return refuse(Error{Code::kInvalid, "no whole frame"});
-  auto decoded = link::DecodeLinkMessage(std::move(*frame));
-  if (!decoded) return refuse(decoded.error());
-  return std::move(*decoded);
+  while (auto frame = reader.Next()) {
+    auto decoded = connection.reader.Decode(std::move(*frame));
+    if (!decoded) return refuse(decoded.error());
+    if (*decoded) return std::move(**decoded);
+  }
+  return refuse(Error{Code::kInvalid, "no whole frame"});
 }
 
 void World::ToExecutor(int dispatcher, const ExecutorId& executor, const link::Message& message) {
   for (auto& [id, connection] : connections_) {
     if (connection.dispatcher != dispatcher || ExecutorName(connection.executor) != executor.value) continue;
-    auto carried = Carry(message);
+    auto carried = Carry(connection, message);
     if (!carried) return At(0, [this, link = id] { Disconnect(link); });
     const int copies = Happens(Fault::kRepeatedFrame) ? 2 : 1;
     for (int i = 0; i < copies; ++i) {
@@ -145,7 +147,7 @@ void World::ToDispatcher(std::uint64_t link, const link::Message& message) {
   const auto found = connections_.find(link);
   if (found == connections_.end()) return;
   auto& connection = found->second;
-  auto carried = Carry(message);
+  auto carried = Carry(connection, message);
   if (!carried) return At(0, [this, link] { Disconnect(link); });
   if (auto* report = std::get_if<link::FenceReport>(&*carried)) {
     if (report->more) Count(Fault::kManyReportedDone);

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "common/daemon/stepper.h"
+#include "schemas/link_session.h"
 #include "tests/simulation/world.h"
 
 namespace hearth::simulation {
@@ -87,6 +88,8 @@ struct World::Connection {
   bool greeted = false;               // the dispatcher has read the executor's hello
   std::int64_t to_dispatcher_us = 0;  // frames of one direction keep their order
   std::int64_t to_executor_us = 0;
+  link::SessionWriter writer{};
+  link::SessionReader reader{};
 };
 
 }  // namespace hearth::simulation

@@ -32,7 +32,10 @@ class LinksTest : public testing::Test {
       dispatcher_ = dispatcher;
     };
     callbacks.message = [this](LinkId, link::Message message) { messages_.push_back(std::move(message)); };
-    callbacks.disconnected = [this](LinkId, const std::string&) { ++disconnected_; };
+    callbacks.disconnected = [this](LinkId, const std::string& why) {
+      ++disconnected_;
+      disconnected_because_ = why;
+    };
     callbacks.refused = [this](const std::string& reason) { refused_ = reason; };
     auto links = DispatcherLinks::Listen(loop_, address_, {kExecutor, kTrust}, std::move(callbacks));
     ASSERT_TRUE(links) << links.error().message;
@@ -86,6 +89,7 @@ class LinksTest : public testing::Test {
   DispatcherId dispatcher_;
   std::vector<link::Message> messages_;
   int disconnected_ = 0;
+  std::string disconnected_because_;
   std::string refused_;
 };
 
@@ -121,6 +125,25 @@ TEST_F(LinksTest, AMessageThatNoFrameHoldsEndsTheConnectionAndNotTheProcess) {
   links_->Flush();
   EXPECT_EQ(disconnected_, 1);
   EXPECT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return closed_; }));
+}
+
+TEST_F(LinksTest, AFunctionThatWasNotDescribedEndsTheConnection) {
+  Say(link::Proof{ProofOf(kTrust, LinkRole::kDispatcher, Greet())});
+  Say(link::FunctionDescription{6, Function{}});
+  link::Exec exec;
+  exec.function_number = 6;
+  Say(exec);
+  exec.function_number = 7;
+  Say(exec);
+  ASSERT_TRUE(RunUntil(loop_, kPatienceMs, [this] { return disconnected_ == 1; }));
+  EXPECT_EQ(disconnected_because_, "function number 7 was not described in this session");
+  ASSERT_EQ(messages_.size(), 1U);
+  EXPECT_NE(std::get<link::Exec>(messages_.front()).function, nullptr);
+}
+
+TEST_F(LinksTest, AStrangerDescribesNoFunctions) {
+  Say(link::FunctionDescription{0, Function{}});
+  ExpectRefused("the first message was no hello");
 }
 
 TEST_F(LinksTest, APeerThatDoesNotGreetIsRefused) {

@@ -44,7 +44,9 @@ class LinkTest : public testing::Test {
       executor_->Send(link, hello);
       executor_->Flush();
     };
-    callbacks.message = [](executor::LinkId, const link::Message&) {};
+    callbacks.message = [this](executor::LinkId, link::Message message) {
+      if (auto* exec = std::get_if<link::Exec>(&message)) execs_.push_back(std::move(*exec));
+    };
     callbacks.disconnected = [](executor::LinkId, const std::string&) {};
     callbacks.refused = [this](const std::string& why) { refused_ = why; };
     auto links = executor::DispatcherLinks::Listen(loop_, address_, {kExecutor, trust}, std::move(callbacks));
@@ -72,6 +74,7 @@ class LinkTest : public testing::Test {
   ExecutorId connected_;
   std::string refused_;
   std::string failed_;
+  std::vector<link::Exec> execs_;  // that the executor has heard
 };
 
 TEST_F(LinkTest, OpensWhereBothKnowTheSecretOrBothHaveNone) {
@@ -81,6 +84,28 @@ TEST_F(LinkTest, OpensWhereBothKnowTheSecretOrBothHaveNone) {
     StartDispatcher(trust);
     EXPECT_TRUE(Until([this] { return connected_ == kExecutor; })) << failed_ << refused_;
     dispatcher_.reset();
+    executor_.reset();
+  }
+}
+
+// Both ends forget with the connection what was described in it.
+TEST_F(LinkTest, AFunctionIsDescribedInEachConnection) {
+  Function function;
+  function.handler = "main.handle";
+  const auto shared = std::make_shared<const Function>(function);
+  StartDispatcher(kSecret);
+  for (std::size_t connection = 1; connection <= 2; ++connection) {
+    connected_ = {};
+    StartExecutor(kSecret);
+    ASSERT_TRUE(Until([this] { return connected_ == kExecutor; })) << failed_ << refused_;
+    for (int i = 0; i < 2; ++i) {
+      link::Exec exec;
+      exec.function = shared;
+      dispatcher_->Send(kExecutor, std::move(exec));
+    }
+    dispatcher_->Flush();
+    ASSERT_TRUE(Until([&] { return execs_.size() == 2 * connection; })) << failed_ << refused_;
+    EXPECT_EQ(*execs_.back().function, function);
     executor_.reset();
   }
 }

@@ -48,8 +48,8 @@ TEST_F(Executors, WhoseRunsAreLongWaitsLongerWhateverTheGuestClaims) {
   std::map<std::string, int> placed;
   const auto end = [&] {
     const auto exec = Execs().back().second;
-    const bool liar = exec.function.user == UserId("ada");
-    ++placed[exec.function.user.value];
+    const bool liar = exec.function->user == UserId("ada");
+    ++placed[exec.function->user.value];
     link::Done done = MakeDone(exec.ref, Outcome::kPublished, Status::kOk);
     done.times.started_us = 1;
     done.times.ended_us = liar ? 1 : 2'000'001;

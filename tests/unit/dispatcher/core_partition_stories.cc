@@ -32,7 +32,7 @@ TEST_F(Partitions, NothingRunsBeforeTheEpochIsCommitted) {
   EXPECT_EQ(exec.ref, InForce({Part("std/0"), 40, 7, 1}));
   EXPECT_EQ(exec.payload, "1+1");
   EXPECT_EQ(exec.reply_to, "hearth.reply");
-  EXPECT_EQ(exec.function.handler, "main.handle");
+  EXPECT_EQ(exec.function->handler, "main.handle");
   EXPECT_EQ(exec.try_number, 1);
   EXPECT_FALSE(exec.final_try);
   EXPECT_EQ(exec.times.enqueued_us, StampMs(exec.ref.partition, 40) * kMicrosPerMilli);

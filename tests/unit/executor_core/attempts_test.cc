@@ -39,10 +39,12 @@ class AttemptsTest : public testing::Test {
     exec.ref = {partition, offset, 1, 1};
     exec.id = InvocationId("inv" + std::to_string(offset));
     exec.reply_to = "hearth.reply";
-    exec.function.user = UserId("ada");
-    exec.function.name = FunctionName(function);
-    exec.function.version = 1;
-    exec.function.code = CodeHash("c0de");
+    Function described;
+    described.user = UserId("ada");
+    described.name = FunctionName(function);
+    described.version = 1;
+    described.code = CodeHash("c0de");
+    exec.function = std::make_shared<const Function>(std::move(described));
     return exec;
   }
   Attempt& Accept(const link::Exec& exec) { return attempts.Accept(KeyOf(exec.ref), exec); }

@@ -108,7 +108,9 @@ class ChecksInAFullHouse : public Checks {
   }
   link::Exec Large(std::int64_t offset, const char* user = "ada") {
     link::Exec exec = MakeExec(offset, user);
-    exec.function.memory_mib = 352;
+    Function described = *exec.function;
+    described.memory_mib = 352;
+    exec.function = std::make_shared<const Function>(std::move(described));
     return exec;
   }
 };

@@ -142,7 +142,9 @@ TEST_F(Story, ACreateWaitsForItsArchiveAndItsTimeOutToo) {
 TEST_F(Story, WhoseContainerWaitsForItsArchiveIsNotTakenByAnotherThatComesFree) {
   auto first = MakeExec(0);
   auto second = MakeExec(1);
-  first.function.memory_mib = second.function.memory_mib = 300;  // one fits into a machine
+  Function large = *first.function;
+  large.memory_mib = 300;  // one fits into a machine
+  first.function = second.function = std::make_shared<const Function>(std::move(large));
   Boot();
   Connect();
   Exec(first);
@@ -373,7 +375,9 @@ TEST_F(Story, CreditIsALimitAndPassingItIsAnAnswer) {
   Boot();
   const auto function = [&](int offset) {  // of a size that eight run at once
     auto exec = MakeExec(offset);
-    exec.function.memory_mib = 32;
+    Function described = *exec.function;
+    described.memory_mib = 32;
+    exec.function = std::make_shared<const Function>(std::move(described));
     return exec;
   };
   for (int offset = 0; offset < 8; ++offset) Exec(function(offset));
@@ -402,8 +406,10 @@ TEST_F(ColdStory, OneUsersColdStartsRefuseNobodysWarmOnes) {
   int refused = 0;
   for (int offset = 1; offset <= 64; ++offset) {
     auto exec = MakeExec(offset, "ada");
-    exec.function.name = FunctionName("f" + std::to_string(offset));
-    exec.function.memory_mib = 352;
+    Function described = *exec.function;
+    described.name = FunctionName("f" + std::to_string(offset));
+    described.memory_mib = 352;
+    exec.function = std::make_shared<const Function>(std::move(described));
     Exec(exec);
     if (const auto nack = TakeMessage<link::Nack>()) {
       EXPECT_EQ(nack->reason, link::NackReason::kNoMachine);
@@ -443,7 +449,9 @@ TEST_F(ColdStory, WhatNeedNotWaitIsTakenWhereNobodyMayWaitAnyMore) {
   Exec(MakeExec(9, "eve"));
   EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kNoMachine);
   auto another = MakeExec(10, "ada");
-  another.function.name = FunctionName("g");
+  Function other = *another.function;
+  other.name = FunctionName("g");
+  another.function = std::make_shared<const Function>(std::move(other));
   Exec(another);
   EXPECT_FALSE(TakeMessage<link::Nack>()) << "there is room for it in ada's machine";
 }

@@ -98,11 +98,13 @@ class Story : public testing::Test {
     exec.final_try = true;
     exec.reply_to = "hearth.reply";
     exec.timeout_ms = 1000;
-    exec.function.user = UserId(user);
-    exec.function.name = FunctionName("f");
-    exec.function.version = 1;
-    exec.function.code = CodeHash(std::string(64, 'a'));
-    exec.function.memory_mib = 128;
+    Function described;
+    described.user = UserId(user);
+    described.name = FunctionName("f");
+    described.version = 1;
+    described.code = CodeHash(std::string(64, 'a'));
+    described.memory_mib = 128;
+    exec.function = std::make_shared<const Function>(std::move(described));
     exec.payload = "in";
     return exec;
   }

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 namespace hearth::executor {
 namespace {
 
@@ -40,6 +43,34 @@ TEST(DoneRing, ReportsCarryNoTexts) {
   DoneRing ring;
   ring.Add(MakeDone(0, 4096), 1);
   EXPECT_EQ(ring.Report(kPartition, 0, 0, 2)[0].error_message, "");
+}
+
+// Whatever the order in which they ended.
+TEST(DoneRing, ReportsAreInTheOrderOfOffsetsAndAttempts) {
+  DoneRing ring;
+  for (const std::int64_t offset : {70'000, 3, 12, 5, 1}) ring.Add(MakeDone(offset), 1);
+  link::Done again = MakeDone(5);
+  again.ref.attempt = 2;
+  ring.Add(again, 1);
+  std::vector<std::pair<std::int64_t, std::int32_t>> order;
+  for (const auto& done : ring.Report(kPartition, 0, 2, 2)) order.emplace_back(done.ref.offset, done.ref.attempt);
+  EXPECT_EQ(order, (std::vector<std::pair<std::int64_t, std::int32_t>>{{3, 1}, {5, 1}, {5, 2}, {12, 1}, {70'000, 1}}));
+}
+
+TEST(DoneRing, APartitionThatIsEmptyAgainIsUsedAgain) {
+  DoneRing ring(1);
+  const auto in = [](std::int32_t partition) {
+    link::Done done = MakeDone(7);
+    done.ref.partition.partition = partition;
+    return done;
+  };
+  for (const std::int32_t partition : {0, 1, 0}) {
+    ring.Add(in(partition), 1);
+    ring.Acknowledge(in(partition).ref);
+    EXPECT_EQ(ring.size(), 1U);
+  }
+  EXPECT_NE(ring.Find(in(0).ref), nullptr);
+  EXPECT_EQ(ring.Find(in(1).ref), nullptr);
 }
 
 TEST(DoneRing, WhatNobodyAsksForIsLetGoInTheEnd) {

@@ -195,6 +195,31 @@ TEST_F(MachinesTest, WhatIsDueIsTakenOnceInTheOrderOfTime) {
   EXPECT_FALSE(machines.TakeDue());
 }
 
+// A warm container is looked at where it was to be due once, and is due when its present state has lasted too long.
+TEST_F(MachinesTest, WhatIsDueLaterThanItWasIsLeftAloneUntilThen) {
+  Machine& machine = Assigned("ada");
+  Container& container = Idle(machine, FunctionOf("ada", "f"));
+  machines.Occupy(machine, container, Attempt(), 1000);
+  machines.Release(container);
+  machines.AwaitCheck(machine, container, Usage());
+  machines.TurnIdle(machine, container, "ready");
+  Pass(900);
+  machines.Occupy(machine, container, Attempt(), 1000);
+  EXPECT_EQ(Wrong(), "");
+  Pass(200);
+  EXPECT_FALSE(machines.TakeDue()) << "the first run was to be over by now";
+  EXPECT_EQ(Wrong(), "");
+  EXPECT_EQ(container.look_us(), container.due_us());
+  Pass(799);
+  EXPECT_FALSE(machines.TakeDue());
+  Pass(1);
+  const auto due = machines.TakeDue();
+  ASSERT_TRUE(due);
+  EXPECT_EQ(due->container, &container);
+  EXPECT_FALSE(machines.TakeDue());
+  EXPECT_EQ(Wrong(), "");
+}
+
 TEST_F(MachinesTest, AnEmptyMachineIsKeptForAsLongAsItsUserMay) {
   Machine& adas = Assigned("ada");
   Machine& bobs = Assigned("bob");

@@ -238,12 +238,16 @@ TEST_F(PoolStory, IdleTimesAreTheFunctionsThenTheUsersThenTheExecutors) {
       step(MachineReady{start->machine, StartPath::kBoot, hello});
   }
   auto quick = MakeExec(0);
-  quick.function.container_idle_s = 5;
+  Function restless = *quick.function;
+  restless.container_idle_s = 5;
+  quick.function = std::make_shared<const Function>(std::move(restless));
   auto usual = MakeExec(1);
-  usual.function.name = FunctionName("g");
+  Function patient = *usual.function;
+  patient.name = FunctionName("g");
+  usual.function = std::make_shared<const Function>(std::move(patient));
   step(DispatcherMessage{kLink, quick});
   step(DispatcherMessage{kLink, usual});
-  step(CodeLoaded{quick.function.user, quick.function.code, std::make_shared<const std::string>("code"), ""});
+  step(CodeLoaded{quick.function->user, quick.function->code, std::make_shared<const std::string>("code"), ""});
   for (const auto& effect : std::vector<Effect>(out)) {
     if (const auto* archive = std::get_if<SendArchive>(&effect)) step(ArchiveSent{archive->machine, archive->hash});
   }

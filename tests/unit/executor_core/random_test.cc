@@ -157,11 +157,13 @@ double WarmMicros(int machines) {
     exec.final_try = true;
     exec.reply_to = "hearth.reply";
     exec.timeout_ms = 60'000;
-    exec.function.user = UserId("user" + std::to_string(i % machines));
-    exec.function.name = FunctionName("f");
-    exec.function.version = 1;
-    exec.function.code = CodeHash(std::string(64, 'a'));
-    exec.function.memory_mib = 128;
+    Function described;
+    described.user = UserId("user" + std::to_string(i % machines));
+    described.name = FunctionName("f");
+    described.version = 1;
+    described.code = CodeHash(std::string(64, 'a'));
+    described.memory_mib = 128;
+    exec.function = std::make_shared<const Function>(std::move(described));
     guest::Ended ended;
     ended.id = exec.id;
     ended.attempt = exec.try_number;

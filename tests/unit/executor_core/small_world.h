@@ -95,11 +95,13 @@ class SmallWorld {
     exec.final_try = true;
     exec.reply_to = "hearth.reply";
     exec.timeout_ms = 60'000;
-    exec.function.user = UserId(user);
-    exec.function.name = FunctionName(function);
-    exec.function.version = version;
-    exec.function.code = CodeHash(std::string(64, 'a'));
-    exec.function.memory_mib = memory_mib;
+    Function described;
+    described.user = UserId(user);
+    described.name = FunctionName(function);
+    described.version = version;
+    described.code = CodeHash(std::string(64, 'a'));
+    described.memory_mib = memory_mib;
+    exec.function = std::make_shared<const Function>(std::move(described));
     Step(DispatcherMessage{kLink, exec});
   }
   // Virtual time goes by; everything that is due happens in its order.

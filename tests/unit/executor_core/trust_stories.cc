@@ -6,7 +6,7 @@ namespace hearth::executor {
 namespace {
 
 std::shared_ptr<const Function> Registered(const link::Exec& exec) {
-  return std::make_shared<const Function>(exec.function);
+  return std::make_shared<const Function>(*exec.function);
 }
 
 TEST_F(Story, CodeThatTheRegistryDoesNotNameIsNotRun) {
@@ -17,7 +17,9 @@ TEST_F(Story, CodeThatTheRegistryDoesNotNameIsNotRun) {
   Step(FunctionsCaughtUp{});
   const auto refused = [&](auto change) {
     link::Exec other = asked;
-    change(other.function);
+    Function changed = *asked.function;
+    change(changed);
+    other.function = std::make_shared<const Function>(std::move(changed));
     Exec(other);
     const auto nack = TakeMessage<link::Nack>();
     return nack && nack->reason == link::NackReason::kUnknownFunction && Count<LoadCode>() == 0;
@@ -53,11 +55,35 @@ TEST_F(Story, TheCodeOfOneUserIsNotAnothersByItsHash) {
   EXPECT_FALSE(TakeFrame<guest::Create>());
 }
 
+// One object stands for a function in all Execs of a link: what was found to be right is right until the registry
+// changes.
+TEST_F(Story, WhatMightRunIsJudgedAnewWhenTheRegistryChanges) {
+  Boot();
+  Connect();
+  link::Exec asked = MakeExec(0);
+  Step(FunctionUpdated{Registered(asked)});
+  Exec(asked);
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+  Function other = *asked.function;
+  other.handler = "other.main";
+  Step(FunctionUpdated{std::make_shared<const Function>(other)});
+  asked.ref.offset = 1;
+  Exec(asked);
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kUnknownFunction);
+  Step(FunctionUpdated{Registered(asked)});
+  Exec(asked);
+  EXPECT_FALSE(TakeMessage<link::Nack>());
+  Step(FunctionRemoved{asked.function->user, asked.function->name});
+  asked.ref.offset = 2;
+  Exec(asked);
+  EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kUnknownFunction);
+}
+
 TEST_F(Story, AFunctionThatWasRemovedIsNotRun) {
   Connect();
   const link::Exec asked = MakeExec(0);
   Step(FunctionUpdated{Registered(asked)});
-  Step(FunctionRemoved{asked.function.user, asked.function.name});
+  Step(FunctionRemoved{asked.function->user, asked.function->name});
   Exec(asked);
   EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kUnknownFunction);
 }

@@ -126,19 +126,23 @@ TEST(Link, AnExecOfWhatIsAdmittedFitsAFrame) {
   exec.content_type.assign(kMaxContentTypeBytes, 'c');
   exec.payload.assign(kMaxPayloadBytes, 'p');
   exec.why.assign(kMaxWhyOfDispatcherBytes, 'w');
-  exec.function.user = UserId(name);
-  exec.function.name = FunctionName(name);
-  exec.function.handler = exec.function.profile = name;
-  exec.function.code = CodeHash(std::string(64, 'a'));
-  exec.function.version = exec.function.code_bytes = 1;
-  exec.function.runtime = Runtime::kNative;
+  exec.function_number = UINT32_MAX;
+  Function function;
+  function.user = UserId(name);
+  function.name = FunctionName(name);
+  function.handler = function.profile = name;
+  function.code = CodeHash(std::string(64, 'a'));
+  function.version = function.code_bytes = 1;
+  function.runtime = Runtime::kNative;
   for (std::size_t i = 0; i < kMaxEnvironmentBytes / 4; ++i) {  // as many as there can be: each takes bytes of its own
-    exec.function.environment[std::string({static_cast<char>('0' + i / 4096), static_cast<char>('0' + i / 64 % 64),
-                                           static_cast<char>('0' + i % 64)})] = "v";
+    function.environment[std::string({static_cast<char>('0' + i / 4096), static_cast<char>('0' + i / 64 % 64),
+                                      static_cast<char>('0' + i % 64)})] = "v";
   }
-  std::string out;
-  const auto appended = link::AppendLinkMessage(out, exec);
-  EXPECT_TRUE(appended) << appended.error().message;
+  for (const link::Message& message : {link::Message(exec), {link::FunctionDescription{UINT32_MAX, function}}}) {
+    std::string out;
+    const auto appended = link::AppendLinkMessage(out, message);
+    EXPECT_TRUE(appended) << appended.error().message;
+  }
 }
 
 TEST(Shape, DepthIsLimited) {

@@ -89,7 +89,7 @@ std::vector<link::Message> LinkMessages() {
   exec.reply_to = "hearth.reply";
   exec.timeout_ms = 100;
   exec.times.received_us = 5;
-  exec.function = SampleFunction();
+  exec.function_number = 9;
   exec.payload = std::string("\0\xff", 2);
   exec.why = "decided=path expected=pool";
   const Done done{ref,    InvocationId("inv-1"), Outcome::kFailed,  Status::kTimeout, "timeout",
@@ -109,7 +109,8 @@ std::vector<link::Message> LinkMessages() {
           Demand{{{"default", 7}, {"large", 1}}},
           Drop{ref},
           Challenge{1, ExecutorId("executor-1"), std::string(64, 'a'), std::string(64, 'b')},
-          Proof{std::string(64, 'c')}};
+          Proof{std::string(64, 'c')},
+          FunctionDescription{9, SampleFunction()}};
 }
 
 std::vector<guest::Message> GuestMessages() {
