@@ -108,7 +108,8 @@ void Describe(A& a, Heartbeat& m) {
   a("sequence", m.sequence)("sent_mono_us", m.sent_mono_us)("credit", m.credit)("held", m.held)("draining", m.draining)(
       "profiles", m.profiles)
       .Optional("waiting_room", m.waiting_room)
-      .Optional("waiting", m.waiting);
+      .Optional("waiting", m.waiting)
+      .Optional("leaves", m.leaves);
 }
 template <class A>
 void Describe(A& a, HeartbeatAck& m) {

@@ -206,6 +206,7 @@ struct Heartbeat {
   std::vector<ProfileCapacity> profiles;
   std::int32_t waiting_room = kAnyWaitingRoom;  // further attempts that may wait for a machine
   std::int32_t waiting = 0;                     // of those held: they wait for a machine
+  bool leaves = false;                          // it has drained: it holds nothing of anybody, and never will again
 };
 struct HeartbeatAck {
   std::uint64_t sequence = 0;

@@ -30,7 +30,7 @@ void Core::On(const ExecutorDisconnected& event) {
   if (executor == nullptr) return;
   executors_.Disconnect(*executor);
   ownership_.ForgetFences(event.executor);
-  if (executor->lease_over()) EndLease(event.executor);
+  if (executor->lease_over() || executor->leaves()) EndLease(event.executor);
 }
 
 void Core::On(const ExecutorMessage& event) {

@@ -39,6 +39,7 @@ Executor& Executors::Connect(const link::ExecutorHello& hello) {
   executor.incarnation_ = hello.incarnation;
   executor.connected_ = true;
   executor.lease_over_ = false;
+  executor.leaves_ = false;
   executor.draining_ = hello.draining;
   executor.credit_ = hello.credit;
   executor.waiting_room_ = hello.waiting_room;
@@ -73,6 +74,7 @@ std::set<UserId> Executors::TakeHeartbeat(Executor& executor, const link::Heartb
   executor.waiting_ = heartbeat.waiting;
   executor.held_by_others_ = std::max(0, heartbeat.held - executor.placed_);
   executor.draining_ = heartbeat.draining;
+  executor.leaves_ = heartbeat.leaves;
   std::map<std::string, link::ProfileCapacity> profiles;
   for (const link::ProfileCapacity& profile : heartbeat.profiles) profiles[profile.profile] = profile;
   executor.changed_ = executor.changed_ || !std::ranges::equal(profiles, executor.profiles_, TakesAlike);

@@ -47,6 +47,7 @@ class Executor {
   [[nodiscard]] bool connected() const { return connected_; }
   [[nodiscard]] bool draining() const { return draining_; }
   [[nodiscard]] bool lease_over() const { return lease_over_; }
+  [[nodiscard]] bool leaves() const { return leaves_; }  // it has drained: once disconnected, it is gone
   [[nodiscard]] std::int64_t heard_us() const { return heard_us_; }
   [[nodiscard]] std::int32_t placed() const { return placed_; }  // attempts of ours
   [[nodiscard]] std::int32_t held() const { return placed_ + held_by_others_; }
@@ -65,6 +66,7 @@ class Executor {
   bool connected_ = false;
   bool draining_ = false;
   bool lease_over_ = false;
+  bool leaves_ = false;  // it has drained, and holds nothing of anybody
   std::int32_t credit_ = 0;
   std::int32_t held_by_others_ = 0;
   std::int32_t placed_ = 0;

@@ -15,12 +15,13 @@ void Core::Step(Event event, Time now, std::vector<Effect>& effects) {
   }
   if (context_.draining() && !drained_ && attempts_.held() == 0) {
     drained_ = true;
+    SendHeartbeats();  // nobody has to wait for its lease once it is gone
     context_.Emit(DrainFinished{});
   }
 }
 
 void Core::On(const Tick&) {
-  SendHeartbeats();
+  if (dispatchers_.TakeHeartbeatDue()) SendHeartbeats();
   DropOrphans();
   attempts_.ExpireWaiting();
   attempts_.PublishAgain();

@@ -174,11 +174,11 @@ link::ExecutorHello Core::Hello() const {
 }
 
 void Core::SendHeartbeats() {
-  if (!dispatchers_.TakeHeartbeatDue()) return;
   attempts_.LendCredit();
   link::Heartbeat heartbeat;
   heartbeat.waiting_room = attempts_.WaitingRoom();
   heartbeat.draining = context_.draining();
+  heartbeat.leaves = drained_;
   heartbeat.profiles = pools_.Capacities();
   dispatchers_.SendHeartbeats(std::move(heartbeat), attempts_.Credit(), attempts_.HeldByDispatcher());
 }

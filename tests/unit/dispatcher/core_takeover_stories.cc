@@ -26,6 +26,30 @@ TEST_F(Takeovers, WhatAFormerOwnerMayHavePlacedWaitsForReportsOrLeases) {
   ExpectExec("e1", 0);
 }
 
+TEST_F(Takeovers, AnExecutorThatHasDrainedAndIsGoneIsWaitedForByNobody) {
+  for (const bool leaves : {false, true}) {
+    Start();
+    Connect("e1");
+    Connect("e2");
+    link::Heartbeat last;
+    last.draining = true;
+    last.leaves = leaves;
+    Step(ExecutorMessage{ExecutorId("e2"), last});
+    Disconnect("e2");
+    EXPECT_EQ(All<DirectoryDropExecutor>().size(), leaves ? 1U : 0U);
+    Assign("std/0", 0, "", 1);
+    CommitEnds("std/0");
+    Report("e1", "std/0", 1, {});
+    Forget();
+    Receive("std/0", 0);
+    if (leaves) {
+      ExpectExec("e1", 0);
+    } else {
+      ExpectNoExec();
+    }
+  }
+}
+
 TEST_F(Takeovers, ANewRecordThatMustNotRunTwiceWaitsTooForAFormerOwnerMayNotKnowOfUs) {
   Connect("e1");
   Connect("e2", 0);

@@ -513,9 +513,15 @@ TEST_F(Story, DrainingFinishesWhatRunsAndTakesNothingNew) {
   Exec(MakeExec(1));
   EXPECT_EQ(TakeMessage<link::Nack>()->reason, link::NackReason::kDraining);
   EXPECT_EQ(Count<DrainFinished>(), 0);
+  After(200);
+  while (const auto beat = TakeMessage<link::Heartbeat>()) EXPECT_FALSE(beat->leaves) << "one runs";
   End(run);
   Published();
   EXPECT_EQ(Count<DrainFinished>(), 1);
+  const auto last = TakeMessage<link::Heartbeat>();
+  ASSERT_TRUE(last) << "at once, and not when the next one is due";
+  EXPECT_TRUE(last->leaves);
+  EXPECT_EQ(last->held, 0);
 }
 
 TEST_F(Story, WhoWaitsForAMachineWhenTheExecutorDrainsIsSentBack) {
