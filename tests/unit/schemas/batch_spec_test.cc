@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -44,6 +45,23 @@ TEST(BatchSpec, WhatAPersonTypesIsRead) {
   EXPECT_EQ(std::get<InlineItems>(spec->items).payloads,
             (std::vector<std::string>{R"({"a":"é","b":1})", "7", "null", "\"x\""}));
   EXPECT_EQ(spec->digest, DigestOf(*spec));
+}
+
+// The line of kcat in schemas/README.md.
+TEST(BatchSpec, TheLineOfThePageForProducersIsABatch) {
+  std::ifstream page(std::string(HEARTH_GOLDEN) + "/../../../../schemas/README.md");
+  for (std::string line; std::getline(page, line);) {
+    const auto begin = line.find("echo '");
+    const auto bar = line.find('|', begin);
+    if (begin == std::string::npos || line.find("/spec|") != bar - 5) continue;
+    const auto key = line.substr(begin + 6, bar - begin - 6);
+    EXPECT_EQ(ParseBatchKey(key).value(), (BatchKey{{UserId("alice"), BatchId("nightly-1")}, {}, {}}));
+    const auto spec = DecodeBatchSpec(line.substr(bar + 1, line.find('\'', bar) - bar - 1));
+    ASSERT_TRUE(spec) << spec.error().message;
+    EXPECT_EQ(spec->total, 2);
+    return;
+  }
+  FAIL() << "the line is not there";
 }
 
 TEST(BatchSpec, IsReadAsItWasWritten) {
