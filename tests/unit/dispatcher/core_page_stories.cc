@@ -220,7 +220,7 @@ TEST_F(LedgerPages, PagesOfABatchSayNothingOfALedgerAndAreNotTakenAway) {
   AllIsDurable();
   PageKey of_batch = pages_.begin()->first;
   of_batch.batch = {UserId("alice"), BatchId("b")};
-  of_batch.page = 7;
+  ++of_batch.generation;  // a ledger's page of another generation is taken away
   pages_[of_batch] = EncodeLedgerPage({{0, 5}});
   TakeOver("std/0");
   Report("e1", "std/0", EpochOf("std/0"), {});
