@@ -39,4 +39,24 @@ constexpr std::int32_t kMaxAttempts = 100;
 constexpr std::int32_t kMaxInfrastructureFailures = 3;  // then the invocation is poison
 constexpr std::int64_t kDefaultMaxAgeMs = 6LL * 3600 * 1000;
 
+constexpr std::size_t kMaxBatchIdBytes = 96;  // [A-Za-z0-9._-]; with an item's number it still names an invocation
+constexpr std::int64_t kMaxBatchItems = 10'000'000;  // of a batch; each has a payload of at most kMaxPayloadBytes
+constexpr std::size_t kMaxItemIdBytes = 128;         // that a client gives an item: UTF-8 without control characters
+constexpr std::size_t kMaxBatchSpecBytes = 512U << 10;
+constexpr std::size_t kMaxInlineBytes = 256U << 10;  // items in the spec itself, as a compact JSON list
+constexpr std::size_t kMaxBatchRanges = 4096;        // of offsets
+constexpr std::size_t kMaxLabels = 16;               // of a batch
+constexpr std::size_t kMaxLabelNameBytes = 64;
+constexpr std::size_t kMaxLabelValueBytes = 256;
+constexpr std::int32_t kMaxBatchConcurrency = 100'000;
+constexpr std::int32_t kMaxBatchPriority = 100;
+constexpr std::int32_t kDefaultBatchPriority = 50;
+constexpr std::int32_t kMaxTolerancePercent = 100;
+constexpr std::int32_t kMaxBatchGeneration = 255;                   // redrives of a batch
+constexpr std::int64_t kBatchRetentionMs = 7LL * 24 * 3600 * 1000;  // of items and results: no deadline is later
+constexpr std::int64_t kDefaultBatchDeadlineMs = 24LL * 3600 * 1000;
+constexpr std::size_t kMaxBatchWantBytes = 1024;
+constexpr std::size_t kMaxBatchStateBytes = 16U << 10;
+constexpr std::size_t kMaxBatchReasonBytes = 1024;
+
 }  // namespace hearth

@@ -68,13 +68,7 @@ bool IsEvent(RequestForm form) {
 
 // A text as CloudEvents has it.
 bool IsEventId(std::string_view text) {
-  if (text.empty() || text.size() > kMaxEventIdBytes || !fields::IsUtf8(text)) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const bool c1 = c == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;  // U+0080 to U+009F
-    if (c < 0x20 || c == 0x7f || c1) return false;
-  }
-  return true;
+  return !text.empty() && text.size() <= kMaxEventIdBytes && fields::IsPlainText(text);
 }
 
 // W3C trace context, "00-<32 hex>-<16 hex>-<2 hex>"; later versions may go on after another dash.
@@ -118,15 +112,8 @@ Result<void> Validate(const Request& request) {
   if (auto good = Identifier("fn", request.function.value, true); !good) return good;
   if (auto good = Identifier("user", request.user.value, true); !good) return good;
   if (auto good = Identifier("reply_to", request.reply_to, false); !good) return good;
-  if (request.order_key.size() > kMaxIdentifierBytes) {
-    return Fail(Code::kExhausted, "field 'order_key' has more than " + std::to_string(kMaxIdentifierBytes) + " bytes");
-  }
-  const std::string& type = request.content_type;
-  if (type.size() > kMaxContentTypeBytes || !fields::IsUtf8(type) ||
-      type.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-    return Fail(Code::kInvalid,
-                "content_type must be one line of at most " + std::to_string(kMaxContentTypeBytes) + " bytes");
-  }
+  if (auto good = fields::CheckOrderKey(request.order_key); !good) return good;
+  if (auto good = fields::CheckContentType(request.content_type); !good) return good;
   for (const auto& field : fields::kRequestFields) {
     if (field.number == nullptr) continue;
     if (auto good = fields::CheckNumber(field, field.key, request.*field.number); !good) return good;

@@ -113,6 +113,11 @@ void EncodeCloudEventBinary(const Request& request, OutRecord& record);
 void EncodeCloudEventStructured(const Request& request, OutRecord& record);
 
 bool IsUtf8(std::string_view text);
+// UTF-8 without control characters.
+bool IsPlainText(std::string_view text);
+// What requests and items have in common: at most kMaxIdentifierBytes bytes; one line of at most kMaxContentTypeBytes.
+Result<void> CheckOrderKey(const std::string& order_key);
+Result<void> CheckContentType(const std::string& content_type);
 // A media type without its parameters, in lower case: "application/json" for "Application/JSON; charset=utf-8".
 std::string MediaType(std::string_view content_type);
 // application/json, text/json, and whatever ends in +json.

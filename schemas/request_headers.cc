@@ -50,4 +50,26 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+bool IsPlainText(std::string_view text) {
+  if (!IsUtf8(text)) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const bool c1 = c == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;  // U+0080 to U+009F
+    if (c < 0x20 || c == 0x7f || c1) return false;
+  }
+  return true;
+}
+
+Result<void> CheckOrderKey(const std::string& order_key) {
+  if (order_key.size() <= kMaxIdentifierBytes) return {};
+  return Fail(Code::kExhausted, "field 'order_key' has more than " + std::to_string(kMaxIdentifierBytes) + " bytes");
+}
+
+Result<void> CheckContentType(const std::string& content_type) {
+  const bool one_line = content_type.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos;
+  if (content_type.size() <= kMaxContentTypeBytes && IsUtf8(content_type) && one_line) return {};
+  return Fail(Code::kInvalid,
+              "content_type must be one line of at most " + std::to_string(kMaxContentTypeBytes) + " bytes");
+}
+
 }  // namespace hearth::fields

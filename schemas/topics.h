@@ -24,6 +24,10 @@ enum class Topic : std::uint8_t {
   kUndeliverable,
   kUsage,
   kLedger,
+  kBatches,
+  kBatchItems,
+  kBatchState,
+  kBatchResults,
 };
 
 // What is asked of Kafka for it. Requests are kept for a day: longer than an invocation may wait (6 h) with its delays,
@@ -40,6 +44,7 @@ struct TopicRow {
   bool own;            // hearth's own: no reply goes there
   std::string_view writer;
   std::string_view content;
+  bool append_time = false;  // a record's timestamp is when it arrived: it is kept for the whole time from then on
 };
 
 inline constexpr std::array kTopics = {
@@ -63,6 +68,14 @@ inline constexpr std::array kTopics = {
              "what each execution used, best effort"},
     TopicRow{Topic::kLedger, "ledger", "hearth.ledger", true, Retention::kCompactedSoon, false, true, "dispatchers",
              "pages of ledgers: which records are complete, where a commit has no room for it"},
+    TopicRow{Topic::kBatches, "batches", "hearth.batches", true, Retention::kCompactedSoon, false, true, "callers",
+             "batches: what each is, and what is wished of it"},
+    TopicRow{Topic::kBatchItems, "batch_items", "hearth.batch.items", true, Retention::kWeek, true, true, "callers",
+             "items of batches", true},
+    TopicRow{Topic::kBatchState, "batch_state", "hearth.batch.state", true, Retention::kCompactedSoon, false, true,
+             "dispatchers", "how far each batch is"},
+    TopicRow{Topic::kBatchResults, "batch_results", "hearth.batch.results", true, Retention::kWeek, true, true,
+             "executors, dispatchers", "results of items", true},
 };
 static_assert(RowsInOrder(kTopics, &TopicRow::topic));
 

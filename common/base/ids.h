@@ -29,6 +29,7 @@ using ExecutorId = Id<struct ExecutorTag>;
 using DispatcherId = Id<struct DispatcherTag>;
 using MachineId = Id<struct MachineTag>;      // one machine (libvirt domain), unique for ever
 using ContainerId = Id<struct ContainerTag>;  // "<machine>/<number>"
+using BatchId = Id<struct BatchTag>;          // of a user's batch
 using CodeHash = Id<struct CodeTag>;          // SHA-256 of the code archive, lower-case hex
 
 }  // namespace hearth

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/time.h"
+#include "common/kafka/compacted.h"
 #include "common/kafka/handle.h"
 
 namespace hearth::kafka {
@@ -71,7 +72,7 @@ Result<Found> FindByKey(const std::string& bootstrap, const std::string& client_
   if (!client) return std::unexpected(client.error());
   const auto count = CountPartitions(client->get(), bootstrap, topic, kMetadataMs);
   if (!count) return std::unexpected(count.error());
-  const std::int32_t home = rd_kafka_msg_partitioner_murmur2(nullptr, key.data(), key.size(), *count, nullptr, nullptr);
+  const std::int32_t home = PartitionOfKey(key, *count);
   std::vector<std::int32_t> others;
   for (std::int32_t i = 0; i < *count; ++i) {
     if (i != home) others.push_back(i);

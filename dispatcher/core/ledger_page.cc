@@ -8,15 +8,15 @@
 
 #include "dispatcher/core/check.h"
 #include "dispatcher/core/varint.h"
+#include "schemas/request.h"
 
 namespace hearth::dispatcher {
 namespace {
 
 constexpr char kPageVersion = 1;
-constexpr char kRunsForm = 0;
-constexpr char kBitsForm = 1;
 constexpr std::size_t kMaxTopicBytes = 249;
-constexpr std::size_t kNumbers = 4;
+constexpr std::size_t kLedgerKeyParts = 5;
+constexpr std::size_t kBatchKeyParts = 7;
 
 std::unexpected<Error> BrokenKey(const char* what) {
   return Fail(Code::kInvalid, std::string("page key: ") + what);
@@ -40,13 +40,9 @@ bool ParseNumber(std::string_view text, std::int64_t most, std::int64_t& out) {
   return error == std::errc() && end == text.data() + text.size() && out <= most;
 }
 
-std::string PageHead(char form) {
-  return {kPageVersion, form};
-}
-
 // Nothing where it is not shorter than `limit`.
 std::string WriteRuns(const std::vector<LedgerRange>& complete, std::size_t limit) {
-  std::string out = PageHead(kRunsForm);
+  std::string out = PageHead(PageForm::kRuns);
   AppendVarint(out, static_cast<std::int64_t>(complete.size()));
   std::int64_t end = 0;
   for (const LedgerRange& run : complete) {
@@ -68,35 +64,54 @@ void CheckRuns(const std::vector<LedgerRange>& complete) {
 
 }  // namespace
 
+std::string PageHead(PageForm form) {
+  return {kPageVersion, static_cast<char>(form)};
+}
+
+const char* ReadPageHead(VarintCursor& cursor, PageForm& form) {
+  char version = 0;
+  char byte = 0;
+  if (!cursor.Byte(version) || version != kPageVersion) return "unknown version";
+  if (!cursor.Byte(byte) || byte < 0 || byte > static_cast<char>(PageForm::kStatusNibbles)) return "unknown form";
+  form = static_cast<PageForm>(byte);
+  return nullptr;
+}
+
 std::string PageKeyText(const PageKey& key) {
-  std::string text = key.partition.topic;
-  for (const std::int64_t number : {std::int64_t{key.partition.partition}, key.generation, key.page, key.epoch}) {
+  std::string text = key.partition.topic + "/" + std::to_string(key.partition.partition);
+  if (!key.batch.batch.empty()) text.append("/").append(FormatBatchRef(key.batch));
+  for (const std::int64_t number : {key.generation, key.page, key.epoch}) {
     text.append("/").append(std::to_string(number));
   }
   return text;
 }
 
 Result<PageKey> ParsePageKey(std::string_view text) {
-  constexpr std::array<std::int64_t, kNumbers> kMost = {std::numeric_limits<std::int32_t>::max(), kMaxVarint, kMaxPage,
-                                                        kMaxLedgerEpoch};
   if (text.size() > kMaxPageKeyBytes) return BrokenKey("too long");
-  auto slash = text.find('/');
-  if (slash == std::string_view::npos || !IsTopicName(text.substr(0, slash))) return BrokenKey("topic");
-  PageKey key;
-  key.partition.topic = text.substr(0, slash);
-  std::array<std::int64_t, kNumbers> numbers{};
-  for (std::size_t i = 0; i < kNumbers; ++i) {
-    if (slash == std::string_view::npos) return BrokenKey("a number is missing");
-    text.remove_prefix(slash + 1);
-    slash = text.find('/');
-    if (!ParseNumber(text.substr(0, slash), kMost.at(i), numbers.at(i)))
-      return BrokenKey("no number within its bounds");
+  std::array<std::string_view, kBatchKeyParts> parts;
+  std::size_t count = 0;
+  for (bool more = true; more; ++count) {
+    if (count == parts.size()) return BrokenKey("more than its parts");
+    const auto slash = text.find('/');
+    parts.at(count) = text.substr(0, slash);
+    more = slash != std::string_view::npos;
+    if (more) text.remove_prefix(slash + 1);
   }
-  if (slash != std::string_view::npos) return BrokenKey("more than its parts");
-  key.partition.partition = static_cast<std::int32_t>(numbers[0]);
-  key.generation = numbers[1];
-  key.page = numbers[2];
-  key.epoch = numbers[3];
+  if (count != kLedgerKeyParts && count != kBatchKeyParts) return BrokenKey("a part is missing");
+  PageKey key;
+  if (!IsTopicName(parts[0])) return BrokenKey("topic");
+  key.partition.topic = parts[0];
+  std::int64_t partition = 0;
+  const auto* const numbers = &parts.at(count - 3);
+  if (!ParseNumber(parts[1], std::numeric_limits<std::int32_t>::max(), partition) ||
+      !ParseNumber(numbers[0], kMaxVarint, key.generation) || !ParseNumber(numbers[1], kMaxPage, key.page) ||
+      !ParseNumber(numbers[2], kMaxLedgerEpoch, key.epoch)) {
+    return BrokenKey("no number within its bounds");
+  }
+  key.partition.partition = static_cast<std::int32_t>(partition);
+  if (count == kLedgerKeyParts) return key;
+  if (!IsIdentifier(parts[2]) || !IsBatchId(parts[3])) return BrokenKey("user or batch");
+  key.batch = {UserId(parts[2]), BatchId(parts[3])};
   return key;
 }
 
@@ -104,21 +119,19 @@ std::string EncodeLedgerPage(const std::vector<LedgerRange>& complete) {
   CheckRuns(complete);
   const std::int64_t end = complete.empty() ? 0 : complete.back().start + complete.back().length;
   const auto bytes = static_cast<std::size_t>((end + 7) / 8);
-  constexpr std::size_t kHead = 2;
   // An empty page is three bytes of runs; two would be bits, but it has none to end with.
-  std::string runs = WriteRuns(complete, bytes == 0 ? kMaxLedgerPageBytes : kHead + bytes + 1);
-  return runs.empty() ? PageHead(kBitsForm) + BitsOf(complete, end) : runs;
+  std::string runs = WriteRuns(complete, bytes == 0 ? kMaxLedgerPageBytes : kPageHeadBytes + bytes + 1);
+  return runs.empty() ? PageHead(PageForm::kBits) + BitsOf(complete, end) : runs;
 }
 
 Result<std::vector<LedgerRange>> DecodeLedgerPage(std::string_view bytes) {
   if (bytes.size() > kMaxLedgerPageBytes) return BrokenPage("too long");
   VarintCursor cursor(bytes);
-  char version = 0;
-  char form = 0;
-  if (!cursor.Byte(version) || version != kPageVersion) return BrokenPage("unknown version");
-  if (!cursor.Byte(form) || (form != kRunsForm && form != kBitsForm)) return BrokenPage("unknown form");
+  PageForm form = PageForm::kRuns;
+  if (const char* wrong = ReadPageHead(cursor, form); wrong != nullptr) return BrokenPage(wrong);
+  if (form != PageForm::kRuns && form != PageForm::kBits) return BrokenPage("unknown form");
   std::vector<LedgerRange> complete;
-  if (form == kBitsForm) {
+  if (form == PageForm::kBits) {
     complete = RangesOf(cursor.rest());
   } else if (const char* wrong = ReadRanges(cursor, kPageOffsets, complete); wrong != nullptr) {
     return BrokenPage(wrong);

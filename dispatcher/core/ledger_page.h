@@ -5,6 +5,10 @@
 // The epoch is the writer's: owners that follow each other never write the same key. A page only grows, so what is
 // complete is the union over the epochs of a generation.
 //
+// Beside them lie the pages of batches (status_page.h). Their keys are
+// TOPIC/PARTITION/USER/BATCH/GENERATION/PAGE/EPOCH, where the partition is that of the batch, and their values have
+// forms of their own.
+//
 // Value:
 //   u8 version (1) | u8 form | body
 //   form 0, runs:  varint count, then count × (varint gap since the end of the last run, varint length)
@@ -21,22 +25,33 @@
 
 #include "common/base/result.h"
 #include "dispatcher/core/ledger_map.h"
+#include "schemas/batch.h"
+#include "schemas/limits.h"
 #include "schemas/record.h"
 
 namespace hearth::dispatcher {
 
 constexpr std::int64_t kPageOffsets = 65'536;
-constexpr std::int64_t kMaxPage = INT64_MAX / kPageOffsets - 1;        // the last whose offsets are all numbers
-constexpr std::size_t kMaxLedgerPageBytes = 2 + kPageOffsets / 8;      // of a value
-constexpr std::size_t kMaxPageKeyBytes = 249 + 1 + 10 + 3 * (1 + 19);  // the longest name that Kafka has, four numbers
+constexpr std::int64_t kMaxPage = INT64_MAX / kPageOffsets - 1;    // the last whose offsets are all numbers
+constexpr std::size_t kMaxLedgerPageBytes = 2 + kPageOffsets / 8;  // of a value
+// The longest name that Kafka has, user and batch, four numbers.
+constexpr std::size_t kMaxPageKeyBytes = 249 + (1 + kMaxIdentifierBytes) + (1 + kMaxBatchIdBytes) + 11 + 3 * (1 + 19);
 
 struct PageKey {
   PartitionId partition;
   std::int64_t generation = 0;
   std::int64_t page = 0;
   std::int64_t epoch = 0;
+  BatchRef batch{};  // empty: a page of the partition's ledger
   friend auto operator<=>(const PageKey&, const PageKey&) = default;
 };
+
+// How what follows the head of a page is written. Two of them are a ledger's, two a batch's (status_page.h).
+enum class PageForm : char { kRuns = 0, kBits = 1, kStatusRuns = 2, kStatusNibbles = 3 };
+constexpr std::size_t kPageHeadBytes = 2;
+std::string PageHead(PageForm form);
+// Returns what is wrong with it; nullptr: nothing.
+const char* ReadPageHead(VarintCursor& cursor, PageForm& form);
 
 // The number of the page that speaks of an offset, which is not negative.
 constexpr std::int64_t PageOf(std::int64_t offset) {
@@ -44,7 +59,7 @@ constexpr std::int64_t PageOf(std::int64_t offset) {
 }
 
 std::string PageKeyText(const PageKey& key);
-// Checks every bound: what is read is written the same. kInvalid for what is not a key.
+// Of either kind. Checks every bound: what is read is written the same. kInvalid for what is not a key.
 Result<PageKey> ParsePageKey(std::string_view text);
 
 // `complete`: relative to the page's first offset, ascending, apart from each other, within the page; else the process

@@ -101,6 +101,7 @@ Partition* Ownership::TakePages(const PagesRead& read) {
 std::vector<LedgerRange> Ownership::ClaimsOf(Partition& partition, const PagesRead& read) {
   std::vector<LedgerRange> claims;
   for (const PagesRead::Page& page : read.pages) {
+    if (!page.key.batch.batch.empty()) continue;  // of a batch
     partition.idle_pages_.push_back(page.key);
     if (page.key.generation != partition.generation_) continue;
     const auto complete = DecodeLedgerPage(page.value);

@@ -29,7 +29,7 @@ def test_each_step_names_the_next_one(empty_stack):
     told(DEPLOY, 1, "no folder", "comes from HEARTH_CODE_STORE")
     (stack.folder / "code").mkdir()
     told(DEPLOY, 1, "no topic hearth.functions")
-    assert stack.run("hearth topics create").stdout.count("created hearth.") == 10
+    assert stack.run("hearth topics create").stdout.count("created hearth.") == 14
     told(DEPLOY, 0)
     assert missing() == {"dispatcher", "executor", "machines"}
     told(HEARTH + "invoke hello --data 1 --wait 5", 4, "waiting for the reply of hello", "no dispatcher is there", "hearth status")

@@ -10,6 +10,7 @@ foreach(package rdkafka hiredis libvirt libvirt-qemu libuv libmicrohttpd libcurl
   string(REPLACE "-" "_" prefix ${prefix})
   pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${package})
 endforeach()
+find_library(CSV_LIBRARY csv REQUIRED)  # libcsv says nothing to pkg-config
 
 # Decided when a build folder is made: one that was begun without ccache is not compiled anew when ccache is installed.
 find_program(ccache ccache)

@@ -7,7 +7,7 @@ BUILD_PACKAGES=(
   librdkafka-dev libhiredis-dev libvirt-dev libmsgpack-cxx-dev libspdlog-dev libfmt-dev libcli11-dev
   libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
   libuv1-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libpugixml-dev libarchive-dev libseccomp-dev
-  libjemalloc-dev
+  libjemalloc-dev libcsv-dev
 )
 # Making the image that machines start from.
 IMAGE_PACKAGES=(python3 squashfs-tools cpio lz4 binutils)

@@ -33,6 +33,7 @@ std::vector<std::pair<std::string, std::string>> SettingsOf(const TopicRow& row)
                   {"min.cleanable.dirty.ratio", "0.1"}};
       break;
   }
+  if (row.append_time) settings.emplace_back("message.timestamp.type", "LogAppendTime");
   if (row.whole_records) settings.emplace_back("max.message.bytes", std::to_string(kMaxTopicRecordBytes));
   return settings;
 }
@@ -109,7 +110,8 @@ void AddTopics(CLI::App& app, Context& context, Command& chosen) {
   auto partitions = std::make_shared<int>(kDefaultPartitions);
   auto replication = std::make_shared<int>(1);
   auto* create = topics->add_subcommand("create", "create what does not exist yet");
-  create->add_option("--partitions", *partitions, "of the request and reply topics, and of hearth.ledger")
+  create
+      ->add_option("--partitions", *partitions, "of the topics for requests, replies and batches, and of hearth.ledger")
       ->check(Between(1, kMaxPartitions))
       ->type_name("COUNT")
       ->capture_default_str();

@@ -215,6 +215,25 @@ TEST_F(LedgerPages, PagesOfAnotherGenerationDoNotCountAndAreTakenAway) {
   for (const auto& [key, value] : pages_) EXPECT_EQ(key.generation, refs_.at(0).generation);
 }
 
+TEST_F(LedgerPages, PagesOfABatchSayNothingOfALedgerAndAreNotTakenAway) {
+  EndAllButTheFirst();
+  AllIsDurable();
+  PageKey of_batch = pages_.begin()->first;
+  of_batch.batch = {UserId("alice"), BatchId("b")};
+  ++of_batch.generation;  // a ledger's page of another generation is taken away
+  pages_[of_batch] = EncodeLedgerPage({{0, 5}});
+  TakeOver("std/0");
+  Report("e1", "std/0", EpochOf("std/0"), {});
+  PagesAreRead();
+  ReadAllBack();
+  ReceiveAll("std/0", kEnd, kEnd + 1);
+  for (int i = 0; i < 3; ++i) {
+    PassAlive(1'000);
+    PagesAreWritten();
+  }
+  EXPECT_TRUE(pages_.contains(of_batch));
+}
+
 TEST_F(LedgerPages, PagesOfEveryEpochOfTheGenerationCount) {
   EndAllButTheFirst();
   AllIsDurable();

@@ -138,9 +138,25 @@ TEST(PageKey, IsReadAsItWasWritten) {
                      kMaxPage,
                      kMaxLedgerEpoch};
   EXPECT_EQ(ParsePageKey(PageKeyText(most)).value(), most);
+  PageKey most_of_batch = most;
+  most_of_batch.batch = {UserId(std::string(kMaxIdentifierBytes, 'u')), BatchId(std::string(kMaxBatchIdBytes, 'b'))};
+  EXPECT_EQ(ParsePageKey(PageKeyText(most_of_batch)).value(), most_of_batch);
+  EXPECT_LE(PageKeyText(most_of_batch).size(), kMaxPageKeyBytes);
   EXPECT_LE(PageKeyText(most).size(), kMaxPageKeyBytes);
   const PageKey least{{"t", 0}, 0, 0, 0};
   EXPECT_EQ(ParsePageKey(PageKeyText(least)).value(), least);
+}
+
+TEST(PageKey, ABatchHasPagesOfItsOwn) {
+  const PageKey key{{"hearth.batches", 7}, 2, 15, 42, {UserId("alice"), BatchId("nightly-1")}};
+  EXPECT_EQ(PageKeyText(key), "hearth.batches/7/alice/nightly-1/2/15/42");
+  EXPECT_EQ(ParsePageKey(PageKeyText(key)).value(), key);
+  const PageKey of_numbers{{"t", 7}, 2, 15, 42, {UserId("1"), BatchId("2")}};
+  EXPECT_EQ(ParsePageKey("t/7/1/2/2/15/42").value(), of_numbers);
+  for (const auto* wrong : {"t/7/alice/2/15/42", "t/7//b/2/15/42", "t/7/alice//2/15/42", "t/7/al ice/b/2/15/42",
+                            "t/7/alice/b/2/15/42/", "t/7/alice/b/c/2/15/42", "t/7/alice/b/2/15"}) {
+    EXPECT_FALSE(ParsePageKey(wrong)) << wrong;
+  }
 }
 
 TEST(PageKey, EveryBoundIsChecked) {

@@ -165,7 +165,8 @@ TEST(ExecutorConfig, RepliesStayOutOfHearthsOwnTopics) {
   ASSERT_TRUE(config) << config.error().message;
   for (const char* own :
        {"hearth.functions", "hearth.settings", "hearth.usage", "hearth.ledger", "hearth.undeliverable",
-        "hearth.dead-letter", "hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch"}) {
+        "hearth.dead-letter", "hearth.invoke.rt", "hearth.invoke.std", "hearth.invoke.batch", "hearth.batches",
+        "hearth.batch.items", "hearth.batch.state", "hearth.batch.results"}) {
     EXPECT_FALSE(ReplyTopicAllowed(config->core.replies, own)) << own;
   }
   EXPECT_TRUE(ReplyTopicAllowed(config->core.replies, "orders.reply"));

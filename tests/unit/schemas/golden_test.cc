@@ -17,7 +17,7 @@ std::string ReadGolden(const std::string& name) {
 
 TEST(Golden, BytesOfVersionOneDoNotChange) {
   const auto files = samples::Golden();
-  ASSERT_EQ(files.size(), 2U + 10U + 17U + 18U);
+  ASSERT_EQ(files.size(), 2U + 10U + 17U + 18U + 12U);
   for (const auto& [name, bytes] : files) EXPECT_EQ(ReadGolden(name), bytes) << name;
 }
 
@@ -39,6 +39,18 @@ TEST(Golden, AFunctionWithoutAnIdleTimeIsRead) {
   const auto function = DecodeFunction(bytes);
   ASSERT_TRUE(function) << function.error().message;
   EXPECT_EQ(*function, samples::SampleFunction());
+}
+
+TEST(Golden, OldBatchesAreRead) {
+  const auto specs = samples::BatchSpecs();
+  EXPECT_EQ(DecodeBatchSpec(ReadGolden("batch-spec-stored.v1")).value(), specs[0]);
+  EXPECT_EQ(DecodeBatchSpec(ReadGolden("batch-spec-inline.v1")).value(), specs[1]);
+  EXPECT_EQ(DecodeBatchSpec(ReadGolden("batch-spec-count.v1")).value(), specs[2]);
+  for (const auto& want : samples::Wants()) {
+    const std::string name(kWantFields.at(want.index()).name);
+    EXPECT_EQ(DecodeWant(FieldOf(want), ReadGolden("batch-want-" + name + ".v1")).value(), want) << name;
+  }
+  EXPECT_EQ(DecodeBatchState(ReadGolden("batch-state.v1")).value(), samples::SampleBatchState());
 }
 
 TEST(Golden, OldFunctionsAndUsageAreRead) {

@@ -1,5 +1,7 @@
 #include "samples.h"
 
+#include "schemas/batch_digest.h"
+
 namespace hearth::samples {
 
 Function SampleFunction() {
@@ -73,6 +75,75 @@ Usage SampleUsage() {
                77,
                ExecutorId("executor-1"),
                MachineId("i-1")};
+}
+
+std::vector<BatchSpec> BatchSpecs() {
+  BatchSpec stored;
+  stored.function = FunctionName("resize");
+  stored.version = 1700000000123;
+  stored.total = 150;
+  stored.digest = std::string(64, 'd');
+  stored.concurrency = 8;
+  stored.priority = 90;
+  stored.tolerance = Tolerance{5, true};
+  stored.deadline_ms = 1700000600000;
+  stored.labels = {{"team", "photos"}, {"run", "nightly"}};
+  stored.on_complete.topic = "photos.done";
+  stored.items = StoredItems{"", {{3, 1000, 1099}, {3, 1200, 1249}}};
+  BatchSpec list;
+  list.function = FunctionName("resize");
+  list.version = kVersionNewest;
+  list.total = 2;
+  list.tolerance = Tolerance{1, false};
+  list.on_complete.function = FunctionName("report");
+  list.items = InlineItems{{R"({"a":1})", "null"}};
+  list.digest = DigestOf(list);
+  BatchSpec counted;
+  counted.function = FunctionName("resize");
+  counted.total = 1000;
+  counted.items = CountedItems{};
+  counted.digest = DigestOf(counted);
+  return {stored, list, counted};
+}
+
+std::vector<Want> Wants() {
+  WantRedrive redrive;
+  redrive.generation = 2;
+  redrive.version = 1700000000456;
+  return {WantRun{RunWish::kCancelNow},      WantConcurrency{16},         WantPriority{1},
+          WantTolerance{Tolerance{2, true}}, WantDeadline{1700000900000}, redrive};
+}
+
+BatchState SampleBatchState() {
+  BatchState state;
+  state.phase = BatchPhase::kEnded;
+  state.outcome = BatchOutcome::kPartial;
+  state.reason = "tolerance";
+  state.function = FunctionName("resize");
+  state.version = 1700000000123;
+  state.generation = 1;
+  state.selection = StatusSelection::Default();
+  state.total = 150;
+  state.counts[ItemStatus::kOk] = 140;
+  state.counts[ItemStatus::kError] = 7;
+  state.counts[ItemStatus::kGone] = 3;
+  state.digest = std::string(64, 'd');
+  state.times = {1700000000000, 1700000000040, 1700000012000, 1700000600000, 1700000012001};
+  state.results = ResultOffsets{70, 230};
+  state.on_complete = ItemStatus::kTimeout;
+  state.rate_per_min = 750;
+  state.estimate_ms = 1700000012000;
+  state.epoch = 9;
+  return state;
+}
+
+PlacedItem SampleItem() {
+  return {{{UserId("alice"), BatchId("nightly-1")}, 41},
+          {R"({"photo":7})", "application/json", "photo 7", "album-3", 2500}};
+}
+
+ResultMark SampleMark() {
+  return {SampleItem().place, "photo 7", 2};
 }
 
 std::vector<link::Message> LinkMessages() {
@@ -162,6 +233,18 @@ std::map<std::string, std::string> Golden() {
     files["request-" + name + ".v1"] = Printed(EncodeRequest(SampleRequest(form), "hearth.invoke.std"));
     files["reply-" + name + ".v1"] = Printed(EncodeReply(SampleResult(), form, "hearth.reply"));
   }
+  const char* const sources[] = {"stored", "inline", "count"};
+  for (const auto& spec : BatchSpecs()) {
+    files[std::string("batch-spec-") + sources[spec.items.index()] + ".v1"] = EncodeBatchSpec(spec);
+  }
+  for (const auto& want : Wants()) {
+    files["batch-want-" + std::string(kWantFields.at(want.index()).name) + ".v1"] = EncodeWant(want);
+  }
+  files["batch-state.v1"] = EncodeBatchState(SampleBatchState());
+  files["batch-item.v1"] = Printed(EncodeItem(SampleItem().place, SampleItem().item, "hearth.batch.items"));
+  OutRecord reply{"hearth.batch.results", "", "", {}};
+  MarkResult(SampleMark(), reply);
+  files["batch-result.v1"] = Printed(reply);
   const auto two = [](std::size_t number) { return (number < 10 ? "0" : "") + std::to_string(number); };
   for (const auto& message : LinkMessages()) {
     (void)link::AppendLinkMessage(files["link-" + two(message.index() + 1) + ".v1"], message);  // an empty file tells

@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "schemas/batch_item.h"
+#include "schemas/batch_spec.h"
+#include "schemas/batch_state.h"
+#include "schemas/batch_want.h"
 #include "schemas/guest.h"
 #include "schemas/link.h"
 #include "schemas/request.h"
@@ -17,6 +21,11 @@ Function SampleFunction();
 Request SampleRequest(RequestForm form);
 InvocationResult SampleResult();
 Usage SampleUsage();
+std::vector<BatchSpec> BatchSpecs();  // one of each source of items, in the order of the variant; the first has all
+std::vector<Want> Wants();            // one of each, in the order of the variant
+BatchState SampleBatchState();
+PlacedItem SampleItem();
+ResultMark SampleMark();
 std::vector<link::Message> LinkMessages();    // one of each, in the order of the variant
 std::vector<guest::Message> GuestMessages();  // the same
 
