@@ -29,7 +29,7 @@
 namespace hearth::dispatcher {
 
 constexpr std::int64_t kOverdueGraceMs = 60'000;     // past its time-out, the executor is asked what became of it
-constexpr std::int64_t kRecordOverheadBytes = 1024;  // counted for each record beside its bytes
+constexpr std::int64_t kRecordOverheadBytes = 2048;  // what holding a record costs beside its bytes
 
 class Invocations {
  public:
