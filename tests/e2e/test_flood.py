@@ -41,7 +41,7 @@ def test_a_flood_is_nobody_elses_problem(real):
 
 
 def test_what_is_parked_is_answered_to_the_last_and_once_although_its_dispatcher_is_killed(simulated, place):
-    records = 20_000
+    records = 40_000
     killed = simulated.stack.pids()["dispatcher"]
     os.kill(killed, signal.SIGKILL)
     until(lambda: not pid_alive(killed), "it does not end")
@@ -49,7 +49,7 @@ def test_what_is_parked_is_answered_to_the_last_and_once_although_its_dispatcher
     try:
         again.start().ready()
         sent = simulated.flood(records)
-        until(lambda: (simulated.parked(again.address) or 0) > records / 4, again.text)
+        until(lambda: (simulated.parked(again.address) or 0) > records / 8, again.text)
         again.kill()
         again.start()
         slow, = simulated.quiet(1)
