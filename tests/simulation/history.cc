@@ -105,13 +105,17 @@ std::set<std::string> Forgotten(const History& history) {
 std::string OneVisibleResult(const History& history) {
   const auto sent = ById(history);
   const auto forgotten = Forgotten(history);
+  const auto runs = ByEra(history);
   std::map<Era, const Outcome*> first;
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
     const Outcome& outcome = history.outcomes[i];
     if (outcome.dead_letter || outcome.deposed || (outcome.given_up && forgotten.contains(outcome.id))) continue;
     const auto record = sent.find(outcome.id);
     if (record == sent.end()) continue;
-    const auto [found, fresh] = first.emplace(Era{outcome.id, EraOfOutcome(history, *record->second, i)}, &outcome);
+    const Era era{outcome.id, EraOfOutcome(history, *record->second, i)};
+    // The result of a run that began before the offset was set back may become durable only after that.
+    if (era.second > 0 && !outcome.given_up && !runs.contains(era)) continue;
+    const auto [found, fresh] = first.emplace(era, &outcome);
     if (!fresh && (found->second->status != outcome.status || found->second->output != outcome.output)) {
       return "request " + outcome.id + " has two results that differ: " + found->second->status + " '" +
              found->second->output + "' and " + outcome.status + " '" + outcome.output + "'";
