@@ -14,7 +14,7 @@
 #include "common/base/result.h"
 #include "tools/hearth/line_reader.h"
 
-struct csv_parser;
+struct csv_parser;  // NOLINT(readability-identifier-naming): libcsv's
 
 namespace hearth::tool {
 
