@@ -201,7 +201,7 @@ TEST_F(FleetStages, AMachineThatIsRemovedRunsNoMoreThoughLibvirtIsAway) {
   const pid_t child = fork();
   if (child == 0) {
     const int socket = ::socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(1);
+    if (socket < 0 || connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) _exit(1);
     while (true) pause();
   }
   ASSERT_TRUE(Until([&] { return qemu_ == child; }));
