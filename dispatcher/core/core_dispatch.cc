@@ -29,7 +29,7 @@ void Core::Dispatch() {
 
 Turns::Offered Core::TryPlace(Invocation& invocation) {
   using Offered = Turns::Offered;
-  const std::shared_ptr<const Function> function =
+  const std::shared_ptr<const Function>& function =
       registry_.Share(invocation.request().user, invocation.request().function);
   Answer answer = AnswerTo(invocation);
   if (answer.verdict != Verdict::kAdmit) {

@@ -1,7 +1,8 @@
 // How many places one user may hold while others wait, and how many are kept free for whom. Pure functions.
 //
 // - *Credit* is what the executors that are connected and do not drain have told, less what other dispatchers hold
-//   there: the places that this dispatcher may use or uses.
+//   there: the places that this dispatcher may use or uses. Attempts that wait for a machine come on top, and are none
+//   of it.
 // - An attempt *takes long* if it is not expected to end within kShortMs, which nobody knows of a function of which no
 //   run has ended yet. What does not take long is bound by neither share nor reserve: its place comes back at once.
 // - A user *wants* a place while something of it is in the queue that some executor could take and that no cap of its
