@@ -265,7 +265,7 @@ TEST_F(BatchInputTest, TheStandardInputIsReadAgainThoughItIsAPipe) {
 // 200 MB of lines, and the process grows by what is kept of their ids: 16 bytes each, twice while it is moved.
 TEST_F(BatchInputTest, ALargeFileDoesNotGoIntoMemory) {
   constexpr std::int64_t kItems = 200'000;
-  constexpr std::int64_t kMostKib = 32 * 1024;
+  [[maybe_unused]] constexpr std::int64_t kMostKib = 32 * 1024;
   {
     std::ofstream out(folder_ / "items", std::ios::binary);
     const std::string filling(1000, 'x');
