@@ -81,6 +81,7 @@ CommandLine::CommandLine()
   app.add_flag("-q,--quiet", context_.quiet, "results and errors only: nothing of what is waited for");
   AddFunctions(app, context_, chosen_);
   AddInvoke(app, context_, chosen_);
+  AddBatch(app, context_, chosen_);
   AddWhy(app, context_, chosen_);
   AddPs(app, context_, chosen_);
   AddPool(app, context_, chosen_);

@@ -26,7 +26,7 @@ class App;
 namespace hearth::tool {
 
 // Exit codes of the command line. kExitCodes in manual.cc tells people what they mean.
-enum Exit : int { kFine = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kTimedOut = 4 };
+enum Exit : int { kFine = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kTimedOut = 4, kStopped = 5 };
 
 constexpr std::int64_t kServerTimeoutMs = 5000;
 
@@ -95,6 +95,7 @@ Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone
 void AddTopics(CLI::App& app, Context& context, Command& chosen);
 void AddFunctions(CLI::App& app, Context& context, Command& chosen);  // deploy, functions, remove
 void AddInvoke(CLI::App& app, Context& context, Command& chosen);
+void AddBatch(CLI::App& app, Context& context, Command& chosen);
 void AddPool(CLI::App& app, Context& context, Command& chosen);
 void AddPs(CLI::App& app, Context& context, Command& chosen);
 void AddStatus(CLI::App& app, Context& context, Command& chosen);

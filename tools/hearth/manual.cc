@@ -25,11 +25,14 @@ struct ExitCode {
   std::string_view meaning;
 };
 constexpr std::array kExitCodes = {
-    ExitCode{kFine, "done; of `invoke`: the function ended well"},
-    ExitCode{kFailed, "it did not work: the function failed, the thing does not exist, the input is wrong"},
+    ExitCode{kFine, "done; of `invoke`: the function ended well; of a batch: every item did"},
+    ExitCode{kFailed,
+             "it did not work: the function failed, or some items of a batch did, the thing does not exist, the input "
+             "is wrong"},
     ExitCode{kUsage, "the command line cannot be understood, or lacks something"},
     ExitCode{kUnreachable, "a server could not be reached"},
     ExitCode{kTimedOut, "the time allowed has passed; what was sent may still be done"},
+    ExitCode{kStopped, "the batch was cancelled, or its deadline passed"},
 };
 
 constexpr std::array kManual = {
@@ -54,6 +57,30 @@ constexpr std::array kManual = {
  "log": text, "times_us": {STAGE: number}}
 an output that is no text: "output" is null, and "output_base64" has it
 with --async: {"id": text, "reply_to": text})"},
+    ManualEntry{"batch", "hearth batch submit items.jsonl --fn resize --wait", ""},
+    ManualEntry{
+        "batch submit",
+        "hearth batch submit items.jsonl --fn resize --wait --out results.jsonl\n"
+        "hearth batch submit --count 1000 --fn simulate --id night-1 --tolerate 5% --deadline 6h",
+        R"(an object a line: {"id": text, "user": text, "total": number, "digest": text, "attached": true or false,
+ "wait": the command that waits}; with --wait each state after it, as `batch status` has it)"},
+    ManualEntry{"batch status", "hearth batch status night-1 --watch",
+                R"({"id": text, "user": text, "state": "queued", "running", "paused", "ending" or "ended",
+ "outcome": text, "total": number, "counts": {STATUS: number}, …}: the fields of schemas/README.md
+with --watch such an object a line, for each change)"},
+    ManualEntry{"batch list", "hearth batch list --running", R"([as `batch status`, …])"},
+    ManualEntry{"batch results", "hearth batch results night-1 --failed --out failed.jsonl",
+                R"(the same with and without --json, an object a line:
+{"i": index, "id": the item's own, or null, "status": "ok", "out": JSON or text}
+{"i": index, "id": text or null, "status": text, "error_type": text, "error_message": text}
+an output that is no text: "out_base64" in place of "out"
+an item without a result, as one that was cancelled before it started: {"i": index, "status": text or null})"},
+    ManualEntry{"batch pause", "hearth batch pause night-1", R"(as `batch status`)"},
+    ManualEntry{"batch resume", "hearth batch resume night-1", R"(as `batch status`)"},
+    ManualEntry{"batch cancel", "hearth batch cancel night-1 --now", R"(as `batch status`)"},
+    ManualEntry{"batch set", "hearth batch set night-1 --concurrency 8 --priority 90", R"(as `batch status`)"},
+    ManualEntry{"batch redrive", "hearth batch redrive night-1 --status error,timeout --wait",
+                R"(as `batch status`; with --wait such an object a line, for each change)"},
     ManualEntry{"why", "hearth why order-7",
                 R"({"id": text, "decision": what /decisions/ID of a dispatcher says, or null,
  "reply": {"status": text, "start_path": text, "attempt": number, "why": {NAME: text},

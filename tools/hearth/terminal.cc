@@ -51,6 +51,17 @@ std::string FitLine(std::string_view text, std::size_t columns) {
   return std::string(text.substr(0, end));
 }
 
+void LiveLine::Draw(std::string_view text) {
+  std::string line = FitLine(EscapeControls(text), ColumnsOf(to_) - 1);
+  if (line == drawn_) return;
+  drawn_ = std::move(line);
+  Put(to_, std::string(kEmptyLine) + drawn_);
+}
+
+void LiveLine::Clear() {
+  if (!std::exchange(drawn_, "").empty()) Put(to_, kEmptyLine);
+}
+
 Progress::Progress(std::FILE* to, Kind kind, std::int64_t patience_ms)
     : to_(to), kind_(kind), patience_ms_(patience_ms) {
   if (kind_ != Kind::kSilent) thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });

@@ -21,6 +21,23 @@ std::string ProgressText(std::string_view what, std::int64_t seconds, std::strin
 // So much of it as fits into `columns`, without half a letter. Pure.
 std::string FitLine(std::string_view text, std::size_t columns);
 
+// One line of a terminal that is drawn over and over, for whoever does not block. One thread.
+class LiveLine {
+ public:
+  explicit LiveLine(std::FILE* terminal) : to_(terminal) {}
+  ~LiveLine() { Clear(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+
+  // So much of the text as fits into the line.
+  void Draw(std::string_view text);
+  void Clear();
+
+ private:
+  std::FILE* to_;
+  std::string drawn_;
+};
+
 // Tells what a command waits for, once that has taken a second. On a terminal it is one line that changes and vanishes;
 // elsewhere each thing that is waited for gets a line of its own. It draws on a thread of its own, because what is
 // waited for blocks.

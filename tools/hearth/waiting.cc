@@ -17,6 +17,13 @@ constexpr std::int64_t kLookMs = 500;        // as long may Redis take
 
 }  // namespace
 
+std::string WhoSeemsMissing(const Context& context) {
+  if (context.redis.empty()) return "";
+  auto redis = ConnectRedis(context, kLookMs);
+  const auto directory = redis ? ReadDirectory(*redis) : std::unexpected(redis.error());
+  return directory ? WhoIsMissing(*directory) : "";
+}
+
 Result<void> Waiting::Open() {
   auto replies = Tail(request_.reply_to);
   if (!replies) return std::unexpected(replies.error());
@@ -76,10 +83,7 @@ std::string Waiting::GivenUp() {
 }
 
 void Waiting::Look() {
-  if (context_.redis.empty()) return;
-  auto redis = ConnectRedis(context_, kLookMs);
-  const auto directory = redis ? ReadDirectory(*redis) : std::unexpected(redis.error());
-  Say(directory ? WhoIsMissing(*directory) : "");
+  if (!context_.redis.empty()) Say(WhoSeemsMissing(context_));
 }
 
 void Waiting::Say(std::string what) {

@@ -13,6 +13,9 @@
 
 namespace hearth::tool {
 
+// What seems to be missing, as far as Redis knows, where that is named; else nothing.
+std::string WhoSeemsMissing(const Context& context);
+
 // What came of a request; nothing in it: the time has passed.
 struct Answer {
   std::optional<InvocationResult> result{};

@@ -1,0 +1,213 @@
+#include "tools/hearth/batch_results.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "common/base/time.h"
+#include "common/kafka/partition_reader.h"
+#include "schemas/batch_item.h"
+#include "schemas/result.h"
+#include "schemas/topics.h"
+#include "tools/hearth/batch_lines.h"
+#include "tools/hearth/batch_picks.h"
+#include "tools/hearth/output_file.h"
+#include "tools/hearth/ways_out.h"
+
+namespace hearth::tool {
+namespace {
+
+constexpr std::int64_t kTurnMs = 200;
+constexpr std::int64_t kSilenceMs = 20'000;  // reading that gets nothing for so long is given up
+constexpr std::int64_t kNoteEvery = 10'000;  // records
+
+// The results of one batch on their topic.
+class ResultReader {
+ public:
+  static Result<ResultReader> Open(const Context& context, std::int32_t home, const BatchRef& ref,
+                                   const BatchState& state) {
+    auto reader = kafka::PartitionReader::Open(context.bootstrap.value, "hearth-cli",
+                                               {std::string(TopicName(Topic::kBatchResults)), home}, kServerTimeoutMs);
+    if (!reader) return std::unexpected(reader.error());
+    const auto bounds = reader->Bounds(kServerTimeoutMs);
+    if (!bounds) return std::unexpected(bounds.error());
+    ResultReader results(std::move(*reader), ref);
+    if (!state.results) return results;
+    results.first_ = std::max(state.results->first, bounds->start);
+    const bool has_ended = state.phase == BatchPhase::kEnded;
+    results.end_ = has_ended ? std::min(state.results->last + 1, bounds->end) : bounds->end;
+    return results;
+  }
+
+  // Each result of the batch's items, in the order of the offsets. An error of `told` ends it.
+  using Told = std::function<Result<void>(const Record& record, const ResultMark& mark)>;
+  Result<void> Read(Progress& progress, const Told& told) {
+    if (first_ >= end_) return {};
+    if (auto begun = reader_.Seek(first_); !begun) return begun;
+    std::int64_t heard_us = ReadClocks().mono_us;
+    std::string trouble = "no results came in time";
+    for (std::int64_t count = 0; reader_.position() < end_; ++count) {
+      const std::int64_t before = reader_.position();
+      const auto record = reader_.Next(kTurnMs);
+      if (!record && record.error().code == Code::kNotFound) return std::unexpected(record.error());
+      if (!record) trouble = record.error().message;
+      if (reader_.position() > before) {
+        heard_us = ReadClocks().mono_us;
+      } else if (ReadClocks().mono_us - heard_us > kSilenceMs * kMicrosPerMilli) {
+        return Fail(Code::kUnavailable, trouble);
+      }
+      if (count % kNoteEvery == 0) progress.Note(fmt::format("{}/{}", reader_.position() - first_, end_ - first_));
+      if (!record || !*record || (*record)->offset >= end_) continue;
+      const auto mark = DecodeResultMark(**record);
+      if (!mark || mark->place.batch != ref_ || mark->place.index == kOnCompleteIndex) continue;
+      if (auto taken = told(**record, *mark); !taken) return taken;
+    }
+    return {};
+  }
+
+ private:
+  ResultReader(kafka::PartitionReader reader, BatchRef ref) : reader_(std::move(reader)), ref_(std::move(ref)) {}
+  kafka::PartitionReader reader_;
+  BatchRef ref_;
+  std::int64_t first_ = 0;
+  std::int64_t end_ = 0;
+};
+
+// Where the lines go.
+class Files {
+ public:
+  static Result<Files> Create(const ResultFiles& wanted, Interrupts& interrupts) {
+    Files files(interrupts);
+    for (auto [path, file] : {std::pair{&wanted.out, &files.out_}, std::pair{&wanted.errors, &files.errors_}}) {
+      if (path->empty()) continue;
+      auto created = OutputFile::Create(*path);
+      if (!created) return std::unexpected(created.error());
+      *file = std::make_shared<OutputFile>(std::move(*created));
+    }
+    interrupts.TakeAway([out = files.out_, errors = files.errors_] {
+      for (const auto& each : {out, errors}) {
+        if (each) each->Abandon();
+      }
+    });
+    return files;
+  }
+  ~Files() {
+    if (interrupts_ != nullptr) interrupts_->TakeAway({});
+  }
+  Files(Files&& other) noexcept
+      : interrupts_(std::exchange(other.interrupts_, nullptr)),
+        out_(std::move(other.out_)),
+        errors_(std::move(other.errors_)) {}
+  Files& operator=(Files&&) = delete;
+
+  Result<void> Write(std::string_view line, bool is_ok, bool failed_only) {
+    if (out_ && (!is_ok || !failed_only)) {
+      if (auto written = out_->Write(line); !written) return written;
+    }
+    return errors_ && !is_ok ? errors_->Write(line) : Result<void>();
+  }
+  Result<void> Commit() {
+    for (const auto& each : {out_, errors_}) {
+      if (!each) continue;
+      if (auto done = each->Commit(); !done) return done;
+    }
+    return {};
+  }
+
+ private:
+  explicit Files(Interrupts& interrupts) : interrupts_(&interrupts) {}
+  Interrupts* interrupts_;
+  std::shared_ptr<OutputFile> out_;
+  std::shared_ptr<OutputFile> errors_;
+};
+
+Result<Lacking> Write(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state,
+                      const ResultFiles& wanted, Interrupts& interrupts) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("looking for the results of " + ref.batch.str());
+  auto reader = ResultReader::Open(context, home, ref, state);
+  if (!reader) return std::unexpected(reader.error());
+  auto files = Files::Create(wanted, interrupts);
+  if (!files) return std::unexpected(files.error());
+
+  ResultPicks picks(state);
+  const auto pick = [&picks](const Record& record, const ResultMark& mark) -> Result<void> {
+    if (const auto result = DecodeReply(record)) {
+      picks.Add(mark.place.index, mark.generation, ItemStatusOf(result->status), record.offset);
+    }
+    return {};
+  };
+  if (auto read = reader->Read(progress, pick); !read) return std::unexpected(read.error());
+  picks.DropWhatRunsAgain();
+  const Lacking lacking = WhatLacks(state, picks.Counts());
+
+  const bool has_ended = state.phase == BatchPhase::kEnded;
+  const bool only_failed = wanted.failed || wanted.out.empty();
+  const auto wants = [&](std::int64_t index) {
+    return picks.Has(index) && (!only_failed || picks.StatusOf(index) != ItemStatus::kOk);
+  };
+  const auto otherwise = [&](std::int64_t index) -> std::string {
+    if (picks.Has(index) || !has_ended) return "";
+    return StatusLine(index, lacking.status);
+  };
+  const auto give = [&](std::int64_t index, std::string_view line) {
+    const ItemStatus status = picks.Has(index) ? picks.StatusOf(index) : lacking.status.value_or(ItemStatus::kPending);
+    return files->Write(line, status == ItemStatus::kOk, only_failed);
+  };
+  progress.Say("writing the results of " + ref.batch.str());
+  OrderedLines lines({picks.total(), wants, otherwise, give}, kSortWindowBytes);
+  const auto put = [&](const Record& record, const ResultMark& mark) -> Result<void> {
+    const std::int64_t index = mark.place.index;
+    if (index >= picks.total() || picks.OffsetOf(index) != record.offset || !wants(index)) return {};
+    const auto result = DecodeReply(record);
+    if (!result) return {};
+    std::string line = ResultLine(mark, *result);
+    return wanted.unordered ? give(index, line) : lines.Put(index, std::move(line));
+  };
+  if (auto read = reader->Read(progress, put); !read) return std::unexpected(read.error());
+  if (wanted.unordered) {
+    for (std::int64_t index = 0; index < picks.total(); ++index) {
+      const std::string line = otherwise(index);
+      if (line.empty()) continue;
+      if (auto given = give(index, line); !given) return std::unexpected(given.error());
+    }
+  } else if (auto finished = lines.Finish(); !finished) {
+    return std::unexpected(finished.error());
+  }
+  if (auto committed = files->Commit(); !committed) return std::unexpected(committed.error());
+  return lacking;
+}
+
+bool IsOfKafka(const Error& error) {
+  return !error.message.starts_with("cannot ");
+}
+
+}  // namespace
+
+int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state,
+                 const ResultFiles& files, Interrupts& interrupts) {
+  interrupts.Mean("interrupted: no file was written");
+  const auto lacking = Write(context, home, ref, state, files, interrupts);
+  interrupts.Mean("interrupted");
+  if (!lacking && !IsOfKafka(lacking.error())) {
+    ReportUsage(lacking.error().message, "nothing was left half written");
+    return kFailed;
+  }
+  const std::int64_t there = state.counts.Total() - state.counts[ItemStatus::kPending];
+  if (!lacking && lacking.error().code == Code::kNotFound) {
+    return Report(
+        Error{lacking.error().code, fmt::format("the results of {}: {}", ref.batch.str(), lacking.error().message)},
+        fmt::format("{} items of it have ended; their results were on that topic", there));
+  }
+  if (!lacking) return ReportKafka(context, lacking.error());
+  if (lacking->removed == 0) return kFine;
+  return Report(Error{Code::kNotFound, fmt::format("{} results of {} are not on {} any more", lacking->removed,
+                                                   ref.batch.str(), TopicName(Topic::kBatchResults))},
+                "they are kept for 7 days, unless an operator removes them; what is left was written");
+}
+
+}  // namespace hearth::tool
