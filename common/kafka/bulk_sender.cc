@@ -85,6 +85,8 @@ Result<BulkSender> BulkSender::Open(const std::string& bootstrap, const std::str
   return BulkSender(std::move(*client), std::move(topic), std::move(partition), std::move(state));
 }
 
+BulkSender::BulkSender(BulkSender&&) noexcept = default;
+
 BulkSender::~BulkSender() {
   if (!client_) return;
   state_->failed = Error{Code::kCancelled, ""};  // nobody is told of what is given up

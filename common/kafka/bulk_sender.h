@@ -26,7 +26,7 @@ class BulkSender {
 
   static Result<BulkSender> Open(const std::string& bootstrap, const std::string& client_id, PartitionId partition,
                                  Acknowledged acknowledged);
-  BulkSender(BulkSender&&) noexcept = default;
+  BulkSender(BulkSender&&) noexcept;
   BulkSender& operator=(BulkSender&&) = delete;
   ~BulkSender();
 

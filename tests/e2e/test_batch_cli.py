@@ -329,6 +329,20 @@ def test_an_unknown_batch_is_an_error_with_a_way_out(owner):
         assert "a batch known-one belongs to alice" in done.stderr, done
 
 
+def test_a_state_that_nobody_can_read_is_no_unknown_batch(owner):
+    owner.put("hearth.batch.state", "alice/newer", json.dumps({"v": 2, "state": "running"}))
+    done = owner.hearth("status", "newer")
+    assert done.returncode == 1 and "the state of newer cannot be read: state: field 'v' is 2" in done.stderr, done
+
+
+def test_a_wish_that_comes_too_late_says_so(owner):
+    owner.state("late")
+    process = owner.start("cancel", "late")
+    owner.written("alice/late/want/run")
+    owner.ended("late", "succeeded", {"ok": 10})
+    finished(process, 1, "late has ended, so there is nothing to cancel: it ended: succeeded")
+
+
 def test_list_has_the_batches_of_the_user(owner):
     owner.state("listed-runs", counts={"ok": 1, "error": 2, "pending": 3}, submitted_ms=1_795_860_999_000)
     owner.ended("listed-ended", "succeeded", {"ok": 1})

@@ -120,6 +120,11 @@ int Wish(const Context& context, const std::string& id, RunWish wish, std::strin
   if (const auto code = control.NeedRunning(what)) return *code;
   if (const auto code = control.Write(WantRun{wish})) return *code;
   if (const auto code = control.Shown(shows)) return *code;
+  // It may have ended before it heard of the wish.
+  const bool cancels = wish == RunWish::kCancel || wish == RunWish::kCancelNow;
+  if (!cancels || control.state().outcome != BatchOutcome::kCancelled) {
+    if (const auto code = control.NeedRunning(what)) return *code;
+  }
   return control.Done("");
 }
 

@@ -19,6 +19,7 @@ namespace hearth::tool {
 namespace {
 
 constexpr std::int64_t kNowhere = -1;
+constexpr std::size_t kBytesBesideLine = 128;  // that a line takes in memory while it is held
 
 // As it stands, but in one line: a newline can only stand between the parts of a JSON text.
 std::string InOneLine(std::string json) {
@@ -41,7 +42,7 @@ std::string OutputPart(const InvocationResult& result) {
 }
 
 std::unexpected<Error> SpoolFailed(int error) {
-  return Fail(Code::kUnavailable,
+  return Fail(Code::kInvalid,
               fmt::format("cannot sort the results in the folder for temporary files: {}", std::strerror(error)));
 }
 
@@ -71,7 +72,7 @@ std::string StatusLine(std::int64_t index, std::optional<ItemStatus> status) {
 }
 
 Result<void> OrderedLines::Put(std::int64_t index, std::string line) {
-  held_bytes_ += line.size();
+  held_bytes_ += line.size() + kBytesBesideLine;
   held_.emplace(index, std::move(line));
   if (auto given = Advance(); !given) return given;
   return held_bytes_ > window_bytes_ ? Spool() : Result<void>();
@@ -87,7 +88,7 @@ Result<void> OrderedLines::Advance() {
     }
     if (!held_.empty() && held_.begin()->first == next_) {
       const auto node = held_.extract(held_.begin());
-      held_bytes_ -= node.mapped().size();
+      held_bytes_ -= node.mapped().size() + kBytesBesideLine;
       if (auto given = order_.give(next_, node.mapped()); !given) return given;
       continue;
     }

@@ -40,9 +40,9 @@ class OrderedLines {
   };
   OrderedLines(Order order, std::size_t window_bytes) : order_(std::move(order)), window_bytes_(window_bytes) {}
 
-  // Each index once. kUnavailable: there is no room for the file; or what `give` says.
+  // Each index once. kInvalid: there is no room for the file; or what `give` says.
   Result<void> Put(std::int64_t index, std::string line);
-  // After the last one. kInternal: one that should have come did not; kUnavailable as above.
+  // After the last one. kInternal: one that should have come did not; kInvalid as above.
   Result<void> Finish();
 
  private:

@@ -48,6 +48,7 @@ class ResultReader {
   Result<void> Read(Progress& progress, const Told& told) {
     if (first_ >= end_) return {};
     if (auto begun = reader_.Seek(first_); !begun) return begun;
+    ProgressCount noted(progress);
     std::int64_t heard_us = ReadClocks().mono_us;
     std::string trouble = "no results came in time";
     for (std::int64_t count = 0; reader_.position() < end_; ++count) {
@@ -60,7 +61,7 @@ class ResultReader {
       } else if (ReadClocks().mono_us - heard_us > kSilenceMs * kMicrosPerMilli) {
         return Fail(Code::kUnavailable, trouble);
       }
-      if (count % kNoteEvery == 0) progress.Note(fmt::format("{}/{}", reader_.position() - first_, end_ - first_));
+      if (count % kNoteEvery == 0) noted.Note(reader_.position() - first_, end_ - first_);
       if (!record || !*record || (*record)->offset >= end_) continue;
       const auto mark = DecodeResultMark(**record);
       if (!mark || mark->place.batch != ref_ || mark->place.index == kOnCompleteIndex) continue;
@@ -111,9 +112,11 @@ class Files {
     return errors_ && !is_ok ? errors_->Write(line) : Result<void>();
   }
   Result<void> Commit() {
-    for (const auto& each : {out_, errors_}) {
-      if (!each) continue;
-      if (auto done = each->Commit(); !done) return done;
+    for (const auto step : {&OutputFile::Finish, &OutputFile::Commit}) {
+      for (const auto& each : {out_, errors_}) {
+        if (!each) continue;
+        if (auto done = ((*each).*step)(); !done) return done;
+      }
     }
     return {};
   }
@@ -182,10 +185,6 @@ Result<Lacking> Write(const Context& context, std::int32_t home, const BatchRef&
   return lacking;
 }
 
-bool IsOfKafka(const Error& error) {
-  return !error.message.starts_with("cannot ");
-}
-
 }  // namespace
 
 int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state,
@@ -193,10 +192,6 @@ int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref,
   interrupts.Mean("interrupted: no file was written");
   const auto lacking = Write(context, home, ref, state, files, interrupts);
   interrupts.Mean("interrupted");
-  if (!lacking && !IsOfKafka(lacking.error())) {
-    ReportUsage(lacking.error().message, "nothing was left half written");
-    return kFailed;
-  }
   const std::int64_t there = state.counts.Total() - state.counts[ItemStatus::kPending];
   if (!lacking && lacking.error().code == Code::kNotFound) {
     return Report(

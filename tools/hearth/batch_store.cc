@@ -80,7 +80,7 @@ Result<std::optional<StateReader::Seen>> StateReader::Next(std::int64_t timeout_
   if (!ref) return std::nullopt;
   if ((*record)->value.empty()) return Seen{std::move(*ref)};
   auto state = DecodeBatchState((*record)->value);
-  if (!state) return std::nullopt;
+  if (!state) return Seen{std::move(*ref), std::nullopt, state.error().message};
   return Seen{std::move(*ref), std::move(*state)};
 }
 
@@ -89,9 +89,13 @@ Result<BatchFollower> BatchFollower::Open(const Context& context, std::int32_t h
   if (!reader) return std::unexpected(reader.error());
   BatchFollower follower(std::move(*reader), std::move(ref));
   auto read = follower.reader_.ReadAll([&follower](StateReader::Seen seen) {
-    if (seen.ref == follower.ref_) follower.state_ = std::move(seen.state);
+    if (seen.ref == follower.ref_) follower.Take(std::move(seen));
   });
   if (!read) return std::unexpected(read.error());
+  if (!follower.unreadable_.empty()) {
+    return Fail(Code::kInvalid,
+                "the state of " + follower.ref_.batch.str() + " cannot be read: " + follower.unreadable_);
+  }
   return follower;
 }
 
@@ -99,7 +103,13 @@ Result<bool> BatchFollower::Next(std::int64_t timeout_ms) {
   auto seen = reader_.Next(timeout_ms);
   if (!seen) return std::unexpected(seen.error());
   if (!*seen || (*seen)->ref != ref_) return false;
-  state_ = std::move((*seen)->state);
+  return Take(std::move(**seen));
+}
+
+bool BatchFollower::Take(StateReader::Seen seen) {
+  unreadable_ = std::move(seen.unreadable);
+  if (!unreadable_.empty()) return false;
+  state_ = std::move(seen.state);
   return true;
 }
 

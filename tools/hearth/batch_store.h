@@ -27,12 +27,13 @@ Result<std::int32_t> HomeIn(const std::vector<kafka::TopicInfo>& topics, const U
 // The same, of the topics that are there now. kUnavailable: Kafka is away.
 Result<std::int32_t> FindHome(const Context& context, std::initializer_list<Topic> needed);
 
-// The states of a partition, as they come. Of what nobody can read nothing is told.
+// The states of a partition, as they come.
 class StateReader {
  public:
   struct Seen {
     BatchRef ref;
-    std::optional<BatchState> state{};  // none: it was taken away
+    std::optional<BatchState> state{};  // none: it was taken away, or
+    std::string unreadable{};           // why nobody can read it
   };
   static Result<StateReader> Open(const Context& context, std::int32_t home);
 
@@ -50,20 +51,23 @@ class StateReader {
 // One batch: what is said of it now, and what is said of it later.
 class BatchFollower {
  public:
-  // Reads all that is there. The errors of FindHome and of StateReader.
+  // Reads all that is there. kInvalid: nobody can read its state; and the errors of StateReader.
   static Result<BatchFollower> Open(const Context& context, std::int32_t home, BatchRef ref);
 
   [[nodiscard]] const BatchRef& ref() const { return ref_; }
   // Nothing: there is no such batch, or nobody has taken it.
   [[nodiscard]] const std::optional<BatchState>& state() const { return state_; }
-  // Whether something was said of it. The errors of StateReader::Next.
+  // Whether something was said of it that can be read. The errors of StateReader::Next.
   Result<bool> Next(std::int64_t timeout_ms);
 
  private:
+  // False: it cannot be read, and what was said before stands.
+  bool Take(StateReader::Seen seen);
   BatchFollower(StateReader reader, BatchRef ref) : reader_(std::move(reader)), ref_(std::move(ref)) {}
   StateReader reader_;
   BatchRef ref_;
   std::optional<BatchState> state_;
+  std::string unreadable_;
 };
 
 // Waits until `holds` for what is said of the batch; false: it did not within `timeout_ms`. What seems to be missing is

@@ -125,7 +125,7 @@ class Submission {
       if (sent.error().code == Code::kUnavailable) return EndsKafka(sent.error());
       return Ends(Report(sent.error(), "no batch is there; items that were sent run never"));
     }
-    if (auto written = WriteSpec(); !written) return EndsKafka(written.error());
+    if (auto written = WriteSpec(); !written) return ReportUnwritten(written.error());
     return Taken(*batch);
   }
 
@@ -179,6 +179,7 @@ class Submission {
                                           [&ranges](std::int64_t offset) { ranges.Add(offset); });
     if (!sender) return std::unexpected(sender.error());
     ItemsDigest digest(spec_.function);
+    ProgressCount count(*progress_);
     std::int64_t index = 0;
     for (;; ++index) {
       auto item = input_->Next();
@@ -187,7 +188,7 @@ class Submission {
       digest.Add(**item);
       if (index >= spec_.total) break;
       if (auto sent = sender->Send(EncodeItem({ref_, index}, std::move(**item), topic)); !sent) return sent;
-      if (index % kNoteEvery == 0) progress_->Note(fmt::format("{}/{}", index, spec_.total));
+      if (index % kNoteEvery == 0) count.Note(index, spec_.total);
     }
     if (auto finished = sender->Finish(); !finished) return finished;
     if (index != spec_.total || digest.FinishHex() != spec_.digest) {
@@ -199,6 +200,8 @@ class Submission {
 
   Result<void> WriteSpec() {
     progress_->Say("submitting " + ref_.batch.str());
+    // Sending may have taken long.
+    if (spec_.deadline_ms != 0) spec_.deadline_ms = DeadlineAfter(options_.deadline, NowMs()).value();
     OutRecord record{std::string(TopicName(Topic::kBatches)),
                      FormatBatchKey({ref_, BatchKey::Kind::kSpec, {}}),
                      EncodeBatchSpec(spec_),
@@ -265,6 +268,14 @@ class Submission {
     }
     if (!options_.wait) return kFine;
     return WaitForEnd(context_, home_, batch, state.generation, options_.results, interrupts_);
+  }
+
+  int ReportUnwritten(const Error& error) {
+    progress_->Stop();
+    const std::string way_out = KafkaWayOut(context_, error);
+    return Report(error,
+                  fmt::format("{}{}the batch {} may be there or not; {} tells", way_out, way_out.empty() ? "" : "\n",
+                              ref_.batch.str(), Again(context_, "status " + ref_.batch.str())));
   }
 
   int ReportOther(const BatchState& state, std::string_view so) {

@@ -11,8 +11,6 @@
 
 namespace hearth::tool {
 
-constexpr std::int64_t kLineEveryMs = 3000;  // where there is no terminal
-
 // Which of many states are told where there is no terminal: a line that says something new, once a while, and at once
 // where the batch pauses, goes on or ends. Pure.
 class LinePace {

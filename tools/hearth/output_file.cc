@@ -23,12 +23,12 @@ Result<OutputFile> OutputFile::Create(const std::string& path) {
   struct stat there{};
   if (stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
     Fd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd) return Fail(Code::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+    if (!fd) return Fail(Code::kInvalid, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
     return OutputFile(std::move(fd), path, "");
   }
   const std::string temporary = fmt::format("{}.{:08x}.tmp", path, std::random_device()());
   Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode));
-  if (!fd) return Fail(Code::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+  if (!fd) return Fail(Code::kInvalid, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
   return OutputFile(std::move(fd), path, temporary);
 }
 
@@ -40,7 +40,7 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
       is_done_(std::exchange(other.is_done_, true)) {}
 
 std::unexpected<Error> OutputFile::Failed(int error) const {
-  return Fail(Code::kUnavailable, fmt::format("cannot write {}: {}", path_, std::strerror(error)));
+  return Fail(Code::kInvalid, fmt::format("cannot write {}: {}", path_, std::strerror(error)));
 }
 
 Result<void> OutputFile::Write(std::string_view bytes) {
@@ -60,11 +60,15 @@ Result<void> OutputFile::Flush() {
   return {};
 }
 
-Result<void> OutputFile::Commit() {
+Result<void> OutputFile::Finish() {
   if (auto flushed = Flush(); !flushed) return flushed;
   // Some file systems tell only here that there was no room.
   if (!temporary_.empty() && fsync(fd_.get()) != 0) return Failed(errno);
   if (close(fd_.Release()) != 0) return Failed(errno);
+  return {};
+}
+
+Result<void> OutputFile::Commit() {
   if (!temporary_.empty() && rename(temporary_.c_str(), path_.c_str()) != 0) return Failed(errno);
   is_done_ = true;
   return {};

@@ -14,15 +14,17 @@ namespace hearth::tool {
 class OutputFile {
  public:
   // `path`: "-" is the standard output. What is there and is no regular file (a pipe, a device) is written into
-  // directly. kUnavailable: it cannot be made; the message says why.
+  // directly. kInvalid: it cannot be made; the message says why.
   static Result<OutputFile> Create(const std::string& path);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile() { Abandon(); }
 
-  // kUnavailable: the disk is full, or another reason.
+  // kInvalid: the disk is full, or another reason.
   Result<void> Write(std::string_view bytes);
-  // All is written: the file takes its place. The same errors.
+  // All was given: it is on the disk, and not in its place yet. Call once, last but for Commit. The same errors.
+  Result<void> Finish();
+  // The file takes its place. The same errors.
   Result<void> Commit();
   // Nothing stays. Any thread, also in the middle of a Write: then the process ends.
   void Abandon();

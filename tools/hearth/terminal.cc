@@ -118,4 +118,12 @@ void Progress::Draw() {
   Put(to_, "hearth: " + text + "\n");
 }
 
+void ProgressCount::Note(std::int64_t done, std::int64_t all) {
+  const std::int64_t now_us = ReadClocks().mono_us;
+  const bool is_drawn = progress_.kind() == Progress::Kind::kTerminal;
+  if (!is_drawn && now_us - noted_us_ < kLineEveryMs * kMicrosPerMilli) return;
+  noted_us_ = now_us;
+  progress_.Note(fmt::format("{}/{}", done, all));
+}
+
 }  // namespace hearth::tool

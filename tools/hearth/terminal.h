@@ -11,7 +11,8 @@
 
 namespace hearth::tool {
 
-constexpr std::int64_t kPatienceMs = 1000;  // what takes longer is told
+constexpr std::int64_t kPatienceMs = 1000;   // what takes longer is told
+constexpr std::int64_t kLineEveryMs = 3000;  // of what goes on for long, where there is no terminal
 
 // The bytes as they are; on a terminal with a newline behind them where they end in none.
 void WriteOutput(std::FILE* to, std::string_view output);
@@ -53,6 +54,7 @@ class Progress {
   void Say(std::string what);
   // What is known about why it takes so long; empty: nothing.
   void Note(std::string note);
+  [[nodiscard]] Kind kind() const { return kind_; }
   // Nothing more is drawn, and the terminal's line is empty again. Before anything else is printed.
   void Stop();
   // Stops while something else is printed, and goes on with the next Say.
@@ -73,6 +75,17 @@ class Progress {
   std::string told_;  // the last line, without its seconds
   bool drawn_ = false;
   std::jthread thread_;  // last: it ends before the others go
+};
+
+// How much of something is done, as a note: on a terminal as often as it is told, elsewhere once a while.
+class ProgressCount {
+ public:
+  explicit ProgressCount(Progress& progress) : progress_(progress) {}
+  void Note(std::int64_t done, std::int64_t all);
+
+ private:
+  Progress& progress_;
+  std::int64_t noted_us_ = 0;
 };
 
 }  // namespace hearth::tool

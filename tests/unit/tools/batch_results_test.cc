@@ -113,7 +113,7 @@ TEST(BatchLines, ALineIsOneJsonObjectWhateverCameOut) {
 
 TEST(OrderedLines, GivesThemByIndexWhateverTheWindow) {
   std::mt19937 random(2);
-  for (const std::size_t window : {std::size_t{0}, std::size_t{100}, std::size_t{1} << 20}) {
+  for (const std::size_t window : {std::size_t{0}, std::size_t{1000}, std::size_t{1} << 20}) {
     constexpr std::int64_t kTotal = 500;
     std::vector<std::int64_t> coming;
     std::set<std::int64_t> comes;
@@ -174,6 +174,8 @@ TEST_F(OutputFileTest, IsThereWholeOnceItIsCommitted) {
   ASSERT_TRUE(file);
   ASSERT_TRUE(file->Write("new\n"));
   EXPECT_EQ(Content(), "old");
+  ASSERT_TRUE(file->Finish());
+  EXPECT_EQ(Content(), "old");
   ASSERT_TRUE(file->Commit());
   EXPECT_EQ(Content(), "new\n");
   EXPECT_EQ(Entries(), 1);
@@ -199,7 +201,7 @@ TEST_F(OutputFileTest, AFullDiskIsAnErrorAndLeavesNothing) {
     ASSERT_TRUE(file);
     Result<void> written;
     for (int i = 0; i < 4 && written; ++i) written = file->Write(std::string(1 << 20, 'x'));
-    if (written) written = file->Commit();
+    if (written) written = file->Finish();
     ASSERT_FALSE(written);
     EXPECT_THAT(written.error().message, HasSubstr("cannot write " + path_ + ": File too large"));
   }
@@ -211,7 +213,7 @@ TEST_F(OutputFileTest, AFullDiskIsAnErrorAndLeavesNothing) {
 TEST_F(OutputFileTest, WhatIsNoFileIsWrittenIntoAndStays) {
   auto full = OutputFile::Create("/dev/full");
   ASSERT_TRUE(full && full->Write("x"));
-  EXPECT_THAT(full->Commit().error().message, HasSubstr("No space left on device"));
+  EXPECT_THAT(full->Finish().error().message, HasSubstr("No space left on device"));
   EXPECT_TRUE(fs::is_character_file("/dev/full"));
   EXPECT_THAT(OutputFile::Create("/no/such/folder/out").error().message, HasSubstr("No such file or directory"));
 }
