@@ -57,6 +57,8 @@ Result<void> App::Start() {
   chunks_ = std::move(*chunks);
   pages_ = std::make_unique<PageStore>(loop_, *producer_,
                                        PageTopic{config_.kafka, config_.core.id.value, config_.ledger_topic});
+  states_ = std::make_unique<StateStore>(
+      loop_, StateTopic{config_.kafka, config_.core.id.value, config_.core.batch_state_topic});
   AddLinks();
   OpenDirectory();
   if (auto follows = FollowFunctions(); !follows) return follows;

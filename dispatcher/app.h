@@ -24,6 +24,7 @@
 #include "dispatcher/links.h"
 #include "dispatcher/metrics.h"
 #include "dispatcher/pages.h"
+#include "dispatcher/states.h"
 
 namespace hearth::dispatcher {
 
@@ -72,7 +73,9 @@ class App : public Daemon {
   void Do(ReadBack& effect);
   void Do(WritePage& effect);
   void Do(ReadPages& effect);
+  void Do(ReadStates& effect);
   void TellPages(const std::string& what);
+  void TellStates(const std::string& what);
   void Do(LoadUser& effect);
   void Do(DirectoryWrite& effect);
   void Do(DirectoryDropExecutor& effect);
@@ -93,6 +96,7 @@ class App : public Daemon {
   std::unique_ptr<kafka::Producer> producer_;
   std::unique_ptr<kafka::ChunkReader> chunks_;
   std::unique_ptr<PageStore> pages_;
+  std::unique_ptr<StateStore> states_;
   std::unique_ptr<ExecutorLinks> links_;
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<kafka::TopicFollower> follower_;
@@ -108,6 +112,7 @@ class App : public Daemon {
   std::string functions_alarm_;  // likewise
   std::string chunks_alarm_;
   std::string pages_alarm_;
+  std::string states_alarm_;
   std::string partitions_alarm_ = "not known yet";
   int exit_code_ = kExitDrained;
 };

@@ -1,4 +1,6 @@
 // The half of the shell that the core drives: stepping it, and carrying out its effects.
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "common/base/text.h"
@@ -24,9 +26,9 @@ void App::Do(SendToExecutor& effect) {
 }
 
 void App::Do(Produce& effect) {
-  producer_->Send(std::move(effect.record), [this, token = effect.token](Result<void> sent) {
+  producer_->Send(std::move(effect.record), [this, token = effect.token](const Result<std::int64_t>& sent) {
     Handle(ProduceFinished{token, sent.has_value(), sent ? "" : sent.error().message,
-                           !sent && kafka::IsPermanent(sent.error())});
+                           !sent && kafka::IsPermanent(sent.error()), sent.value_or(kafka::kUnknownOffset)});
   });
 }
 
@@ -77,7 +79,11 @@ void App::Do(ReadBack& effect) {
                     log_->warn("partition={}/{} offset={} cannot be read back: {}", partition.topic,
                                partition.partition, offset, error);
                   }
-                  if (!chunk) return Handle(ReadBackFinished{partition, offset, offset, {}, error});
+                  if (!chunk) {
+                    const bool is_missing =
+                        chunk.error().code == Code::kInvalid || chunk.error().code == Code::kNotFound;
+                    return Handle(ReadBackFinished{partition, offset, offset, {}, error, is_missing});
+                  }
                   Handle(ReadBackFinished{partition, offset, chunk->next, std::move(chunk->records), ""});
                 });
 }
@@ -91,13 +97,20 @@ void App::Do(WritePage& effect) {
   });
 }
 
-// A topic that is not there has no pages: what they would have told is run again, and nothing waits for it.
+// A topic that is not there has no pages, and neither has a ledger whose pages cannot be held: what they would have
+// told is run again, and nothing waits for it.
 void App::Do(ReadPages& effect) {
-  pages_->Read(effect.partition, [this, asked = effect](Result<std::vector<StoredPage>> stored) {
-    PagesRead read{asked.partition, asked.epoch, {}, stored.has_value() || stored.error().code == Code::kNotFound};
-    TellPages(stored ? "" : "cannot be read: " + stored.error().message);
-    if (stored) {
-      for (StoredPage& page : *stored) read.pages.push_back({std::move(page.key), std::move(page.value)});
+  pages_->Read(effect.partition, [this, asked = effect](Result<StoredPages> stored) {
+    const bool none = !stored && (stored.error().code == Code::kNotFound || stored.error().code == Code::kExhausted);
+    PagesRead read{asked.partition, asked.epoch, {}, stored.has_value() || none};
+    if (!stored) {
+      TellPages("cannot be read: " + stored.error().message);
+    } else {
+      TellPages(stored->lacking == 0
+                    ? ""
+                    : fmt::format("partition={} pages={} of batches are left out: all take more than {} bytes",
+                                  kafka::Name(asked.partition), stored->lacking, kMostPageBytes));
+      for (StoredPage& page : stored->pages) read.pages.push_back({std::move(page.key), std::move(page.value)});
     }
     Handle(std::move(read));
   });
@@ -107,6 +120,33 @@ void App::TellPages(const std::string& what) {
   if (std::exchange(pages_alarm_, what) == what) return;
   readiness_->Remark("ledger pages", what);
   if (!what.empty()) log_->warn("topic={} {}", config_.ledger_topic, what);
+}
+
+// A topic that is not there has no states, and nothing waits for it.
+void App::Do(ReadStates& effect) {
+  states_->Read(effect.partition.partition, [this, asked = effect](Result<StoredStates> stored) {
+    StatesRead read{asked.partition, asked.epoch, {}, stored.has_value() || stored.error().code == Code::kNotFound};
+    if (!stored) {
+      TellStates("cannot be read: " + stored.error().message);
+    } else {
+      TellStates(stored->lacking == 0
+                     ? ""
+                     : fmt::format("partition={} states={} of the oldest are left out: all take more than {} bytes",
+                                   asked.partition.partition, stored->lacking, kMostStateBytes));
+      if (stored->unreadable > 0) {
+        log_->warn("topic={} partition={} states={} cannot be read, the first is {}", config_.core.batch_state_topic,
+                   asked.partition.partition, stored->unreadable, Quoted(stored->why));
+      }
+      read.states = std::move(stored->states);
+    }
+    Handle(std::move(read));
+  });
+}
+
+void App::TellStates(const std::string& what) {
+  if (std::exchange(states_alarm_, what) == what) return;
+  readiness_->Remark("states of batches", what);
+  if (!what.empty()) log_->warn("topic={} {}", config_.core.batch_state_topic, what);
 }
 
 void App::Do(LoadUser& effect) {

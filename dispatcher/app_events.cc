@@ -5,6 +5,11 @@
 #include "dispatcher/app.h"
 
 namespace hearth::dispatcher {
+namespace {
+
+constexpr std::int64_t kStartOfLog = 0;
+
+}  // namespace
 
 void App::AddLinks() {
   ExecutorLinks::Callbacks callbacks;
@@ -121,19 +126,23 @@ Result<void> App::JoinGroup() {
   callbacks.log_start_moved = [this](const PartitionId& partition, std::int64_t start) {
     Handle(LogStartMoved{partition, start});
   };
-  callbacks.begin = [](std::int64_t committed, const std::string& metadata) {
+  callbacks.begin = [this](const PartitionId& partition, std::int64_t committed, const std::string& metadata) {
+    if (partition.topic == config_.core.batches_topic) return kStartOfLog;  // whatever is committed: all keys matter
     return IntakePosition(committed, metadata);
   };
   callbacks.alarm = [this](const std::string& what) { log_->warn("kafka: {}", what); };
   callbacks.counted = [this](const kafka::PartitionCounts& counts) {
     const std::string difference = kafka::DifferentCounts(counts);
     if (std::exchange(partitions_alarm_, difference) == difference) return;
-    readiness_->Remark("partitions", difference.empty() ? "the same number of each request topic" : difference);
+    readiness_->Remark("partitions", difference.empty() ? "the same number of each topic" : difference);
     if (!difference.empty()) log_->warn("group={} {}", config_.group, difference);
   };
   callbacks.ended = [this](const std::string& why) { loop_.Post([this, why] { End(why); }); };
   kafka::Membership membership{config_.kafka, config_.core.id.value, config_.group, {}};
   for (const auto& [topic, priority] : config_.core.request_topics) membership.topics.push_back(topic);
+  membership.topics.push_back(config_.core.batches_topic);
+  membership.counted_beside = {config_.core.batch_items_topic, config_.core.batch_state_topic,
+                               config_.core.batch_results_topic};
   membership.instance = config_.core.id.value;
   membership.session_ms = config_.session_timeout_ms;
   auto consumer = kafka::GroupConsumer::Create(loop_, std::move(membership), std::move(callbacks));

@@ -1,16 +1,20 @@
 #include "dispatcher/config.h"
 
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "common/base/address.h"
 #include "common/config/reader.h"
 #include "common/redis/account.h"
+#include "schemas/batch_policy.h"
 #include "schemas/request.h"
 #include "schemas/topics.h"
 
 namespace hearth::dispatcher {
 namespace {
+
+constexpr std::size_t kTopicsOfBatches = 4;
 
 constexpr std::string_view kExample = R"(id = "${HOSTNAME}"                    # a variable of the environment
 http = "127.0.0.1:9101"
@@ -28,8 +32,36 @@ executors = ["unix:/run/hearth/executor-1.sock"]
 
 [admission]
 reply_topics = ["hearth.reply", "reply.*"]
+batch_topics = ["ada:orders.*"]
 realtime_users = ["ops-*"]
 )";
+
+void CheckTopics(ConfigReader& reader, const Settings& core) {
+  if (core.request_topics.size() != kRequestTopics.size()) {
+    reader.Reject("topics", "must name three different request topics");
+  }
+  std::set<std::string> apart = {core.batches_topic, core.batch_items_topic, core.batch_state_topic,
+                                 core.batch_results_topic};
+  const std::size_t of_batches = apart.size();
+  for (const auto& [topic, each] : core.request_topics) apart.insert(topic);
+  if (of_batches != kTopicsOfBatches || apart.size() != core.request_topics.size() + of_batches) {
+    reader.Reject("topics", "must name different topics for requests, and for each that batches need");
+  }
+  if (core.own_topics.contains(core.reply_topic)) reader.Reject("topics.reply", "must be a topic of its own");
+  for (const auto& topic : core.reply_topics_allowed) {
+    if (core.own_topics.contains(topic)) {
+      reader.Reject("admission.reply_topics", "must not name hearth's own topic " + topic);
+    }
+  }
+  for (const auto& entry : core.batch_replay_topics) {
+    if (!IsBatchTopicEntry(entry)) reader.Reject("admission.batch_topics", "'" + entry + "' is not USER:TOPIC");
+    for (const auto& own : core.own_topics) {
+      if (entry.ends_with(":" + own)) {
+        reader.Reject("admission.batch_topics", "must not name hearth's own topic " + own);
+      }
+    }
+  }
+}
 
 Result<Config> Read(ConfigReader reader) {
   Config config;
@@ -64,6 +96,10 @@ Result<Config> Read(ConfigReader reader) {
   core.dead_letter_topic = topics[Topic::kDeadLetter];
   core.undeliverable_topic = topics[Topic::kUndeliverable];
   core.own_topics = topics.Own();
+  core.batches_topic = topics[Topic::kBatches];
+  core.batch_items_topic = topics[Topic::kBatchItems];
+  core.batch_state_topic = topics[Topic::kBatchState];
+  core.batch_results_topic = topics[Topic::kBatchResults];
   config.functions_topic = topics[Topic::kFunctions];
   config.ledger_topic = topics[Topic::kLedger];
   config.redis = reader.RequiredString("redis.address", kAboutRedis);
@@ -79,6 +115,10 @@ Result<Config> Read(ConfigReader reader) {
   core.reply_topics_allowed =
       reader.Strings("admission.reply_topics", {core.reply_topic},
                      "where replies may go: names, or a prefix followed by `*`; never one of hearth's own topics");
+  core.batch_replay_topics = reader.Strings("admission.batch_topics", {},
+                                            "which topics users may name as the source of a batch: `USER:TOPIC`, where "
+                                            "each is a name, or a prefix followed by `*`; never one of hearth's own "
+                                            "topics");
   core.realtime_users = reader.Strings("admission.realtime_users", {},
                                        "who is granted the class `rt`: names, or a prefix followed by `*`. Requests of "
                                        "others on its topic are rejected");
@@ -87,13 +127,7 @@ Result<Config> Read(ConfigReader reader) {
   };
   core.user_concurrency =
       integer("admission.user_concurrency", core.user_concurrency, 1'000'000, "attempts of one user at once");
-  if (core.request_topics.size() != 3) reader.Reject("topics", "must name three different request topics");
-  if (core.own_topics.contains(core.reply_topic)) reader.Reject("topics.reply", "must be a topic of its own");
-  for (const auto& topic : core.reply_topics_allowed) {
-    if (core.own_topics.contains(topic)) {
-      reader.Reject("admission.reply_topics", "must not name hearth's own topic " + topic);
-    }
-  }
+  CheckTopics(reader, core);
   if (auto finished = reader.Finish(); !finished) return std::unexpected(finished.error());
   return config;
 }

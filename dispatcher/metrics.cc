@@ -104,6 +104,11 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("pages_written", gauges.pages_written);
   held("page_failures", gauges.page_failures);
   held("output_failures", gauges.output_failures);
+  held("batches_running", gauges.batches_running);
+  held("batches_waiting", gauges.batches_waiting);
+  held("batch_window", gauges.batch_window);
+  held("batch_items_pending", gauges.batch_items_pending);
+  held("oldest_batch_age_ms", gauges.oldest_batch_age_ms);
   held("decision_bytes", gauges.decision_bytes);
   const auto queue = [this](const char* name, std::int64_t depth, std::int64_t limit) {
     queue_.Add({{"queue", name}}).Set(static_cast<double>(depth));

@@ -5,13 +5,17 @@
 #include <string_view>
 #include <utility>
 
+#include "dispatcher/core/status_page.h"
+
 namespace hearth::dispatcher {
 namespace {
 
-std::optional<std::string> GroupOfPage(std::string_view key, std::size_t value_bytes) {
+std::optional<kafka::KeyedRecord> LookAtPage(std::string_view key, std::size_t value_bytes) {
   const auto page = ParsePageKey(key);
-  if (!page || value_bytes > kMaxLedgerPageBytes) return std::nullopt;
-  return kafka::Name(page->partition);
+  if (!page) return std::nullopt;
+  const bool of_batch = !page->batch.batch.empty();
+  if (value_bytes > (of_batch ? kMaxStatusPageBytes : kMaxLedgerPageBytes)) return std::nullopt;
+  return kafka::KeyedRecord{kafka::Name(page->partition), of_batch};
 }
 
 }  // namespace
@@ -24,7 +28,7 @@ PageStore::PageStore(Loop& loop, kafka::Producer& producer, const PageTopic& top
     : loop_(loop),
       producer_(producer),
       topic_(topic.topic),
-      reader_(loop, {topic.bootstrap, topic.client_id, topic.topic, kMostPagesRead, topic.silence_ms}, GroupOfPage),
+      reader_(loop, {topic.bootstrap, topic.client_id, topic.topic, topic.most_bytes, topic.silence_ms}, LookAtPage),
       self_(std::make_shared<PageStore*>(this)) {}
 
 void PageStore::Write(const PageKey& key, std::string value, Written done) {
@@ -51,8 +55,9 @@ void PageStore::Start(const std::string& text, Writing& writing) {
   OutRecord record{topic_, text, std::exchange(writing.next, {}), {}};
   record.null_value = record.value.empty();
   record.partition = PagePartition(writing.key.partition, partitions_);
-  producer_.Send(std::move(record), [self = std::weak_ptr(self_), text](const Result<void>& result) {
-    if (const auto alive = self.lock()) (*alive)->Ended(text, result);
+  producer_.Send(std::move(record), [self = std::weak_ptr(self_), text](const Result<std::int64_t>& result) {
+    if (const auto alive = self.lock())
+      (*alive)->Ended(text, result ? Result<void>() : std::unexpected(result.error()));
   });
 }
 
@@ -106,16 +111,17 @@ void PageStore::Counted(const Result<std::int32_t>& count) {
 }
 
 void PageStore::Read(const PartitionId& request_partition, Told done) {
-  reader_.Read(kafka::Name(request_partition), [done = std::move(done)](Result<std::vector<kafka::KeyedValue>> found) {
+  reader_.Read(kafka::Name(request_partition), [done = std::move(done)](Result<kafka::CompactedValues> found) {
     if (!found) return done(std::unexpected(std::move(found.error())));
-    std::vector<StoredPage> pages;
-    pages.reserve(found->size());
-    for (auto& [key, value] : *found) {
+    StoredPages stored;
+    stored.lacking = found->lacking;
+    stored.pages.reserve(found->values.size());
+    for (auto& [key, value] : found->values) {
       auto parsed = ParsePageKey(key);
-      if (parsed) pages.push_back({std::move(*parsed), std::move(value)});
+      if (parsed) stored.pages.push_back({std::move(*parsed), std::move(value)});
     }
-    std::ranges::sort(pages, {}, &StoredPage::key);
-    done(std::move(pages));
+    std::ranges::sort(stored.pages, {}, &StoredPage::key);
+    done(std::move(stored));
   });
 }
 

@@ -19,8 +19,11 @@
 
 namespace hearth::dispatcher {
 
-constexpr std::size_t kMostPageWrites = 4096;   // that are not answered yet: 32 MiB, twenty seconds at full rate
-constexpr std::size_t kMostPagesRead = 16'384;  // of one request partition: 128 MiB
+// That are not answered yet: 32 MiB of the largest of ledgers, or 208 MiB of the largest of batches.
+constexpr std::size_t kMostPageWrites = 4096;
+// In memory, of one partition, while its pages are read: a billion offsets in the largest pages of a ledger; 2,500 of
+// the largest pages of batches; or the pages of half a million small batches.
+constexpr std::size_t kMostPageBytes = 128U << 20;
 
 struct StoredPage {
   PageKey key;
@@ -28,11 +31,18 @@ struct StoredPage {
   friend bool operator==(const StoredPage&, const StoredPage&) = default;
 };
 
+struct StoredPages {
+  std::vector<StoredPage> pages;  // by key
+  std::size_t lacking = 0;        // pages of batches that were left out, because all take too many bytes
+  friend bool operator==(const StoredPages&, const StoredPages&) = default;
+};
+
 struct PageTopic {
   std::string bootstrap;
   std::string client_id;
   std::string topic;
   std::int64_t silence_ms = 5000;  // reading that gets nothing for so long is given up
+  std::size_t most_bytes = kMostPageBytes;
 };
 
 // The number of the topic's partition that holds the pages of a request partition, where the topic has so many.
@@ -41,7 +51,7 @@ std::int32_t PagePartition(const PartitionId& request_partition, std::int32_t pa
 class PageStore {
  public:
   using Written = std::function<void(Result<void>)>;
-  using Told = std::function<void(Result<std::vector<StoredPage>>)>;
+  using Told = std::function<void(Result<StoredPages>)>;
 
   // `producer` must outlive the store, or the loop must not turn between their ends.
   PageStore(Loop& loop, kafka::Producer& producer, const PageTopic& topic);
@@ -54,9 +64,15 @@ class PageStore {
   // more than kMostPageWrites.
   void Write(const PageKey& key, std::string value, Written done);
 
-  // The pages of the request partition, of all generations and epochs, that are on the topic up to its end, which is
-  // asked for after the call: the last value of each key, in the keys' order, without those that have a tombstone. Its
-  // errors are those of kafka::CompactedReader::Read; kExhausted: more than kMostPagesRead.
+  // The pages of the partition, of all generations and epochs, and of all batches in it, that are on the topic up to
+  // its end, which is asked for after the call: the last value of each key, without those that have a tombstone.
+  //
+  // Where they take more than `most_bytes`, pages of batches are left out, those that were written longest ago first.
+  // Nearly all of these are of batches that have ended, of which the state tells enough. Of a batch that has not, the
+  // items of a page that lacks run again. The pages of a ledger are told whole or not at all.
+  //
+  // Its errors are those of kafka::CompactedReader::Read; kExhausted: the ledger's pages alone take more than
+  // `most_bytes`. Reading them again does not help: the partition is then one without pages.
   void Read(const PartitionId& request_partition, Told done);
 
   // Records that Read met and left out: their keys are none of pages, or their values too long for one. Any thread.

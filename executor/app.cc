@@ -40,12 +40,13 @@ Result<void> App::Start() {
   auto listen = InNumbers(config_.listen);
   if (!listen) return FailWith("listen", listen.error());
   listen_ = std::move(*listen);
-  auto outbox = Outbox::Create(loop_, config_.kafka, config_.core.id.value, config_.core.usage_topic,
-                               [this](std::uint64_t token, Result<void> result) {
-                                 Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message,
-                                                        !result && kafka::IsPurged(result.error()),
-                                                        !result && kafka::IsPermanent(result.error())});
-                               });
+  auto outbox = Outbox::Create(
+      loop_, config_.kafka, config_.core.id.value, config_.core.usage_topic,
+      [this](std::uint64_t token, const Result<std::int64_t>& result) {
+        Handle(PublishFinished{token, result.has_value(), result ? "" : result.error().message,
+                               !result && kafka::IsPurged(result.error()),
+                               !result && kafka::IsPermanent(result.error()), result.value_or(link::kNoReplyOffset)});
+      });
   if (!outbox) return std::unexpected(outbox.error());
   outbox_ = std::move(*outbox);
   code_store_ = std::make_unique<FolderCodeStore>(config_.code_store,

@@ -112,6 +112,7 @@ void ReadTopics(ConfigReader& reader, Config& config) {
   config.settings_topic = topics[Topic::kSettings];
   core.undeliverable_topic = topics[Topic::kUndeliverable];
   core.usage_topic = topics[Topic::kUsage];
+  core.batch_results_topic = topics[Topic::kBatchResults];
   core.replies.default_topic = topics[Topic::kReply];
   core.replies.allowed =
       reader.Strings("admission.reply_topics", core.replies.allowed,

@@ -17,7 +17,8 @@ Result<std::unique_ptr<Outbox>> Outbox::Create(Loop& loop, const std::string& bo
 }
 
 void Outbox::Publish(std::uint64_t token, SharedRecord record) {
-  producer_->Send(std::move(record), [this, token](Result<void> result) { published_(token, std::move(result)); });
+  producer_->Send(std::move(record),
+                  [this, token](Result<std::int64_t> result) { published_(token, std::move(result)); });
 }
 
 void Outbox::PublishUsage(const Usage& usage) {
@@ -25,7 +26,7 @@ void Outbox::PublishUsage(const Usage& usage) {
   record.topic = usage_topic_;
   record.key = usage.id.value;
   record.value = EncodeUsage(usage);
-  usage_producer_->Send(std::move(record), [this](Result<void> result) {
+  usage_producer_->Send(std::move(record), [this](const Result<std::int64_t>& result) {
     if (!result) ++usage_lost_;
   });
 }

@@ -19,7 +19,7 @@ constexpr int kUsageLingerMs = 100;
 
 class Outbox {
  public:
-  using Published = std::function<void(std::uint64_t token, Result<void>)>;
+  using Published = std::function<void(std::uint64_t token, Result<std::int64_t> offset)>;
   // Does not wait for a broker: records wait until one is there.
   static Result<std::unique_ptr<Outbox>> Create(Loop& loop, const std::string& bootstrap, const std::string& client_id,
                                                 std::string usage_topic, Published published);

@@ -1,7 +1,8 @@
 // How plain structs become msgpack and back, once for all of schemas/. A struct lists its fields in one function,
 //   template <class Archive> void Describe(Archive& archive, Exec& exec) { archive("ref", exec.ref)("id", exec.id)…; }
 // and is written as a map (names) or as an array (order). Readers ignore what they do not know, refuse wrong types and
-// sizes by the field's name, and never trust a declared size. No exception leaves this file.
+// sizes by the field's name, and never trust a declared size. A std::optional without a value is nil. No exception
+// leaves this file.
 #pragma once
 
 #include <array>
@@ -118,6 +119,14 @@ class Writer {
   void Value(const std::vector<T>& values) {
     packer_.pack_array(static_cast<std::uint32_t>(values.size()));
     for (const auto& value : values) Value(value);
+  }
+  template <class T>
+  void Value(const std::optional<T>& value) {
+    if (!value) {
+      packer_.pack_nil();
+    } else {
+      Value(*value);
+    }
   }
   void Value(const std::map<std::string, std::string>& values) {
     packer_.pack_map(static_cast<std::uint32_t>(values.size()));
@@ -278,6 +287,11 @@ class Reader {
       Value(at, values.emplace_back(), most);
       at = SkipItem(at);
     }
+  }
+  template <class T>
+  void Value(const char* at, std::optional<T>& value, std::size_t most) {
+    if (ReadItem(at).kind == Item::Kind::kNil) return value.reset();
+    Value(at, value.emplace(), most);
   }
   void Value(const char* at, std::map<std::string, std::string>& values, std::size_t most) {
     const Item item = ReadItem(at);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "schemas/batch_item.h"
 #include "schemas/codec.h"
 #include "schemas/describe.h"
 
@@ -61,12 +62,17 @@ void Describe(A& a, FunctionDescription& m) {
   a("number", m.number)("function", m.function);
 }
 template <class A>
+void Describe(A& a, ItemOfBatch& m) {
+  a("index", m.index)("item_id", m.item_id)("generation", m.generation);
+}
+template <class A>
 void Describe(A& a, Exec& m) {
   a("ref", m.ref)("id", m.id)("try_number", m.try_number)("final_try", m.final_try)("form", m.form)(
       "reply_to", m.reply_to)("traceparent", m.traceparent)("content_type", m.content_type)("timeout_ms", m.timeout_ms)(
       "expires_ms", m.expires_ms)("times", m.times)("function_number", m.function_number)
       .Bytes("payload", m.payload, kMaxPayloadBytes)
-      .Optional("why", m.why);
+      .Optional("why", m.why)
+      .Optional("item", m.item);
 }
 template <class A>
 void Describe(A& a, Fence& m) {
@@ -92,7 +98,8 @@ template <class A>
 void Describe(A& a, Done& m) {
   a("ref", m.ref)("id", m.id)("outcome", m.outcome)("status", m.status)("error_type", m.error_type)(
       "error_message", m.error_message)("start_path", m.start_path)("times", m.times)("try_number", m.try_number)
-      .Optional("billed_ms", m.billed_ms);
+      .Optional("billed_ms", m.billed_ms)
+      .Optional("reply_offset", m.reply_offset);
 }
 template <class A>
 void Describe(A& a, Running& m) {
@@ -145,6 +152,21 @@ Result<Message> DecodeAny(const RawFrame& raw, std::index_sequence<kIndexes...>)
   return message;
 }
 
+Result<void> CheckItem(const Exec& exec) {
+  if (!exec.item) return {};
+  const ItemOfBatch& item = *exec.item;
+  if (auto batch = ParseBatchRef(exec.ref.partition.topic); !batch) return FailWith("an item's batch", batch.error());
+  if (item.index < kOnCompleteIndex || item.index >= kMaxBatchItems) {
+    return Fail(Code::kInvalid, "no batch has an item " + std::to_string(item.index));
+  }
+  if (item.generation < 0 || item.generation > kMaxBatchGeneration) {
+    return Fail(Code::kInvalid, "no batch has a generation " + std::to_string(item.generation));
+  }
+  if (item.item_id.size() <= kMaxItemIdBytes) return {};
+  return Fail(Code::kExhausted, "an item's id has " + std::to_string(item.item_id.size()) + " bytes; the limit is " +
+                                    std::to_string(kMaxItemIdBytes));
+}
+
 }  // namespace
 
 Result<void> AppendLinkMessage(std::string& out, const Message& message) {
@@ -156,6 +178,9 @@ Result<void> AppendLinkMessage(std::string& out, const Message& message) {
 Result<Message> DecodeLinkMessage(RawFrame raw) {
   auto message = DecodeAny(raw, std::make_index_sequence<std::variant_size_v<Message>>());
   if (!message) return FailWith("link frame", message.error());
+  if (const auto* exec = std::get_if<Exec>(&*message)) {
+    if (auto good = CheckItem(*exec); !good) return FailWith("link frame", good.error());
+  }
   return message;
 }
 

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -106,6 +107,16 @@ struct FunctionDescription {
   Function function;
 };
 
+// Which item of a batch an attempt runs. The batch itself is named by the reference: its topic is "USER/BATCH"
+// (FormatBatchRef; no topic of Kafka has a '/' in its name), and its number is that of the batch's partition in every
+// topic of batches.
+struct ItemOfBatch {
+  std::int64_t index = 0;       // 0 to kMaxBatchItems - 1, or kOnCompleteIndex
+  std::string item_id;          // the client's own name for it, at most kMaxItemIdBytes; empty: none
+  std::int32_t generation = 0;  // redrives of the batch before it runs, at most kMaxBatchGeneration
+  friend bool operator==(const ItemOfBatch&, const ItemOfBatch&) = default;
+};
+
 struct Exec {
   AttemptRef ref;
   InvocationId id;
@@ -121,7 +132,8 @@ struct Exec {
   std::uint32_t function_number = 0;  // what travels of the function: the sessions at both ends turn one into the other
   std::shared_ptr<const Function> function;  // never null where a core sees it
   std::string payload;
-  std::string why;  // the dispatcher's part of how it got its place (schemas/why.h); absent: empty
+  std::string why;                  // the dispatcher's part of how it got its place (schemas/why.h); absent: empty
+  std::optional<ItemOfBatch> item;  // absent: it is no item. Its reply is marked, and lies in the batch's partition
 };
 
 struct Fence {
@@ -156,6 +168,7 @@ struct Nack {
   NackReason reason = NackReason::kBusy;
 };
 
+constexpr std::int64_t kNoReplyOffset = -1;
 enum class Outcome : std::uint8_t {
   kPublished = 0,       // the result is durable on the reply topic (or on hearth.undeliverable)
   kFailed = 1,          // user code failed and this was not the final try; nothing was published
@@ -173,6 +186,9 @@ struct Done {
   Times times;
   std::int32_t try_number = 0;  // as Exec gave it, so that an adopting dispatcher counts right; 0: unknown
   std::int64_t billed_ms = 0;   // what the run took by the executor's clock; absent, 0: it did not run, or is not known
+  // Where the reply lies in its partition of its topic; absent, kNoReplyOffset: nothing was published there, or where
+  // is not known.
+  std::int64_t reply_offset = kNoReplyOffset;
   friend bool operator==(const Done&, const Done&) = default;
 };
 

@@ -4,13 +4,13 @@
 
 namespace hearth {
 
+bool Matches(std::string_view pattern, std::string_view text) {
+  if (!pattern.ends_with('*')) return text == pattern;
+  return text.starts_with(pattern.substr(0, pattern.size() - 1));
+}
+
 bool MatchesAny(const std::vector<std::string>& patterns, std::string_view text) {
-  return std::ranges::any_of(patterns, [text](const std::string& pattern) {
-    if (!pattern.empty() && pattern.back() == '*') {
-      return text.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1));
-    }
-    return text == pattern;
-  });
+  return std::ranges::any_of(patterns, [text](const std::string& pattern) { return Matches(pattern, text); });
 }
 
 bool ReplyTopicAllowed(const ReplyPolicy& policy, std::string_view topic) {

@@ -9,7 +9,9 @@
 
 namespace hearth {
 
-// Whether one of the patterns is the text, or a prefix of it followed by '*'.
+// Whether the pattern is the text, or a prefix of it followed by '*'.
+bool Matches(std::string_view pattern, std::string_view text);
+// Whether one of them is.
 bool MatchesAny(const std::vector<std::string>& patterns, std::string_view text);
 
 struct ReplyPolicy {

@@ -51,15 +51,77 @@ Result<std::int32_t> CountOnce(rd_kafka_t* client, const CompactedTopic& topic) 
               "kafka at " + topic.bootstrap + ": topic " + topic.topic + ": " + rd_kafka_err2str(error));
 }
 
+// The last values of the keys of one answer. Where they take too many bytes, those that may lack go, the oldest first.
+class Gathered {
+ public:
+  explicit Gathered(std::size_t most_bytes) : most_bytes_(most_bytes) {}
+
+  // In the order in which they were written. An empty value takes the key away.
+  void Take(std::string_view key, std::string_view value, bool may_lack) {
+    if (too_large_) return;
+    if (const auto old = values_.find(key); old != values_.end()) Erase(old);
+    if (value.empty()) return;
+    const auto added = values_.emplace(key, Value{std::string(value), may_lack ? ++last_age_ : kMayNotLack}).first;
+    if (may_lack) by_age_.emplace(last_age_, added);
+    bytes_ += BytesOf(*added);
+    while (bytes_ > most_bytes_ && !by_age_.empty()) {
+      Erase(by_age_.begin()->second);
+      ++lacking_;
+    }
+    if (bytes_ <= most_bytes_) return;
+    too_large_ = true;
+    values_.clear();
+  }
+
+  // kExhausted: what may not lack takes too many bytes.
+  Result<CompactedValues> TakeAll() {
+    if (too_large_) return Fail(Code::kExhausted, "more than " + std::to_string(most_bytes_) + " bytes");
+    CompactedValues all;
+    all.lacking = lacking_;
+    all.values.reserve(values_.size());
+    while (!values_.empty()) {
+      auto node = values_.extract(values_.begin());
+      all.values.push_back({std::move(node.key()), std::move(node.mapped().text)});
+    }
+    return all;
+  }
+
+ private:
+  static constexpr std::uint64_t kMayNotLack = 0;
+  struct Value {
+    std::string text;
+    std::uint64_t age = kMayNotLack;  // the lower, the older
+  };
+  using Values = std::map<std::string, Value, std::less<>>;
+
+  static std::size_t BytesOf(const Values::value_type& each) {
+    return each.first.size() + each.second.text.size() + kBytesBesideValue;
+  }
+  void Erase(Values::iterator value) {
+    bytes_ -= BytesOf(*value);
+    by_age_.erase(value->second.age);
+    values_.erase(value);
+  }
+
+  std::size_t most_bytes_;
+  Values values_;
+  std::map<std::uint64_t, Values::iterator> by_age_;  // those that may lack
+  std::uint64_t last_age_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t lacking_ = 0;
+  bool too_large_ = false;
+};
+
 // What is asked in one round, and answered one by one. Of a client that is assigned nothing before and after.
 class Round {
  public:
-  using Told = std::function<void(std::uint64_t ticket, Result<std::vector<KeyedValue>> values)>;
-  Round(rd_kafka_t* client, const CompactedTopic& topic, const CompactedReader::GroupOf& group_of, Told told)
-      : client_(client), topic_(topic), group_of_(group_of), told_(std::move(told)) {}
+  using Told = std::function<void(std::uint64_t ticket, Result<CompactedValues> values)>;
+  Round(rd_kafka_t* client, const CompactedTopic& topic, const CompactedReader::Look& look, Told told)
+      : client_(client), topic_(topic), look_(look), told_(std::move(told)) {}
 
-  void Ask(std::uint64_t ticket, const std::string& group, std::int32_t partitions) {
-    sources_[PartitionOfKey(group, partitions)].asked.push_back({ticket, group, {}, false});
+  // Without a group: all that is in the partition.
+  void Ask(std::uint64_t ticket, std::optional<std::string> group, std::int32_t partition) {
+    sources_[partition].asked.push_back({ticket, std::move(group), Gathered(topic_.most_bytes)});
   }
 
   // Until all are answered, or `ending`: then no more is answered. False: something failed, and the client may be the
@@ -86,9 +148,8 @@ class Round {
   static constexpr std::int64_t kUnknown = -1;
   struct Asked {
     std::uint64_t ticket = 0;
-    std::string group;
-    std::map<std::string, std::string, std::less<>> values;
-    bool too_many = false;
+    std::optional<std::string> group;
+    Gathered gathered;
   };
   // One partition of the topic.
   struct Source {
@@ -154,22 +215,14 @@ class Round {
 
   void TakeRecord(Source& source, const rd_kafka_message_t& message) {
     const std::string_view key(static_cast<const char*>(message.key), message.key_len);
-    const auto group = group_of_(key, message.len);
-    if (!group) {
+    const auto record = look_(key, message.len);
+    if (!record) {
       ++left_out_;
       return;
     }
+    const std::string_view value(static_cast<const char*>(message.payload), message.len);
     for (Asked& asked : source.asked) {
-      if (asked.group != *group || asked.too_many) continue;
-      if (message.len == 0) {
-        if (const auto old = asked.values.find(key); old != asked.values.end()) asked.values.erase(old);
-        continue;
-      }
-      asked.values.insert_or_assign(std::string(key),
-                                    std::string(static_cast<const char*>(message.payload), message.len));
-      if (asked.values.size() <= topic_.most_keys) continue;
-      asked.too_many = true;
-      asked.values.clear();
+      if (!asked.group || *asked.group == record->group) asked.gathered.Take(key, value, record->may_lack);
     }
   }
 
@@ -183,15 +236,12 @@ class Round {
 
   void Finish(Sources::iterator source) {
     for (Asked& asked : source->second.asked) {
-      if (asked.too_many) {
-        told_(asked.ticket, Fail(Code::kExhausted, "topic " + topic_.topic + ": more than " +
-                                                       std::to_string(topic_.most_keys) + " keys of " + asked.group));
-        continue;
+      auto values = asked.gathered.TakeAll();
+      if (values) {
+        told_(asked.ticket, std::move(*values));
+      } else {
+        told_(asked.ticket, FailWith(Name({topic_.topic, source->first}), values.error()));
       }
-      std::vector<KeyedValue> values;
-      values.reserve(asked.values.size());
-      for (auto& [key, value] : asked.values) values.push_back({key, std::move(value)});
-      told_(asked.ticket, std::move(values));
     }
     sources_.erase(source);
   }
@@ -206,7 +256,7 @@ class Round {
 
   rd_kafka_t* client_;
   const CompactedTopic& topic_;
-  const CompactedReader::GroupOf& group_of_;
+  const CompactedReader::Look& look_;
   const Told told_;
   Sources sources_;  // that are not answered
   std::string last_error_;
@@ -221,10 +271,10 @@ std::int32_t PartitionOfKey(std::string_view key, std::int32_t partitions) {
   return rd_kafka_msg_partitioner_murmur2(nullptr, key.data(), key.size(), partitions, nullptr, nullptr);
 }
 
-CompactedReader::CompactedReader(Loop& loop, CompactedTopic topic, GroupOf group_of)
+CompactedReader::CompactedReader(Loop& loop, CompactedTopic topic, Look look)
     : loop_(loop),
       topic_(std::move(topic)),
-      group_of_(std::move(group_of)),
+      look_(std::move(look)),
       self_(std::make_shared<CompactedReader*>(this)),
       thread_([this] { Work(); }) {}
 
@@ -238,10 +288,19 @@ CompactedReader::~CompactedReader() {
 }
 
 void CompactedReader::Read(const std::string& group, Told told) {
-  told_.emplace(++last_ticket_, std::move(told));
+  Ask({0, group, 0}, std::move(told));
+}
+
+void CompactedReader::ReadPartition(std::int32_t partition, Told told) {
+  Ask({0, std::nullopt, partition}, std::move(told));
+}
+
+void CompactedReader::Ask(Question question, Told told) {
+  question.ticket = ++last_ticket_;
+  told_.emplace(question.ticket, std::move(told));
   {
     const std::lock_guard lock(mutex_);
-    questions_.push_back({last_ticket_, group});
+    questions_.push_back(std::move(question));
   }
   wake_.notify_one();
 }
@@ -255,7 +314,7 @@ void CompactedReader::Count(Counted counted) {
   wake_.notify_one();
 }
 
-void CompactedReader::Answer(std::uint64_t ticket, Result<std::vector<KeyedValue>> values) {
+void CompactedReader::Answer(std::uint64_t ticket, Result<CompactedValues> values) {
   loop_.Post([self = std::weak_ptr(self_), ticket, values = std::move(values)]() mutable {
     const auto alive = self.lock();
     if (!alive) return;
@@ -306,10 +365,18 @@ void CompactedReader::Work() {
       CloseReader(std::exchange(client, nullptr));
       continue;
     }
-    Round round(client.get(), topic_, group_of_, [this](std::uint64_t ticket, Result<std::vector<KeyedValue>> values) {
-      Answer(ticket, std::move(values));
-    });
-    for (const Question& each : questions) round.Ask(each.ticket, each.group, *count);
+    Round round(client.get(), topic_, look_,
+                [this](std::uint64_t ticket, Result<CompactedValues> values) { Answer(ticket, std::move(values)); });
+    for (Question& each : questions) {
+      const std::int32_t partition = each.group ? PartitionOfKey(*each.group, *count) : each.partition;
+      if (partition < *count) {
+        round.Ask(each.ticket, std::move(each.group), partition);
+      } else {
+        Answer(each.ticket,
+               Fail(Code::kNotFound, "topic " + topic_.topic + " has " + std::to_string(*count) +
+                                         " partitions, and none of the number " + std::to_string(partition)));
+      }
+    }
     const bool fine = questions.empty() || round.Run(ending_);
     left_out_ += round.left_out();
     if (!fine) CloseReader(std::exchange(client, nullptr));

@@ -88,8 +88,10 @@ Result<void> GroupConsumer::Open() {
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Fail(Code::kUnavailable, std::string("subscribe: ") + rd_kafka_err2str(error));
   }
+  std::vector<std::string> counted = membership_.topics;
+  counted.insert(counted.end(), membership_.counted_beside.begin(), membership_.counted_beside.end());
   finder_ = std::make_unique<PositionFinder>(
-      loop_, client_.get(), membership_.topics,
+      loop_, client_.get(), std::move(counted),
       [this](std::uint64_t ticket, const std::vector<PositionAnswer>& answers, const PartitionCounts& counts) {
         if (!closed_ && !counts.empty()) callbacks_.counted(counts);
         Found(ticket, answers);

@@ -48,6 +48,7 @@ struct Membership {
   // After so long without a heartbeat the group takes a member for dead. Where the brokers take only longer ones,
   // theirs.
   std::int64_t session_ms = 6000;
+  std::vector<std::string> counted_beside{};  // topics that are not read
 };
 
 class GroupConsumer {
@@ -63,10 +64,10 @@ class GroupConsumer {
     // Retention removed what lies below `start` before it was read.
     std::function<void(const PartitionId&, std::int64_t start)> log_start_moved = [](const auto&, auto) {};
     // Where reading of the partition begins, given what was committed for it.
-    std::function<std::int64_t(std::int64_t committed, const std::string& metadata)> begin =
-        [](std::int64_t committed, const std::string&) { return committed; };
+    std::function<std::int64_t(const PartitionId&, std::int64_t committed, const std::string& metadata)> begin =
+        [](const auto&, std::int64_t committed, const auto&) { return committed; };
     std::function<void(const std::string& what)> alarm;  // out of range, brokers away
-    // How many partitions the topics of the group have, told with an assignment.
+    // How many partitions the topics of the group have, and those counted beside them; told with an assignment.
     std::function<void(const PartitionCounts&)> counted = [](const auto&) {};
     // The member cannot go on: another process has its instance.
     std::function<void(const std::string& why)> ended = [](const auto&) {};

@@ -133,7 +133,7 @@ void GroupConsumer::Begin(const PartitionId& partition, const Aside& aside, cons
     assigned.metadata.clear();
   }
   paused_.erase(partition);
-  reading_[partition] = {callbacks_.begin(assigned.next_offset, assigned.metadata)};
+  reading_[partition] = {callbacks_.begin(partition, assigned.next_offset, assigned.metadata)};
   told.assigned.push_back(std::move(assigned));
 }
 

@@ -176,8 +176,8 @@ std::string DifferentCounts(const PartitionCounts& counts) {
   }
   if (!differ) return {};
   return text +
-         " partitions: with different numbers a user has several owners, and bounds and shares at each; make them "
-         "equal";
+         " partitions: with different numbers a user has several owners, and bounds and shares at each, and what is of "
+         "one batch lies apart; make them equal";
 }
 
 PositionFinder::PositionFinder(Loop& loop, rd_kafka_t* client, std::vector<std::string> topics, Told told)

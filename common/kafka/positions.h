@@ -47,7 +47,7 @@ class PositionFinder {
  public:
   using Told = std::function<void(std::uint64_t ticket, std::vector<PositionAnswer> answers, PartitionCounts counts)>;
   // Of the group that `client` is in; it must outlive the finder. `told` is called on the loop, and is told how many
-  // partitions the topics have; nothing where nobody answers.
+  // partitions `topics` have; nothing where nobody answers.
   PositionFinder(Loop& loop, rd_kafka_t* client, std::vector<std::string> topics, Told told);
   // Waits for the call under way, for some seconds at most; nothing is told any more. Loop thread only.
   ~PositionFinder();

@@ -1,5 +1,6 @@
 #include "common/kafka/producer.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -66,7 +67,7 @@ Result<void> Producer::Open() {
   rd_kafka_conf_set_opaque(conf->get(), this);
   rd_kafka_conf_set_dr_msg_cb(conf->get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
     static_cast<Producer*>(opaque)->Finish(std::unique_ptr<Pending>(static_cast<Pending*>(message->_private)),
-                                           message->err);
+                                           message->err, message->offset);
   });
   auto client = MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));
   if (!client) return std::unexpected(client.error());
@@ -140,7 +141,7 @@ void Producer::Submit(std::unique_ptr<Pending> pending) {
   Finish(std::move(pending), error);
 }
 
-void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error) {
+void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error, std::int64_t offset) {
   if (closing_) return;
   const bool purged = error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
   const bool again = error == RD_KAFKA_RESP_ERR__FATAL || (purged && reopening_);
@@ -150,7 +151,7 @@ void Producer::Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t erro
   }
   --outstanding_;
   if (!pending->done) return;
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return pending->done({});
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return pending->done(std::max(offset, kUnknownOffset));
   pending->done(Fail(CodeOf(error), "topic " + pending->record->topic + ": " + rd_kafka_err2str(error)));
 }
 

@@ -21,6 +21,7 @@ namespace hearth::kafka {
 
 constexpr std::int64_t kUnknownTopicMs = 2000;
 constexpr std::size_t kMaxCachedTopics = 1000;
+constexpr std::int64_t kUnknownOffset = -1;
 
 // Is the record too large for its topic? Then it is never written as it is. What an operator can mend (a topic that is
 // not there, rights) is not permanent.
@@ -30,7 +31,8 @@ bool IsPurged(const Error& error);
 
 class Producer {
  public:
-  using Delivered = std::function<void(Result<void>)>;
+  // The record's offset in its partition; kUnknownOffset where it was written and the broker does not say where.
+  using Delivered = std::function<void(Result<std::int64_t>)>;
 
   // `linger_ms`: how long a record may wait for others to travel with; 0 where somebody waits for it.
   static Result<std::unique_ptr<Producer>> Create(Loop& loop, const std::string& bootstrap,
@@ -63,7 +65,7 @@ class Producer {
   void HandOver();  // what was gathered
   void Submit(std::unique_ptr<Pending> pending);
   void Drain();
-  void Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error);
+  void Finish(std::unique_ptr<Pending> pending, rd_kafka_resp_err_t error, std::int64_t offset = kUnknownOffset);
   void Reopen();
   rd_kafka_topic_t* TopicHandle(const std::string& name);
 

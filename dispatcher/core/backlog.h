@@ -92,8 +92,10 @@ class Backlog {
   void SetUnread(bool unread) { unread_ = unread; }
   [[nodiscard]] bool unread() const { return unread_; }
   // The same as of lanes, for what is unread.
-  bool TakeWantUnread() { return std::exchange(unread_wanted_, false) && unread_ && !away_; }
-  [[nodiscard]] bool WantUnread() { return unread_ && !away_ && !std::exchange(unread_wanted_, true); }
+  bool TakeWantUnread() { return std::exchange(unread_wanted_, false) && unread_ && !away_ && !no_room_; }
+  [[nodiscard]] bool WantUnread() { return unread_ && !away_ && !no_room_ && !std::exchange(unread_wanted_, true); }
+  // There is no room for what is unread.
+  void SetFull(bool full) { no_room_ = full; }
   // The log cannot be read for the moment: nothing is wanted.
   void SetAway(bool away) { away_ = away; }
   [[nodiscard]] std::vector<Lane*> All();  // in the order in which they were seen
@@ -128,6 +130,7 @@ class Backlog {
   bool unread_ = false;
   bool unread_wanted_ = false;
   bool away_ = false;
+  bool no_room_ = false;
 };
 
 }  // namespace hearth::dispatcher

@@ -14,6 +14,7 @@ Core::Core(Settings settings)
       turns_(context_, executors_.places()),
       invocations_(context_, turns_, executors_, reading_),
       ownership_(context_, executors_, registry_),
+      batches_(context_),
       journal_(context_) {}
 
 void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
@@ -24,10 +25,11 @@ void Core::Step(const Event& event, Time now, std::vector<Effect>& effects) {
   // heard of it would run what is being run.
   if (ownership_.StoodStill()) {
     for (const auto& [id, partition] : ownership_.all()) {
-      if (partition->owned()) Reclaim(*partition, partition->epoch() + 1);
+      if (partition->owned() && partition->batch() == nullptr) Reclaim(*partition, partition->epoch() + 1);
     }
   }
   std::visit([this](const auto& one) { On(one); }, event);
+  ReviewBatches();
   Dispatch();
   ReadBackNext();
   CheckDrain();
@@ -51,7 +53,8 @@ Gauges Core::ReadGauges(Time now) const {
           std::max(gauges.oldest_incomplete_age_ms, (now.mono_us - oldest_us) / kMicrosPerMilli);
     }
   }
-  gauges.partitions = static_cast<std::int64_t>(ownership_.all().size());
+  gauges.partitions =
+      std::ranges::count_if(ownership_.all(), [](const auto& one) { return one.second->batch() == nullptr; });
   gauges.placed = invocations_.placed();
   gauges.queued = gauges.in_flight - gauges.parked - invocations_.placed() - invocations_.producing();
   gauges.held_bytes_limit = context_.settings().room.bytes * gauges.partitions;
@@ -63,6 +66,14 @@ Gauges Core::ReadGauges(Time now) const {
   gauges.maps_truncated = ownership_.maps_truncated();
   gauges.pages_written = ownership_.pages_written();
   gauges.page_failures = ownership_.page_failures();
+  gauges.batches_running = std::ssize(batches_.running());
+  gauges.batches_waiting = batches_.waiting();
+  for (const Batch* batch : batches_.running()) {
+    gauges.batch_window += batch->run->window;
+    gauges.batch_items_pending += batch->state.counts[ItemStatus::kPending];
+    const std::int64_t age_ms = now.wall_us / kMicrosPerMilli - batch->state.times.submitted_ms;
+    gauges.oldest_batch_age_ms = std::max(gauges.oldest_batch_age_ms, age_ms);
+  }
   gauges.output_failures = output_failures_;
   gauges.lost = lost_;
   gauges.decisions = static_cast<std::int64_t>(journal_.size());
@@ -88,6 +99,7 @@ void Core::On(const Tick&) {
     if (partition->intake().paused()) UpdateIntake(*partition);
   }
   ownership_.WritePages();
+  TickBatches();
   ForgetIdleUsers(kMaxIdleUsers);
   LookAtSleepers();
   TellDemand();
@@ -127,7 +139,10 @@ void Core::On(const DrainRequested&) {
   if (context_.draining()) return;
   context_.Drain();
   drain_until_us_ = context_.After(context_.settings().drain_deadline_ms);
-  for (const auto& [id, partition] : ownership_.all()) partition->intake().Stop(id, context_);
+  for (const auto& [id, partition] : ownership_.all()) {
+    if (partition->batch() == nullptr) partition->intake().Stop(id, context_);
+  }
+  for (Batch* batch : batches_.running()) WriteStatusPages(*batch, true);
 }
 
 void Core::CheckDrain() {
@@ -136,7 +151,7 @@ void Core::CheckDrain() {
   if (busy && context_.now_us() < drain_until_us_) return;
   drained_ = true;
   for (const auto& [id, partition] : ownership_.all()) {
-    if (partition->owned()) ownership_.Commit(*partition, true);
+    if (partition->owned() && partition->batch() == nullptr) ownership_.Commit(*partition, true);
   }
   context_.Emit(DrainFinished{});
 }

@@ -16,6 +16,7 @@
 
 #include "common/base/time.h"
 #include "dispatcher/core/admission.h"
+#include "dispatcher/core/batches.h"
 #include "dispatcher/core/claims.h"
 #include "dispatcher/core/context.h"
 #include "dispatcher/core/decisions.h"
@@ -49,6 +50,10 @@ struct Gauges {
   std::int64_t partitions = 0, oldest_incomplete_age_ms = 0;
   std::int64_t maps_truncated = 0;                    // commits whose map did not fit whole; counts up
   std::int64_t pages_written = 0, page_failures = 0;  // ledger pages; count up
+  std::int64_t batches_running = 0, batches_waiting = 0;
+  std::int64_t batch_window = 0;                   // items of what runs that may be placed at once
+  std::int64_t batch_items_pending = 0;            // of what runs
+  std::int64_t oldest_batch_age_ms = 0;            // of what runs, since it was submitted
   std::int64_t output_failures = 0;                // produces that failed and were sent again or elsewhere; counts up
   std::int64_t decisions = 0, decision_bytes = 0;  // of the decision log; its limits: decisions.h
 };
@@ -169,6 +174,59 @@ class Core {
   void QueueHeld(Partition& partition);
   void UpdateIntake(Partition& partition);
 
+  // ---- core_batches.cc, core_batch_states.cc: from a spec to the end of its batch
+  void On(const StatesRead& event);
+  void OwnHome(const Partition& home);
+  void DisownHome(const PartitionId& home);
+  void ForgetHome(const PartitionId& home);
+  void ForgetRun(Batch& batch);
+  void TakeBatchPages(const PagesRead& event);
+  void ReviewBatches();
+  void Review(Batch& batch);
+  void ReviewKnown(Batch& batch);
+  void BeginState(Batch& batch);
+  void OnBatchRecord(const ProduceFinished& event);
+  void Start(Batch& batch, const std::vector<PagesRead::Page>& pages);
+  void ClaimEnded(Batch& batch);
+  // The sum over what runs of the user.
+  [[nodiscard]] std::int64_t PrioritiesOf(const UserId& user) const;
+  [[nodiscard]] static Orders OrdersOf(const Batch* batch);
+  void TakeOrders(Batch& batch, std::int64_t priorities);
+  void TickBatches();
+  void TellState(Batch& batch);
+  void Freeze(Batch& batch);
+  void Complete(Batch& batch);
+  void ReviewCompletion(Batch& batch);
+  void End(Batch& batch);
+  void ReviewEnded(Batch& batch);
+  [[nodiscard]] bool HasExpired(const Batch& batch) const;
+  void NoteBatch(const Batch& batch, std::string_view what);
+
+  // ---- core_items.cc, core_item_ends.cc: the items of what runs
+  [[nodiscard]] static bool MayEnter(const Invocation& invocation);
+  void FillWindow(Batch& batch);
+  [[nodiscard]] bool HasRoomForItems(const Batch& batch) const;
+  void FeedItems(Batch& batch);
+  void TakeUpItem(Batch& batch, std::int64_t place, std::int64_t index, BatchItem item);
+  void TakeItems(Partition& partition, const ReadBackFinished& chunk);
+  bool TakeItem(Batch& batch, std::int64_t place, const Record& record);
+  void Restart(Batch& batch);
+  // An index is not where it should lie. True: the batch has begun anew.
+  bool NoteDisorder(Batch& batch);
+  [[nodiscard]] bool FindsDisorder(const Partition& partition, const link::FenceReport& report);
+  void MissItems(Batch& batch, std::int64_t first, const ItemPlaces::Stored& asked, const ReadBackFinished& chunk);
+  void CompleteItem(Invocation& invocation);
+  void EndItem(Batch& batch, std::int64_t index, ItemStatus status);
+  [[nodiscard]] bool TakeItemEnd(Partition& partition, const ExecutorId& executor, const link::Done& done);
+  static void NoteResult(Batch& batch, std::int64_t offset);
+  static void NoteTries(const Invocation& invocation);
+  void ReviewRun(Batch& batch);
+  void Sweep(Batch& batch);
+  void WriteStatusPages(Batch& batch, bool at_once);
+  [[nodiscard]] PageKey PageKeyOf(const Batch& batch, std::int64_t page) const;
+  void OnStatusPage(const PageWritten& written);
+  void RestartPages(Batch& batch);
+
   // ---- core_takeover.cc: what executors say of a partition that we have taken over
   void OnFenceReport(Executor& executor, const link::FenceReport& report);
   void NoteRunning(Partition& partition, Executor& executor, const link::Running& run);
@@ -190,6 +248,7 @@ class Core {
   ReadingBack reading_;
   Invocations invocations_;
   Ownership ownership_;
+  Batches batches_;
   Journal journal_;
   std::vector<Candidate> candidates_;  // of the placement under way; kept for its memory
   std::int64_t output_failures_ = 0;
@@ -197,6 +256,8 @@ class Core {
   bool drained_ = false;
   std::int64_t drain_until_us_ = 0;
   std::int64_t demand_due_us_ = 0;
+  std::int64_t items_from_ = 0;     // the place where the chunk under way begins, where it is of a batch
+  std::int64_t expired_at_us_ = 0;  // when to look for batches that are kept no longer
 };
 
 }  // namespace hearth::dispatcher

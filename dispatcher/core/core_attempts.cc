@@ -31,6 +31,7 @@ void Core::OnDone(Executor& executor, const link::Done& done, bool from_report) 
   if (done.ref.epoch != partition->epoch() || done.ref.generation != partition->generation()) return;
   Invocation* invocation = partition->records().Find(done.ref.offset);
   if (invocation == nullptr && partition->records().ledger().IsOpen(done.ref.offset)) {
+    if (TakeItemEnd(*partition, from, done)) return;
     return NoteEarlyEnd(*partition, from, done);
   }
   if (invocation == nullptr || !invocation->Is(done.id, done.times.enqueued_us)) {
@@ -68,6 +69,7 @@ void Core::EndAttempt(Invocation& invocation, const link::Done& done) {
   if (!done.error_message.empty()) invocation.NoteError(done.error_message);
   switch (done.outcome) {
     case link::Outcome::kPublished:
+      if (Batch* batch = invocation.partition().batch(); batch != nullptr) NoteResult(*batch, done.reply_offset);
       if (!IsFailure(done.status)) return Finish(invocation, done.status, "published", {});
       invocation.tries().FailFinally();
       return Finish(invocation, done.status, ReasonOf(done),
@@ -96,6 +98,7 @@ void Core::OnFailedTry(Invocation& invocation, const link::Done& done) {
   const bool too_late = deadline_ms != 0 && context_.wall_ms() + wait_ms >= deadline_ms;
   if (too_late || most <= 1) return FinishFailed(invocation);
   invocations_.BackOff(invocation, context_.After(wait_ms));
+  NoteTries(invocation);
   journal_.Note(Trace::Kind::kRetried, invocation, ReasonOf(done)).status = done.status;
 }
 
@@ -128,6 +131,7 @@ void Core::OnInfrastructure(Invocation& invocation, bool may_have_started, std::
         invocation, Status::kError, "attempt_lost",
         {DeadLetter(invocation, "attempt_lost", message), Reply(invocation, Status::kError, "attempt_lost", message)});
   }
+  NoteTries(invocation);
   journal_.Note(Trace::Kind::kRetried, invocation, reason);
   Enqueue(invocation);
 }

@@ -93,6 +93,12 @@ void Core::SendExec(Invocation& invocation, const Executor& executor, std::share
   exec.final_try = exec.try_number >= function.max_attempts || (exec.expires_ms != 0 && next_try_ms >= exec.expires_ms);
   exec.form = request.form;
   exec.reply_to = request.reply_to.empty() ? settings.reply_topic : request.reply_to;
+  if (const link::ItemOfBatch* item = invocation.item(); item != nullptr) {
+    exec.item = *item;
+    exec.reply_to = settings.batch_results_topic;
+    auto& times = invocation.partition().batch()->state.times;
+    if (times.started_ms == 0) times.started_ms = context_.wall_ms();
+  }
   exec.traceparent = request.traceparent;
   exec.content_type = request.content_type;
   exec.timeout_ms = function.timeout_ms;

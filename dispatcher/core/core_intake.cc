@@ -10,6 +10,10 @@ void Core::On(const FunctionUpdated& event) {
   if (event.function == nullptr) return;
   registry_.Set(event.function);
   turns_.Deploy(event.function->user, event.function->name, NeedOf(event.function.get()));
+  for (Batch* batch : batches_.running()) {  // before anything of another version is placed
+    const bool runs_it = batch->ref.user == event.function->user && batch->accepted->function == event.function->name;
+    if (runs_it && batch->stage == BatchStage::kRunning) TakeOrders(*batch, PrioritiesOf(batch->ref.user));
+  }
   if (invocations_.awaiting_function() == 0) return;
   const auto waits_for_it = [&](const Invocation& invocation) {
     return invocation.stage() == Stage::kNoFunction && invocation.request().user == event.function->user &&
@@ -32,7 +36,14 @@ void Core::On(const RecordsReceived& event) {
       if (partition != nullptr) UpdateIntake(*partition);
       partition = ownership_.Find(record->partition);
     }
-    if (partition != nullptr) Receive(*partition, record);
+    if (partition == nullptr) continue;
+    if (batches_.Has(partition->id())) {
+      batches_.Take(*record);
+      invocations_.SkipTo(*partition, record->offset + 1);
+      ownership_.MarkDirty(*partition);
+    } else {
+      Receive(*partition, record);
+    }
   }
   if (partition != nullptr) UpdateIntake(*partition);
 }
@@ -164,6 +175,9 @@ void Core::Enqueue(Invocation& invocation) {
     invocations_.AwaitKey(invocation, due_us);
   } else if (!ownership_.MayPlace(invocation)) {
     invocations_.AwaitSettling(invocation, due_us);
+  } else if (!MayEnter(invocation)) {
+    invocations_.AwaitWindow(invocation);
+    invocation.partition().batch()->run->waiting.insert(invocation.offset());
   } else {
     invocations_.Queue(invocation, due_us, NeedOf(function));
   }

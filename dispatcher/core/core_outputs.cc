@@ -15,6 +15,9 @@ Output Core::DeadLetter(const Invocation& invocation, std::string_view reason, s
 }
 
 void Core::Finish(Invocation& invocation, Status status, std::string_view reason, std::vector<Output> outputs) {
+  if (invocation.item() != nullptr) {  // what became of it stands in its batch
+    std::erase_if(outputs, [](const Output& output) { return output.kind == Output::Kind::kDeadLetter; });
+  }
   invocations_.Finish(invocation, {status, std::string(reason)}, std::move(outputs));
   ProduceNext(invocation);
 }
@@ -28,10 +31,13 @@ void Core::ProduceNext(Invocation& invocation) {
 }
 
 void Core::On(const ProduceFinished& event) {
+  if (event.token >= kBatchTokens) return OnBatchRecord(event);
   Invocation* invocation = invocations_.TakeProduced(event.token);
   if (invocation == nullptr) return;
   Outputs& outputs = invocation->outputs();
   if (event.ok) {
+    const bool is_result = invocation->item() != nullptr && outputs.next().kind == Output::Kind::kReply;
+    if (is_result) NoteResult(*invocation->partition().batch(), event.offset);
     if (outputs.next().kind == Output::Kind::kDeadLetter) {
       journal_.Note(Trace::Kind::kDeadLettered, *invocation, invocation->ending().reason).status =
           invocation->ending().status;
@@ -52,6 +58,7 @@ void Core::On(const ProduceFinished& event) {
 void Core::Complete(Invocation& invocation) {
   Partition& partition = invocation.partition();
   journal_.NoteEnd(invocation);
+  if (partition.batch() != nullptr) return CompleteItem(invocation);
   ownership_.Cover(partition, invocation.owed());
   const std::int64_t offset = invocation.offset();
   Invocation* next = invocations_.Complete(invocation);

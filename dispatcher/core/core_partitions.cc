@@ -7,7 +7,12 @@ namespace hearth::dispatcher {
 
 void Core::On(const PartitionAssigned& event) {
   if (Partition* old = ownership_.Find(event.partition)) Forget(*old);  // a new epoch starts with a new ledger
-  invocations_.Begin(ownership_.Take(event));
+  Partition& partition = ownership_.Take(event);
+  if (event.partition.topic == context_.settings().batches_topic) {
+    batches_.Begin(event.partition, event.log_end);
+  } else {
+    invocations_.Begin(partition);
+  }
 }
 
 void Core::On(const PartitionRevoked& event) {
@@ -20,6 +25,7 @@ void Core::On(const PartitionRevoked& event) {
 }
 
 void Core::Forget(Partition& partition) {
+  if (batches_.Has(partition.id())) ForgetHome(partition.id());
   invocations_.Forget(partition);
   ownership_.Forget(partition);
 }
@@ -27,17 +33,20 @@ void Core::Forget(Partition& partition) {
 void Core::On(const CommitFinished& event) {
   Partition* ours = ownership_.TakeCommit(event);
   if (ours == nullptr) return;
+  if (batches_.Has(ours->id())) OwnHome(*ours);
   ReviewSettling(*ours);
   QueueHeld(*ours);
 }
 
 void Core::On(const PageWritten& event) {
+  if (!event.key.batch.batch.empty()) return OnStatusPage(event);
   ownership_.TakePageWritten(event);
   if (Partition* partition = ownership_.Find(event.key.partition); partition != nullptr) UpdateIntake(*partition);
 }
 
 // What former owners have completed is known whole: what they had read and not completed is read back.
 void Core::On(const PagesRead& event) {
+  if (batches_.Has(event.partition)) return TakeBatchPages(event);
   Partition* partition = ownership_.TakePages(event);
   if (partition == nullptr) return;
   std::int64_t highest = 0;
@@ -49,6 +58,8 @@ void Core::On(const PagesRead& event) {
 }
 
 void Core::Reclaim(Partition& partition, std::int64_t epoch) {
+  if (const Batch* batch = partition.batch(); batch != nullptr) return Reclaim(*ownership_.Find(batch->home), epoch);
+  if (batches_.Has(partition.id())) DisownHome(partition.id());
   invocations_.LeaveQueue(partition);
   ownership_.Reclaim(partition, epoch);
 }
@@ -62,6 +73,7 @@ void Core::QueueHeld(Partition& partition) {
 }
 
 void Core::On(const CaughtUp& event) {
+  batches_.CaughtUp(event.partition, event.next);
   Partition* partition = ownership_.Find(event.partition);
   if (partition == nullptr || event.next <= partition->records().ledger().next()) return;
   invocations_.SkipTo(*partition, event.next);

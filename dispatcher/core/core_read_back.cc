@@ -12,13 +12,20 @@ void Core::ReadBackNext() {
     const auto from = invocations_.ReadFrom(*want);
     if (!from) continue;
     reading_.Begin(*want->partition);
-    context_.Emit(ReadBack{want->partition->id(), *from});
+    if (const Batch* batch = want->partition->batch(); batch != nullptr) {
+      const ItemPlaces::Stored at = batch->run->places.Find(*from);
+      items_from_ = *from;
+      context_.Emit(ReadBack{at.partition, at.offset});
+    } else {
+      context_.Emit(ReadBack{want->partition->id(), *from});
+    }
   }
 }
 
 void Core::On(const ReadBackFinished& event) {
-  Partition* partition = ownership_.Find(event.partition);
-  if (!reading_.End(partition)) return;  // it was given up meanwhile
+  Partition* partition = reading_.End();
+  if (partition == nullptr) return;  // it was given up meanwhile
+  if (partition->batch() != nullptr) return TakeItems(*partition, event);
   if (!event.error.empty() || event.next <= event.offset) return invocations_.FailChunk(*partition);
   reading_.Succeed(event.partition);
   const std::int64_t lowest = partition->records().ledger().LowestIncomplete();

@@ -21,13 +21,16 @@ void Core::OnFenceReport(Executor& executor, const link::FenceReport& report) {
     return;
   }
   if (report.epoch != partition->epoch() || !partition->owned()) return;
+  if (FindsDisorder(*partition, report)) return;  // all are asked again
   for (const link::Running& run : report.running) {
     ownership_.NoteRunning(*partition, executor.id(), run.ref);
     NoteRunning(*partition, executor, run);
   }
   for (const link::Done& done : report.finished) OnDone(executor, done, true);
   if (report.more) return;
-  LosePlacements(*partition, executor, ownership_.TakeReport(*partition, executor.id()));
+  const Ownership::Report told = ownership_.TakeReport(*partition, executor.id());
+  partition->early().KeepRunsOf(executor.id(), told.running);
+  LosePlacements(*partition, executor, told);
   ReviewSettling(*partition);
 }
 

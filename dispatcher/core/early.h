@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -57,6 +58,12 @@ class EarlyReports {
     }
     return taken;
   }
+  // Offsets of which an attempt runs.
+  [[nodiscard]] std::int64_t runs() const { return std::ssize(runs_); }
+  // Takes the running attempts.
+  std::vector<EarlyRun> TakeRuns();
+  // The executor has told of all that it runs, by offset and attempt: what is not among that runs there no more.
+  void KeepRunsOf(const ExecutorId& executor, const std::set<std::pair<std::int64_t, std::int32_t>>& running);
   // The executor is gone, and what it ran with it.
   void ForgetRunsOf(const ExecutorId& executor);
 

@@ -53,6 +53,12 @@ struct ReadPages {
   PartitionId partition;
   std::int64_t epoch = 0;
 };
+// The states of all batches in the partition of hearth.batch.state that has the number of `partition`; answered by
+// StatesRead.
+struct ReadStates {
+  PartitionId partition;
+  std::int64_t epoch = 0;
+};
 struct LoadUser {
   UserId user;
 };
@@ -103,7 +109,8 @@ struct Trace {
 };
 struct DrainFinished {};  // after DrainRequested: nothing is in flight any more
 
-using Effect = std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, ReadBack, WritePage, ReadPages,
-                            LoadUser, DirectoryWrite, DirectoryDropExecutor, ClaimSlot, Trace, DrainFinished>;
+using Effect =
+    std::variant<SendToExecutor, Produce, Commit, PauseIntake, ResumeIntake, ReadBack, WritePage, ReadPages, ReadStates,
+                 LoadUser, DirectoryWrite, DirectoryDropExecutor, ClaimSlot, Trace, DrainFinished>;
 
 }  // namespace hearth::dispatcher

@@ -10,6 +10,8 @@
 
 #include "common/base/ids.h"
 #include "dispatcher/core/ledger_page.h"
+#include "schemas/batch.h"
+#include "schemas/batch_state.h"
 #include "schemas/function.h"
 #include "schemas/link.h"
 #include "schemas/record.h"
@@ -60,6 +62,7 @@ struct ReadBackFinished {
   std::int64_t next = 0;
   std::vector<std::shared_ptr<const Record>> records;  // by offset
   std::string error;
+  bool is_missing = false;  // the log ends before `offset`, or there is no such partition
 };
 // Answer to WritePage.
 struct PageWritten {
@@ -77,6 +80,18 @@ struct PagesRead {
   std::vector<Page> pages;
   bool ok = false;
 };
+// Answer to ReadStates, exactly once: the states of all batches in the partition of that number. Those that cannot be
+// read are left out.
+struct StatesRead {
+  PartitionId partition;
+  std::int64_t epoch = 0;  // that asked
+  struct State {
+    BatchRef batch;
+    BatchState state;
+  };
+  std::vector<State> states;  // by batch
+  bool ok = false;
+};
 struct CommitFinished {
   PartitionId partition;
   std::int64_t epoch = 0;
@@ -87,7 +102,8 @@ struct ProduceFinished {
   std::uint64_t token = 0;
   bool ok = false;
   std::string error;
-  bool permanent = false;  // it can never be written as it is
+  bool permanent = false;    // it can never be written as it is
+  std::int64_t offset = -1;  // where it lies in its partition; -1: it was not written, or where is not known
 };
 struct ExecutorConnected {
   link::ExecutorHello hello;
@@ -131,9 +147,10 @@ struct SlotClaimed {
 struct DrainRequested {};  // SIGTERM: take nothing new, finish, commit
 struct Tick {};            // at least every 10 ms while anything waits
 
-using Event = std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, CaughtUp,
-                           LogStartMoved, RecordsReceived, ReadBackFinished, PageWritten, PagesRead, CommitFinished,
-                           ProduceFinished, ExecutorsExpected, ExecutorAbsent, ExecutorConnected, ExecutorDisconnected,
-                           ExecutorMessage, UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
+using Event =
+    std::variant<FunctionUpdated, FunctionRemoved, PartitionAssigned, PartitionRevoked, CaughtUp, LogStartMoved,
+                 RecordsReceived, ReadBackFinished, PageWritten, PagesRead, StatesRead, CommitFinished, ProduceFinished,
+                 ExecutorsExpected, ExecutorAbsent, ExecutorConnected, ExecutorDisconnected, ExecutorMessage,
+                 UserLoaded, UserShared, SlotClaimed, DrainRequested, Tick>;
 
 }  // namespace hearth::dispatcher

@@ -98,6 +98,10 @@ class Invocation {
   void NotePath(StartPath path) { path_ = path; }
   [[nodiscard]] const Ending& ending() const { return ending_; }
 
+  // Which item of its partition's batch it is; nullptr: it is a request.
+  [[nodiscard]] const link::ItemOfBatch* item() const { return item_.get(); }
+  void MakeItem(link::ItemOfBatch item) { item_ = std::make_unique<const link::ItemOfBatch>(std::move(item)); }
+
   // Ends of its attempts that were told.
   [[nodiscard]] const std::vector<Owed>& owed() const { return owed_; }
   void Owe(const ExecutorId& executor, const link::AttemptRef& ref) { owed_.push_back({executor, ref}); }
@@ -138,6 +142,7 @@ class Invocation {
   std::vector<Owed> owed_;
   Outputs outputs_;
   std::uint64_t decision_ = 0;
+  std::unique_ptr<const link::ItemOfBatch> item_;
 };
 
 inline void Invocation::TakeTimes(const Times& told) {

@@ -89,6 +89,7 @@ Invocation& Invocations::Add(Partition& partition, const Footprint& footprint, s
   invocation.lane_ = &footprint.lane;
   records.backlog_.Hold(*invocation.lane_, invocation.bytes_);
   by_serial_[invocation.serial_] = &invocation;
+  ++records.stages_[static_cast<std::size_t>(Stage::kArrived)];
   turns_.StartWaiting(invocation.request_.user);
   CheckConservation(records);
   return invocation;
@@ -116,6 +117,11 @@ void Invocations::AwaitSettling(Invocation& invocation, std::int64_t due_us) {
   if (invocation.waiting_since_us_ == 0) invocation.waiting_since_us_ = context_.now_us();
   invocation.held_by_ = "settling";
   SetTimer(invocation, due_us);
+}
+
+void Invocations::AwaitWindow(Invocation& invocation) {
+  AwaitSettling(invocation, 0);
+  invocation.held_by_ = "batch_window";
 }
 
 void Invocations::Queue(Invocation& invocation, std::int64_t due_us, const Turns::Need& need) {
@@ -150,6 +156,7 @@ void Invocations::SetInQueue(Invocation& invocation, bool in_queue, const Turns:
     turns_.Leave(request_class, request.user, request.function, invocation.serial_);
   }
   invocation.in_queue_ = in_queue;
+  invocation.partition_->records().in_queue_ += in_queue ? 1 : -1;
 }
 
 void Invocations::Start(Invocation& invocation, Executor& executor, const Function& function) {
@@ -274,6 +281,9 @@ void Invocations::Move(Invocation& invocation, Stage to) {
   placed_ += One(to == Stage::kPlaced) - One(from == Stage::kPlaced);
   producing_ += One(Produces(to)) - One(Produces(from));
   awaiting_function_ += One(to == Stage::kNoFunction) - One(from == Stage::kNoFunction);
+  auto& stages = invocation.partition_->records().stages_;
+  --stages[static_cast<std::size_t>(from)];
+  ++stages[static_cast<std::size_t>(to)];
   invocation.stage_ = to;
 }
 

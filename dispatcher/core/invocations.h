@@ -82,6 +82,10 @@ class Invocations {
   void EndChunk(Partition& partition, std::int64_t from, std::int64_t to);
   // The log could not be read: nothing of it is wanted until it is tried again.
   void FailChunk(Partition& partition);
+  // Of a batch, whose items are read as there is room for them.
+  void WantUnread(Partition& partition, bool has_room);
+  // All of it below `to` was looked through.
+  void EndItems(Partition& partition, std::int64_t to);
   // Its log can be read again, as far as is known.
   void TryAgain(Partition& partition);
   // What has expired while it was parked is looked for.
@@ -91,6 +95,7 @@ class Invocations {
   void AwaitKey(Invocation& invocation, std::int64_t due_us);       // keyed
   void AwaitFunction(Invocation& invocation, std::int64_t due_us);  // no_function
   void AwaitSettling(Invocation& invocation, std::int64_t due_us);  // queued, and not in the queue yet
+  void AwaitWindow(Invocation& invocation);                         // the same, of an item of a batch
   void Queue(Invocation& invocation, std::int64_t due_us, const Turns::Need& need);
   void BackOff(Invocation& invocation, std::int64_t due_us);
   // What is in the queue of the partition leaves it, until it is queued anew.

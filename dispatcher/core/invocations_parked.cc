@@ -38,6 +38,16 @@ void Invocations::EndChunk(Partition& partition, std::int64_t from, std::int64_t
   WantUnread(partition);
 }
 
+void Invocations::WantUnread(Partition& partition, bool has_room) {
+  partition.records().backlog_.SetFull(!has_room);
+  if (has_room) WantUnread(partition);
+}
+
+void Invocations::EndItems(Partition& partition, std::int64_t to) {
+  partition.records().ledger_.SkipUnreadTo(to);
+  ReviewUnread(partition);
+}
+
 void Invocations::FailChunk(Partition& partition) {
   reading_.Fail(partition.id(), context_.now_us());
   partition.records().backlog_.SetAway(true);

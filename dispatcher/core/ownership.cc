@@ -160,6 +160,7 @@ void Ownership::Commit(Partition& partition, bool sync) {
 }
 
 void Ownership::CommitIfDue(Partition& partition) {
+  if (partition.batch_ != nullptr) return;
   const std::int64_t interval_us = context_.settings().commit_interval_ms * kMicrosPerMilli;
   const bool due = context_.now_us() - partition.committed_at_us_ >= interval_us;
   if (partition.dirty_ && !partition.commit_pending_ && due) Commit(partition, false);

@@ -43,6 +43,12 @@ class Ownership {
   // ---- Partitions come and go.
   // The group gave it to us: it is claimed.
   Partition& Take(const PartitionAssigned& assigned);
+  // Of a batch whose home is ours: its places are unread, and it is owned as its home is. `generation`: of its ledger.
+  Partition& TakeBatch(Partition& home, Batch& batch, std::int64_t generation, std::int64_t places);
+  // Its home is ours for certain, or again under another epoch.
+  void Follow(Partition& partition);
+  // Its home is not ours for certain any more. None of its records is in the queue.
+  void Unown(Partition& partition);
   // It is not ours any more. Its records were forgotten before.
   void Forget(const Partition& partition);
 
@@ -85,6 +91,14 @@ class Ownership {
   [[nodiscard]] std::vector<LedgerRange> ClaimsOf(Partition& partition, const PagesRead& read);
   [[nodiscard]] std::int64_t pages_written() const { return pages_written_; }  // counts up
   [[nodiscard]] std::int64_t page_failures() const { return page_failures_; }  // counts up
+
+  // ---- Of a batch: what is acknowledged when its pages are durable. A round of writes begins, and ends.
+  void BeginRound(Partition& partition);
+  void EndRound(Partition& partition, bool ok);
+  void AcknowledgeCovered(Partition& partition);  // its pages say all
+  [[nodiscard]] std::int64_t UncoveredOf(const Partition& partition) const {
+    return std::ssize(partition.covered_) + std::ssize(partition.being_covered_);
+  }
 
   // For logs and the history: something has happened to the partition as a whole.
   void Note(const Partition& partition, std::string_view what);

@@ -28,9 +28,10 @@ void Ownership::BecomeOwner(Partition& partition) {
 void Ownership::Fence(Partition& partition, const Executor& executor) {
   partition.fences_.try_emplace(executor.id(), context_.NextOrder());  // the earliest unanswered one counts
   if (!partition.settled_) partition.owing_[executor.id()] = context_.After(link::kLeaseMs);
-  context_.Emit(SendToExecutor{
-      executor.id(), link::Fence{partition.id_, partition.epoch_, partition.records_.ledger().LowestIncomplete(),
-                                 partition.generation_}});
+  // What a batch has complete is durable only with its pages: all that is owed of it is asked for.
+  const std::int64_t durable = partition.batch_ != nullptr ? 0 : partition.records_.ledger().LowestIncomplete();
+  context_.Emit(
+      SendToExecutor{executor.id(), link::Fence{partition.id_, partition.epoch_, durable, partition.generation_}});
 }
 
 void Ownership::NoteRunning(Partition& partition, const ExecutorId& executor, const link::AttemptRef& ref) {

@@ -21,6 +21,8 @@
 
 namespace hearth::dispatcher {
 
+struct Batch;
+
 class Partition {
  public:
   Partition(PartitionId id, RequestClass request_class, Ledger ledger, Room room = {})
@@ -32,6 +34,9 @@ class Partition {
   [[nodiscard]] RequestClass request_class() const { return request_class_; }
   [[nodiscard]] std::int64_t epoch() const { return epoch_; }
   [[nodiscard]] std::int64_t generation() const { return generation_; }  // of the ledger; never 0
+  // Whose items its records are; nullptr: they are requests. Its epoch is that of the batch's home, which alone is
+  // committed.
+  [[nodiscard]] Batch* batch() const { return batch_; }
   // The commit of the epoch has succeeded. Before that nothing of the partition may be placed.
   [[nodiscard]] bool owned() const { return owned_; }
   // What a former owner has completed is not known whole yet: nothing that it had read is taken on.
@@ -57,6 +62,8 @@ class Partition {
   RequestClass request_class_;
   std::int64_t epoch_ = 0;
   std::int64_t generation_ = 0;
+  Batch* batch_ = nullptr;
+  Partition* home_ = nullptr;  // of a batch
   PartitionRecords records_;
   EarlyReports early_;
   Intake intake_;

@@ -3,6 +3,7 @@
 // (invocations.h).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <utility>
@@ -35,6 +36,10 @@ class PartitionRecords {
     }
     return selected;
   }
+  // Invocations in the stage.
+  [[nodiscard]] std::int64_t in(Stage stage) const { return stages_.at(static_cast<std::size_t>(stage)); }
+  // In the queue of Turns, or placed.
+  [[nodiscard]] std::int64_t active() const { return in_queue_ + in(Stage::kPlaced); }
   // Nothing of its order key comes before it.
   [[nodiscard]] bool IsHead(const Invocation& invocation) const {
     return keys_.IsHead(invocation.request().user, invocation.request().order_key, invocation.offset());
@@ -47,6 +52,8 @@ class PartitionRecords {
   std::map<std::int64_t, Invocation> held_;
   Backlog backlog_;
   OrderKeys keys_;
+  std::array<std::int64_t, kStages> stages_{};
+  std::int64_t in_queue_ = 0;
 };
 
 inline Invocation* PartitionRecords::Find(std::int64_t offset) {

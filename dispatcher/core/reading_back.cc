@@ -4,12 +4,14 @@
 #include <utility>
 
 #include "common/base/time.h"
+#include "dispatcher/core/batch.h"
 #include "dispatcher/core/partition.h"
 
 namespace hearth::dispatcher {
 
 void ReadingBack::Add(const Want& want) {
-  const UserId user = want.lane == nullptr ? UserId() : want.lane->user();
+  UserId user = want.lane == nullptr ? UserId() : want.lane->user();
+  if (const Batch* batch = want.partition->batch(); batch != nullptr) user = batch->ref.user;
   auto& wants = wants_[user];
   if (wants.empty()) turns_.push_back(user);
   wants.push_back(want);
@@ -60,15 +62,14 @@ std::vector<PartitionId> ReadingBack::TakeRetries(std::int64_t now_us) {
   return due;
 }
 
-void ReadingBack::Begin(const Partition& partition) {
+void ReadingBack::Begin(Partition& partition) {
   under_way_ = &partition;
   is_busy_ = true;
 }
 
-bool ReadingBack::End(const Partition* partition) {
+Partition* ReadingBack::End() {
   is_busy_ = false;
-  const Partition* asked_for = std::exchange(under_way_, nullptr);
-  return asked_for != nullptr && asked_for == partition;
+  return std::exchange(under_way_, nullptr);
 }
 
 }  // namespace hearth::dispatcher

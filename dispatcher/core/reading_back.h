@@ -39,10 +39,10 @@ class ReadingBack {
   [[nodiscard]] std::vector<PartitionId> TakeRetries(std::int64_t now_us);
 
   // ---- The chunk under way.
-  void Begin(const Partition& partition);
+  void Begin(Partition& partition);
   [[nodiscard]] bool busy() const { return is_busy_; }
-  // It is answered. True: for that partition, as it is owned now.
-  [[nodiscard]] bool End(const Partition* partition);
+  // It is answered. Returns for which partition; nullptr: it was given up since.
+  [[nodiscard]] Partition* End();
 
  private:
   std::deque<UserId> turns_;  // users who want something, the next one first
@@ -52,7 +52,7 @@ class ReadingBack {
     std::int64_t until_us = 0;  // on the monotonic clock; 0: it is being tried
   };
   std::map<PartitionId, Away> away_;
-  const Partition* under_way_ = nullptr;
+  Partition* under_way_ = nullptr;
   bool is_busy_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/text.h"
+#include "dispatcher/core/batch.h"
 #include "dispatcher/core/partition.h"
 #include "schemas/limits.h"
 #include "schemas/result.h"
@@ -34,6 +35,14 @@ Output ReplyTo(const Invocation& invocation, const Function* function, Status st
   result.executor = invocation.executor();
   result.traceparent = request.traceparent;
   result.why = std::move(why);
+  const link::ItemOfBatch* item = invocation.item();
+  if (item != nullptr) {
+    const Partition& partition = invocation.partition();
+    OutRecord reply = EncodeReply(result, request.form, settings.batch_results_topic);
+    MarkResult({{partition.batch()->ref, item->index}, item->item_id, item->generation}, reply);
+    reply.partition = partition.id().partition;
+    return {Output::Kind::kReply, Share(std::move(reply))};
+  }
   return {Output::Kind::kReply,
           Share(EncodeReply(result, request.form, request.reply_to.empty() ? settings.reply_topic : request.reply_to))};
 }

@@ -23,6 +23,11 @@ struct Settings {
   std::vector<std::string> reply_topics_allowed;       // exact names, or a prefix followed by '*'
   std::vector<std::string> realtime_users;             // who is granted the class rt; written alike
   std::set<std::string, std::less<>> own_topics;       // no reply goes there, whatever is allowed
+  std::string batches_topic{TopicName(Topic::kBatches)};
+  std::string batch_items_topic{TopicName(Topic::kBatchItems)};
+  std::string batch_state_topic{TopicName(Topic::kBatchState)};
+  std::string batch_results_topic{TopicName(Topic::kBatchResults)};
+  std::vector<std::string> batch_replay_topics;  // "USER:TOPIC": what may be a batch's source (schemas/batch_policy.h)
   std::string dead_letter_topic{TopicName(Topic::kDeadLetter)};
   std::string undeliverable_topic{TopicName(Topic::kUndeliverable)};  // where a reply goes whose topic refused it
   std::int32_t user_concurrency = 64;                                 // attempts of one user at once

@@ -13,6 +13,7 @@
 //               gone                                         complete; or forgotten with its partition, from any stage
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -29,6 +30,7 @@ enum class Stage : std::uint8_t {
   kProduceBackoff,  // one of them failed
   kGone,            // complete, or forgotten
 };
+constexpr std::size_t kStages = 9;
 
 [[nodiscard]] bool CanMove(Stage from, Stage to);
 [[nodiscard]] std::string_view StageName(Stage stage);  // "arrived", "keyed", …

@@ -14,6 +14,12 @@ class Tries {
   [[nodiscard]] std::int32_t infrastructure_failures() const { return infrastructure_failures_; }
   [[nodiscard]] std::int32_t returned() const { return returned_; }  // never ran: refused, or lost on the way
 
+  // What a former owner knew of it.
+  void Restore(std::int32_t failed, std::int32_t infrastructure_failures) {
+    failed_ = failed;
+    infrastructure_failures_ = infrastructure_failures;
+    attempt_ = failed + infrastructure_failures;
+  }
   void Start() { ++attempt_; }
   // An attempt of that number exists.
   void See(std::int32_t attempt) { attempt_ = std::max(attempt_, attempt); }

@@ -4,8 +4,20 @@
 #include <utility>
 
 #include "executor/core/attempts.h"
+#include "schemas/batch_item.h"
 
 namespace hearth::executor {
+namespace {
+
+// The reply to an item says which one it is, and lies in the partition of its batch.
+void MarkReply(const link::Exec& exec, OutRecord& reply) {
+  auto batch = ParseBatchRef(exec.ref.partition.topic);
+  if (!batch) return;  // whoever decodes an Exec refuses such an item
+  MarkResult({{std::move(*batch), exec.item->index}, exec.item->item_id, exec.item->generation}, reply);
+  reply.partition = exec.ref.partition.partition;
+}
+
+}  // namespace
 
 void Attempts::Publish(Attempt& attempt, InvocationResult result) {
   const link::Exec& exec = attempt.exec_;
@@ -33,7 +45,9 @@ void Attempts::Publish(Attempt& attempt, InvocationResult result) {
   attempt.done_.error_type = result.error_type;
   attempt.done_.error_message = result.error_message;
   attempt.done_.billed_ms = result.billed_ms;
-  attempt.record_ = Share(EncodeReply(result, exec.form, exec.reply_to));
+  OutRecord reply = EncodeReply(result, exec.form, exec.reply_to);
+  if (exec.item) MarkReply(exec, reply);
+  attempt.record_ = Share(std::move(reply));
   if (attempt.phase_ != AttemptPhase::kPublishing) {
     Move(attempt, AttemptPhase::kPublishing);
     attempt.publishing_since_us_ = context_.now_us();
@@ -57,6 +71,7 @@ void Attempts::Published(const PublishFinished& event) {
   attempt.token_ = 0;
   if (event.ok) {
     attempt.done_.ref.epoch = attempt.exec_.ref.epoch;  // may have been adopted meanwhile
+    if (attempt.exec_.item && !attempt.to_undeliverable_) attempt.done_.reply_offset = event.offset;
     Note(Trace::Kind::kPublished, attempt, attempt.done_.status, attempt.to_undeliverable_ ? "undeliverable" : "");
     return Finish(attempt, std::move(attempt.done_));
   }
@@ -69,6 +84,7 @@ void Attempts::Published(const PublishFinished& event) {
   OutRecord record = *attempt.record_;
   MarkUndeliverable(record, event.error);
   record.topic = context_.settings().undeliverable_topic;
+  record.partition = kByKey;  // an item's reply has a place in its own topic only
   attempt.record_ = Share(std::move(record));
   TryAgain(attempt, context_.now_us());
 }

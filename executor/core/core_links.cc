@@ -71,6 +71,7 @@ void Core::OnExec(LinkId link, const DispatcherId& dispatcher, link::Exec& exec)
 }
 
 bool Core::MayReplyTo(const link::Exec& exec) const {
+  if (exec.item) return exec.reply_to == context_.settings().batch_results_topic;
   return !exec.reply_to.empty() && ReplyTopicAllowed(context_.settings().replies, exec.reply_to);
 }
 

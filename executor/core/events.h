@@ -88,8 +88,9 @@ struct PublishFinished {
   std::uint64_t token = 0;
   bool ok = false;
   std::string error;
-  bool purged = false;     // taken back before it was sent, as PurgePublishes asked
-  bool permanent = false;  // it can never be written as it is
+  bool purged = false;                         // taken back before it was sent, as PurgePublishes asked
+  bool permanent = false;                      // it can never be written as it is
+  std::int64_t offset = link::kNoReplyOffset;  // in its partition, where that is known
 };
 struct FunctionUpdated {
   std::shared_ptr<const Function> function;

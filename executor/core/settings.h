@@ -53,6 +53,8 @@ struct Settings {
   std::int64_t kill_grace_ms = 2'000;          // past an attempt's time-out without Ended: the machine is condemned
   std::int64_t orphan_grace_ms = link::kOrphanGraceMs;
   ReplyPolicy replies{.default_topic = {}, .allowed = {"*"}};
+  std::string batch_results_topic{
+      TopicName(Topic::kBatchResults)};  // replies to items of batches go there and nowhere else
   std::string undeliverable_topic{TopicName(Topic::kUndeliverable)};
   std::string usage_topic{TopicName(Topic::kUsage)};
   std::uint64_t seed = 0;

@@ -9,6 +9,7 @@ import pytest
 from stack import ROOT
 
 ORDERS = ROOT / "examples" / "orders"
+BATCH = ROOT / "examples" / "batch"
 COUNT = 12   # three customers, four items and five quantities: of twelve orders six are accepted
 PYTHON = "/usr/bin/python3"   # the one that Debian's packages are for
 
@@ -56,6 +57,25 @@ def test_a_producer_gets_a_result_for_each_order(deployed, tmp_path, producer):
     done = run(deployed, [*producer(tmp_path), str(COUNT)])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip() == f"{producer.__name__}: {COUNT} sent, {COUNT} answered: 6 accepted, 6 refused, 0 failed"
+
+
+def batch_python(_):
+    return [PYTHON, str(BATCH / "python" / "submit.py")]
+
+
+def batch_kcat(_):
+    return [str(BATCH / "kcat" / "submit.sh")]
+
+
+def batch_java(folder):
+    return [*java(folder)[:-1], str(BATCH / "java" / "Submit.java")]
+
+
+@pytest.mark.parametrize("producer", [batch_python, batch_kcat, batch_java], ids=lambda each: each.__name__)
+def test_any_client_submits_a_batch(deployed, tmp_path, producer):
+    done = run(deployed, [*producer(tmp_path), str(COUNT)])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf'batch \S+: {COUNT} items, .*ok\W*{COUNT}|batch \S+: {COUNT} items, {COUNT} ok', done.stdout), done.stdout
 
 
 def test_results_are_matched_to_orders_on_a_topic_of_their_own(deployed):

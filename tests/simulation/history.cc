@@ -16,8 +16,17 @@ std::map<std::string, const Sent*> ById(const History& history) {
   return ids;
 }
 
+// Items lie in no log that is committed.
+ByOffset Requests(const History& history) {
+  ByOffset records;
+  for (const auto& sent : history.sent) {
+    if (!sent.item) records[{sent.partition, sent.offset}] = &sent;
+  }
+  return records;
+}
+
 bool Touches(const SetBack& back, const Sent& sent) {
-  return back.partition == sent.partition && sent.offset >= back.offset;
+  return !sent.item && back.partition == sent.partition && sent.offset >= back.offset;
 }
 
 // How often the record was ordered to run again before that time.
@@ -71,6 +80,7 @@ std::string NoLoss(const History& history) {
   std::map<std::string, std::size_t> last;
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) last[history.outcomes[i].id] = i;
   for (const auto& sent : history.sent) {
+    if (sent.item) continue;  // what became of it stands in its batch
     if (history.deleted.contains(sent.partition) || history.removed.contains({sent.partition, sent.offset})) continue;
     const auto found = last.find(sent.id);
     if (found == last.end()) return "request " + sent.id + " has neither reply nor dead letter";
@@ -172,8 +182,7 @@ std::string OneUser(const History& history) {
 }
 
 std::string CommitSafety(const History& history) {
-  ByOffset records;
-  for (const auto& sent : history.sent) records[{sent.partition, sent.offset}] = &sent;
+  const ByOffset records = Requests(history);
   std::map<Era, std::size_t> durable_at;  // index of the first outcome
   const auto ids = ById(history);
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) {
@@ -217,8 +226,7 @@ std::string CommitSafety(const History& history) {
 
 // The same of ledger pages, which tell of records that no commit has room for.
 std::string PageSafety(const History& history) {
-  ByOffset records;
-  for (const auto& sent : history.sent) records[{sent.partition, sent.offset}] = &sent;
+  const ByOffset records = Requests(history);
   std::map<std::string, std::size_t> durable_at;  // index of the first outcome
   for (std::size_t i = 0; i < history.outcomes.size(); ++i) durable_at.emplace(history.outcomes[i].id, i);
   for (const PageClaim& page : history.pages) {
@@ -352,22 +360,24 @@ std::string EveryWakeUp(const History& history) {
 }  // namespace
 
 std::vector<Verdict> Check(const History& history) {
-  return {{"no_loss", NoLoss(history)},
-          {"nothing_from_nowhere", NothingFromNowhere(history)},
-          {"one_visible_result", OneVisibleResult(history)},
-          {"not_both", NotBoth(history)},
-          {"one_at_a_time", OneAtATime(history)},
-          {"one_user", OneUser(history)},
-          {"commit_safety", CommitSafety(history)},
-          {"page_safety", PageSafety(history)},
-          {"no_needless_repeat", NoNeedlessRepeat(history)},
-          {"at_most_once", AtMostOnce(history)},
-          {"order", Order(history)},
-          {"fencing", Fencing(history)},
-          {"readable_frames", history.unreadable_frame},
-          {"conservation", Conservation(history)},
-          {"every_wake_up", EveryWakeUp(history)},
-          {"liveness", history.quiescent ? "" : "the run was not over at its time-limit"}};
+  std::vector<Verdict> verdicts = {{"no_loss", NoLoss(history)},
+                                   {"nothing_from_nowhere", NothingFromNowhere(history)},
+                                   {"one_visible_result", OneVisibleResult(history)},
+                                   {"not_both", NotBoth(history)},
+                                   {"one_at_a_time", OneAtATime(history)},
+                                   {"one_user", OneUser(history)},
+                                   {"commit_safety", CommitSafety(history)},
+                                   {"page_safety", PageSafety(history)},
+                                   {"no_needless_repeat", NoNeedlessRepeat(history)},
+                                   {"at_most_once", AtMostOnce(history)},
+                                   {"order", Order(history)},
+                                   {"fencing", Fencing(history)},
+                                   {"readable_frames", history.unreadable_frame},
+                                   {"conservation", Conservation(history)},
+                                   {"every_wake_up", EveryWakeUp(history)},
+                                   {"liveness", history.quiescent ? "" : "the run was not over at its time-limit"}};
+  for (auto& [name, example] : CheckBatches(history)) verdicts.push_back({name, std::move(example)});
+  return verdicts;
 }
 
 std::string Describe(const std::vector<Verdict>& verdicts) {

@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "tests/simulation/history_batches.h"
 
 namespace hearth::simulation {
 
@@ -19,6 +22,8 @@ struct Sent {
   std::string order_key{};
   int max_attempts = 3;
   std::int64_t at_us = 0;
+  std::optional<ItemOf>
+      item{};  // it is an item of a batch; `offset` is its place then, and `partition` that of the batch
 };
 // A record that is durable on a topic that ends an invocation.
 struct Outcome {
@@ -118,6 +123,7 @@ struct History {
   std::vector<PageClaim> pages;
   std::vector<Published> published;
   std::vector<Balance> balances;
+  BatchHistory batches;
   std::int64_t missed_wakeups = 0;  // dispatchers found something asleep that could have been placed
   bool quiescent = false;           // all was over before the time-limit
 };

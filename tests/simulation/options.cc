@@ -71,9 +71,20 @@ constexpr Trait kTraits[] = {
     {Fault::kParkedLost, "parked_lost", 0, 0},
     {Fault::kUnreadAtTakeOver, "unread_at_take_over", 0, 0},
     {Fault::kPurged, "purged_results", 0, 0},
+    {Fault::kBatchEnded, "batch_ended", 0, 0},
+    {Fault::kBatchRefused, "batch_refused", 0, 0},
+    {Fault::kBatchRedriven, "batch_redriven", 0, 0},
+    {Fault::kBatchStopped, "batch_stopped", 0, 0},
+    {Fault::kBatchPages, "batch_pages", 0, 0},
+    {Fault::kItemGone, "item_gone", 0, 0},
+    {Fault::kStaleState, "stale_state", 0, 0},
+    {Fault::kStalePage, "stale_page", 0, 0},
+    {Fault::kSecondSpec, "second_spec", 0, 0},
 };
 static_assert(std::size(kTraits) == kFaults);
 
+constexpr std::uint64_t kBatchSeed = 0x5ba7c4e5;  // what is drawn of batches changes nothing else
+constexpr int kInHundredHaveBatches = 30;
 constexpr std::uint64_t kStormEvery = 40;   // one user's code fails again and again, with long messages
 constexpr std::uint64_t kFloodEvery = 200;  // more is finished above the lowest incomplete offset than a report holds
 
@@ -109,6 +120,7 @@ FunctionPlan DrawFunction(Dice& dice, bool large_profile) {
 
 void MakeStorm(Options& options) {
   options.invocations = 1'000;
+  options.batches = 0;
   options.load_us = 25'000'000;
   options.longest_run_us = 20'000;
   options.users = 1;
@@ -132,6 +144,7 @@ void MakeStorm(Options& options) {
 
 void MakeFlood(Options& options) {
   options.invocations = 9'000;
+  options.batches = 0;
   options.users = 2;
   options.topics = 1;
   options.partitions = 1;
@@ -186,6 +199,9 @@ Options Draw(std::uint64_t seed) {
     const double scale = dice.OneOf({0.5, 1.0, 1.0, 2.0});
     if (dice.Percent(trait.in_hundred)) options.faults[trait.fault] = trait.usual * scale;
   }
+  if (Dice of_batches(seed ^ kBatchSeed); of_batches.Percent(kInHundredHaveBatches)) {
+    options.batches = static_cast<int>(of_batches.Between(1, 3));
+  }
   if (seed % kStormEvery == 0) MakeStorm(options);
   if (seed % kFloodEvery == 0) MakeFlood(options);
   return options;
@@ -193,10 +209,11 @@ Options Draw(std::uint64_t seed) {
 
 std::string Describe(const Options& options) {
   std::ostringstream text;
-  text << "seed " << options.seed << ": " << options.invocations << " invocations, " << options.users << " users, "
-       << options.topics << " topics of " << options.partitions << " partitions, " << options.dispatchers
-       << " dispatchers, " << options.executors << " executors, " << options.order_keys << " order keys, ids of "
-       << options.id_bytes << " bytes, credit " << options.credit << ", " << options.waiting << " may wait"
+  text << "seed " << options.seed << ": " << options.invocations << " invocations, " << options.batches << " batches, "
+       << options.users << " users, " << options.topics << " topics of " << options.partitions << " partitions, "
+       << options.dispatchers << " dispatchers, " << options.executors << " executors, " << options.order_keys
+       << " order keys, ids of " << options.id_bytes << " bytes, credit " << options.credit << ", " << options.waiting
+       << " may wait"
        << ", " << options.lane_records << " held of a lane, maps of " << options.map_bytes << " bytes, pages of "
        << options.page_offsets << ", user's bound " << options.user_concurrency << "\n";
   for (const auto& plan : options.functions) {

@@ -69,6 +69,15 @@ enum class Fault : std::uint8_t {
   kParkedLost,        // it was removed from there meanwhile
   kUnreadAtTakeOver,  // what a former owner had read, and did not complete, was read back beside what is new
   kPurged,            // a result was taken back from Kafka's client before it was sent
+  kBatchEnded,
+  kBatchRefused,   // its deadline had passed before anybody took it
+  kBatchRedriven,  // a generation of it has ended that is not the first
+  kBatchStopped,   // cancelled, expired, or past its tolerance
+  kBatchPages,     // a take-over read pages of statuses
+  kItemGone,       // retention took it before it ran
+  kStaleState,     // of a former owner that did not know of it came after one of its successor
+  kStalePage,      // likewise of a page of statuses
+  kSecondSpec,     // another client wrote a spec under the same name
   kCount,
 };
 constexpr auto kFaults = static_cast<std::size_t>(Fault::kCount);
@@ -135,6 +144,7 @@ struct Options {
   std::int64_t wide_offsets = 24'000;  // held open, where ledger pages cannot be written
   std::int64_t page_offsets = 65'536;  // that a ledger page tells of
   std::int32_t user_concurrency = 64;
+  int batches = 0;
   int flood_in_thousand =
       0;  // of the requests: of the first user for the first function; the others' are for the second
   std::int64_t arrive_us = 0;  // users appear one by one within it; 0: all are there at once

@@ -144,7 +144,8 @@ INSTANTIATE_TEST_SUITE_P(
                     MutantCase{Mutant::kAckBeforeDurable, "commit_safety"},
                     MutantCase{Mutant::kRunTwice, "one_at_a_time"}, MutantCase{Mutant::kForgetEpoch, "fencing"},
                     MutantCase{Mutant::kEmptyReports, "no_needless_repeat"}, MutantCase{Mutant::kForgetOrder, "order"},
-                    MutantCase{Mutant::kTryAgain, "at_most_once"}),
+                    MutantCase{Mutant::kTryAgain, "at_most_once"},
+                    MutantCase{Mutant::kAckBeforeDurable, "reply_before_status"}),
     [](const auto& each) { return std::string(each.param.verdict) + std::to_string(each.index); });
 
 // ---- the checker alone, on histories written by hand ---------------------------------------------------------------

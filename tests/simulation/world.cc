@@ -33,6 +33,7 @@ World::World(Options options)
       partition.number = next_log_++;
     }
   }
+  MakeBatches();
   for (int i = 0; i < options_.dispatchers; ++i) dispatchers_.push_back(std::make_unique<Dispatcher>());
   for (int i = 0; i < options_.executors; ++i) executors_.push_back(std::make_unique<Executor>());
 }
@@ -70,7 +71,9 @@ void World::Note(const std::string& what) {
   }
 }
 
+// A batch's partition is that which the batch lies in.
 int World::IndexOf(const PartitionId& id) const {
+  if (id.topic.find('/') != std::string::npos) return IndexOf({kBatches, id.partition});
   for (std::size_t i = 0; i < partitions_.size(); ++i) {
     if (partitions_[i].id == id) return static_cast<int>(i);
   }
@@ -113,7 +116,7 @@ void World::Produce(int number) {
   }
   history_.sent.push_back(
       {id, user, partition.number, record->offset, key, options_.functions[function].max_attempts, now_us_});
-  sent_to_[id] = index;
+  sent_to_[id] = partition.id;
   open_.insert(id);
   partition.log.push_back(record);
   partition.end = record->offset + 1;
@@ -171,7 +174,7 @@ void World::SetBack() {
       history_.set_backs.push_back(
           {partition.number, partition.committed, now_us_, history_.outcomes.size(), history_.commits.size()});
       for (const auto& sent : history_.sent) {
-        const bool there = sent.partition == partition.number && sent.offset >= partition.start;
+        const bool there = !sent.item && sent.partition == partition.number && sent.offset >= partition.start;
         if (there && sent.offset >= partition.committed) open_.insert(sent.id);
       }
     }
@@ -181,6 +184,7 @@ void World::SetBack() {
 void World::Retain() {
   const auto index = static_cast<int>(Between(0, static_cast<std::int64_t>(partitions_.size()) - 1));
   Partition& partition = partitions_[static_cast<std::size_t>(index)];
+  if (partition.id.topic == kBatches) return RetainItems(partition.id.partition);  // which is compacted itself
   const auto gone = static_cast<std::size_t>(std::min<std::int64_t>(Between(1, 5), std::ssize(partition.log)));
   if (gone == 0) return;
   Count(Fault::kRetention);
@@ -189,7 +193,7 @@ void World::Retain() {
   partition.start = left == partition.log.end() ? partition.end : (*left)->offset;
   partition.log.erase(partition.log.begin(), left);
   for (const auto& sent : history_.sent) {
-    if (sent.partition != partition.number || sent.offset >= partition.start) continue;
+    if (sent.item || sent.partition != partition.number || sent.offset >= partition.start) continue;
     history_.removed.insert({sent.partition, sent.offset});
     open_.erase(sent.id);
   }
@@ -224,7 +228,8 @@ void World::DeployNewVersion() {
   const auto user = static_cast<int>(Between(0, options_.users - 1));
   const auto number = static_cast<std::size_t>(Between(0, static_cast<std::int64_t>(options_.functions.size()) - 1));
   auto& version = versions_[{Padded("user" + std::to_string(user)), "f" + std::to_string(number)}];
-  version = std::max(version, 1) + 1;
+  version = std::max<std::int64_t>(version, 1) + 1;
+  if (options_.batches > 0) version = Now().wall_us / 1000;  // what is wished later is told by it
   // A compacted topic: whoever reads later reads the newest.
   for (int i = 0; i < options_.dispatchers; ++i) {
     At(Between(0, 500'000),
@@ -236,9 +241,10 @@ void World::DeployNewVersion() {
   }
 }
 
-void World::Append(const OutRecord& record, bool deposed) {
+std::int64_t World::Append(const OutRecord& record, bool deposed) {
+  if (record.topic == kBatches || record.topic == kBatchState) return AppendToBatches(record);
   const auto* id = FindHeader(record, "hearth-id");
-  if (id == nullptr) return;  // usage
+  if (id == nullptr) return -1;  // usage
   Note(record.topic + *id);
   Outcome outcome;
   outcome.id = *id;
@@ -251,13 +257,14 @@ void World::Append(const OutRecord& record, bool deposed) {
   outcome.deposed = deposed;
   outcome.at_us = now_us_;
   outcome.output = outcome.dead_letter ? "" : record.value;
-  if (options_.mutant == Mutant::kDropReply && Chance(50)) return;
+  if (options_.mutant == Mutant::kDropReply && Chance(50)) return -1;
   history_.outcomes.push_back(outcome);
   open_.erase(outcome.id);
   if (options_.mutant == Mutant::kDifferentTwin && !outcome.dead_letter && Chance(50)) {
     outcome.output += "?";
     history_.outcomes.push_back(outcome);
   }
+  return AppendResult(record);
 }
 
 void World::Misfortune() {
@@ -331,8 +338,9 @@ void World::Misfortune() {
 
 bool World::Over() const {
   if (produced_ < options_.invocations || !open_.empty() || Faulty()) return false;
-  return std::all_of(partitions_.begin(), partitions_.end(),
-                     [](const Partition& partition) { return partition.committed >= partition.end; });
+  return BatchesAreOver() && std::all_of(partitions_.begin(), partitions_.end(), [](const Partition& partition) {
+           return partition.committed >= partition.end;
+         });
 }
 
 History World::Run() {
@@ -341,6 +349,7 @@ History World::Run() {
   for (int i = 0; i < options_.invocations; ++i) {
     At(Between(0, options_.load_us), [this, i] { Produce(i); });
   }
+  StartBatches();
   At(kStepUs, [this] { Misfortune(); });
   while (!heap_.empty() && now_us_ < options_.limit_us && !Over()) {
     auto due = heap_.top();

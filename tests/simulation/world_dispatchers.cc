@@ -53,6 +53,7 @@ void World::StopDispatcher(int index, bool drained) {
   const auto life = node.life + 1;
   node = Dispatcher{};
   node.life = life;
+  ForgetPlaced(index);
   std::vector<std::uint64_t> mine;
   for (const auto& [id, connection] : connections_) {
     if (connection.dispatcher == index) mine.push_back(id);
@@ -122,6 +123,9 @@ void World::Do(int index, dispatcher::SendToExecutor& send) {
   if (const auto* exec = std::get_if<link::Exec>(&send.message); exec != nullptr && node.deposed) NoteDeposed(*exec);
   if (const auto* exec = std::get_if<link::Exec>(&send.message))
     ordered_[{send.executor.value, exec->id.value}] = now_us_;
+  if (const auto* exec = std::get_if<link::Exec>(&send.message); exec != nullptr && exec->item) {
+    NoteItemPlaced(index, send.executor, *exec);
+  }
   ToExecutor(index, send.executor, send.message);
 }
 
@@ -130,13 +134,14 @@ void World::Do(int index, dispatcher::Produce& produce) {
   const bool lost = Happens(Fault::kProduceLost);
   const bool late = !lost && Happens(Fault::kProduceLate);
   const auto applied_us = Between(500, 20'000) + (Happens(Fault::kProduceSlow) ? Between(100'000, 2'000'000) : 0);
-  At(applied_us, [this, lost, deposed = node.deposed, record = std::move(produce.record)] {
-    if (!lost) Append(*record, deposed);
+  const auto offset = std::make_shared<std::int64_t>(-1);
+  At(applied_us, [this, lost, offset, deposed = node.deposed, record = std::move(produce.record)] {
+    if (!lost) *offset = Append(*record, deposed);
   });
   At(applied_us + (late ? Between(0, 300'000) : 0),
-     [this, index, life = node.life, token = produce.token, ok = !lost && !late] {
+     [this, index, offset, life = node.life, token = produce.token, ok = !lost && !late] {
        if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-       StepDispatcher(index, dispatcher::ProduceFinished{token, ok, ok ? "" : "simulated"});
+       StepDispatcher(index, dispatcher::ProduceFinished{token, ok, ok ? "" : "simulated", false, ok ? *offset : -1});
      });
 }
 
@@ -161,7 +166,8 @@ void World::Do(int index, dispatcher::ReadBack& read) {
                                       partition = read.partition, offset = read.offset] {
     if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
     dispatcher::ReadBackFinished chunk{partition, offset, offset, {}, slow_us > 0 ? "simulated" : ""};
-    const Partition& log = partitions_[static_cast<std::size_t>(IndexOf(partition))];
+    const Partition& log = LogOf(partition);
+    chunk.is_missing = slow_us == 0 && offset > log.end;
     auto at = std::lower_bound(log.log.begin(), log.log.end(), offset,
                                [](const auto& record, std::int64_t from) { return record->offset < from; });
     constexpr std::int64_t kMostRecords = 8;
@@ -169,7 +175,7 @@ void World::Do(int index, dispatcher::ReadBack& read) {
       chunk.records.push_back(*at++);
       chunk.next = chunk.records.back()->offset + 1;
     }
-    if (at == log.log.end() && slow_us == 0) chunk.next = std::max(chunk.next, log.end);
+    if (at == log.log.end() && slow_us == 0 && !chunk.is_missing) chunk.next = std::max(chunk.next, log.end);
     StepDispatcher(index, chunk);
   });
 }
@@ -178,21 +184,25 @@ void World::Do(int index, dispatcher::ReadBack& read) {
 void World::Do(int index, dispatcher::WritePage& write) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   const bool lost = Happens(Fault::kPageLost);
+  const auto stale = std::make_shared<bool>(false);
   const bool late = !lost && Happens(Fault::kPageLate);
   const auto slow_us = Happens(Fault::kPageSlow) ? Between(100'000, 2'000'000) : 0;
   node.page_at_us = std::max(node.page_at_us + 1, now_us_ + Between(500, 10'000) + slow_us);
   const int partition = IndexOf(write.key.partition);
+  JudgeEpoch(index, write);
   constexpr std::int32_t kOfNoLog = -1;  // the topic was made anew, and the writer has not heard of it
   const auto log =
       node.readers.contains(partition) ? partitions_[static_cast<std::size_t>(partition)].number : kOfNoLog;
-  At(node.page_at_us - now_us_, [this, write, lost, log] {
-    if (!lost) WritePage(write, log);
+  At(node.page_at_us - now_us_, [this, index, write, lost, stale, log] {
+    *stale = !lost && IsStale(index, write);
+    if (!lost && !*stale) WritePage(write, log);
   });
   if (write.value.empty()) return;
-  At(node.page_at_us - now_us_ + Between(0, 5'000), [this, index, life = node.life, key = write.key, lost, late] {
-    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-    StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late});
-  });
+  At(node.page_at_us - now_us_ + Between(0, 5'000),
+     [this, index, life = node.life, key = write.key, lost, late, stale] {
+       if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+       StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late && !*stale});
+     });
 }
 
 void World::WritePage(const dispatcher::WritePage& write, std::int32_t log) {
@@ -202,6 +212,7 @@ void World::WritePage(const dispatcher::WritePage& write, std::int32_t log) {
     return;
   }
   pages_[write.key] = write.value;
+  if (!write.key.batch.batch.empty()) return NoteStatusPage(write);
   PageClaim claim{log, {}, history_.outcomes.size()};
   const auto complete = dispatcher::DecodeLedgerPage(write.value);
   for (const auto& range : *complete) {
@@ -218,9 +229,26 @@ void World::Do(int index, dispatcher::ReadPages& read) {
     if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
     dispatcher::PagesRead answer{read.partition, read.epoch, {}, !away};
     for (const auto& [key, value] : pages_) {
-      if (!away && key.partition == read.partition) answer.pages.push_back({key, value});
+      if (away || key.partition != read.partition) continue;
+      answer.pages.push_back({key, value});
+      if (!key.batch.batch.empty()) Count(Fault::kBatchPages);
     }
     if (!answer.pages.empty()) Count(Fault::kPages);
+    StepDispatcher(index, answer);
+  });
+}
+
+void World::Do(int index, dispatcher::ReadStates& read) {
+  const bool away = Happens(Fault::kPagesAway);
+  At(Between(1'000, 50'000), [this, index, life = dispatchers_[static_cast<std::size_t>(index)]->life, read, away] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    dispatcher::StatesRead answer{read.partition, read.epoch, {}, !away};
+    for (const auto& batch : batches_) {
+      const auto state = states_.find(batch->ref);
+      if (!away && batch->home == read.partition && state != states_.end())
+        answer.states.push_back({state->first, state->second});
+    }
+    std::ranges::sort(answer.states, {}, &dispatcher::StatesRead::State::batch);
     StepDispatcher(index, answer);
   });
 }

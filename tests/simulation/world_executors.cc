@@ -121,7 +121,7 @@ bool World::NoteFence(Executor& node, const executor::Event& event) const {
   const auto* message = std::get_if<executor::DispatcherMessage>(&event);
   const auto* fence = message != nullptr ? std::get_if<link::Fence>(&message->message) : nullptr;
   if (fence == nullptr) return false;
-  auto& seen = node.seen_epoch[IndexOf(fence->partition)];
+  auto& seen = node.seen_epoch[fence->partition];
   const bool of_live_link = connections_.contains(message->link) || stale_.contains(message->link);
   if (of_live_link) seen = std::max(seen, fence->epoch);
   return options_.mutant == Mutant::kForgetEpoch;
@@ -228,7 +228,7 @@ void World::Do(int index, executor::Publish& publish) {
     if (name == "hearth-epoch") epoch = std::stoll(value);
   }
   const auto sent = sent_to_.find(id);
-  if (sent != sent_to_.end() && publish.record->topic == "hearth.reply") {
+  if (sent != sent_to_.end() && (publish.record->topic == "hearth.reply" || publish.record->topic == kBatchResults)) {
     history_.published.push_back({id, epoch, node.seen_epoch[sent->second]});
   }
   const bool lost = Happens(Fault::kProduceLost);
@@ -239,16 +239,19 @@ void World::Do(int index, executor::Publish& publish) {
   const auto slow_us = !slow ? 0 : Between(0, 7) == 0 ? Between(5'000'000, 40'000'000) : Between(100'000, 2'000'000);
   const auto applied_us = early ? 2'000'000 : Between(500, 20'000) + slow_us;
   const auto purged = std::make_shared<bool>(false);
+  const auto offset = std::make_shared<std::int64_t>(link::kNoReplyOffset);
   if (slow_us > 0) node.unsent[publish.token] = purged;  // it lies in the client until it is sent
-  At(applied_us, [this, index, lost, purged, token = publish.token, record = publish.record] {
+  At(applied_us, [this, index, lost, purged, offset, token = publish.token, record = publish.record] {
     executors_[static_cast<std::size_t>(index)]->unsent.erase(token);
-    if (!lost && !*purged) Append(*record);
+    if (!lost && !*purged) *offset = Append(*record);
   });
   const bool ok = !lost && !late;
   At(early ? 0 : applied_us + (late ? Between(0, 300'000) : 0),
-     [this, index, life = node.life, ok, purged, token = publish.token] {
+     [this, index, life = node.life, ok, purged, offset, token = publish.token] {
        if (*purged || executors_[static_cast<std::size_t>(index)]->life != life) return;
-       StepLater(index, 0, executor::PublishFinished{token, ok, ok ? "" : "simulated"});
+       StepLater(index, 0,
+                 executor::PublishFinished{token, ok, ok ? "" : "simulated", false, false,
+                                           ok ? *offset : link::kNoReplyOffset});
      });
 }
 

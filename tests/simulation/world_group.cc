@@ -58,6 +58,7 @@ void World::Assign(int index, int number) {
   history_.takeovers.push_back({partition.number, now_us_});
   const auto serial = ++sequence_;
   node.readers[number] = {.serial = serial};
+  ForgetPlaced(index);
   if (!Happens(Fault::kLateAssignment)) return TellAssigned(index, number, serial);
   At(Between(1'000, 5'000'000), [this, index, number, serial] { TellAssigned(index, number, serial); });
 }
@@ -68,7 +69,8 @@ void World::TellAssigned(int index, int number, std::uint64_t serial) {
   if (reader == node.readers.end() || reader->second.serial != serial) return;
   const Partition& partition = partitions_[static_cast<std::size_t>(number)];
   if (node.paused.contains(number)) Count(Fault::kPausedReturn);
-  const std::int64_t position = dispatcher::IntakePosition(partition.committed, partition.metadata);
+  const bool has_batches = partition.id.topic == kBatches;  // it is read from its start
+  const std::int64_t position = has_batches ? 0 : dispatcher::IntakePosition(partition.committed, partition.metadata);
   if (position > partition.committed) Count(Fault::kUnreadAtTakeOver);
   const auto at = std::lower_bound(partition.log.begin(), partition.log.end(), position,
                                    [](const auto& record, std::int64_t offset) { return record->offset < offset; });
@@ -126,7 +128,8 @@ void World::NoteDeposed(const link::Exec& exec) {
   const auto& readers = dispatchers_[static_cast<std::size_t>(owner)]->readers;
   const auto reader = readers.find(number);
   const bool told = reader != readers.end() && reader->second.told;
-  if (told && exec.ref.offset >= reader->second.log_end) history_.placed_by_deposed.insert(exec.id.value);
+  const std::int64_t offset = exec.item ? AcceptedAt(exec) : exec.ref.offset;
+  if (told && offset >= reader->second.log_end) history_.placed_by_deposed.insert(exec.id.value);
 }
 
 void World::LosePartitions(int index) {

@@ -61,6 +61,7 @@ void World::Guest(int index, const MachineId& machine_id, const guest::Frame& fr
     const auto shown =
         options_.mutant == Mutant::kMixUpMachines ? "executor-" + std::to_string(index) : machine_id.value;
     Note("run " + run->id.value);
+    JudgeRun(*run);
     box.busy = true;
     machine.runs[frame.stream] = history_.executions.size();
     box.run = {history_.executions.size(), ++sequence_};

@@ -41,6 +41,7 @@ void World::Disconnect(std::uint64_t link) {
   if (node.empty()) return;
   const Connection connection = node.mapped();
   Note("disconnect " + std::to_string(link));
+  placed_items_.erase({connection.dispatcher, connection.executor});
   if (connection.greeted) {
     StepDispatcher(connection.dispatcher,
                    dispatcher::ExecutorDisconnected{ExecutorId(ExecutorName(connection.executor))});
@@ -168,6 +169,7 @@ void World::ReceiveAtDispatcher(std::uint64_t link, const link::Message& message
   const auto found = connections_.find(link);
   if (found == connections_.end()) return;
   const int index = found->second.dispatcher;
+  NoteItemsEnd(found->second, message);
   if (const auto* hello = std::get_if<link::ExecutorHello>(&message)) {
     found->second.greeted = true;
     return StepDispatcher(index, dispatcher::ExecutorConnected{*hello, ExecutorName(found->second.executor)});

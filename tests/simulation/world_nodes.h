@@ -70,7 +70,7 @@ struct World::Executor {
   Stepper<executor::Event, executor::Effect> stepper;
   std::map<MachineId, Machine> machines;
   bool frozen = false;
-  std::map<int, std::int64_t> seen_epoch;
+  std::map<PartitionId, std::int64_t> seen_epoch;
   std::map<std::uint64_t, std::shared_ptr<bool>> unsent;  // publishes that lie in Kafka's client: taken back?
   std::int64_t deaf_until_us = 0;
   std::int64_t short_until_us = 0;
@@ -90,6 +90,23 @@ struct World::Connection {
   std::int64_t to_executor_us = 0;
   link::SessionWriter writer{};
   link::SessionReader reader{};
+};
+
+// What its clients know of a batch, and what its owners have made of it.
+struct World::Batch {
+  BatchRef ref;
+  PartitionId home;
+  int user = 0;
+  std::string function;
+  int max_attempts = 1;
+  BatchSpec spec;
+  std::map<std::int64_t, std::pair<std::int64_t, std::string>> places;  // by index: place and order key
+  std::map<std::string, ItemOf> items;                                  // by the invocation's id
+  std::set<std::int32_t> named;                                         // generations whose items are known
+  std::vector<std::pair<std::int64_t, BatchSpec>> accepted;             // with its offset, as owners wrote it
+  std::int32_t redrives = 0;                                            // that are wished once it has ended
+  bool submitted = false;
+  bool steered = false;  // its concurrency is changed
 };
 
 }  // namespace hearth::simulation

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "schemas/limits.h"
+#include "tools/bench/batch.h"
 #include "tools/bench/boot.h"
 #include "tools/bench/clone.h"
 #include "tools/bench/core.h"
@@ -290,6 +291,37 @@ void AddFlood(CLI::App& app, FloodOptions& options, int& exit_code) {
   });
 }
 
+void AddBatch(CLI::App& app, BatchOptions& options, int& exit_code) {
+  auto* batch =
+      app.add_subcommand("batch", "a batch of items that do nothing; how fast it runs, and what another user notices");
+  AddSimulatedStack(*batch, options.stack, options.executors);
+  batch->add_option_function<int>("--broker-pid", [](int) {})->group("");
+  auto* items = batch->add_option("--items", options.items, "of the batch")
+                    ->check(CLI::Range(std::int64_t{1}, kMaxBatchItems))
+                    ->capture_default_str();
+  batch->add_flag("--long", options.large, "a million items")->excludes(items);
+  batch->add_flag("--counted", options.counted, "nothing is stored: the payload of item i is its number");
+  batch->add_option("--payload", options.payload, "bytes of each item")
+      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
+      ->capture_default_str();
+  batch->add_option("--rate", options.rate, "requests a second of the other user")
+      ->check(CLI::Range(0.1, 10'000.0))
+      ->capture_default_str();
+  batch->add_option("--before", options.before, "seconds of the other user alone")
+      ->check(CLI::Range(1.0, 3'600.0))
+      ->capture_default_str();
+  batch->add_option("--most-seconds", options.most_seconds, "that the batch may take")
+      ->check(CLI::Range(1.0, 36'000.0))
+      ->capture_default_str();
+  batch->add_option("--credit", options.credit, "of each executor")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  batch->add_option("--run", options.run, std::string("that a run takes, ") + kAboutTime)->capture_default_str();
+  batch->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
+  AddMarkdown(*batch, options.markdown);
+  batch->callback([&options, &exit_code] { exit_code = RunBatch(options); });
+}
+
 void AddCore(CLI::App& app, CoreOptions& options, int& exit_code) {
   constexpr int kQuickSamples = 200;
   auto* core = app.add_subcommand("core", "what the steps of both cores take, without input and output");
@@ -330,6 +362,8 @@ int main(int argc, char** argv) {
   AddDensity(app, density, exit_code);
   LinkOptions link;
   AddLink(app, link, exit_code);
+  BatchOptions batch;
+  AddBatch(app, batch, exit_code);
   FloodOptions flood;
   AddFlood(app, flood, exit_code);
   CoreOptions core;

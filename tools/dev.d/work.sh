@@ -73,14 +73,13 @@ ring_unit() {
   build_tests release unit
   step "unit"
   run_binaries release unit
-  [ -n "${FILTER:-}" ] || check_unity
 }
 
 check_unity() {   # that the demo's build goes through: names that two sources have for themselves are its only enemy
   local rc=0
   configure release -B build/unity -DHEARTH_UNITY=ON
   (cd "$ROOT" && cmake --build build/unity -j "$JOBS" --target programs > "$LOGS/unity.log" 2>&1) || rc=$?
-  say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  release unit unity_build"
+  say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  release nightly unity_build"
   [ $rc -eq 0 ] || { grep -m 5 error: "$LOGS/unity.log" >&2; say "   APART of hearth_library names sources to compile by themselves"; }
   count_result "unity_build" $rc
 }
@@ -132,6 +131,9 @@ ring_nightly() {   # takes minutes each: not among the default rings; shows what
   provide hearth-bench tests-unit tests-integration
   step "nightly: load, thousand lives, benches"
   run_pytest e2e -m nightly -s
+  [ -n "${FILTER:-}" ] || check_unity
+  step "nightly: fuzz"
+  HEARTH_FUZZ_SECONDS=${HEARTH_FUZZ_SECONDS:-60} ring_fuzz
   step "nightly: mutants of isolation"
   run_pytest mutants
   # shellcheck disable=SC2034  # read by compose.sh
@@ -178,7 +180,7 @@ ring_sanitize() {
     build_tests "$preset" unit simulation
     step "sanitize ($preset)"
     HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries "$preset" unit
-    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-100} run_binaries "$preset" simulation
+    HEARTH_SIMULATION_SEEDS=${HEARTH_SANITIZE_SEEDS:-60} run_binaries "$preset" simulation
   done
 }
 
@@ -196,7 +198,7 @@ fuzz_one() {   # fuzz_one NAME FOLDER OPTION…: what it finds goes into the fol
 }
 
 ring_fuzz() {
-  local seconds=${HEARTH_FUZZ_SECONDS:-10} target name rc targets
+  local seconds=${HEARTH_FUZZ_SECONDS:-3} target name rc targets
   mkdir -p "$LOGS"
   configure fuzz
   mapfile -t targets < <(cd "$ROOT" && cmake --build build/fuzz --target help | sed -n 's/^\(fuzz_[a-z0-9_]*\): .*/\1/p' | sort -u)
@@ -292,7 +294,7 @@ bench_own_daemons() {   # paths, density: servers of the stack, daemons of the b
   return $rc
 }
 
-bench_own_stack() {   # load, flood: a Kafka of their own too, in a temporary folder, gone afterwards
+bench_own_stack() {   # load, flood, batch: a Kafka of their own too, in a temporary folder, gone afterwards
   local name=$1 options=(--bin "$BIN")
   shift
   UP_OPTIONS=(--only kafka)
@@ -320,12 +322,12 @@ bench_peers() {   # what the peers need is installed where that can be done; a K
 
 cmd_bench() {
   local name=${1:-}
-  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density, link, load, core, flood or peers"
+  [ -n "$name" ] || usage_error "bench: which one? warm, paths, boot, clone, density, link, load, core, flood, batch or peers"
   shift
-  [[ $name =~ ^(warm|paths|boot|clone|density|link|load|core|flood|peers)$ ]] || usage_error "bench: no bench '$name'"
+  [[ $name =~ ^(warm|paths|boot|clone|density|link|load|core|flood|batch|peers)$ ]] || usage_error "bench: no bench '$name'"
   cmd_setup
   case $name in
-    load | core | flood) cmd_build --preset release programs hearth-bench ;;   # simulated machines have no image
+    load | core | flood | batch) cmd_build --preset release programs hearth-bench ;;   # simulated machines have no image
     peers) cmd_build --preset release programs hearth-bench hearth-peer-worker ;;
     *) provide hearth-bench ;;
   esac
@@ -337,7 +339,7 @@ cmd_bench() {
     clone) "$BIN/hearth-bench" clone --image "$IMAGE" "${noop[@]}" "$@" ;;
     link) "$BIN/hearth-bench" link --image "$IMAGE" "$@" ;;
     flood) if [[ " $* " == *" --real "* ]]; then cmd_image; fi; bench_own_stack "$name" "$@" ;;
-    load) bench_own_stack "$name" "$@" ;;
+    load | batch) bench_own_stack "$name" "$@" ;;
     core) "$BIN/hearth-bench" core "$@" ;;
     peers) bench_peers "$@" ;;
   esac

@@ -94,8 +94,8 @@ Result<void> ProduceOne(const Context& context, OutRecord record, bool tombstone
   auto producer = kafka::Producer::Create(loop, context.bootstrap.value, "hearth-cli");
   if (!producer) return std::unexpected(producer.error());
   std::optional<Result<void>> outcome;
-  const auto done = [&](Result<void> result) {
-    outcome = std::move(result);
+  const auto done = [&](const Result<std::int64_t>& result) {
+    outcome = result ? Result<void>() : std::unexpected(result.error());
     loop.Stop();
   };
   Timer limit(loop, [&] { loop.Stop(); });

@@ -22,7 +22,7 @@ class GroupTest : public BrokerTest {
     const int sent = partitions * kRecords * 8;
     int delivered = 0;
     for (int key = 0; key < sent; ++key) {
-      (*created)->Send({topic, std::to_string(key), "value", {}}, [&delivered](const Result<void>& result) {
+      (*created)->Send({topic, std::to_string(key), "value", {}}, [&delivered](const Result<std::int64_t>& result) {
         EXPECT_TRUE(result) << result.error().message;
         ++delivered;
       });
@@ -126,6 +126,46 @@ TEST_F(GroupTest, AMemberThatWasFrozenPastItsSessionCannotCommitAnyMore) {
   ASSERT_TRUE(Until([&] { return next.assigned.size() == 1; })) << testing::PrintToString(next.alarms);
   EXPECT_EQ(next.assigned.begin()->second.next_offset, 5);
   EXPECT_EQ(next.assigned.begin()->second.metadata, "owner");
+}
+
+TEST_F(GroupTest, WhereReadingBeginsMayDependOnThePartition) {
+  const std::string resumed = MakeTopic(1);
+  const std::string whole = MakeTopic(1);
+  const std::string group = Unique("group");
+  Fill(resumed, 1);
+  Fill(whole, 1);
+  const Membership both{bootstrap_, "former", group, {resumed, whole}};
+  {
+    Member former(loop_, both);
+    ASSERT_TRUE(Until([&] { return former.assigned.size() == 2; }));
+    for (const std::string& topic : {resumed, whole}) ASSERT_TRUE(former.CommitNow({topic, 0}, 3, "m"));
+    former.consumer->Close();
+  }
+  Member next(loop_, both, [&whole](const PartitionId& partition, std::int64_t committed, const std::string& metadata) {
+    EXPECT_EQ(committed, 3);
+    EXPECT_EQ(metadata, "m");
+    return partition.topic == whole ? 0 : committed;
+  });
+  ASSERT_TRUE(Until([&] { return !next.offsets[{resumed, 0}].empty() && !next.offsets[{whole, 0}].empty(); }));
+  EXPECT_EQ((next.offsets[{resumed, 0}].front()), 3);
+  EXPECT_EQ((next.offsets[{whole, 0}].front()), 0);
+  EXPECT_EQ((next.assigned[{whole, 0}].next_offset), 3) << "what is committed is told as it is";
+}
+
+TEST_F(GroupTest, ATopicThatIsNotThereHoldsUpNoOtherAndIsReadOnceItIsThere) {
+  const std::string there = MakeTopic(1);
+  const std::string absent = Unique("absent");
+  Membership membership{bootstrap_, "member", Unique("group"), {there, absent}};
+  membership.counted_beside = {MakeTopic(2), Unique("absent")};
+  Fill(there, 1);
+  Member member(loop_, membership);
+  ASSERT_TRUE(Until([&] { return !member.offsets[{there, 0}].empty(); })) << testing::PrintToString(member.alarms);
+  EXPECT_EQ(member.assigned.size(), 1U);
+  EXPECT_EQ(member.counts, (PartitionCounts{{there, 1}, {membership.counted_beside[0], 2}}));
+  ASSERT_TRUE(CreateTopics(bootstrap_, {{absent, 1, 1, {}}}, kPatienceMs));
+  Fill(absent, 1);
+  EXPECT_TRUE(Until([&] { return !member.offsets[{absent, 0}].empty(); })) << testing::PrintToString(member.alarms);
+  EXPECT_LE(member.alarms.size(), 3U) << testing::PrintToString(member.alarms);
 }
 
 TEST_F(GroupTest, APausedPartitionGivesNothingAndGoesOnWhereItStopped) {

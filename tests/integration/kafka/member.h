@@ -22,8 +22,11 @@ struct Member {
   Member(Loop& loop, const std::string& bootstrap, const std::string& id, const std::string& group,
          const std::string& topic)
       : Member(loop, Membership{bootstrap, id, group, {topic}}) {}
-  Member(Loop& loop, Membership membership) {
+  // Where reading begins: the callback's own answer, or what was committed.
+  using Begin = std::function<std::int64_t(const PartitionId&, std::int64_t committed, const std::string& metadata)>;
+  Member(Loop& loop, Membership membership, Begin begin = {}) {
     GroupConsumer::Callbacks callbacks;
+    if (begin) callbacks.begin = std::move(begin);
     callbacks.assigned = [this](std::vector<Assigned> given) {
       ++assignments;
       for (auto& each : given) assigned[each.partition] = each;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dispatcher/core/ledger_page.h"
+#include "dispatcher/core/status_page.h"
 #include "tests/integration/kafka/broker.h"
 
 namespace hearth::dispatcher {
@@ -31,9 +32,10 @@ class PagesTest : public kafka::BrokerTest {
     producer_ = std::move(*producer);
   }
 
-  void Open(const std::string& topic, std::int64_t silence_ms = kPatienceMs) {
+  void Open(const std::string& topic, std::int64_t silence_ms = kPatienceMs, std::size_t most_bytes = kMostPageBytes) {
     topic_ = topic;
-    store_ = std::make_unique<PageStore>(loop_, *producer_, PageTopic{bootstrap_, "it-pages", topic, silence_ms});
+    store_ = std::make_unique<PageStore>(loop_, *producer_,
+                                         PageTopic{bootstrap_, "it-pages", topic, silence_ms, most_bytes});
   }
   std::string MakeLedger(int partitions = kPartitions) const {
     return MakeTopic(partitions, {{"cleanup.policy", "compact"}});
@@ -46,18 +48,25 @@ class PagesTest : public kafka::BrokerTest {
     if (!Until([&] { return answer.has_value(); })) return Fail(Code::kDeadline, "no answer");
     return *answer;
   }
-  Result<std::vector<StoredPage>> Read(const PartitionId& partition) {
-    std::optional<Result<std::vector<StoredPage>>> answer;
-    store_->Read(partition, [&](Result<std::vector<StoredPage>> pages) { answer = std::move(pages); });
+  Result<StoredPages> ReadAll(const PartitionId& partition) {
+    std::optional<Result<StoredPages>> answer;
+    store_->Read(partition, [&](Result<StoredPages> pages) { answer = std::move(pages); });
     if (!Until([&] { return answer.has_value(); })) return Fail(Code::kDeadline, "no answer");
-    return *answer;
+    return std::move(*answer);
+  }
+  // Where none lack.
+  Result<std::vector<StoredPage>> Read(const PartitionId& partition) {
+    auto answer = ReadAll(partition);
+    if (!answer) return std::unexpected(answer.error());
+    EXPECT_EQ(answer->lacking, 0U);
+    return std::move(answer->pages);
   }
   // By a producer of somebody else, into the partition where the pages of `partition` are.
   void WriteRubbish(const PartitionId& partition, const std::string& key, const std::string& value) {
     OutRecord record{topic_, key, value, {}};
     record.partition = PagePartition(partition, kPartitions);
     bool written = false;
-    producer_->Send(std::move(record), [&](const Result<void>& result) { written = result.has_value(); });
+    producer_->Send(std::move(record), [&](const Result<std::int64_t>& result) { written = result.has_value(); });
     ASSERT_TRUE(Until([&] { return written; }));
   }
 
@@ -128,9 +137,9 @@ TEST_F(PagesTest, RequestPartitionsThatShareAPartitionOfTheTopicAreReadApart) {
   ASSERT_TRUE(Write(of0, Page(0, 1)));
   ASSERT_TRUE(Write(of1, Page(1, 1)));
   // All at once, one of them twice, as after a take-over.
-  std::vector<std::pair<PartitionId, Result<std::vector<StoredPage>>>> answers;
+  std::vector<std::pair<PartitionId, Result<StoredPages>>> answers;
   for (const auto& partition : {std0_, std1, none, std0_}) {
-    store_->Read(partition, [&answers, partition](Result<std::vector<StoredPage>> pages) {
+    store_->Read(partition, [&answers, partition](Result<StoredPages> pages) {
       answers.emplace_back(partition, std::move(pages));
     });
   }
@@ -141,7 +150,7 @@ TEST_F(PagesTest, RequestPartitionsThatShareAPartitionOfTheTopicAreReadApart) {
     std::vector<StoredPage> wanted;
     if (partition == std0_) wanted = {{of0, Page(0, 1)}};
     if (partition == std1) wanted = {{of1, Page(1, 1)}};
-    EXPECT_EQ(*pages, wanted) << kafka::Name(partition);
+    EXPECT_EQ(pages->pages, wanted) << kafka::Name(partition);
   }
 }
 
@@ -160,11 +169,82 @@ TEST_F(PagesTest, AllPartitionsOfTheTopicAreUsedAndReadInOneRound) {
   int right = 0;
   for (std::int32_t i = 0; i < kRequestPartitions; ++i) {
     const PartitionId partition{"hearth.invoke.std", i};
-    store_->Read(partition, [&right, partition, i](const Result<std::vector<StoredPage>>& pages) {
-      right += pages && *pages == std::vector<StoredPage>{{{partition, 7, 0, 1}, Page(i, 1)}} ? 1 : 0;
+    store_->Read(partition, [&right, partition, i](const Result<StoredPages>& pages) {
+      right += pages && pages->pages == std::vector<StoredPage>{{{partition, 7, 0, 1}, Page(i, 1)}} ? 1 : 0;
     });
   }
   EXPECT_TRUE(Until([&] { return right == kRequestPartitions; })) << right;
+}
+
+// What a page takes in memory while it is read.
+std::size_t BytesOf(const PageKey& key, const std::string& value) {
+  return PageKeyText(key).size() + value.size() + kafka::kBytesBesideValue;
+}
+
+PageKey OfBatch(const std::string& batch, std::int64_t page) {
+  return {{"hearth.batches", 3}, 0, page, 1, {UserId("ada"), BatchId(batch)}};
+}
+
+TEST_F(PagesTest, PagesOfBatchesAreReadWithTheirPartitionAndMayBeLargerThanThoseOfALedger) {
+  Open(MakeLedger());
+  const PageKey large = OfBatch("a", 0);
+  const PageKey other = OfBatch("b", 1);
+  const std::string value(kMaxStatusPageBytes, 'x');
+  ASSERT_TRUE(Write(large, value));
+  ASSERT_TRUE(Write(other, "y"));
+  EXPECT_EQ(Read(large.partition).value(), (std::vector<StoredPage>{{large, value}, {other, "y"}}));
+  WriteRubbish(large.partition, PageKeyText(OfBatch("c", 0)), value + "x");
+  EXPECT_EQ(Read(large.partition).value().size(), 2U);
+  EXPECT_TRUE(Until([&] { return store_->unreadable() == 1; }));
+}
+
+// A take-over waits for what it reads: it must come to an end whatever batches have left.
+TEST_F(PagesTest, OfTooManyPagesOfBatchesTheOnesThatWereWrittenLastAreRead) {
+  const std::string value(1000, 'v');
+  Open(MakeLedger(), kPatienceMs, 3 * BytesOf(OfBatch("a", 0), value));
+  for (int page = 0; page < 4; ++page) ASSERT_TRUE(Write(OfBatch("a", page), value));
+  ASSERT_TRUE(Write(OfBatch("a", 1), value)) << "it is the last now";
+  ASSERT_TRUE(Write(OfBatch("a", 4), value));
+  const auto pages = ReadAll(OfBatch("a", 0).partition);
+  ASSERT_TRUE(pages) << pages.error().message;
+  EXPECT_EQ(pages->pages,
+            (std::vector<StoredPage>{{OfBatch("a", 1), value}, {OfBatch("a", 3), value}, {OfBatch("a", 4), value}}));
+  EXPECT_GE(pages->lacking, 2U);
+}
+
+TEST_F(PagesTest, WhatWasTakenAwayNeedsNoRoom) {
+  const std::string value(1000, 'v');
+  Open(MakeLedger(), kPatienceMs, 2 * BytesOf(OfBatch("a", 0), value));
+  ASSERT_TRUE(Write(OfBatch("a", 0), value));
+  ASSERT_TRUE(Write(OfBatch("a", 1), value));
+  ASSERT_TRUE(Write(OfBatch("a", 1), ""));
+  ASSERT_TRUE(Write(OfBatch("a", 2), value));
+  EXPECT_EQ(Read(OfBatch("a", 0).partition).value(),
+            (std::vector<StoredPage>{{OfBatch("a", 0), value}, {OfBatch("a", 2), value}}));
+}
+
+TEST_F(PagesTest, TheLedgersOwnPagesAreReadWholeWhateverBatchesLeave) {
+  const std::string value(1000, 'v');
+  const PageKey own{{"hearth.batches", 3}, 7, 0, 1};
+  Open(MakeLedger(), kPatienceMs, 2 * BytesOf(OfBatch("a", 0), value));
+  ASSERT_TRUE(Write(own, Page(0, 10)));
+  for (int page = 0; page < 4; ++page) ASSERT_TRUE(Write(OfBatch("a", page), value));
+  const auto pages = ReadAll(own.partition);
+  ASSERT_TRUE(pages) << pages.error().message;
+  EXPECT_EQ(pages->pages, (std::vector<StoredPage>{{OfBatch("a", 3), value}, {own, Page(0, 10)}}));
+  EXPECT_EQ(pages->lacking, 3U);
+}
+
+TEST_F(PagesTest, ALedgerThatIsTooLargeIsNotReadInPart) {
+  const PageKey first{std0_, 7, 0, 1};
+  const PageKey second{std0_, 7, 1, 1};
+  Open(MakeLedger(), kPatienceMs, BytesOf(first, Page(0, 10)));
+  ASSERT_TRUE(Write(first, Page(0, 10)));
+  EXPECT_EQ(Read(std0_).value().size(), 1U);
+  ASSERT_TRUE(Write(second, Page(0, 10)));
+  const auto pages = Read(std0_);
+  ASSERT_FALSE(pages);
+  EXPECT_EQ(pages.error().code, Code::kExhausted) << pages.error().message;
 }
 
 TEST_F(PagesTest, ATopicThatIsNotThereIsNotFoundAndIsFoundOnceItIs) {
@@ -271,7 +351,7 @@ TEST_F(PagesTest, AnOpenTransactionOfSomebodyMakesReadingFailUntilItHasEnded) {
 TEST_F(PagesTest, TheStoreMayGoWhileItIsAsked) {
   Open(MakeLedger());
   int told = 0;
-  store_->Read(std0_, [&](const Result<std::vector<StoredPage>>&) { ++told; });
+  store_->Read(std0_, [&](const Result<StoredPages>&) { ++told; });
   store_->Write({std0_, 7, 0, 1}, Page(0, 1), [&](const Result<void>&) { ++told; });
   store_.reset();
   Open(topic_);

@@ -24,9 +24,9 @@ class RecordsTest : public BrokerTest {
     producer_ = std::move(*created);
   }
   // What became of one record.
-  Result<void> Send(OutRecord record) {
-    std::optional<Result<void>> outcome;
-    producer_->Send(std::move(record), [&outcome](Result<void> result) {
+  Result<std::int64_t> Send(OutRecord record) {
+    std::optional<Result<std::int64_t>> outcome;
+    producer_->Send(std::move(record), [&outcome](Result<std::int64_t> result) {
       EXPECT_FALSE(outcome.has_value()) << "told twice";
       outcome = std::move(result);
     });
@@ -76,7 +76,7 @@ TEST_F(RecordsTest, WhatLiesUnsentIsPurgedAtOnceAndToldSo) {
   ASSERT_TRUE(cut_off);
   std::vector<Error> told;
   for (int i = 0; i < 3; ++i) {
-    (*cut_off)->Send({"topic", "key", "value", {}}, [&told](const Result<void>& result) {
+    (*cut_off)->Send({"topic", "key", "value", {}}, [&told](const Result<std::int64_t>& result) {
       ASSERT_FALSE(result);
       told.push_back(result.error());
     });
@@ -97,8 +97,9 @@ TEST_F(RecordsTest, EachOfManyIsToldOnceAndInOrder) {
   ASSERT_TRUE(reader);
   std::vector<int> told(kMany, 0);
   for (int i = 0; i < kMany; ++i) {
-    producer_->Send({topic, "k", std::to_string(i), {}}, [&told, i](const Result<void>& result) {
-      EXPECT_TRUE(result) << result.error().message;
+    producer_->Send({topic, "k", std::to_string(i), {}}, [&told, i](const Result<std::int64_t>& result) {
+      ASSERT_TRUE(result) << result.error().message;
+      EXPECT_EQ(*result, i) << "where it lies";
       ++told[static_cast<std::size_t>(i)];
     });
   }
@@ -220,7 +221,8 @@ TEST_F(RecordsTest, NoBrokerIsUnavailable) {
   EXPECT_EQ(TailReader::Open(kNowhere, "it-reader", "x", kShortMs).error().code, Code::kUnavailable);
   auto waiting = Producer::Create(loop_, kNowhere, "it-waiting");
   ASSERT_TRUE(waiting);
-  (*waiting)->Send({"x", "k", "v", {}}, [](const Result<void>&) { ADD_FAILURE() << "an outage fails nothing"; });
+  (*waiting)->Send({"x", "k", "v", {}},
+                   [](const Result<std::int64_t>&) { ADD_FAILURE() << "an outage fails nothing"; });
   EXPECT_FALSE((*waiting)->Flush(kShortMs));
   EXPECT_EQ((*waiting)->outstanding(), 1U);
 }

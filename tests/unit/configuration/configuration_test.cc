@@ -64,5 +64,47 @@ TEST(Configuration, TheExamplesAreTaken) {
   EXPECT_EQ(executor->core.memory_mib, 8192);
 }
 
+std::string DispatcherWith(const std::string& lines) {
+  return "id = \"d\"\nhttp = \"127.0.0.1:0\"\n[kafka]\nbootstrap = \"127.0.0.1:1\"\n[redis]\naddress = "
+         "\"tcp:127.0.0.1:1\"\n" +
+         lines;
+}
+
+TEST(Configuration, TopicsOfBatchesHaveNamesAndThoseThatMayBeReplayedAreListed) {
+  const auto usual = dispatcher::ParseConfig(DispatcherWith(""), "x");
+  ASSERT_TRUE(usual) << usual.error().message;
+  EXPECT_EQ(usual->core.batches_topic, "hearth.batches");
+  EXPECT_TRUE(usual->core.batch_replay_topics.empty());
+  const auto named = dispatcher::ParseConfig(
+      DispatcherWith("[topics]\nbatches = \"b\"\nbatch_items = \"i\"\nbatch_state = \"s\"\nbatch_results = \"r\"\n"
+                     "[admission]\nbatch_topics = [\"ada:orders\", \"*:x.*\"]\n"),
+      "x");
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(named->core.batches_topic, "b");
+  EXPECT_EQ(named->core.batch_items_topic, "i");
+  EXPECT_EQ(named->core.batch_state_topic, "s");
+  EXPECT_EQ(named->core.batch_results_topic, "r");
+  EXPECT_EQ(named->core.batch_replay_topics, (std::vector<std::string>{"ada:orders", "*:x.*"}));
+}
+
+TEST(Configuration, TopicsOfBatchesAreApartFromEachOtherAndFromThoseOfRequests) {
+  for (const char* lines :
+       {"[topics]\nbatches = \"hearth.invoke.rt\"\n", "[topics]\nbatch_items = \"hearth.batches\"\n",
+        "[topics]\nstd = \"hearth.batch.state\"\n"}) {
+    const auto config = dispatcher::ParseConfig(DispatcherWith(lines), "x");
+    ASSERT_FALSE(config) << lines;
+    EXPECT_NE(config.error().message.find("must name different topics"), std::string::npos) << config.error().message;
+  }
+}
+
+TEST(Configuration, WhatMayBeReplayedIsWrittenWithItsUserAndIsNotHearthsOwn) {
+  for (const char* entry : {"orders", "ada:", ":orders", "ada:hearth.batches", "*:hearth.functions"}) {
+    const auto config =
+        dispatcher::ParseConfig(DispatcherWith(std::string("[admission]\nbatch_topics = [\"") + entry + "\"]\n"), "x");
+    ASSERT_FALSE(config) << entry;
+    EXPECT_NE(config.error().message.find("admission.batch_topics"), std::string::npos) << config.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace hearth

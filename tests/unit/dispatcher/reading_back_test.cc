@@ -70,17 +70,16 @@ TEST_F(ReadingBackTest, AnAnswerIsForThePartitionThatAskedAsItIsOwnedNow) {
   EXPECT_FALSE(reading_.busy());
   reading_.Begin(first_);
   EXPECT_TRUE(reading_.busy());
-  EXPECT_TRUE(reading_.End(&first_));
+  EXPECT_EQ(reading_.End(), &first_);
   EXPECT_FALSE(reading_.busy());
   reading_.Begin(first_);
   reading_.Forget(first_);
   EXPECT_TRUE(reading_.busy()) << "the reader still reads";
-  EXPECT_FALSE(reading_.End(&first_)) << "although it lies in the same place again";
+  EXPECT_EQ(reading_.End(), nullptr) << "although it lies in the same place again";
   EXPECT_FALSE(reading_.busy());
   reading_.Begin(first_);
-  EXPECT_FALSE(reading_.End(nullptr)) << "it is not ours any more";
-  reading_.Begin(first_);
-  EXPECT_FALSE(reading_.End(&second_));
+  reading_.Forget(second_);
+  EXPECT_EQ(reading_.End(), &first_) << "another one was given up";
 }
 
 TEST_F(ReadingBackTest, ALogThatCannotBeReadIsTriedLaterEachTimeUpToABound) {

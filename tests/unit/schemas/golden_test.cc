@@ -17,7 +17,7 @@ std::string ReadGolden(const std::string& name) {
 
 TEST(Golden, BytesOfVersionOneDoNotChange) {
   const auto files = samples::Golden();
-  ASSERT_EQ(files.size(), 2U + 10U + 17U + 18U + 12U);
+  ASSERT_EQ(files.size(), 2U + 10U + 17U + 2U + 18U + 12U);
   for (const auto& [name, bytes] : files) EXPECT_EQ(ReadGolden(name), bytes) << name;
 }
 
@@ -51,6 +51,18 @@ TEST(Golden, OldBatchesAreRead) {
     EXPECT_EQ(DecodeWant(FieldOf(want), ReadGolden("batch-want-" + name + ".v1")).value(), want) << name;
   }
   EXPECT_EQ(DecodeBatchState(ReadGolden("batch-state.v1")).value(), samples::SampleBatchState());
+}
+
+TEST(Golden, OldItemsOnTheLinkAreRead) {
+  const auto read = [](const std::string& name) {
+    FrameReader frames;
+    EXPECT_TRUE(frames.Feed(ReadGolden(name)));
+    return link::DecodeLinkMessage(frames.Next().value()).value();
+  };
+  const auto exec = std::get<link::Exec>(read("link-03-item.v1"));
+  EXPECT_EQ(exec.item, samples::SampleExecOfItem().item);
+  EXPECT_EQ(exec.ref, samples::SampleExecOfItem().ref);
+  EXPECT_EQ(std::get<link::Done>(read("link-08-offset.v1")), samples::SampleDoneWithOffset());
 }
 
 TEST(Golden, OldFunctionsAndUsageAreRead) {

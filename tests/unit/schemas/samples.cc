@@ -184,6 +184,25 @@ std::vector<link::Message> LinkMessages() {
           FunctionDescription{9, SampleFunction()}};
 }
 
+link::Exec SampleExecOfItem() {
+  const PlacedItem item = SampleItem();
+  link::Exec exec;
+  exec.ref = {{FormatBatchRef(item.place.batch), 3}, 41, 7, 1, 2};
+  exec.id = ItemInvocationId(item.place.batch.batch, item.place.index, 2);
+  exec.reply_to = "hearth.batch.results";
+  exec.payload = item.item.payload;
+  exec.item = link::ItemOfBatch{item.place.index, item.item.item_id, 2};
+  return exec;
+}
+
+link::Done SampleDoneWithOffset() {
+  link::Done done;
+  done.ref = SampleExecOfItem().ref;
+  done.id = SampleExecOfItem().id;
+  done.reply_offset = 70'000;
+  return done;
+}
+
 std::vector<guest::Message> GuestMessages() {
   using namespace guest;
   Ended ended;
@@ -249,6 +268,8 @@ std::map<std::string, std::string> Golden() {
   for (const auto& message : LinkMessages()) {
     (void)link::AppendLinkMessage(files["link-" + two(message.index() + 1) + ".v1"], message);  // an empty file tells
   }
+  (void)link::AppendLinkMessage(files["link-03-item.v1"], SampleExecOfItem());
+  (void)link::AppendLinkMessage(files["link-08-offset.v1"], SampleDoneWithOffset());
   for (const auto& message : GuestMessages()) {
     (void)guest::AppendGuestFrame(files["guest-" + two(message.index() + 1) + ".v1"], {9, message});
   }

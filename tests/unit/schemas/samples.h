@@ -26,7 +26,9 @@ std::vector<Want> Wants();            // one of each, in the order of the varian
 BatchState SampleBatchState();
 PlacedItem SampleItem();
 ResultMark SampleMark();
-std::vector<link::Message> LinkMessages();    // one of each, in the order of the variant
+std::vector<link::Message> LinkMessages();  // one of each, in the order of the variant
+link::Exec SampleExecOfItem();
+link::Done SampleDoneWithOffset();
 std::vector<guest::Message> GuestMessages();  // the same
 
 Record Received(const OutRecord& sent);        // as a consumer sees it: partition 3, offset 42

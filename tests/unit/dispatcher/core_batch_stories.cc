@@ -1,0 +1,419 @@
+#include "tests/unit/dispatcher/core_batch_stories.h"
+
+#include <numeric>
+
+namespace hearth::dispatcher {
+namespace {
+
+std::vector<std::int64_t> InOrder(std::int64_t count) {
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(count));
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
+
+TEST_F(BatchStory, ACountedBatchRunsToItsEnd) {
+  OwnHome();
+  Submit(Counted(300));
+  ASSERT_GE(placed_.size(), 8U);
+  EXPECT_EQ(placed_.front().second.payload, R"({"index":0})");
+  EXPECT_EQ(placed_.front().second.reply_to, "hearth.batch.results");
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 300);
+  ASSERT_TRUE(State().results.has_value());
+  EXPECT_EQ(results_.size(), 300U);
+  for (const auto& [item, statuses] : results_) EXPECT_EQ(statuses.size(), 1U) << item.second;
+  EXPECT_TRUE(owed_.empty()) << "all is acknowledged";
+  EXPECT_EQ(Numbers().in_flight, 0);
+}
+
+TEST_F(BatchStory, StoredItemsAreReadAWindowAtATime) {
+  OwnHome();
+  most_read_ = 700;
+  Submit(Stored(InOrder(5000), 5000));
+  EXPECT_LE(Numbers().in_flight, static_cast<std::int64_t>(kMaxItemsInBackOff));
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+  EXPECT_EQ(results_.size(), 5000U);
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+}
+
+TEST_F(BatchStory, RecordsOfOthersAndItemsInAnotherOrderAreNoMatter) {
+  OwnHome();
+  const std::vector<std::int64_t> mixed = {2, 0, 1, 9, 4, 3, 8, 7, 5, 6};
+  BatchSpec spec = Stored(mixed, 10);
+  WriteItem(EncodeItem({Ref("other"), 0}, BatchItem{"x", "", "", "", 0}, "hearth.batch.items"));
+  std::get<StoredItems>(spec.items).ranges[0].last += 1;
+  Submit(spec);
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+  EXPECT_EQ(results_.size(), 10U);
+}
+
+TEST_F(BatchStory, WhatIsNotWhereTheSpecSaysIsGone) {
+  OwnHome();
+  BatchSpec spec = Stored(InOrder(3), 5);
+  std::get<StoredItems>(spec.items).ranges[0].last += 2;
+  Submit(spec);
+  RunAll();
+  WaitFor(70'000);
+  EXPECT_EQ(State().outcome, BatchOutcome::kPartial);
+  EXPECT_EQ(State().counts[ItemStatus::kGone], 2);
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 3);
+}
+
+TEST_F(BatchStory, APartitionThatDoesNotExistHasNoItems) {
+  OwnHome();
+  BatchSpec spec = Counted(4);
+  spec.items = StoredItems{"", {{7, 0, 3}}};
+  spec.digest = std::string(64, 'e');
+  Submit(spec);
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kFailed);
+  EXPECT_EQ(State().counts[ItemStatus::kGone], 4);
+}
+
+TEST_F(BatchStory, InlineItemsAreTheSpecs) {
+  OwnHome();
+  BatchSpec spec = Counted(2);
+  spec.items = InlineItems{{R"({"a":1})", "7"}};
+  Submit(spec);
+  ASSERT_EQ(placed_.size(), 2U);
+  EXPECT_EQ(placed_[1].second.payload, "7");
+  EXPECT_EQ(placed_[1].second.content_type, "application/json");
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, FailuresAreTriedAgainAndCounted) {
+  OwnHome();
+  Submit(Counted(10));
+  RunAll([](std::int64_t index) { return index % 2 == 0 ? Status::kOk : Status::kError; });
+  EXPECT_EQ(State().outcome, BatchOutcome::kPartial);
+  EXPECT_EQ(State().counts[ItemStatus::kError], 5);
+  EXPECT_EQ(starts_["b.1"], 3);
+  EXPECT_TRUE(others_.empty()) << "no dead letters of items: " << others_[0].topic;
+}
+
+TEST_F(BatchStory, MoreFailuresThanAreToleratedStopIt) {
+  OwnHome();
+  Deploy("ada", "sum", 1);
+  BatchSpec spec = Counted(1000);
+  spec.tolerance = Tolerance{5, false};
+  Submit(spec);
+  RunAll([](auto) { return Status::kError; });
+  EXPECT_EQ(State().outcome, BatchOutcome::kCancelled);
+  EXPECT_EQ(State().reason, kTolerancePassed);
+  EXPECT_GE(State().counts[ItemStatus::kError], 6);
+  EXPECT_GT(State().counts[ItemStatus::kCancelled], 800);
+}
+
+TEST_F(BatchStory, CancelledItemsGetTheirStatusAndNoReply) {
+  OwnHome();
+  Submit(Stored(InOrder(400), 400));
+  const auto running = std::ssize(placed_);
+  Wish(WantRun{RunWish::kCancel});
+  WaitFor(100);
+  EXPECT_EQ(Phase(), BatchPhase::kEnding);
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kCancelled);
+  EXPECT_EQ(State().counts[ItemStatus::kOk], running);
+  EXPECT_EQ(State().counts[ItemStatus::kCancelled], 400 - running);
+  EXPECT_EQ(std::ssize(results_), running);
+  EXPECT_TRUE(cancelled_.empty());
+}
+
+TEST_F(BatchStory, CancelNowEndsWhatRuns) {
+  OwnHome();
+  Submit(Counted(400));
+  const auto running = placed_.size();
+  Wish(WantRun{RunWish::kCancelNow});
+  WaitFor(100);
+  EXPECT_EQ(cancelled_.size(), running);
+  RunAll([](auto) { return Status::kCancelled; });
+  EXPECT_EQ(State().counts[ItemStatus::kCancelled], 400);
+}
+
+TEST_F(BatchStory, ADeadlineExpiresTheRest) {
+  OwnHome();
+  BatchSpec spec = Counted(500);
+  spec.deadline_ms = WallMs() + 2000;
+  Submit(spec);
+  WaitFor(2500);
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kExpired);
+  EXPECT_EQ(State().counts[ItemStatus::kExpired] + State().counts[ItemStatus::kOk], 500);
+  EXPECT_GT(State().counts[ItemStatus::kExpired], 400);
+}
+
+TEST_F(BatchStory, APausedBatchStartsNothing) {
+  OwnHome();
+  Submit(Counted(300));
+  Wish(WantRun{RunWish::kPause});
+  WaitFor(50);
+  const auto started = starts_.size();
+  while (!placed_.empty()) End();
+  WaitFor(500);
+  EXPECT_EQ(starts_.size(), started);
+  EXPECT_EQ(Phase(), BatchPhase::kPaused);
+  Wish(WantRun{RunWish::kRun});
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, NoMoreRunThanItsConcurrency) {
+  OwnHome();
+  BatchSpec spec = Counted(100);
+  spec.concurrency = 3;
+  Submit(spec);
+  EXPECT_EQ(placed_.size(), 3U);
+  RunAll();
+  EXPECT_EQ(most_placed_["ada/b"], 3);
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, AnUnknownFunctionIsRefusedAndTheIdStaysFree) {
+  OwnHome();
+  BatchSpec spec = Counted(3);
+  spec.function = FunctionName("nobody");
+  Submit(spec);
+  WaitFor(1500);
+  EXPECT_EQ(State().outcome, BatchOutcome::kFailed);
+  EXPECT_NE(State().reason.find("no function nobody"), std::string::npos) << State().reason;
+  Submit(Counted(3));
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, ASecondSpecUnderTheSameIdIsNotRun) {
+  OwnHome();
+  Submit(Counted(3));
+  Submit(Counted(900));
+  RunAll();
+  EXPECT_EQ(State().total, 3);
+  EXPECT_EQ(results_.size(), 3U);
+}
+
+TEST_F(BatchStory, AWishForABatchThatIsNotThereIsAnswered) {
+  OwnHome();
+  Wish(WantRun{RunWish::kCancel}, "nothing");
+  WaitFor(1500);
+  EXPECT_EQ(State("nothing").reason, kUnknownBatch);
+  EXPECT_EQ(Phase("nothing"), BatchPhase::kEnded);
+}
+
+TEST_F(BatchStory, ARedriveRunsWhatFailedAndNothingElse) {
+  OwnHome();
+  Deploy("ada", "sum", 1);
+  Submit(Counted(20));
+  RunAll([](std::int64_t index) { return index < 5 ? Status::kError : Status::kOk; });
+  ASSERT_EQ(State().outcome, BatchOutcome::kPartial);
+  Wish(WantRedrive{1});
+  RunAll();
+  EXPECT_EQ(State().generation, 1);
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 20);
+  EXPECT_EQ(starts_.count("b.0.g1"), 1U);
+  EXPECT_EQ(starts_.count("b.7.g1"), 0U);
+  Wish(WantRedrive{1});
+  WaitFor(500);
+  EXPECT_EQ(Phase(), BatchPhase::kEnded) << "an older number does nothing";
+}
+
+TEST_F(BatchStory, ACancelledBatchCanBeRedriven) {
+  OwnHome();
+  Submit(Counted(100));
+  Wish(WantRun{RunWish::kCancel});
+  RunAll();
+  ASSERT_EQ(State().outcome, BatchOutcome::kCancelled);
+  StatusSelection selection;
+  selection.Add(ItemStatus::kCancelled);
+  Wish(WantRedrive{1, selection});
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, OnCompleteRunsOnceWhenTheStateIsFrozen) {
+  OwnHome();
+  Deploy("ada", "after");
+  BatchSpec spec = Counted(3);
+  spec.on_complete.function = FunctionName("after");
+  Submit(spec);
+  for (int i = 0; i < 3; ++i) End();
+  WaitFor(200);
+  ASSERT_EQ(Phase(), BatchPhase::kEnded);
+  ASSERT_EQ(placed_.size(), 1U);
+  EXPECT_EQ(placed_[0].second.item->index, kOnCompleteIndex);
+  const auto told = DecodeBatchState(placed_[0].second.payload);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->counts[ItemStatus::kOk], 3);
+  End();
+  EXPECT_EQ(State().on_complete, ItemStatus::kOk);
+  EXPECT_EQ(starts_["b.-1"], 1);
+  EXPECT_TRUE(owed_.empty());
+}
+
+TEST_F(BatchStory, OnCompleteTellsATopic) {
+  OwnHome();
+  BatchSpec spec = Counted(1);
+  spec.on_complete.topic = "mine.done";
+  Submit(spec);
+  RunAll();
+  WaitFor(200);
+  ASSERT_EQ(others_.size(), 1U);
+  EXPECT_EQ(others_[0].topic, "mine.done");
+  EXPECT_EQ(State().on_complete, ItemStatus::kOk);
+}
+
+// ---- Take-overs.
+
+TEST_F(BatchStory, TheNextOwnerGoesOnWhereTheLastOneWas) {
+  OwnHome();
+  Submit(Stored(InOrder(500), 500));
+  for (int i = 0; i < 100; ++i) End();
+  WaitFor(300);
+  End();  // its page is not written
+  LoseHome();
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 500);
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+  EXPECT_TRUE(owed_.empty());
+}
+
+TEST_F(BatchStory, NothingIsAcknowledgedBeforeItsPageIsDurable) {
+  OwnHome();
+  pages_work_ = false;
+  Submit(Counted(10));
+  while (!placed_.empty()) End();
+  WaitFor(1000);
+  EXPECT_EQ(owed_.size(), 10U);
+  EXPECT_NE(Phase(), BatchPhase::kEnded);
+  pages_work_ = true;
+  WaitFor(1000);
+  EXPECT_TRUE(owed_.empty());
+  EXPECT_EQ(Phase(), BatchPhase::kEnded);
+}
+
+TEST_F(BatchStory, WithItsExecutorGoneTooItemsRunAgainAndCountOnce) {
+  OwnHome();
+  pages_work_ = false;
+  Submit(Counted(10));
+  while (!placed_.empty()) End();
+  LoseHome();
+  owed_.clear();
+  pages_work_ = true;
+  Start();
+  Connect("e1", 64, "second");
+  OwnHome();
+  RunAll();
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 10);
+}
+
+TEST_F(BatchStory, ItemsInAnotherOrderAreFoundAgainAfterATakeOver) {
+  OwnHome();
+  std::vector<std::int64_t> mixed = InOrder(60);
+  std::ranges::reverse(mixed);
+  BatchSpec spec = Stored(mixed, 60);
+  spec.concurrency = 4;
+  Submit(spec);
+  for (int i = 0; i < 20; ++i) End();
+  WaitFor(300);
+  LoseHome();
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  RunAll();
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 60);
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+}
+
+TEST_F(BatchStory, EpochsOfPagesRiseWhenTheOffsetsAreSetBack) {
+  OwnHome();
+  BatchSpec spec = Counted(10);
+  spec.concurrency = 1;
+  Submit(spec);
+  for (int owners = 0; owners < 3; ++owners) {
+    End();
+    WaitFor(300);
+    LoseHome();
+    if (owners == 2) committed_ = {};
+    Start();
+    Connect("e1", 64);
+    OwnHome();
+    std::int64_t before = 0;
+    for (const auto& [key, value] : pages_) before = std::max(before, key.epoch);
+    End();
+    WaitFor(300);
+    for (const auto& [key, value] : pages_) EXPECT_GE(key.epoch, before);
+    EXPECT_EQ(State().counts[ItemStatus::kOk], 2 * (owners + 1));
+  }
+}
+
+TEST_F(BatchStory, ABatchThatHasEndedStaysSo) {
+  OwnHome();
+  Submit(Counted(5));
+  RunAll();
+  const std::string frozen = EncodeBatchState(State());
+  LoseHome();
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  WaitFor(500);
+  EXPECT_EQ(EncodeBatchState(State()), frozen);
+  EXPECT_EQ(starts_.size(), 5U);
+}
+
+TEST_F(BatchStory, ARedriveIsTakenUpByTheNextOwner) {
+  OwnHome();
+  Deploy("ada", "sum", 1);
+  Submit(Counted(8));
+  RunAll([](auto) { return Status::kError; });
+  LoseHome();
+  Start();
+  Deploy("ada", "sum", 1);
+  Connect("e1", 64);
+  OwnHome();
+  Wish(WantRedrive{1});
+  End();
+  WaitFor(300);
+  LoseHome();
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  RunAll();
+  EXPECT_EQ(State().generation, 1);
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 8);
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+}
+
+TEST_F(BatchStory, AFunctionThatIsDeployedAnewPausesItUntilItIsResumed) {
+  OwnHome();
+  Submit(Counted(200));
+  Deploy("ada", "sum", 3, WallMs() + 1000);
+  while (!placed_.empty()) End();
+  WaitFor(2000);
+  EXPECT_EQ(Phase(), BatchPhase::kPaused);
+  EXPECT_FALSE(State().reason.empty());
+  Wish(WantRun{RunWish::kRun});
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, WhatHasEndedIsTakenAwayAfterItsTime) {
+  OwnHome();
+  Submit(Counted(3));
+  RunAll();
+  ASSERT_EQ(states_.size(), 1U);
+  Stall(kBatchRetentionMs + 120'000);
+  Settle();
+  WaitFor(200);
+  EXPECT_TRUE(states_.empty());
+  EXPECT_TRUE(pages_.empty());
+}
+
+}  // namespace
+}  // namespace hearth::dispatcher
