@@ -147,7 +147,8 @@ class BatchStory : public CoreStory {
     }
     if (const auto* send = std::get_if<SendToExecutor>(&effect)) {
       if (const auto* fence = std::get_if<link::Fence>(&send->message)) {
-        Say("fence " + fence->partition.topic + " epoch " + std::to_string(fence->epoch) + " generation " + std::to_string(fence->generation));
+        Say("fence " + fence->partition.topic + " epoch " + std::to_string(fence->epoch) + " generation " +
+            std::to_string(fence->generation));
         link::FenceReport report{fence->partition, fence->epoch, {}, {}};
         const auto is_other = [&](const link::AttemptRef& ref) {
           return ref.partition == fence->partition && ref.generation != fence->generation;
@@ -310,7 +311,7 @@ class BatchStory : public CoreStory {
   std::vector<link::Done> owed_;
   std::set<std::int64_t> cancelled_;
   std::map<std::string, int> starts_;                // by id
-  std::map<std::string, int> dropped_;  // attempts that ran for nobody, by id
+  std::map<std::string, int> dropped_;               // attempts that ran for nobody, by id
   std::map<std::string, std::int64_t> most_placed_;  // at once, by batch
   std::int64_t produced_ = 0;
   std::int64_t most_read_ = INT64_MAX;
