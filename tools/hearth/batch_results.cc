@@ -21,9 +21,9 @@
 namespace hearth::tool {
 namespace {
 
-constexpr std::int64_t kTurnMs = 200;
-constexpr std::int64_t kSilenceMs = 20'000;  // reading that gets nothing for so long is given up
-constexpr std::int64_t kNoteEvery = 10'000;  // records
+constexpr std::int64_t kResultsTurnMs = 200;
+constexpr std::int64_t kSilenceMs = 20'000;         // reading that gets nothing for so long is given up
+constexpr std::int64_t kNoteEveryResults = 10'000;  // records
 
 // The results of one batch on their topic.
 class ResultReader {
@@ -53,7 +53,7 @@ class ResultReader {
     std::string trouble = "no results came in time";
     for (std::int64_t count = 0; reader_.position() < end_; ++count) {
       const std::int64_t before = reader_.position();
-      const auto record = reader_.Next(kTurnMs);
+      const auto record = reader_.Next(kResultsTurnMs);
       if (!record && record.error().code == Code::kNotFound) return std::unexpected(record.error());
       if (!record) trouble = record.error().message;
       if (reader_.position() > before) {
@@ -61,7 +61,7 @@ class ResultReader {
       } else if (ReadClocks().mono_us - heard_us > kSilenceMs * kMicrosPerMilli) {
         return Fail(Code::kUnavailable, trouble);
       }
-      if (count % kNoteEvery == 0) noted.Note(reader_.position() - first_, end_ - first_);
+      if (count % kNoteEveryResults == 0) noted.Note(reader_.position() - first_, end_ - first_);
       if (!record || !*record || (*record)->offset >= end_) continue;
       const auto mark = DecodeResultMark(**record);
       if (!mark || mark->place.batch != ref_ || mark->place.index == kOnCompleteIndex) continue;

@@ -15,7 +15,7 @@
 namespace hearth::tool {
 namespace {
 
-constexpr std::int64_t kTurnMs = 200;
+constexpr std::int64_t kStoreTurnMs = 200;
 constexpr std::size_t kMaxNamed = 12;  // of those who have a batch of a name
 constexpr std::array kBatchTopics = {Topic::kBatches, Topic::kBatchItems, Topic::kBatchState, Topic::kBatchResults};
 
@@ -62,7 +62,7 @@ Result<void> StateReader::ReadAll(const std::function<void(Seen)>& told) {
   std::string trouble = "the states of batches did not come in time";
   while (reader_.position() < bounds->end) {
     const std::int64_t before = reader_.position();
-    auto seen = Next(kTurnMs);
+    auto seen = Next(kStoreTurnMs);
     if (!seen) trouble = seen.error().message;
     if (seen && *seen) told(std::move(**seen));
     const std::int64_t now_us = ReadClocks().mono_us;
@@ -119,7 +119,7 @@ Result<bool> WaitFor(const Context& context, BatchFollower& batch, std::int64_t 
   const std::int64_t begin_us = ReadClocks().mono_us;
   std::int64_t look_us = begin_us + kLookEveryUs;
   while (true) {
-    const auto said = batch.Next(kTurnMs);
+    const auto said = batch.Next(kStoreTurnMs);
     if (!said && said.error().code == Code::kNotFound) return std::unexpected(said.error());
     if (said && *said && holds(batch)) return true;
     const std::int64_t now_us = ReadClocks().mono_us;

@@ -22,8 +22,8 @@
 namespace hearth::tool {
 namespace {
 
-constexpr std::int64_t kTakenMs = 30'000;  // that it is waited for the batch to be taken
-constexpr std::int64_t kNoteEvery = 1000;  // items
+constexpr std::int64_t kTakenMs = 30'000;       // that it is waited for the batch to be taken
+constexpr std::int64_t kNoteEveryItems = 1000;  // items
 constexpr std::string_view kNothingHappened = "interrupted: nothing was submitted, and no batch is there";
 
 std::int64_t NowMs() {
@@ -188,7 +188,7 @@ class Submission {
       digest.Add(**item);
       if (index >= spec_.total) break;
       if (auto sent = sender->Send(EncodeItem({ref_, index}, std::move(**item), topic)); !sent) return sent;
-      if (index % kNoteEvery == 0) count.Note(index, spec_.total);
+      if (index % kNoteEveryItems == 0) count.Note(index, spec_.total);
     }
     if (auto finished = sender->Finish(); !finished) return finished;
     if (index != spec_.total || digest.FinishHex() != spec_.digest) {

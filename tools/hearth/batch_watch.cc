@@ -12,10 +12,10 @@
 namespace hearth::tool {
 namespace {
 
-constexpr std::int64_t kTurnMs = 200;
+constexpr std::int64_t kWatchTurnMs = 200;
 constexpr std::int64_t kQuietMs = 3000;  // without a word of the batch it is looked who is there
 
-std::int64_t NowMs() {
+std::int64_t WatchNowMs() {
   return ReadClocks().wall_us / kMicrosPerMilli;
 }
 
@@ -38,11 +38,11 @@ Result<BatchState> Watch(const Context& context, BatchFollower& batch, std::int3
   LinePace pace;
   std::string missing;
   std::string told_missing;
-  std::int64_t heard_ms = NowMs();
+  std::int64_t heard_ms = WatchNowMs();
   bool is_new = true;
   bool was_there = batch.state().has_value();
   while (true) {
-    const std::int64_t now_ms = NowMs();
+    const std::int64_t now_ms = WatchNowMs();
     if (const auto& state = batch.state()) {
       was_there = true;
       if (context.json && is_new) fmt::print("{}\n", StateJson(batch.ref(), *state).dump(-1, ' ', true));
@@ -59,22 +59,22 @@ Result<BatchState> Watch(const Context& context, BatchFollower& batch, std::int3
     } else if (was_there) {
       return Fail(Code::kNotFound, "batch " + batch.ref().batch.str() + " was taken away: it ended a week ago");
     }
-    const auto said = batch.Next(kTurnMs);
+    const auto said = batch.Next(kWatchTurnMs);
     is_new = said && *said;
     if (!said && said.error().code == Code::kNotFound) return std::unexpected(said.error());
     if (!said) missing = said.error().message;
     if (is_new) {
-      heard_ms = NowMs();
+      heard_ms = WatchNowMs();
       missing.clear();
-    } else if (NowMs() - heard_ms >= kQuietMs) {
+    } else if (WatchNowMs() - heard_ms >= kQuietMs) {
       if (said) missing = WhoSeemsMissing(context);
-      heard_ms = NowMs();
+      heard_ms = WatchNowMs();
     }
   }
 }
 
 void TellEnd(const Context& context, const BatchRef& ref, const BatchState& state) {
-  if (!context.json && !context.quiet) Print("{}", ShowState(ref, state, NowMs()));
+  if (!context.json && !context.quiet) Print("{}", ShowState(ref, state, WatchNowMs()));
 }
 
 }  // namespace hearth::tool
