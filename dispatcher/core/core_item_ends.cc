@@ -94,6 +94,7 @@ void Core::Sweep(Batch& batch) {
   const bool expires = run.stop == StopCause::kExpired;
   const auto waits = [](const Invocation& item) { return Waits(item.stage()); };
   for (Invocation* item : partition.records().Select(waits)) {
+    if (!Waits(item->stage())) continue;  // the end of one may have decided the next one of its order key
     Finish(*item, expires ? Status::kExpired : Status::kCancelled, ReasonOfStop(run.stop), {});
   }
   if (!std::exchange(run.is_swept, true)) {
