@@ -81,11 +81,12 @@ function(hearth_program name)
   endif()
 endfunction()
 
-# hearth_test(NAME RING unit|simulation|integration SOURCES … LIBRARIES …): a GoogleTest binary, labelled by its ring.
+# hearth_test(NAME RING unit|simulation|integration SOURCES … APART … LIBRARIES …): a GoogleTest binary, labelled by its ring.
 function(hearth_test name)
-  cmake_parse_arguments(ARG "" "RING" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "RING" "SOURCES;APART;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE hearth_options GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LIBRARIES})
+  hearth_unity(${name} APART ${ARG_APART})
   if(NOT TARGET tests-${ARG_RING})
     add_custom_target(tests-${ARG_RING})
   endif()

@@ -37,10 +37,7 @@ demo_timed() {   # demo_timed STEP COMMAND…: in the foreground
 }
 
 demo_agent() {
-  local unity=()
-  # Compiled once: many sources together. A folder that somebody works in stays as it is.
-  [ -f "$ROOT/build/release/CMakeCache.txt" ] || unity=(-DHEARTH_UNITY=ON)
-  configure release "${unity[@]}"
+  configure release
   demo_ninja hearth-agent hearth-subreaper
 }
 demo_programs() { demo_ninja programs; }

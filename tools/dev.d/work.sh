@@ -4,17 +4,28 @@
 JOBS=${HEARTH_JOBS:-$(nproc)}
 
 configure() {   # configure PRESET [OPTION…]
+  # A release folder that is new is compiled once: many sources together. One that somebody works in stays as it is.
+  [ "$1" != release ] || [ -f "$ROOT/build/release/CMakeCache.txt" ] || set -- "$1" -DHEARTH_UNITY=ON "${@:2}"
   (cd "$ROOT" && cmake --preset "$@" > "$LOGS/cmake-$1.log" 2>&1) || { tail -n 20 "$LOGS/cmake-$1.log" >&2; fail "configuring $1 failed"; }
+}
+
+build() {   # build PRESET [TARGET…]
+  local preset=$1
+  shift
+  step "build ($preset)"
+  mkdir -p "$LOGS"
+  configure "$preset"
+  (cd "$ROOT" && cmake --build "build/$preset" -j "$JOBS" ${1:+--target "$@"}) >&2 || fail "the build failed"
 }
 
 cmd_build() {
   local preset=release
   if [ "${1:-}" = --preset ]; then preset=${2:-}; shift 2 || usage_error "build: --preset which one?"; fi
   [[ $preset =~ ^(dev|release|asan|tsan|fuzz|tidy)$ ]] || usage_error "build: no preset '$preset'"
-  step "build ($preset)"
   mkdir -p "$LOGS"
-  configure "$preset" -DHEARTH_UNITY=OFF   # the demo may have begun this folder with it
-  (cd "$ROOT" && cmake --build "build/$preset" -j "$JOBS" ${1:+--target "$@"}) >&2 || fail "the build failed"
+  # Whoever asks for it will edit: each source by itself, though the demo or the tests have begun this folder otherwise.
+  [ "$preset" != release ] || configure release -DHEARTH_UNITY=OFF
+  build "$preset" "$@"
 }
 
 # shellcheck disable=SC2120  # called with options from tools/dev alone
@@ -26,12 +37,12 @@ cmd_image() {
     *) usage_error "image: unknown option $1" ;;
   esac
   step "image"
-  [ -x "$BIN/hearth-agent" ] || cmd_build --preset release hearth-agent
+  [ -x "$BIN/hearth-agent" ] || build release hearth-agent
   "$ROOT/guest/image/build.sh" --agent "$BIN/hearth-agent" --out "$IMAGE" --cache "$CACHE/packages" "${more[@]}" >&2
 }
 
 provide() {   # provide [TARGET…]: what a stack needs, and these targets
-  cmd_build --preset release programs "$@"
+  build release programs "$@"
   # shellcheck disable=SC2119
   cmd_image
 }
@@ -55,7 +66,7 @@ build_tests() {   # build_tests PRESET RING…: those binaries and nothing else
   mkdir -p "$LOGS"
   configure "$preset"
   for ring in "$@"; do mapfile -t -O ${#targets[@]} targets < <(test_names "$preset" "$ring"); done
-  if [ ${#targets[@]} -gt 0 ]; then cmd_build --preset "$preset" "${targets[@]}"; fi
+  if [ ${#targets[@]} -gt 0 ]; then build "$preset" "${targets[@]}"; fi
 }
 
 run_binaries() {   # run_binaries PRESET LABEL: every test binary of the ring
@@ -75,13 +86,13 @@ ring_unit() {
   run_binaries release unit
 }
 
-check_unity() {   # that the demo's build goes through: names that two sources have for themselves are its only enemy
+check_apart() {   # that each source compiles by itself: what it lacks another one of its target may have brought in
   local rc=0
-  configure release -B build/unity -DHEARTH_UNITY=ON
-  (cd "$ROOT" && cmake --build build/unity -j "$JOBS" --target programs > "$LOGS/unity.log" 2>&1) || rc=$?
-  say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  release nightly unity_build"
-  [ $rc -eq 0 ] || { grep -m 5 error: "$LOGS/unity.log" >&2; say "   APART of hearth_library names sources to compile by themselves"; }
-  count_result "unity_build" $rc
+  configure dev -B build/apart -DHEARTH_UNITY=OFF
+  (cd "$ROOT" && cmake --build build/apart -j "$JOBS" > "$LOGS/apart.log" 2>&1) || rc=$?
+  say "   $([ $rc -eq 0 ] && echo pass || echo FAIL)  dev nightly build_apart"
+  [ $rc -eq 0 ] || grep -m 5 error: "$LOGS/apart.log" >&2
+  count_result "build_apart" $rc
 }
 ring_simulation() { build_tests release simulation; step "simulation"; run_binaries release simulation; }
 
@@ -131,7 +142,7 @@ ring_nightly() {   # takes minutes each: not among the default rings; shows what
   provide hearth-bench tests-unit tests-integration
   step "nightly: load, thousand lives, benches"
   run_pytest e2e -m nightly -s
-  [ -n "${FILTER:-}" ] || check_unity
+  [ -n "${FILTER:-}" ] || check_apart
   step "nightly: fuzz"
   HEARTH_FUZZ_SECONDS=${HEARTH_FUZZ_SECONDS:-60} ring_fuzz
   step "nightly: mutants of isolation"
@@ -203,7 +214,7 @@ ring_fuzz() {
   configure fuzz
   mapfile -t targets < <(cd "$ROOT" && cmake --build build/fuzz --target help | sed -n 's/^\(fuzz_[a-z0-9_]*\): .*/\1/p' | sort -u)
   [ ${#targets[@]} -gt 0 ] || { say "   no fuzz targets"; count_result "fuzz targets" 1; return 0; }
-  cmd_build --preset fuzz "${targets[@]}"
+  build fuzz "${targets[@]}"
   step "fuzz ($seconds s each)"
   for target in "$ROOT"/build/fuzz/bin/fuzz_*; do
     [ -x "$target" ] || continue
@@ -327,8 +338,8 @@ cmd_bench() {
   [[ $name =~ ^(warm|paths|boot|clone|density|link|load|core|flood|batch|peers)$ ]] || usage_error "bench: no bench '$name'"
   cmd_setup
   case $name in
-    load | core | flood | batch) cmd_build --preset release programs hearth-bench ;;   # simulated machines have no image
-    peers) cmd_build --preset release programs hearth-bench hearth-peer-worker ;;
+    load | core | flood | batch) build release programs hearth-bench ;;   # simulated machines have no image
+    peers) build release programs hearth-bench hearth-peer-worker ;;
     *) provide hearth-bench ;;
   esac
   case $name in
