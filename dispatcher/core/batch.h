@@ -29,7 +29,8 @@ class Partition;
 enum class BatchStage : std::uint8_t {
   kKnown,      // nothing but a spec that nobody has taken, or wishes
   kAccepting,  // the owner's copy is being written
-  kWaiting,    // taken: it starts when there is room, and its pages are read
+  kWaiting,    // taken: it starts when there is room
+  kResuming,   // executors say what they hold of it, and then its pages are read
   kRunning,
   kFreezing,    // all items have a status, and the state that says so is being written
   kCompleting,  // what runs on completion runs
@@ -100,7 +101,7 @@ struct Batch {
 
   bool is_new = false;             // taken in this ownership: nothing of it can be on hearth.ledger
   std::vector<PageKey> old_pages;  // that lie on hearth.ledger, and are needed no more once newer ones do
-  std::unique_ptr<BatchRun> run;   // from kRunning to kCompleting
+  std::unique_ptr<BatchRun> run;   // from kResuming to kCompleting
   bool dirty = false;              // it stands in the list of what is to be looked at
   bool is_later = false;           // the same, of what is at the next tick
   bool is_told = false;            // the state on its way is the one that its stage waits for

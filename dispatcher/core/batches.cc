@@ -86,27 +86,19 @@ void Batches::Own(const PartitionId& id, std::int64_t epoch) {
   const auto home = homes_.find(id);
   if (home == homes_.end()) return;
   home->second.epoch = epoch;
-  home->second.asked_states = home->second.asked_pages = false;
+  home->second.asked_states = false;
   if (!home->second.has_states) AskForStates(id, home->second);
-  if (home->second.wants_pages) AskForPages(id, home->second);
 }
 
 void Batches::Disown(const PartitionId& id) {
   const auto home = homes_.find(id);
   if (home == homes_.end()) return;
-  if (home->second.asked_pages) home->second.wants_pages = true;
   home->second.epoch = 0;
 }
 
 void Batches::AskForStates(const PartitionId& id, Home& home) {
   home.asked_states = true;
   context_.Emit(ReadStates{id, home.epoch});
-}
-
-void Batches::AskForPages(const PartitionId& id, Home& home) {
-  home.asked_pages = true;
-  home.wants_pages = false;
-  context_.Emit(ReadPages{id, home.epoch});
 }
 
 void Batches::TakeStates(const StatesRead& read) {
@@ -136,7 +128,6 @@ void Batches::Tick() {
     if (home.again_at_us != 0 && context_.now_us() >= home.again_at_us) {
       home.again_at_us = 0;
       if (!home.has_states && !home.asked_states) AskForStates(id, home);
-      if (home.wants_pages && !home.asked_pages) AskForPages(id, home);
     }
   }
 }
@@ -202,22 +193,6 @@ void Batches::Run(Batch& batch) {
 
 void Batches::End(Batch& batch) {
   std::erase(running_, &batch);
-}
-
-void Batches::WantPages(Batch& batch) {
-  Home& home = homes_.at(batch.home);
-  if (home.asked_pages) return;
-  AskForPages(batch.home, home);
-}
-
-bool Batches::TakesPages(const PagesRead& read) {
-  const auto home = homes_.find(read.partition);
-  if (home == homes_.end() || !home->second.asked_pages || home->second.epoch != read.epoch) return false;
-  home->second.asked_pages = false;
-  if (read.ok) return true;
-  home->second.wants_pages = true;
-  home->second.again_at_us = context_.After(kBatchRetryMs);
-  return false;
 }
 
 }  // namespace hearth::dispatcher

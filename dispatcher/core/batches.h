@@ -94,17 +94,12 @@ class Batches {
   };
   [[nodiscard]] Written TakeWritten(const ProduceFinished& produced);
 
-  // ---- Pages, of batches that are to run and were not taken by us.
-  void WantPages(Batch& batch);
-  [[nodiscard]] bool TakesPages(const PagesRead& read);
-
  private:
   struct Home {
     std::int64_t log_end = 0;
     std::int64_t epoch = 0;  // 0: it is not ours for certain
     bool is_read = false;
     bool asked_states = false, has_states = false;
-    bool asked_pages = false, wants_pages = false;
     std::int64_t again_at_us = 0;
     std::map<BatchRef, std::unique_ptr<Batch>> batches;
   };
@@ -118,7 +113,6 @@ class Batches {
   void TakeAccepted(Batch& batch, const Record& record);
   void TakeWish(Batch& batch, WantField field, const Record& record);
   void AskForStates(const PartitionId& id, Home& home);
-  void AskForPages(const PartitionId& id, Home& home);
   void Send(Batch& batch, Kind kind, OutRecord record);
 
   Context& context_;

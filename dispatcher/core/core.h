@@ -169,6 +169,7 @@ class Core {
   void On(const CommitFinished& event);
   void On(const PageWritten& event);
   void On(const PagesRead& event);
+  [[nodiscard]] static bool IsAbove(std::int64_t highest, std::int64_t epoch);
   void Reclaim(Partition& partition, std::int64_t epoch);
   void Forget(Partition& partition);
   void QueueHeld(Partition& partition);
@@ -180,13 +181,14 @@ class Core {
   void DisownHome(const PartitionId& home);
   void ForgetHome(const PartitionId& home);
   void ForgetRun(Batch& batch);
-  void TakeBatchPages(const PagesRead& event);
   void ReviewBatches();
   void Review(Batch& batch);
   void ReviewKnown(Batch& batch);
   void BeginState(Batch& batch);
   void OnBatchRecord(const ProduceFinished& event);
-  void Start(Batch& batch, const std::vector<PagesRead::Page>& pages);
+  void Start(Batch& batch);
+  void Resume(Batch& batch, const std::vector<PagesRead::Page>& pages);
+  void Run(Batch& batch);
   void ClaimEnded(Batch& batch);
   // The sum over what runs of the user.
   [[nodiscard]] std::int64_t PrioritiesOf(const UserId& user) const;
@@ -218,6 +220,7 @@ class Core {
   void CompleteItem(Invocation& invocation);
   void EndItem(Batch& batch, std::int64_t index, ItemStatus status);
   [[nodiscard]] bool TakeItemEnd(Partition& partition, const ExecutorId& executor, const link::Done& done);
+  void TakeEarlyItemEnds(Partition& partition);
   static void NoteResult(Batch& batch, std::int64_t offset);
   static void NoteTries(const Invocation& invocation);
   void ReviewRun(Batch& batch);
@@ -237,6 +240,7 @@ class Core {
   void ReviewSettling(Partition& partition);
   void SettleEarlyEnds(Partition& partition);
   static void LearnFailures(Invocation& invocation, const EarlyEnd& early);
+  void DropRunsOfComplete(Partition& partition);
 
   Context context_;
   const ReplyPolicy reply_policy_;

@@ -4,14 +4,6 @@
 #include "dispatcher/core/core.h"
 
 namespace hearth::dispatcher {
-namespace {
-
-// Whatever was reset, nothing of ours may lie below what a former owner has written: it is claimed again.
-bool IsAbove(std::int64_t highest, std::int64_t epoch) {
-  return highest > epoch && highest < kMaxLedgerEpoch;
-}
-
-}  // namespace
 
 // The partition of hearth.batches is ours for certain, and so is what runs of its batches.
 void Core::OwnHome(const Partition& home) {
@@ -56,17 +48,6 @@ void Core::On(const StatesRead& event) {
   if (IsAbove(highest, event.epoch)) Reclaim(*ownership_.Find(event.partition), highest + 1);
 }
 
-void Core::TakeBatchPages(const PagesRead& event) {
-  if (!batches_.TakesPages(event)) return;
-  std::int64_t highest = 0;
-  for (const PagesRead::Page& page : event.pages) highest = std::max(highest, page.key.epoch);
-  if (IsAbove(highest, event.epoch)) return Reclaim(*ownership_.Find(event.partition), highest + 1);
-  batches_.ForEach(event.partition, [&](Batch& batch) {
-    if (batch.stage == BatchStage::kWaiting && !batch.is_new && batches_.HasRoom(batch.ref.user))
-      Start(batch, event.pages);
-  });
-}
-
 void Core::ReviewBatches() {
   if (context_.draining()) return;
   constexpr int kMostInAStep = 256;
@@ -85,9 +66,8 @@ void Core::Review(Batch& batch) {
     case BatchStage::kAccepting:
       if (refused) batches_.Accept(batch, BatchSpec(*batch.accepted));
       return;
-    case BatchStage::kWaiting:
-      if (!batches_.HasRoom(batch.ref.user)) return batches_.Later(batch);
-      return batch.is_new ? Start(batch, {}) : batches_.WantPages(batch);
+    case BatchStage::kWaiting: return batches_.HasRoom(batch.ref.user) ? Start(batch) : batches_.Later(batch);
+    case BatchStage::kResuming: return;
     case BatchStage::kRunning: return ReviewRun(batch);
     case BatchStage::kFreezing:
     case BatchStage::kRedriving:
@@ -170,30 +150,45 @@ void Core::OnBatchRecord(const ProduceFinished& event) {
   }
 }
 
-void Core::Start(Batch& batch, const std::vector<PagesRead::Page>& pages) {
+void Core::Start(Batch& batch) {
   const BatchSpec& spec = *batch.accepted;
-  ItemStatuses statuses(spec.total, batch.state.generation, batch.state.selection);
-  batch.old_pages.clear();
-  for (const PagesRead::Page& page : pages) {
-    if (page.key.batch != batch.ref) continue;
-    batch.old_pages.push_back(page.key);
-    if (const auto read = statuses.Read(page.key, page.value); !read) NoteBatch(batch, "unreadable_page");
-  }
-  batch.run = std::make_unique<BatchRun>(spec, context_.settings().batch_items_topic, std::move(statuses));
+  const bool has_ended = batch.state.phase == BatchPhase::kEnded;  // nothing is left of it but what runs on completion
+  batch.run = std::make_unique<BatchRun>(spec, context_.settings().batch_items_topic,
+                                         ItemStatuses(spec.total, batch.state.generation, batch.state.selection));
   BatchRun& run = *batch.run;
   run.in_order = run.places.InOrder();
   Partition& home = *ownership_.Find(batch.home);
   const std::int64_t generation = LedgerGenerationOf(batch.state.times.submitted_ms, batch.state.generation);
-  run.partition = &ownership_.TakeBatch(home, batch, generation, run.places.size());
+  const bool has_pages = !batch.is_new && !has_ended;
+  run.partition = &ownership_.TakeBatch(home, batch, generation, run.places.size(), has_pages);
   invocations_.WantUnread(*run.partition, false);
   batches_.Run(batch);
-  if (batch.state.phase == BatchPhase::kEnded) {  // nothing is left of it but what runs on completion
+  if (has_ended) {
     invocations_.Claim(*run.partition, {{0, run.places.size()}});
     return Complete(batch);
   }
+  batch.stage = BatchStage::kResuming;
+  if (!has_pages) Run(batch);
+}
+
+// No executor obeys a former owner any more, and this is what they have written. What executors have told meanwhile is
+// judged by it.
+void Core::Resume(Batch& batch, const std::vector<PagesRead::Page>& pages) {
+  BatchRun& run = *batch.run;
+  batch.old_pages.clear();
+  for (const PagesRead::Page& page : pages) {
+    if (page.key.batch != batch.ref) continue;
+    batch.old_pages.push_back(page.key);
+    if (const auto read = run.statuses.Read(page.key, page.value); !read) NoteBatch(batch, "unreadable_page");
+  }
+  ClaimEnded(batch);
+  Run(batch);
+  TakeEarlyItemEnds(*run.partition);
+}
+
+void Core::Run(Batch& batch) {
   batch.stage = BatchStage::kRunning;
-  if (!batch.is_new) ClaimEnded(batch);
-  invocations_.Begin(*run.partition);
+  invocations_.Begin(*batch.run->partition);
   TakeOrders(batch, PrioritiesOf(batch.ref.user));
   batches_.Touch(batch);
 }

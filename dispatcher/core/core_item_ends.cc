@@ -39,6 +39,7 @@ void Core::EndItem(Batch& batch, std::int64_t index, ItemStatus status) {
 bool Core::TakeItemEnd(Partition& partition, const ExecutorId& executor, const link::Done& done) {
   Batch* batch = partition.batch();
   if (batch == nullptr || done.outcome != link::Outcome::kPublished) return false;
+  if (batch->stage == BatchStage::kResuming) return false;  // kept until its pages are known
   const auto index = IndexIn(done.id, batch->ref.batch);
   if (!index || *index < 0 || *index >= batch->run->statuses.total()) return false;
   NoteResult(*batch, done.reply_offset);
@@ -48,6 +49,16 @@ bool Core::TakeItemEnd(Partition& partition, const ExecutorId& executor, const l
   EndItem(*batch, *index, ItemStatusOf(done.status));
   batches_.Touch(*batch);
   return true;
+}
+
+// What was kept while its pages were not known.
+void Core::TakeEarlyItemEnds(Partition& partition) {
+  const auto is_published = [&](std::int64_t place) {
+    return partition.early().FindEnd(place)->done.outcome == link::Outcome::kPublished;
+  };
+  for (const EarlyEnd& end : partition.early().TakeEndsBelow(INT64_MAX, is_published)) {
+    if (!TakeItemEnd(partition, end.executor, end.done)) ownership_.Cover(partition, end.executor, end.done.ref);
+  }
 }
 
 void Core::NoteResult(Batch& batch, std::int64_t offset) {
@@ -108,7 +119,8 @@ void Core::Sweep(Batch& batch) {
     for (const EarlyEnd& end : partition.early().TakeEndsBelow(INT64_MAX, [](auto) { return true; })) {
       ownership_.Cover(partition, end.executor, end.done.ref);
     }
-    for (const EarlyRun& each : partition.early().TakeRuns()) ownership_.Drop(partition, each.executor, each.run.ref);
+    for (const EarlyRun& each : partition.early().TakeRuns([](auto) { return true; }))
+      ownership_.Drop(partition, each.executor, each.run.ref);
   }
   if (!run.kills || std::exchange(run.has_killed, true)) return;
   const auto is_placed = [](const Invocation& item) { return item.stage() == Stage::kPlaced; };

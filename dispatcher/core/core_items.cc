@@ -189,7 +189,7 @@ void Core::Restart(Batch& batch) {
   run.in_hand.clear();
   run.waiting.clear();
   run.has_claimed_places = false;
-  run.partition = &ownership_.TakeBatch(*ownership_.Find(batch.home), batch, generation, run.places.size());
+  run.partition = &ownership_.TakeBatch(*ownership_.Find(batch.home), batch, generation, run.places.size(), false);
   invocations_.WantUnread(*run.partition, false);
   invocations_.Begin(*run.partition);
 }

@@ -44,17 +44,30 @@ void Core::On(const PageWritten& event) {
   if (Partition* partition = ownership_.Find(event.key.partition); partition != nullptr) UpdateIntake(*partition);
 }
 
+// Whatever was reset, nothing of ours may lie below what a former owner has written: it is claimed again.
+bool Core::IsAbove(std::int64_t highest, std::int64_t epoch) {
+  return highest > epoch && highest < kMaxLedgerEpoch;
+}
+
 // What former owners have completed is known whole: what they had read and not completed is read back.
 void Core::On(const PagesRead& event) {
-  if (batches_.Has(event.partition)) return TakeBatchPages(event);
-  Partition* partition = ownership_.TakePages(event);
-  if (partition == nullptr) return;
   std::int64_t highest = 0;
   for (const PagesRead::Page& page : event.pages) highest = std::max(highest, page.key.epoch);
-  if (highest >= partition->epoch() && highest < kMaxLedgerEpoch) Reclaim(*partition, highest + 1);
-  invocations_.Claim(*partition, ownership_.ClaimsOf(*partition, event));
-  ownership_.MarkDirty(*partition);
-  ReviewSettling(*partition);
+  const bool are_of_batches = batches_.Has(event.partition);
+  if (are_of_batches && batches_.EpochOf(event.partition) == event.epoch && IsAbove(highest, event.epoch)) {
+    return Reclaim(*ownership_.Find(event.partition), highest + 1);
+  }
+  for (Partition* partition : ownership_.TakePages(event)) {
+    if (partition->batch() != nullptr) {
+      Resume(*partition->batch(), event.pages);
+    } else {
+      if (highest >= partition->epoch() && highest < kMaxLedgerEpoch) Reclaim(*partition, highest + 1);
+      invocations_.Claim(*partition, ownership_.ClaimsOf(*partition, event));
+      ownership_.MarkDirty(*partition);
+    }
+    DropRunsOfComplete(*partition);
+    ReviewSettling(*partition);
+  }
 }
 
 void Core::Reclaim(Partition& partition, std::int64_t epoch) {

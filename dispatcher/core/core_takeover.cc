@@ -86,6 +86,14 @@ void Core::Adopt(Invocation& invocation, Executor& executor, std::int32_t attemp
   journal_.Note(Trace::Kind::kAdopted, invocation, "running");
 }
 
+// Pages say that what they run is complete.
+void Core::DropRunsOfComplete(Partition& partition) {
+  const auto is_complete = [&](std::int64_t offset) { return !partition.records().ledger().IsOpen(offset); };
+  for (const EarlyRun& each : partition.early().TakeRuns(is_complete)) {
+    ownership_.Drop(partition, each.executor, each.run.ref);
+  }
+}
+
 // Of a record that was not read yet, or whose other executors have not reported, the end that says most is kept.
 void Core::NoteEarlyEnd(Partition& partition, const ExecutorId& executor, const link::Done& done) {
   const auto superseded = partition.early().NoteEnd({executor, done});

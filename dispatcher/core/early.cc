@@ -75,12 +75,6 @@ std::optional<EarlyRun> EarlyReports::TakeRun(std::int64_t offset) {
   return std::move(node.mapped());
 }
 
-std::vector<EarlyRun> EarlyReports::TakeRuns() {
-  std::vector<EarlyRun> taken;
-  for (auto& [offset, run] : std::exchange(runs_, {})) taken.push_back(std::move(run));
-  return taken;
-}
-
 void EarlyReports::KeepRunsOf(const ExecutorId& executor,
                               const std::set<std::pair<std::int64_t, std::int32_t>>& running) {
   std::erase_if(runs_, [&](const auto& one) {

@@ -60,8 +60,17 @@ class EarlyReports {
   }
   // Offsets of which an attempt runs.
   [[nodiscard]] std::int64_t runs() const { return std::ssize(runs_); }
-  // Takes the running attempts.
-  std::vector<EarlyRun> TakeRuns();
+  // Takes the running attempts of offsets that the predicate names.
+  template <class Predicate>
+  std::vector<EarlyRun> TakeRuns(Predicate predicate) {
+    std::vector<EarlyRun> taken;
+    std::erase_if(runs_, [&](auto& one) {
+      if (!predicate(one.first)) return false;
+      taken.push_back(std::move(one.second));
+      return true;
+    });
+    return taken;
+  }
   // The executor has told of all that it runs, by offset and attempt: what is not among that runs there no more.
   void KeepRunsOf(const ExecutorId& executor, const std::set<std::pair<std::int64_t, std::int32_t>>& running);
   // The executor is gone, and what it ran with it.

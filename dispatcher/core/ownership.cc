@@ -58,7 +58,7 @@ Partition& Ownership::Take(const PartitionAssigned& assigned) {
   partition.witness_offset_ = assigned.committed;
   partition.witness_ms_ = witness_ms;
   partition.former_end_ = assigned.log_end;
-  partition.awaits_pages_ = has_pages;
+  if (has_pages) partition.former_pages_ = Partition::FormerPages::kAwaitReports;
   partition.pages_from_ = assigned.committed + span;
   partition.intake_.Begin(partition.id_, context_);
   Claim(partition);
@@ -138,7 +138,7 @@ void Ownership::Commit(Partition& partition, bool sync) {
   if (const Invocation* head = records.Find(lowest); head != nullptr) {
     map.witness_ms = std::max<std::int64_t>(0, head->record().timestamp_ms);
   }
-  if (partition.awaits_pages_) map.CutTo(partition.pages_from_ - lowest);  // the next owner has to read them too
+  if (partition.awaits_pages()) map.CutTo(partition.pages_from_ - lowest);  // the next owner has to read them too
   EncodedLedgerMap encoded = EncodeLedgerMap(map, context_.settings().map_bytes);
   if (encoded.truncated) {
     ++maps_truncated_;

@@ -44,7 +44,8 @@ class Ownership {
   // The group gave it to us: it is claimed.
   Partition& Take(const PartitionAssigned& assigned);
   // Of a batch whose home is ours: its places are unread, and it is owned as its home is. `generation`: of its ledger.
-  Partition& TakeBatch(Partition& home, Batch& batch, std::int64_t generation, std::int64_t places);
+  // `has_pages`: former owners may have written some.
+  Partition& TakeBatch(Partition& home, Batch& batch, std::int64_t generation, std::int64_t places, bool has_pages);
   // Its home is ours for certain, or again under another epoch.
   void Follow(Partition& partition);
   // Its home is not ours for certain any more. None of its records is in the queue.
@@ -85,8 +86,9 @@ class Ownership {
   // Writes those whose time has come, and takes away what is needed no more.
   void WritePages();
   void TakePageWritten(const PageWritten& written);
-  // What former owners have written. Returns the partition where the answer is for it and all is there.
-  [[nodiscard]] Partition* TakePages(const PagesRead& read);
+  // What former owners have written. Returns the partitions of which all is there: the one that is named, or those of
+  // its batches that wait for that.
+  [[nodiscard]] std::vector<Partition*> TakePages(const PagesRead& read);
   // What of them counts: the complete offsets, of the partition's generation.
   [[nodiscard]] std::vector<LedgerRange> ClaimsOf(Partition& partition, const PagesRead& read);
   [[nodiscard]] std::int64_t pages_written() const { return pages_written_; }  // counts up
@@ -128,7 +130,8 @@ class Ownership {
 
  private:
   void WritePages(Partition& partition);
-  void AskForPages(Partition& partition);
+  void AskForPages(Partition& asker);
+  std::vector<Partition*> PassOn(const Partition& asker, Partition::FormerPages from, Partition::FormerPages to);
   void TakeIdlePagesAway(Partition& partition);
   void Claim(Partition& partition);
   void BecomeOwner(Partition& partition);

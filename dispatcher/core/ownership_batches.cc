@@ -8,7 +8,8 @@
 
 namespace hearth::dispatcher {
 
-Partition& Ownership::TakeBatch(Partition& home, Batch& batch, std::int64_t generation, std::int64_t places) {
+Partition& Ownership::TakeBatch(Partition& home, Batch& batch, std::int64_t generation, std::int64_t places,
+                                bool has_pages) {
   const PartitionId id{FormatBatchRef(batch.ref), home.id_.partition};
   LedgerMap all;
   all.span = places;
@@ -21,6 +22,7 @@ Partition& Ownership::TakeBatch(Partition& home, Batch& batch, std::int64_t gene
   partition.home_ = &home;
   partition.generation_ = generation;
   partition.former_end_ = batch.is_new ? 0 : INT64_MAX;
+  if (has_pages) partition.former_pages_ = Partition::FormerPages::kAwaitReports;
   partition.epoch_ = home.epoch_;
   if (home.owned_) BecomeOwner(partition);
   return partition;

@@ -79,23 +79,34 @@ void Ownership::TakePageWritten(const PageWritten& written) {
   Cover(*partition, covered);
 }
 
-void Ownership::AskForPages(Partition& partition) {
-  if (partition.reads_pages_ || context_.now_us() < partition.pages_at_us_) return;
-  partition.reads_pages_ = true;
-  context_.Emit(ReadPages{partition.id_, partition.epoch_});
+void Ownership::AskForPages(Partition& asker) {
+  if (asker.reads_pages_ || context_.now_us() < asker.pages_at_us_) return;
+  if (PassOn(asker, Partition::FormerPages::kWanted, Partition::FormerPages::kBeingRead).empty()) return;
+  asker.reads_pages_ = true;
+  context_.Emit(ReadPages{asker.id_, asker.epoch_});
 }
 
-Partition* Ownership::TakePages(const PagesRead& read) {
-  Partition* partition = Find(read.partition);
-  if (partition == nullptr || partition->epoch_ != read.epoch || !partition->reads_pages_) return nullptr;
-  partition->reads_pages_ = false;
-  if (read.ok) {
-    partition->awaits_pages_ = false;
-    return partition;
+std::vector<Partition*> Ownership::TakePages(const PagesRead& read) {
+  Partition* asker = Find(read.partition);
+  if (asker == nullptr || asker->epoch_ != read.epoch || !asker->reads_pages_) return {};
+  asker->reads_pages_ = false;
+  if (read.ok) return PassOn(*asker, Partition::FormerPages::kBeingRead, Partition::FormerPages::kKnown);
+  PassOn(*asker, Partition::FormerPages::kBeingRead, Partition::FormerPages::kWanted);
+  const auto doublings = std::min<std::int64_t>(asker->page_failures_++, 10);
+  asker->pages_at_us_ = context_.After(std::min(kMaxRetryMs, kClaimRetryMs << doublings));
+  return {};
+}
+
+// Of all whose pages are asked for together. Returns those that were there.
+std::vector<Partition*> Ownership::PassOn(const Partition& asker, Partition::FormerPages from,
+                                          Partition::FormerPages to) {
+  std::vector<Partition*> passed;
+  for (const auto& [id, partition] : partitions_) {
+    if ((partition.get() != &asker && partition->home_ != &asker) || partition->former_pages_ != from) continue;
+    partition->former_pages_ = to;
+    passed.push_back(partition.get());
   }
-  const auto doublings = std::min<std::int64_t>(partition->page_failures_++, 10);
-  partition->pages_at_us_ = context_.After(std::min(kMaxRetryMs, kClaimRetryMs << doublings));
-  return nullptr;
+  return passed;
 }
 
 std::vector<LedgerRange> Ownership::ClaimsOf(Partition& partition, const PagesRead& read) {

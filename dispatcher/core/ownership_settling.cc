@@ -10,6 +10,7 @@ void Ownership::BecomeOwner(Partition& partition) {
   partition.owned_ = true;
   partition.settled_ = false;
   partition.owing_.clear();
+  if (partition.awaits_pages()) partition.former_pages_ = Partition::FormerPages::kAwaitReports;
   partition.settle_until_us_ = context_.After(context_.settings().fence_settle_ms);
   for (const auto& [id, executor] : executors_.all()) {
     if (executor.connected()) {
@@ -27,7 +28,10 @@ void Ownership::BecomeOwner(Partition& partition) {
 
 void Ownership::Fence(Partition& partition, const Executor& executor) {
   partition.fences_.try_emplace(executor.id(), context_.NextOrder());  // the earliest unanswered one counts
-  if (!partition.settled_) partition.owing_[executor.id()] = context_.After(link::kLeaseMs);
+  if (!partition.settled_) {
+    partition.owing_[executor.id()] = context_.After(link::kLeaseMs);
+    if (partition.awaits_pages()) partition.former_pages_ = Partition::FormerPages::kAwaitReports;
+  }
   // What a batch has complete is durable only with its pages: all that is owed of it is asked for.
   const std::int64_t durable = partition.batch_ != nullptr ? 0 : partition.records_.ledger().LowestIncomplete();
   context_.Emit(
@@ -74,8 +78,11 @@ bool Ownership::Settle(Partition& partition) {
   const bool any_up = std::ranges::any_of(executors_.all(), [](const auto& one) { return one.second.connected(); });
   const bool waited = any_up || context_.now_us() >= partition.settle_until_us_;
   if (!waited || !partition.owing_.empty() || !partition.expected_.empty()) return false;
-  if (partition.awaits_pages_) {
-    AskForPages(partition);
+  if (partition.awaits_pages()) {
+    if (partition.former_pages_ == Partition::FormerPages::kAwaitReports) {
+      partition.former_pages_ = Partition::FormerPages::kWanted;
+    }
+    AskForPages(partition.home_ != nullptr ? *partition.home_ : partition);
     return false;
   }
   partition.settled_ = true;

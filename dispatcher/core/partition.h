@@ -40,7 +40,7 @@ class Partition {
   // The commit of the epoch has succeeded. Before that nothing of the partition may be placed.
   [[nodiscard]] bool owned() const { return owned_; }
   // What a former owner has completed is not known whole yet: nothing that it had read is taken on.
-  [[nodiscard]] bool awaits_pages() const { return awaits_pages_; }
+  [[nodiscard]] bool awaits_pages() const { return former_pages_ != FormerPages::kKnown; }
   [[nodiscard]] bool pages_fail() const { return pages_.failing(); }
   // Every executor has said what it holds of the partition, or its lease is over.
   [[nodiscard]] bool settled() const { return settled_; }
@@ -92,10 +92,13 @@ class Partition {
   std::map<ExecutorId, std::int64_t> owing_;      // executors that owe a report; when their lease is over
   std::map<std::string, std::int64_t> expected_;  // the same, by address, of executors that were not heard of yet
   std::int64_t settle_until_us_ = 0;              // so long an executor is waited for where none is connected
-  bool awaits_pages_ = false;                     // of former owners, which say more of what is complete
-  std::int64_t pages_from_ = 0;                   // from there on
-  bool reads_pages_ = false;                      // they are asked for
-  std::int64_t pages_at_us_ = 0;                  // when to ask for them again; 0: at once
+  // Pages of former owners, which say more of what is complete. They are read once no executor obeys a former owner any
+  // more: until then it may write another one.
+  enum class FormerPages : std::uint8_t { kKnown, kAwaitReports, kWanted, kBeingRead };
+  FormerPages former_pages_ = FormerPages::kKnown;
+  std::int64_t pages_from_ = 0;   // they say what is complete from there on
+  bool reads_pages_ = false;      // they are asked for; those of batches by their home
+  std::int64_t pages_at_us_ = 0;  // when to ask for them again; 0: at once
   std::int64_t page_failures_ = 0;
   std::map<ExecutorId, std::uint64_t> fences_;  // that are unanswered, by their order among fences and placements
   std::map<ExecutorId, std::set<std::pair<std::int64_t, std::int32_t>>> reporting_;  // running, of reports under way

@@ -156,7 +156,7 @@ class World {
   std::int64_t AppendToBatches(const OutRecord& record);
   void NoteState(const BatchRef& ref, const std::string& value);
   std::int64_t AppendResult(const OutRecord& record);
-  bool IsStale(int dispatcher, const dispatcher::WritePage& write);  // counts it
+  void CountStale(int dispatcher, const dispatcher::WritePage& write);
   void NoteStatusPage(const dispatcher::WritePage& write);
   void JudgeEpoch(int dispatcher, const dispatcher::WritePage& write);
   void JudgeRun(const guest::Run& run);

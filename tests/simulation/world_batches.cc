@@ -323,13 +323,12 @@ std::int64_t World::AppendResult(const OutRecord& record) {
   return record.topic == kBatchResults ? results_[static_cast<std::size_t>(record.partition)]++ : -1;
 }
 
-bool World::IsStale(int index, const dispatcher::WritePage& write) {
-  if (!kFormerOwnersAreFenced || write.key.batch.batch.empty()) return false;
+// What a former owner that does not know that it is one writes comes through all the same.
+void World::CountStale(int index, const dispatcher::WritePage& write) {
+  if (write.key.batch.batch.empty()) return;
   const auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   const bool is_owner = partitions_[static_cast<std::size_t>(IndexOf(write.key.partition))].owner == index;
-  if (is_owner && !node.deposed) return false;
-  Count(Fault::kStalePage);
-  return true;
+  if (!is_owner || node.deposed) Count(Fault::kStalePage);
 }
 
 void World::NoteStatusPage(const dispatcher::WritePage& write) {

@@ -184,7 +184,6 @@ void World::Do(int index, dispatcher::ReadBack& read) {
 void World::Do(int index, dispatcher::WritePage& write) {
   auto& node = *dispatchers_[static_cast<std::size_t>(index)];
   const bool lost = Happens(Fault::kPageLost);
-  const auto stale = std::make_shared<bool>(false);
   const bool late = !lost && Happens(Fault::kPageLate);
   const auto slow_us = Happens(Fault::kPageSlow) ? Between(100'000, 2'000'000) : 0;
   node.page_at_us = std::max(node.page_at_us + 1, now_us_ + Between(500, 10'000) + slow_us);
@@ -193,15 +192,16 @@ void World::Do(int index, dispatcher::WritePage& write) {
   constexpr std::int32_t kOfNoLog = -1;  // the topic was made anew, and the writer has not heard of it
   const auto log =
       node.readers.contains(partition) ? partitions_[static_cast<std::size_t>(partition)].number : kOfNoLog;
-  At(node.page_at_us - now_us_, [this, index, write, lost, stale, log] {
-    *stale = !lost && IsStale(index, write);
-    if (!lost && !*stale) WritePage(write, log);
+  At(node.page_at_us - now_us_, [this, index, write, lost, log] {
+    if (lost) return;
+    CountStale(index, write);
+    WritePage(write, log);
   });
   if (write.value.empty()) return;
   At(node.page_at_us - now_us_ + Between(0, 5'000),
-     [this, index, life = node.life, key = write.key, lost, late, stale] {
+     [this, index, life = node.life, key = write.key, lost, late] {
        if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-       StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late && !*stale});
+       StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late});
      });
 }
 

@@ -298,6 +298,78 @@ TEST_F(BatchStory, NothingIsAcknowledgedBeforeItsPageIsDurable) {
   EXPECT_EQ(Phase(), BatchPhase::kEnded);
 }
 
+// A former owner writes a page and acknowledges what it says as long as executors obey it.
+TEST_F(BatchStory, PagesAreReadWhenNoExecutorObeysAFormerOwnerAnyMore) {
+  OwnHome();
+  pages_work_ = false;
+  Submit(Counted(10));
+  while (!placed_.empty()) End();
+  WaitFor(1000);
+  ASSERT_FALSE(writing_.empty());
+  const std::vector<WritePage> late = writing_;
+  LoseHome();
+  pages_work_ = true;
+  reports_work_ = false;
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  WaitFor(100);
+  for (const WritePage& page : late) pages_[page.key] = page.value;
+  owed_.clear();
+  AnswerFences();
+  RunAll();
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 10);
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+}
+
+// Its report is late, and so is what it says of what the pages do not.
+TEST_F(BatchStory, WhatAnExecutorTellsBeforePagesAreReadIsJudgedByThem) {
+  OwnHome();
+  BatchSpec spec = Stored(InOrder(40), 40);
+  spec.concurrency = 8;
+  Submit(spec);
+  for (int i = 0; i < 4; ++i) End();
+  WaitFor(300);
+  pages_work_ = false;
+  for (int i = 0; i < 4; ++i) End();  // no page says so
+  LoseHome();
+  pages_work_ = true;
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  RunAll();
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 40);
+  EXPECT_TRUE(owed_.empty());
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+}
+
+TEST_F(BatchStory, AnExecutorThatComesWhilePagesAreReadIsAskedBeforeTheyCount) {
+  OwnHome();
+  Submit(Counted(10));
+  for (int i = 0; i < 5; ++i) End();
+  WaitFor(300);
+  LoseHome();
+  Start();
+  Connect("e1", 64);
+  pages_wait_ = true;
+  OwnHome();
+  ASSERT_TRUE(asks_for_pages_.has_value());
+  reports_work_ = false;
+  Connect("e2", 64);
+  PagesAreRead();
+  Settle();
+  EXPECT_TRUE(starts_.size() == 10U && placed_.size() == 5U) << "what it may have ended was begun again";
+  EXPECT_FALSE(asks_for_pages_.has_value());
+  AnswerFences();
+  PassAlive(100);
+  Settle();
+  EXPECT_TRUE(asks_for_pages_.has_value()) << "they are not read again";
+  pages_wait_ = false;
+  RunAll();
+  EXPECT_EQ(State().counts[ItemStatus::kOk], 10);
+  for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
+}
+
 TEST_F(BatchStory, WithItsExecutorGoneTooItemsRunAgainAndCountOnce) {
   OwnHome();
   pages_work_ = false;

@@ -111,7 +111,9 @@ class BatchStory : public CoreStory {
     starts_.clear();
     dropped_.clear();
     most_placed_.clear();
-    pages_work_ = true;
+    pages_work_ = reports_work_ = true;
+    pages_wait_ = false;
+    unanswered_.clear();
     most_read_ = INT64_MAX;
     Start();
     Connect("e1", 64);
@@ -121,12 +123,13 @@ class BatchStory : public CoreStory {
   void Settle() {
     bool busy = true;
     while (busy) {
-      busy = reading_.has_value() || !writing_.empty() || asks_for_pages_.has_value();
+      const bool reads_pages = asks_for_pages_.has_value() && !pages_wait_;
+      busy = reading_.has_value() || !writing_.empty() || reads_pages;
       if (reading_) ReadItems();
       if (pages_work_) PagesAreWritten();
-      if (asks_for_pages_) PagesAreRead();
+      if (reads_pages) PagesAreRead();
       for (const Effect& effect : std::exchange(effects_, {})) busy = CarryOut(effect) || busy;
-      busy = busy && (pages_work_ || writing_.empty() || reading_ || asks_for_pages_);
+      busy = busy && (pages_work_ || writing_.empty() || reading_ || reads_pages);
     }
   }
   bool CarryOut(const Effect& effect) {
@@ -147,25 +150,11 @@ class BatchStory : public CoreStory {
     }
     if (const auto* send = std::get_if<SendToExecutor>(&effect)) {
       if (const auto* fence = std::get_if<link::Fence>(&send->message)) {
-        Say("fence " + fence->partition.topic + " epoch " + std::to_string(fence->epoch) + " generation " +
-            std::to_string(fence->generation));
-        link::FenceReport report{fence->partition, fence->epoch, {}, {}};
-        const auto is_other = [&](const link::AttemptRef& ref) {
-          return ref.partition == fence->partition && ref.generation != fence->generation;
-        };
-        std::erase_if(placed_, [&](const auto& one) { return is_other(one.first); });
-        std::erase_if(owed_, [&](const link::Done& done) { return is_other(done.ref); });
-        for (auto& [ref, exec] : placed_) {
-          if (ref.partition != fence->partition) continue;
-          ref.epoch = fence->epoch;
-          report.running.push_back({ref, exec.id, exec.times.enqueued_us});
+        if (reports_work_) {
+          Report(send->executor, *fence);
+        } else {
+          unanswered_.emplace_back(send->executor, *fence);
         }
-        for (link::Done& done : owed_) {
-          if (done.ref.partition != fence->partition) continue;
-          done.ref.epoch = fence->epoch;
-          report.finished.push_back(done);
-        }
-        Step(ExecutorMessage{send->executor, report});
       } else if (const auto* exec = std::get_if<link::Exec>(&send->message)) {
         ++starts_[exec->id.value];
         Say("exec " + exec->id.value + " epoch " + std::to_string(exec->ref.epoch) + " attempt " +
@@ -192,6 +181,33 @@ class BatchStory : public CoreStory {
       return true;
     }
     return false;
+  }
+  void Report(const ExecutorId& executor, const link::Fence& fence) {
+    Say("fence " + fence.partition.topic + " epoch " + std::to_string(fence.epoch) + " generation " +
+        std::to_string(fence.generation));
+    link::FenceReport report{fence.partition, fence.epoch, {}, {}};
+    const auto is_other = [&](const link::AttemptRef& ref) {
+      return ref.partition == fence.partition && ref.generation != fence.generation;
+    };
+    std::erase_if(placed_, [&](const auto& one) { return is_other(one.first); });
+    std::erase_if(owed_, [&](const link::Done& done) { return is_other(done.ref); });
+    if (executor != ExecutorId("e1")) return Step(ExecutorMessage{executor, report});  // all ran at that one
+    for (auto& [ref, exec] : placed_) {
+      if (ref.partition != fence.partition) continue;
+      ref.epoch = fence.epoch;
+      report.running.push_back({ref, exec.id, exec.times.enqueued_us});
+    }
+    for (link::Done& done : owed_) {
+      if (done.ref.partition != fence.partition) continue;
+      done.ref.epoch = fence.epoch;
+      report.finished.push_back(done);
+    }
+    Step(ExecutorMessage{executor, report});
+  }
+  void AnswerFences() {
+    reports_work_ = true;
+    for (const auto& [executor, fence] : std::exchange(unanswered_, {})) Report(executor, fence);
+    Settle();
   }
   void TakeRecord(const OutRecord& record, std::uint64_t token) {
     const std::int64_t offset = produced_++;
@@ -316,6 +332,9 @@ class BatchStory : public CoreStory {
   std::int64_t produced_ = 0;
   std::int64_t most_read_ = INT64_MAX;
   bool pages_work_ = true;
+  bool pages_wait_ = false;  // to be read
+  bool reports_work_ = true;
+  std::vector<std::pair<ExecutorId, link::Fence>> unanswered_;  // while reports do not work
 };
 
 }  // namespace hearth::dispatcher
