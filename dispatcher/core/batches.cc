@@ -30,20 +30,23 @@ Batch& Batches::Get(Home& home, const PartitionId& id, const BatchRef& ref) {
 void Batches::Take(const Record& record) {
   const auto home = homes_.find(record.partition);
   if (home == homes_.end()) return;
-  if (const auto key = ParseBatchKey(record.key); key && !record.null_key) {
-    if (record.null_value) {
-      // A tombstone of ours, or of an operator: what runs goes on as it was taken.
-      if (Batch* batch = Find(home->first, key->ref); batch != nullptr) batch->keys.erase(record.key);
-    } else {
-      Batch& batch = Get(home->second, home->first, key->ref);
-      batch.keys.insert(record.key);
-      switch (key->kind) {
-        case BatchKey::Kind::kSpec: TakeSpec(batch, record); break;
-        case BatchKey::Kind::kAccepted: TakeAccepted(batch, record); break;
-        case BatchKey::Kind::kWant: TakeWish(batch, key->field, record); break;
-      }
-      Touch(batch);
+  const auto key = ParseBatchKey(record.key);
+  if (record.null_key || !key) {
+    NoteStrange(home->second, record);
+  } else if (record.null_value) {
+    // A tombstone of ours, or of an operator: what runs goes on as it was taken.
+    if (Batch* batch = Find(home->first, key->ref); batch != nullptr) batch->keys.erase(record.key);
+  } else {
+    Batch& batch = Get(home->second, home->first, key->ref);
+    batch.keys.insert(record.key);
+    switch (key->kind) {
+      case BatchKey::Kind::kSpec: TakeSpec(batch, record); break;
+      case BatchKey::Kind::kAccepted: TakeAccepted(batch, record); break;
+      case BatchKey::Kind::kWant:
+        if (!TakeWish(batch, key->field, record)) NoteStrange(home->second, record);
+        break;
     }
+    Touch(batch);
   }
   CaughtUp(home->first, record.offset + 1);
 }
@@ -63,16 +66,32 @@ void Batches::TakeAccepted(Batch& batch, const Record& record) {
   batch.accepted = std::make_unique<const BatchSpec>(std::move(*spec));
 }
 
-void Batches::TakeWish(Batch& batch, WantField field, const Record& record) {
-  auto& wish = batch.wishes.at(static_cast<std::size_t>(field));
+// False: it cannot be read, and the last one that could be holds.
+bool Batches::TakeWish(Batch& batch, WantField field, const Record& record) {
   const auto want = DecodeWant(field, record.value);
-  if (!want) return;  // the last that could be read holds
+  if (!want) return false;
   if (const auto* deadline = std::get_if<WantDeadline>(&*want)) {
-    if (!CheckBatchDeadline(deadline->deadline_ms, KnownTimeMs(record.timestamp_ms))) return;
+    if (!CheckBatchDeadline(deadline->deadline_ms, KnownTimeMs(record.timestamp_ms))) return false;
   }
   batch.has_new_wishes = true;
-  wish = Wish{*want, record.offset, KnownTimeMs(record.timestamp_ms)};
+  batch.wishes.at(static_cast<std::size_t>(field)) = Wish{*want, record.offset, KnownTimeMs(record.timestamp_ms)};
   if (batch.offered_us == 0) batch.offered_us = context_.now_us();
+  return true;
+}
+
+void Batches::NoteStrange(Home& home, const Record& record) {
+  constexpr std::size_t kShownBytes = 200;
+  ++home.strange;
+  if (context_.now_us() < home.strange_at_us) return;
+  home.strange_at_us = context_.After(kStrangeMs);
+  Trace trace;
+  trace.kind = Trace::Kind::kFenced;
+  trace.partition = record.partition;
+  trace.offset = record.offset;
+  trace.epoch = home.epoch;
+  trace.constraint = "no_record_of_a_batch: key '" + record.key.substr(0, kShownBytes) + "' at offset " +
+                     std::to_string(record.offset) + ", " + std::to_string(home.strange) + " so far";
+  context_.Emit(std::move(trace));
 }
 
 void Batches::CaughtUp(const PartitionId& id, std::int64_t next) {
@@ -86,8 +105,8 @@ void Batches::Own(const PartitionId& id, std::int64_t epoch) {
   const auto home = homes_.find(id);
   if (home == homes_.end()) return;
   home->second.epoch = epoch;
-  home->second.asked_states = false;
-  if (!home->second.has_states) AskForStates(id, home->second);
+  home->second.look_ms = kFirstLookMs;
+  AskForStates(id, home->second);
 }
 
 void Batches::Disown(const PartitionId& id) {
@@ -98,24 +117,41 @@ void Batches::Disown(const PartitionId& id) {
 
 void Batches::AskForStates(const PartitionId& id, Home& home) {
   home.asked_states = true;
+  home.again_at_us = 0;
   context_.Emit(ReadStates{id, home.epoch});
 }
 
 void Batches::TakeStates(const StatesRead& read) {
-  const auto home = homes_.find(read.partition);
-  if (home == homes_.end() || !home->second.asked_states || home->second.epoch != read.epoch) return;
-  home->second.asked_states = false;
+  const auto found = homes_.find(read.partition);
+  if (found == homes_.end() || !found->second.asked_states || found->second.epoch != read.epoch) return;
+  Home& home = found->second;
+  home.asked_states = false;
   if (!read.ok) {
-    home->second.again_at_us = context_.After(kBatchRetryMs);
+    home.again_at_us = context_.After(kBatchRetryMs);
     return;
   }
-  home->second.has_states = true;
+  home.again_at_us = context_.After(home.look_ms);
+  home.look_ms = std::min(2 * home.look_ms, kMaxLookMs);
+  const bool is_first = !std::exchange(home.has_states, true);
   for (const StatesRead::State& one : read.states) {
-    Batch& batch = Get(home->second, read.partition, one.batch);
-    batch.state = one.state;
-    batch.has_state = true;
+    if (is_first) {
+      Batch& batch = Get(home, read.partition, one.batch);
+      batch.state = one.state;
+      batch.has_state = true;
+    } else if (Batch* batch = Find(read.partition, one.batch); batch != nullptr) {
+      LookAt(*batch, one.state);
+    }
   }
-  TouchAll(read.partition);
+  if (is_first) TouchAll(read.partition);
+}
+
+// A former owner that did not know that it was one may have written it after ours.
+void Batches::LookAt(Batch& batch, const BatchState& state) {
+  if (state.epoch >= batch.state.epoch) return;
+  batch.state_due = true;
+  const bool writes_anyway = batch.stage == BatchStage::kRunning || batch.stage == BatchStage::kFreezing ||
+                             batch.stage == BatchStage::kRedriving;
+  if (!writes_anyway) WriteState(batch, true);
 }
 
 void Batches::Tick() {
@@ -124,11 +160,8 @@ void Batches::Tick() {
     Touch(*batch);
   }
   for (auto& [id, home] : homes_) {
-    if (home.epoch == 0) continue;
-    if (home.again_at_us != 0 && context_.now_us() >= home.again_at_us) {
-      home.again_at_us = 0;
-      if (!home.has_states && !home.asked_states) AskForStates(id, home);
-    }
+    const bool is_due = home.again_at_us != 0 && context_.now_us() >= home.again_at_us;
+    if (home.epoch != 0 && is_due) AskForStates(id, home);
   }
 }
 

@@ -5,7 +5,9 @@
 // - of a batch nothing runs but the copy of its spec that an owner has taken, and that is durable;
 // - nothing of a partition is decided before all of it was read, up to where it ended when we got it, with the states
 //   that its batches have;
-// - of a batch one record of each kind is on its way at most.
+// - of a batch one record of each kind is on its way at most;
+// - a state that a former owner has written after one of ours is replaced by ours: the states are looked at again for
+//   that, soon after a partition has come to us and ever more seldom from then on.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,10 @@ constexpr std::int64_t kMaxRunningBatchesOfUser = 100;  // of one dispatcher; ot
 constexpr std::int64_t kMaxRunningBatches = 1000;       // of a dispatcher; others wait for their turn
 constexpr std::int64_t kStateIntervalMs = 100;          // between two states of a batch, where few run
 constexpr std::int64_t kMaxStateWritesPerSecond = 200;
-constexpr std::int64_t kBatchRetryMs = 500;         // after a record of a batch was refused
+constexpr std::int64_t kBatchRetryMs = 500;   // after a record of a batch was refused
+constexpr std::int64_t kFirstLookMs = 5'000;  // from the states' first reading to the next one; twice as long each time
+constexpr std::int64_t kMaxLookMs = 600'000;
+constexpr std::int64_t kStrangeMs = 60'000;         // between two lines about what is none of a batch, of a partition
 constexpr std::int64_t kExpiredBatchesMs = 60'000;  // between two looks for batches that are kept no longer
 // Tokens of Produce from here on are of batches.
 constexpr std::uint64_t kBatchTokens = 1ULL << 63;
@@ -45,7 +50,7 @@ class Batches {
   // It is not ours for certain any more.
   void Disown(const PartitionId& home);
   [[nodiscard]] bool Has(const PartitionId& home) const { return homes_.contains(home); }
-  // A record of it. What is no record of a batch is left alone.
+  // A record of it. What is no record of a batch, or cannot be read, is left alone and told of.
   void Take(const Record& record);
   // All below `next` was told.
   void CaughtUp(const PartitionId& home, std::int64_t next);
@@ -100,7 +105,10 @@ class Batches {
     std::int64_t epoch = 0;  // 0: it is not ours for certain
     bool is_read = false;
     bool asked_states = false, has_states = false;
-    std::int64_t again_at_us = 0;
+    std::int64_t again_at_us = 0;  // when the states are to be read; 0: they are being read, or it is not ours
+    std::int64_t look_ms = kFirstLookMs;
+    std::int64_t strange = 0;        // records that were left alone
+    std::int64_t strange_at_us = 0;  // when that is told of again
     std::map<BatchRef, std::unique_ptr<Batch>> batches;
   };
   struct Sent {
@@ -111,8 +119,10 @@ class Batches {
   Batch& Get(Home& home, const PartitionId& id, const BatchRef& ref);
   void TakeSpec(Batch& batch, const Record& record);
   void TakeAccepted(Batch& batch, const Record& record);
-  void TakeWish(Batch& batch, WantField field, const Record& record);
+  [[nodiscard]] bool TakeWish(Batch& batch, WantField field, const Record& record);
+  void NoteStrange(Home& home, const Record& record);
   void AskForStates(const PartitionId& id, Home& home);
+  void LookAt(Batch& batch, const BatchState& state);
   void Send(Batch& batch, Kind kind, OutRecord record);
 
   Context& context_;

@@ -163,6 +163,8 @@ MUTANTS = (
            ("BatchStory.PagesAreReadWhenNoExecutorObeysAFormerOwnerAnyMore",), "dispatcher_core_test"),
     Mutant("batches", "pages_count_that_an_executor_came_after", "dispatcher/core/ownership_settling.cc", "    if (partition.awaits_pages()) partition.former_pages_ = Partition::FormerPages::kAwaitReports;\n  }\n", "  }\n",
            ("BatchStory.AnExecutorThatComesWhilePagesAreReadIsAskedBeforeTheyCount",), "dispatcher_core_test"),
+    Mutant("batches", "a_state_of_a_former_owner_stays", "dispatcher/core/batches.cc", "  if (state.epoch >= batch.state.epoch) return;\n", "  if (state.epoch >= 0 || batch.state.epoch >= 0) return;\n",
+           ("BatchStory.AStateThatAFormerOwnerWritesAfterOursIsReplaced",), "dispatcher_core_test"),
     Mutant("batches", "epochs_fall", "dispatcher/core/core_partitions.cc", "return highest > epoch && highest < kMaxLedgerEpoch;", "return highest > epoch && highest < 0;",
            ("BatchStory.EpochsOfPagesRiseWhenTheOffsetsAreSetBack",), "dispatcher_core_test"),
 )

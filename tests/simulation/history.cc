@@ -266,6 +266,7 @@ std::string NoNeedlessRepeat(const History& history) {
       }
       if (retry && ++failures < sent.max_attempts) continue;
       if (sent.max_attempts > 1 && history.placed_by_deposed.contains(sent.id)) continue;
+      if (history.batches.forgotten_completions.contains(era.first)) continue;
       return "request " + era.first + " ran again in " + Describe(next) + ", and nothing had become of " +
              Describe(last) + " that allows it";
     }

@@ -55,6 +55,9 @@ struct BatchHistory {
   std::vector<ItemResult> results;  // in the order in which they became durable
   std::vector<StatusesTold> told;
   std::vector<BatchEnd> ends;
+  // Ids of what runs on completion, of which a state told that a former owner has replaced by an older one. An owner
+  // that comes before its predecessor has seen that does not know of them.
+  std::set<std::string> forgotten_completions;
   // The first time that something was seen that must not be; empty: never.
   std::string not_accepted;   // something ran that was not in the spec that the owner had taken
   std::string window_passed;  // more of a batch was placed at once than its concurrency

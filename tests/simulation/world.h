@@ -163,15 +163,13 @@ class World {
   [[nodiscard]] std::int64_t AcceptedAt(const link::Exec& exec) const;
   void NoteItemPlaced(int dispatcher, const ExecutorId& executor, const link::Exec& exec);
   void NoteItemsEnd(const Connection& connection, const link::Message& message);
+  void NoteItemLost(int dispatcher, const dispatcher::Trace& trace);
   void ForgetPlaced(int dispatcher);
 
   static constexpr const char* kBatches = "hearth.batches";
   static constexpr const char* kBatchItems = "hearth.batch.items";
   static constexpr const char* kBatchState = "hearth.batch.state";
   static constexpr const char* kBatchResults = "hearth.batch.results";
-  // What a former owner of a batch, which does not know that it is one, writes of it is not taken. Nothing on Kafka
-  // keeps it from that: see docs/open-work.md. With false the verdicts say what comes of it.
-  static constexpr bool kFormerOwnersAreFenced = true;
   static constexpr std::int64_t kEpochUs = 1'700'000'000'000'000;
   const Options options_;
   const bool trace_;  // prints what happens; HEARTH_SIMULATION_TRACE

@@ -286,8 +286,14 @@ void World::NoteState(const BatchRef& ref, const std::string& value) {
        std::to_string(state->generation) + ", phase " +
        std::string(hearth::kBatchPhases.at(static_cast<std::size_t>(state->phase)).name));
   auto& last = states_[ref];
-  if (kFormerOwnersAreFenced && state->epoch < last.epoch) return Count(Fault::kStaleState);
-  last = *state;
+  const BatchState before = std::exchange(last, *state);
+  if (state->epoch < before.epoch) {  // its writer does not know that it is no owner any more
+    Count(Fault::kStaleState);
+    for (std::int32_t g = 0; g <= before.generation; ++g) {
+      history_.batches.forgotten_completions.insert(ItemInvocationId(ref.batch, kOnCompleteIndex, g).value);
+    }
+    return;
+  }
   if (state->phase != BatchPhase::kEnded) return;
   const Batch* batch = Find(ref);
   if (batch == nullptr || batch->accepted.empty() || state->total == 0) return Count(Fault::kBatchRefused);
@@ -416,6 +422,13 @@ void World::NoteItemsEnd(const Connection& connection, const link::Message& mess
   if (const auto* nack = std::get_if<link::Nack>(&message)) end(nack->ref);
   if (const auto* report = std::get_if<link::FenceReport>(&message)) {
     for (const link::Done& done : report->finished) end(done.ref);
+  }
+}
+
+// As its dispatcher takes it: the lease of its executor is over, or it never arrived there.
+void World::NoteItemLost(int index, const dispatcher::Trace& trace) {
+  for (auto& [pair, items] : placed_items_) {
+    if (pair.first == index) items.erase({trace.partition.topic, trace.offset});
   }
 }
 

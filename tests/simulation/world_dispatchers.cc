@@ -198,11 +198,10 @@ void World::Do(int index, dispatcher::WritePage& write) {
     WritePage(write, log);
   });
   if (write.value.empty()) return;
-  At(node.page_at_us - now_us_ + Between(0, 5'000),
-     [this, index, life = node.life, key = write.key, lost, late] {
-       if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
-       StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late});
-     });
+  At(node.page_at_us - now_us_ + Between(0, 5'000), [this, index, life = node.life, key = write.key, lost, late] {
+    if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
+    StepDispatcher(index, dispatcher::PageWritten{key, !lost && !late});
+  });
 }
 
 void World::WritePage(const dispatcher::WritePage& write, std::int32_t log) {
@@ -277,6 +276,7 @@ void World::Do(int index, dispatcher::ClaimSlot& asked) {
 
 void World::Do(int index, dispatcher::Trace& trace) {
   if (trace.constraint.starts_with(dispatcher::kParkedLost)) Count(Fault::kParkedLost);
+  if (trace.kind == dispatcher::Trace::Kind::kLostPlacement) NoteItemLost(index, trace);
   if (!trace_) return;
   Note("dispatcher-" + std::to_string(index) + " " + trace.partition.topic + "/" +
        std::to_string(trace.partition.partition) + "@" + std::to_string(trace.offset) + " epoch " +

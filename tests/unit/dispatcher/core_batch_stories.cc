@@ -202,6 +202,27 @@ TEST_F(BatchStory, AWishForABatchThatIsNotThereIsAnswered) {
   EXPECT_EQ(Phase("nothing"), BatchPhase::kEnded);
 }
 
+TEST_F(BatchStory, WhatIsNoRecordOfABatchIsToldOfAndNotForEachOfThem) {
+  const auto lines = [this] {
+    return std::ranges::count_if(All<Trace>(), [](const Trace& trace) {
+      return trace.constraint.starts_with("no_record_of_a_batch: key 'rubbish' at offset ") ||
+             trace.constraint.starts_with("no_record_of_a_batch: key 'ada/b/want/run' at offset ");
+    });
+  };
+  const std::string wish = FormatBatchKey({Ref(), BatchKey::Kind::kWant, WantField::kRun});
+  OwnHome();
+  Submit(Counted(2));
+  Write("rubbish", "x");
+  Write(wish, "no wish");
+  Write("", "x");
+  EXPECT_EQ(lines(), 1);
+  WaitFor(kStrangeMs);
+  Write(wish, "no wish");
+  EXPECT_EQ(lines(), 1);
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
 TEST_F(BatchStory, ARedriveRunsWhatFailedAndNothingElse) {
   OwnHome();
   Deploy("ada", "sum", 1);
@@ -437,6 +458,28 @@ TEST_F(BatchStory, ABatchThatHasEndedStaysSo) {
   WaitFor(500);
   EXPECT_EQ(EncodeBatchState(State()), frozen);
   EXPECT_EQ(starts_.size(), 5U);
+}
+
+TEST_F(BatchStory, AStateThatAFormerOwnerWritesAfterOursIsReplaced) {
+  OwnHome();
+  Submit(Counted(10));
+  LoseHome();
+  const BatchState late = states_[Ref()];
+  Start();
+  Connect("e1", 64);
+  OwnHome();
+  RunAll();
+  const BatchState ended = State();
+  ASSERT_EQ(ended.phase, BatchPhase::kEnded);
+  ASSERT_LT(late.epoch, ended.epoch);
+  states_[Ref()] = late;
+  WaitFor(2 * kFirstLookMs);
+  EXPECT_EQ(Phase(), BatchPhase::kEnded);
+  EXPECT_EQ(State().counts, ended.counts);
+  EXPECT_EQ(State().times.ended_ms, ended.times.ended_ms);
+  const std::size_t written = state_texts_[Ref()].size();
+  WaitFor(10 * kFirstLookMs);
+  EXPECT_EQ(state_texts_[Ref()].size(), written) << "what stands there is ours, and is written again";
 }
 
 TEST_F(BatchStory, ARedriveIsTakenUpByTheNextOwner) {
