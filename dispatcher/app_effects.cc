@@ -72,7 +72,7 @@ void App::Do(ResumeIntake& effect) {
 }
 
 void App::Do(ReadBack& effect) {
-  chunks_->Read(effect.partition, effect.offset,
+  chunks_->Read(effect.partition, effect.offset, effect.most,
                 [this, partition = effect.partition, offset = effect.offset](Result<kafka::Chunk> chunk) {
                   const std::string error = chunk ? "" : chunk.error().message;
                   if (std::exchange(chunks_alarm_, error) != error && !error.empty()) {

@@ -232,18 +232,37 @@ ChunkReader::~ChunkReader() {
   thread_.join();
 }
 
-void ChunkReader::Read(const PartitionId& partition, std::int64_t offset, Told told) {
-  if (reading_ || offset < 0) {
+void ChunkReader::Read(const PartitionId& partition, std::int64_t offset, std::int64_t most, Told told) {
+  if (reading_ || offset < 0 || most < 1) {
     std::fprintf(stderr, "chunk of %s from %lld: %s\n", Name(partition).c_str(), static_cast<long long>(offset),
-                 reading_ ? "another one is being read" : "no such offset");
+                 reading_ ? "another one is being read" : "no such offset, or nothing of it");
     std::abort();
   }
   reading_ = true;
   {
     const std::lock_guard lock(mutex_);
-    request_ = Request{partition, offset, std::move(told)};
+    request_ = Request{partition, offset, most, std::move(told)};
   }
   wake_.notify_one();
+}
+
+Result<Chunk> ChunkReader::ReadNow(const Request& request) {
+  const bool is_there = rest_ && rest_->partition == request.partition && rest_->offset <= request.offset &&
+                        request.offset < rest_->chunk.next && ReadClocks().mono_us < rest_->until_us;
+  if (!is_there) {
+    rest_.reset();
+    auto whole = fetcher_->Read(request.partition, request.offset);
+    if (!whole || std::ssize(whole->records) <= request.most) return whole;
+    rest_ = Rest{request.partition, request.offset, std::move(*whole),
+                 ReadClocks().mono_us + kChunkRestMs * kMicrosPerMilli};
+  }
+  const auto& records = rest_->chunk.records;
+  const auto begin = std::ranges::lower_bound(records, request.offset, {}, [](const auto& one) { return one->offset; });
+  const bool is_last = records.end() - begin <= request.most;
+  const auto end = is_last ? records.end() : begin + request.most;
+  Chunk chunk{is_last ? rest_->chunk.next : end[-1]->offset + 1, {begin, end}};
+  if (is_last) rest_.reset();
+  return chunk;
 }
 
 void ChunkReader::Work() {
@@ -257,7 +276,7 @@ void ChunkReader::Work() {
       request = std::move(*request_);
       request_.reset();
     }
-    auto chunk = std::make_shared<Result<Chunk>>(fetcher_->Read(request.partition, request.offset));
+    auto chunk = std::make_shared<Result<Chunk>>(ReadNow(request));
     loop_.Post([this, alive = std::weak_ptr<int>(alive_), told = std::move(request.told), chunk = std::move(chunk)] {
       if (alive.expired()) return;
       reading_ = false;

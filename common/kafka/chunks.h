@@ -1,5 +1,6 @@
 // Reads pieces of partitions by position, outside of any group and beside its consumer. The library's calls for it
-// block, so they are made in a thread of its own and answered on the loop. Nothing is read ahead of what is asked.
+// block, so they are made in a thread of its own and answered on the loop. What a broker has sent beyond what was asked
+// for is kept for a moment, and nothing is read ahead of that.
 #pragma once
 
 #include <atomic>
@@ -25,6 +26,8 @@ namespace hearth::kafka {
 constexpr std::int64_t kChunkBytes = 1 << 20;
 // That a chunk is waited for.
 constexpr std::int64_t kChunkTimeoutMs = 3000;
+// That the rest of a chunk, of which fewer records were wanted than came, is kept for who reads on.
+constexpr std::int64_t kChunkRestMs = 500;
 
 struct Chunk {
   // From the offset that was asked for up to here, what is a record is in `records`. It may lie beyond the last record
@@ -48,9 +51,10 @@ class ChunkReader {
   ChunkReader(const ChunkReader&) = delete;
   ChunkReader& operator=(const ChunkReader&) = delete;
 
-  // What committed records there are from `offset` on, which is not negative. Empty only at the end of the partition.
-  // `told` is called once, on the loop, and may read on. One at a time: aborts while reading(). Loop thread only.
-  void Read(const PartitionId& partition, std::int64_t offset, Told told);
+  // What committed records there are from `offset` on, which is not negative, but no more than `most`, which is
+  // positive. Empty only at the end of the partition. `told` is called once, on the loop, and may read on. One at a
+  // time: aborts while reading(). Loop thread only.
+  void Read(const PartitionId& partition, std::int64_t offset, std::int64_t most, Told told);
   // Asked, and not answered yet. Loop thread only.
   [[nodiscard]] bool reading() const { return reading_; }
 
@@ -59,11 +63,20 @@ class ChunkReader {
   struct Request {
     PartitionId partition;
     std::int64_t offset = 0;
+    std::int64_t most = 0;
     Told told;
+  };
+  // Of which not all was wanted.
+  struct Rest {
+    PartitionId partition;
+    std::int64_t offset = 0;
+    Chunk chunk;
+    std::int64_t until_us = 0;  // monotonic
   };
 
   ChunkReader(Loop& loop, Client client);
   void Work();
+  Result<Chunk> ReadNow(const Request& request);
 
   Loop& loop_;
   bool reading_ = false;                                  // loop thread only
@@ -73,6 +86,7 @@ class ChunkReader {
   std::optional<Request> request_;    // guarded by mutex_
   std::atomic<bool> ending_ = false;  // set under mutex_
   std::unique_ptr<Fetcher> fetcher_;  // the thread's
+  std::optional<Rest> rest_;          // the thread's
   std::thread thread_;
 };
 

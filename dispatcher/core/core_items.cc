@@ -12,6 +12,11 @@ constexpr std::int64_t kMadeAtOnce = 256;           // items that are made in on
 constexpr std::int64_t kUndurableItems = 16'384;    // that have ended, and no page says so yet
 constexpr std::int64_t kRangeEndMs = 60'000;        // what its range names and is not there is waited for
 
+// Those that wait for their order key or their next try take no room of the others.
+std::int64_t InHandOf(const PartitionRecords& records) {
+  return std::ssize(records.held()) - records.in(Stage::kKeyed)-records.in(Stage::kBackoff);
+}
+
 // What runs, and what is not read yet and runs, counts.
 std::int64_t ActiveOf(const BatchRun& run) {
   return run.partition->records().active() + run.partition->early().runs();
@@ -55,17 +60,19 @@ bool Core::HasRoomForItems(const Batch& batch) const {
   const std::int64_t most_bytes =
       std::min(context_.settings().room.lane_bytes, kRunningBytes / std::ssize(batches_.running()));
   if (records.backlog().bytes() >= most_bytes) return false;
-  const std::int64_t aside = records.in(Stage::kKeyed) + records.in(Stage::kBackoff);
-  return held - aside < run.window + AheadOf(run);
+  return InHandOf(records) < run.window + AheadOf(run);
+}
+
+std::int64_t Core::RoomForItems(const Batch& batch) {
+  const BatchRun& run = *batch.run;
+  return std::max<std::int64_t>(1, run.window + AheadOf(run) - InHandOf(run.partition->records()));
 }
 
 void Core::FeedItems(Batch& batch) {
   BatchRun& run = *batch.run;
   if (run.places.stored()) {
     // Half of what may be held ahead is gone, so that a read brings many.
-    const PartitionRecords& records = run.partition->records();
-    const std::int64_t aside = records.in(Stage::kKeyed) + records.in(Stage::kBackoff);
-    const bool is_low = std::ssize(records.held()) - aside <= run.window + AheadOf(run) / 2;
+    const bool is_low = InHandOf(run.partition->records()) <= run.window + AheadOf(run) / 2;
     return invocations_.WantUnread(*run.partition, is_low && HasRoomForItems(batch));
   }
   for (std::int64_t made = 0; made < kMadeAtOnce && HasRoomForItems(batch); ++made) {

@@ -15,7 +15,7 @@ void Core::ReadBackNext() {
     if (const Batch* batch = want->partition->batch(); batch != nullptr) {
       const ItemPlaces::Stored at = batch->run->places.Find(*from);
       items_from_ = *from;
-      context_.Emit(ReadBack{at.partition, at.offset});
+      context_.Emit(ReadBack{at.partition, at.offset, RoomForItems(*batch)});
     } else {
       context_.Emit(ReadBack{want->partition->id(), *from});
     }

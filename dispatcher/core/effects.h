@@ -42,6 +42,7 @@ struct ResumeIntake {
 struct ReadBack {
   PartitionId partition;
   std::int64_t offset = 0;
+  std::int64_t most = INT64_MAX;  // records for which there is room
 };
 // Answered by PageWritten. An empty value takes the page away, and is not answered.
 struct WritePage {

@@ -163,7 +163,7 @@ void World::Do(int index, dispatcher::ReadBack& read) {
   Count(Fault::kParked);
   const auto slow_us = Happens(Fault::kReadBackFails) ? Between(100'000, 5'000'000) : 0;
   At(Between(500, 20'000) + slow_us, [this, index, life = dispatchers_[static_cast<std::size_t>(index)]->life, slow_us,
-                                      partition = read.partition, offset = read.offset] {
+                                      partition = read.partition, offset = read.offset, most = read.most] {
     if (dispatchers_[static_cast<std::size_t>(index)]->life != life) return;
     dispatcher::ReadBackFinished chunk{partition, offset, offset, {}, slow_us > 0 ? "simulated" : ""};
     const Partition& log = LogOf(partition);
@@ -171,7 +171,8 @@ void World::Do(int index, dispatcher::ReadBack& read) {
     auto at = std::lower_bound(log.log.begin(), log.log.end(), offset,
                                [](const auto& record, std::int64_t from) { return record->offset < from; });
     constexpr std::int64_t kMostRecords = 8;
-    for (auto left = Between(1, kMostRecords); left > 0 && at != log.log.end() && slow_us == 0; --left) {
+    for (auto left = std::min(Between(1, kMostRecords), most); left > 0 && at != log.log.end() && slow_us == 0;
+         --left) {
       chunk.records.push_back(*at++);
       chunk.next = chunk.records.back()->offset + 1;
     }

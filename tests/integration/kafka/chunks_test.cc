@@ -74,9 +74,9 @@ class ChunksTest : public BrokerTest {
     BrokerTest::SetUp();
     if (!HasFatalFailure()) Open(bootstrap_);
   }
-  Result<Chunk> Read(const PartitionId& partition, std::int64_t offset) {
+  Result<Chunk> Read(const PartitionId& partition, std::int64_t offset, std::int64_t most = INT64_MAX) {
     std::optional<Result<Chunk>> answer;
-    reader_->Read(partition, offset, [&answer](Result<Chunk> told) {
+    reader_->Read(partition, offset, most, [&answer](Result<Chunk> told) {
       EXPECT_FALSE(answer.has_value()) << "told twice";
       answer = std::move(told);
     });
@@ -154,6 +154,27 @@ TEST_F(ChunksTest, ForthAndBackEachChunkBeginsWhereItIsAsked) {
     ASSERT_EQ(OffsetsOf(*chunk), Range(offset, chunk->next));
     EXPECT_EQ(chunk->records.empty(), offset == kRecords);
   }
+}
+
+TEST_F(ChunksTest, NoMoreThanIsWantedComesWhereverItIsReadOnFrom) {
+  const std::string topic = MakeTopic(2);
+  const auto writer = MakeWriter(bootstrap_);
+  for (int i = 0; i < 2; ++i) Write(writer.get(), {topic, i}, 3000);
+  const auto expect = [&](int number, std::int64_t offset, std::int64_t most, std::int64_t end) {
+    const auto chunk = Read({topic, number}, offset, most);
+    ASSERT_TRUE(chunk) << chunk.error().message;
+    EXPECT_EQ(OffsetsOf(*chunk), Range(offset, end));
+    EXPECT_EQ(chunk->next, end);
+  };
+  expect(0, 0, 10, 10);
+  expect(0, 10, 1, 11);
+  expect(0, 5, 3, 8);  // what was told is told again
+  expect(0, 200, 100, 300);
+  expect(1, 200, 100, 300);  // of another partition nothing is kept
+  expect(0, 300, 2000, 2300);
+  expect(0, 2990, 100, 3000);
+  expect(0, 3000, 100, 3000);
+  for (std::int64_t next = 0; next < 3000; next += 100) expect(0, next, 100, next + 100);
 }
 
 TEST_F(ChunksTest, AChunkEndsAtItsBytesHoweverSmallTheyWereOnTheWay) {
@@ -294,12 +315,12 @@ TEST_F(ChunksTest, AReaderThatEndsInTheMiddleTellsNothing) {
     if (i % 2 == 1) {
       ASSERT_TRUE(Read(partition, 0));
     }
-    reader_->Read(partition, 1000, [](const Result<Chunk>&) { ADD_FAILURE() << "it is gone"; });
+    reader_->Read(partition, 1000, INT64_MAX, [](const Result<Chunk>&) { ADD_FAILURE() << "it is gone"; });
     EXPECT_TRUE(reader_->reading());
     reader_.reset();
   }
   Open(kNowhere);
-  reader_->Read(partition, 0, [](const Result<Chunk>&) { ADD_FAILURE() << "it is gone"; });
+  reader_->Read(partition, 0, INT64_MAX, [](const Result<Chunk>&) { ADD_FAILURE() << "it is gone"; });
   reader_.reset();
   bool turned = false;
   loop_.Post([&turned] { turned = true; });

@@ -175,7 +175,8 @@ class CoreStory : public testing::Test {
     const Log& log = logs_[reading_->partition];
     ReadBackFinished chunk{reading_->partition, reading_->offset, reading_->offset, {}, ""};
     auto at = log.records.lower_bound(reading_->offset);
-    for (; at != log.records.end() && std::ssize(chunk.records) < most; ++at) chunk.records.push_back(at->second);
+    for (; at != log.records.end() && std::ssize(chunk.records) < std::min(most, reading_->most); ++at)
+      chunk.records.push_back(at->second);
     chunk.next = at == log.records.end() ? std::max(log.end, chunk.offset) : chunk.records.back()->offset + 1;
     reading_.reset();
     Step(chunk);
