@@ -356,6 +356,35 @@ def test_list_has_the_batches_of_the_user(owner):
     assert owner.hearth("list", user="bob").stdout.count("\n") == 1
 
 
+def test_ps_shows_batches_that_run_below_what_is_warm(owner):
+    def ps(*words, **more):   # dan's batches lie in the partition of alice's
+        return subprocess.run(["hearth", "--user", "dan", "ps", *words], env={**owner.env, **more}, text=True, capture_output=True,
+                              timeout=60)
+
+    done = ps()
+    assert done.returncode == 0 and "EXECUTOR" in done.stdout and "BATCH" not in done.stdout, done
+    assert json.loads(ps("--json").stdout) == {"executors": [], "slots": [], "batches": []}
+    owner.state("late", counts={"ok": 1, "error": 2, "pending": 3}, rate_per_min=120, submitted_ms=1_795_860_999_000, user="dan")
+    owner.state("early", "paused", counts={"pending": 4}, submitted_ms=1_795_860_000_000, user="dan")
+    owner.state("over", "ended", outcome="succeeded", counts={"ok": 1}, user="dan")
+    owner.state("of-alice")
+    done = ps()
+    assert done.returncode == 0 and done.stdout.index("INSTANCE") < done.stdout.index("BATCH"), done
+    rows = [line.split() for line in done.stdout[done.stdout.index("BATCH"):].splitlines()]
+    assert [row[:5] for row in rows] == [["BATCH", "FUNCTION", "DONE", "FAILED", "RATE"], ["early", "hello", "0/4", "0", "-"],
+                                         ["late", "hello", "3/6", "2", "2/s"]], done.stdout
+    assert [row[-1] for row in rows[1:]] == ["paused", "running"], done.stdout
+    told = json.loads(ps("--json").stdout)
+    assert [(each["id"], each["state"], each["counts"]) for each in told["batches"]] == [
+        ("early", "paused", {"pending": 4}), ("late", "running", {"ok": 1, "error": 2, "pending": 3})]
+    # The brokers are away: what Redis has is there all the same.
+    done = ps(HEARTH_BOOTSTRAP="127.0.0.1:1")
+    assert done.returncode == 0 and "INSTANCE" in done.stdout and "BATCH" not in done.stdout, done
+    assert "hearth: batches are not shown: kafka at 127.0.0.1:1" in done.stderr and "HEARTH_BOOTSTRAP" in done.stderr, done
+    done = ps("--json", HEARTH_BOOTSTRAP="127.0.0.1:1")
+    assert done.returncode == 0 and json.loads(done.stdout) == {"executors": [], "slots": [], "batches": None}, done
+
+
 def test_a_terminal_has_one_line_with_a_bar(owner):
     owner.state("drawn", counts={"ok": 5, "pending": 5}, rate_per_min=600)
     ours, theirs = pty.openpty()

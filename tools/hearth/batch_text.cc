@@ -58,11 +58,6 @@ std::int64_t Ended(const BatchState& state) {
   return state.total - state.counts[ItemStatus::kPending];
 }
 
-std::string ShowRate(std::int64_t per_min) {
-  constexpr std::int64_t kSeconds = 60;
-  return per_min >= kSeconds ? fmt::format("{}/s", per_min / kSeconds) : fmt::format("{}/min", per_min);
-}
-
 std::string ShowCounts(const ItemCounts& counts) {
   std::vector<std::string> parts;
   for (const ItemStatusRow& row : kItemStatuses) {
@@ -190,6 +185,11 @@ std::string ShowSpan(std::int64_t ms) {
 std::string ShowTime(std::int64_t ms) {
   if (ms <= 0) return "-";
   return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(ms / kSecondMs)));
+}
+
+std::string ShowRate(std::int64_t per_min) {
+  constexpr std::int64_t kSeconds = 60;
+  return per_min >= kSeconds ? fmt::format("{}/s", per_min / kSeconds) : fmt::format("{}/min", per_min);
 }
 
 std::string ShowPhase(const BatchState& state) {

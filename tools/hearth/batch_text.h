@@ -50,6 +50,8 @@ bool IsRefused(const BatchState& state);
 std::string ShowSpan(std::int64_t ms);
 // "2026-11-28 10:15:00 UTC"; "-": not known.
 std::string ShowTime(std::int64_t ms);
+// "340/s"; below one a second "20/min".
+std::string ShowRate(std::int64_t per_min);
 // "running  5000/10000  12 failed  340/s  ends in 15 s"; with a bar where there is a terminal.
 std::string ProgressLine(const BatchState& state, std::int64_t now_ms, bool has_bar);
 // "running", "ended: partial (tolerance)".

@@ -1,8 +1,6 @@
 // hearth batch submit | status | list | results | pause | resume | cancel | set | redrive
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "common/base/time.h"
 #include "schemas/limits.h"
 #include "tools/hearth/batch_control.h"
+#include "tools/hearth/batch_list.h"
 #include "tools/hearth/batch_results.h"
 #include "tools/hearth/batch_store.h"
 #include "tools/hearth/batch_submit.h"
@@ -68,42 +67,13 @@ int ShowBatch(const Context& context, const std::string& id, bool watch) {
 int ListBatches(const Context& context, bool running) {
   Progress progress(stderr, ProgressKind(context));
   progress.Say("asking Kafka at " + context.bootstrap.value);
-  const auto failed = [&](const Error& error) {
-    progress.Stop();
-    return ReportKafka(context, error);
-  };
-  const auto home = FindHome(context, {Topic::kBatchState});
-  if (!home) return failed(home.error());
-  auto reader = StateReader::Open(context, *home);
-  if (!reader) return failed(reader.error());
-  std::map<BatchId, BatchState> states;
-  const auto read = reader->ReadAll([&](StateReader::Seen seen) {
-    if (seen.ref.user.str() != context.user.value) return;
-    states.erase(seen.ref.batch);
-    if (seen.state && !IsUnknown(*seen.state)) states.emplace(seen.ref.batch, std::move(*seen.state));
-  });
-  if (!read) return failed(read.error());
+  const auto batches = ReadBatches(context, {running, BatchOrder::kNewestFirst});
   progress.Stop();
-  std::vector<std::pair<BatchId, BatchState>> rows;
-  for (auto& row : states) {
-    if (!running || row.second.phase != BatchPhase::kEnded) rows.emplace_back(row.first, std::move(row.second));
-  }
-  std::ranges::stable_sort(rows, std::greater(), [](const auto& row) { return row.second.times.submitted_ms; });
+  if (!batches) return ReportKafka(context, batches.error());
   if (context.json) {
-    auto json = nlohmann::json::array();
-    for (const auto& [id, state] : rows) json.push_back(StateJson({UserId(context.user.value), id}, state));
-    PrintJson(json);
-    return kFine;
-  }
-  std::size_t width = std::string_view("BATCH").size();
-  for (const auto& [id, state] : rows) width = std::max(width, id.str().size());
-  Print("{:<{}}  {:<20} {:>17} {:>9}  {:<23}  {}\n", "BATCH", width, "FUNCTION", "DONE", "FAILED", "SUBMITTED",
-        "STATE");
-  for (const auto& [id, state] : rows) {
-    const std::int64_t done = state.total - state.counts[ItemStatus::kPending];
-    Print("{:<{}}  {:<20} {:>17} {:>9}  {:<23}  {}\n", id.str(), width, state.function.str(),
-          fmt::format("{}/{}", done, state.total), state.counts.Failed(), ShowTime(state.times.submitted_ms),
-          Shown(ShowPhase(state)));
+    PrintJson(BatchesJson(UserId(context.user.value), *batches));
+  } else {
+    Print("{}", BatchTable(*batches));
   }
   return kFine;
 }

@@ -1,10 +1,12 @@
-// hearth ps: who is warm, from the directory in Redis (its layout: docs/directory.md).
+// hearth ps: who is warm, from the directory in Redis (its layout: docs/directory.md), and which batches of the user
+// run, from their states on Kafka.
 #include <fmt/format.h>
 
 #include <msgpack.hpp>
 #include <nlohmann/json.hpp>
 
 #include "common/base/time.h"
+#include "tools/hearth/batch_list.h"
 #include "tools/hearth/context.h"
 #include "tools/hearth/directory.h"
 #include "tools/hearth/options.h"
@@ -32,6 +34,21 @@ Fields DecodeSlot(const std::string& bytes) {
     fields.clear();
   }
   return fields;
+}
+
+// Below what is warm. What Redis has told stands without it, so that batches nobody can read are no failure: a line of
+// the standard error says why they are not there, and `json` has null for them.
+void ListRunningBatches(const Context& context, nlohmann::json& json) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("asking Kafka at " + context.bootstrap.value);
+  const auto batches = ReadBatches(context, {true, BatchOrder::kOldestFirst});
+  progress.Stop();
+  json["batches"] = batches ? BatchesJson(UserId(context.user.value), *batches) : nlohmann::json();
+  if (!batches) {
+    ReportKafka(context, {batches.error().code, "batches are not shown: " + batches.error().message});
+  } else if (!context.json && !batches->empty()) {
+    Print("\n{}", BatchTable(*batches));
+  }
 }
 
 int ListWarm(const Context& context) {
@@ -81,6 +98,7 @@ int ListWarm(const Context& context) {
             slot["memory_mib"], since_s);
     }
   }
+  ListRunningBatches(context, json);
   if (context.json) PrintJson(json);
   return kFine;
 }
@@ -88,7 +106,8 @@ int ListWarm(const Context& context) {
 }  // namespace
 
 void AddPs(CLI::App& app, Context& context, Command& chosen) {
-  auto* ps = app.add_subcommand("ps", "executors, and the machines and containers that are warm");
+  auto* ps =
+      app.add_subcommand("ps", "executors, machines and containers that are warm, and the user's batches that run");
   ps->group(kMachineCommands);
   Choose(*ps, chosen, [&context] { return ListWarm(context); });
 }
