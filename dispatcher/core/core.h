@@ -208,7 +208,7 @@ class Core {
   [[nodiscard]] static bool MayEnter(const Invocation& invocation);
   void FillWindow(Batch& batch);
   [[nodiscard]] bool HasRoomForItems(const Batch& batch) const;
-  // Of those that are to be read; 1 at least.
+  // Of those that are to be read at once; 1 at least.
   [[nodiscard]] static std::int64_t RoomForItems(const Batch& batch);
   void FeedItems(Batch& batch);
   void TakeUpItem(Batch& batch, std::int64_t place, std::int64_t index, BatchItem item);

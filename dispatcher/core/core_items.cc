@@ -8,9 +8,9 @@ namespace {
 
 constexpr std::int64_t kLeastAhead = 16;  // items held ahead of the window, of which there may be as many again
 constexpr std::int64_t kRunningBytes = 64LL << 20;  // of the items that all running batches hold
-constexpr std::int64_t kMadeAtOnce = 256;           // items that are made in one step
-constexpr std::int64_t kUndurableItems = 16'384;    // that have ended, and no page says so yet
-constexpr std::int64_t kRangeEndMs = 60'000;        // what its range names and is not there is waited for
+constexpr std::int64_t kTakenAtOnce = 128;  // items that one step makes or takes from their topic: others wait for it
+constexpr std::int64_t kUndurableItems = 16'384;  // that have ended, and no page says so yet
+constexpr std::int64_t kRangeEndMs = 60'000;      // what its range names and is not there is waited for
 
 // Those that wait for their order key or their next try take no room of the others.
 std::int64_t InHandOf(const PartitionRecords& records) {
@@ -65,7 +65,7 @@ bool Core::HasRoomForItems(const Batch& batch) const {
 
 std::int64_t Core::RoomForItems(const Batch& batch) {
   const BatchRun& run = *batch.run;
-  return std::max<std::int64_t>(1, run.window + AheadOf(run) - InHandOf(run.partition->records()));
+  return std::clamp<std::int64_t>(run.window + AheadOf(run) - InHandOf(run.partition->records()), 1, kTakenAtOnce);
 }
 
 void Core::FeedItems(Batch& batch) {
@@ -75,7 +75,7 @@ void Core::FeedItems(Batch& batch) {
     const bool is_low = InHandOf(run.partition->records()) <= run.window + AheadOf(run) / 2;
     return invocations_.WantUnread(*run.partition, is_low && HasRoomForItems(batch));
   }
-  for (std::int64_t made = 0; made < kMadeAtOnce && HasRoomForItems(batch); ++made) {
+  for (std::int64_t made = 0; made < kTakenAtOnce && HasRoomForItems(batch); ++made) {
     const auto place = run.partition->records().ledger().NextUnread();
     if (!place) return;
     if (invocations_.Receive(*run.partition, *place) != Ledger::Reception::kNew) continue;
