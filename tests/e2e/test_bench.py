@@ -116,7 +116,23 @@ def test_flood_measures_the_other_user(empty_stack):
     figures = json.loads(done.stdout)
     assert figures["flood"]["answered"] == 500 and figures["flood"]["repeated"] == 0, figures
     assert figures["before"]["ok"] == figures["before"]["sent"] > 0 and figures["during"]["unanswered"] == 0, figures
+    for part in ("before", "during"):
+        echo = figures[f"echo_{part}"]
+        assert echo["ok"] == echo["sent"] > 0 and abs(echo["sent"] - figures[part]["sent"]) <= 1 and echo["p50_ms"] > 0, figures
+    slowdown = figures["slowdown_p50"]
+    assert slowdown["remaining"] == pytest.approx(slowdown["requests"] / slowdown["echo"]), figures
     assert leftovers() == before
+
+
+def test_batch_measures_the_other_user_beside_an_echo(empty_stack):
+    before = leftovers()
+    done = bench(empty_stack, "batch", "--items", "2000", "--before", "2", "--rate", "10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for row in ("the other user, before", "the other user, while it runs", "raw Kafka echo, before", "raw Kafka echo, while it runs"):
+        sent, ok, unanswered = re.search(rf"^{row} +(\d+) +(\d+) +(\d+) ", done.stdout, re.MULTILINE).groups()
+        assert int(sent) == int(ok) > 0 and unanswered == "0", done.stdout
+    assert re.search(r"^p99: the other user [\d.]+ ×, raw echo [\d.]+ ×, the one ÷ the other [\d.]+$", done.stdout, re.MULTILINE), done.stdout
+    assert "2000 ok" in done.stdout and leftovers() == before, done.stdout
 
 
 def test_peers_are_measured_beside_hearth(empty_stack):

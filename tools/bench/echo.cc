@@ -24,6 +24,7 @@ Result<Sender> Sender::Create(const std::string& bootstrap, const std::string& c
                               {{"enable.idempotence", "true"},
                                {"acks", "all"},
                                {"linger.ms", "0"},
+                               {"partitioner", "murmur2_random"},
                                {"message.max.bytes", std::to_string(kMaxTopicRecordBytes)}});
   if (!conf) return std::unexpected(conf.error());
   auto client = kafka::MakeClient(RD_KAFKA_PRODUCER, std::move(*conf));

@@ -15,7 +15,8 @@
 
 namespace hearth::bench {
 
-// Idempotent, acks=all, linger 0: as hearth's own. One thread.
+// Idempotent, acks=all, linger 0, and Kafka's Java partitioner, as hearth's own: records that are keyed by user come to
+// the dispatcher that has the user's batches. One thread.
 class Sender {
  public:
   static Result<Sender> Create(const std::string& bootstrap, const std::string& client_id);

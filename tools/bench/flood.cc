@@ -16,8 +16,8 @@
 
 #include "common/base/time.h"
 #include "tools/bench/figures.h"
-#include "tools/bench/histogram.h"
 #include "tools/bench/load_functions.h"
+#include "tools/bench/neighbour.h"
 
 namespace hearth::bench {
 namespace {
@@ -27,10 +27,9 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kQuiet = "quiet";
 constexpr int kMillion = 1'000'000;
 constexpr int kPollMs = 1;
-constexpr std::int64_t kLastAnswersMs = 10'000;  // how long answers to the other user are waited for at the end
-constexpr std::int64_t kAccountMs = 30'000;      // the same, of dispatchers to have read, and of answers to arrive
-constexpr int kAskAgainMs = 250;                 // as often as dispatchers show their gauges
-constexpr int kGaugesLagMs = 600;                // what they show is not older
+constexpr std::int64_t kAccountMs = 30'000;  // the same, of dispatchers to have read, and of answers to arrive
+constexpr int kAskAgainMs = 250;             // as often as dispatchers show their gauges
+constexpr int kGaugesLagMs = 600;            // what they show is not older
 
 // In the case `users` each user has a machine for as long as a configuration allows; stand-ins take no memory.
 constexpr int kMachineMib = 512;
@@ -92,14 +91,6 @@ class FloodSender {
   std::thread thread_;
 };
 
-// What the other user's records met in one part of the run.
-struct Neighbour {
-  std::uint64_t sent = 0;
-  std::uint64_t ok = 0;
-  std::uint64_t unanswered = 0;  // these count with the time that they have waited
-  Histogram latency;
-};
-
 class Flood {
  public:
   Flood(const FloodOptions& options, OwnStack& stack, LoadClient& client)
@@ -111,15 +102,14 @@ class Flood {
   [[nodiscard]] int Print() const;
 
  private:
-  // Sends the other user's records at their rate until `over` says so, or the seconds are over.
-  Result<Neighbour> Neighbourhood(const char* name, double seconds, const std::function<bool()>& over);
+  // Sends the other user's records at their rate until the flood is answered, or the seconds are over.
+  Result<NeighbourFigures> Neighbourhood(const char* name, double seconds, bool flooded);
   [[nodiscard]] LoadClient::OnReply Taker() {
     return [this](std::string_view key, std::string_view status, std::string_view error) {
       Take(key, error.empty() ? std::string(status) : fmt::format("{} ({})", status, error));
     };
   }
   void Take(std::string_view key, std::string_view status);
-  [[nodiscard]] double LargestDispatcherMib(std::int64_t Usage::* kib) const;
   // What dispatchers have received before the flood, once nothing is in flight. kUnavailable: something stays.
   Result<void> NoteReceived();
   // Compares what was sent since the flood began with what dispatchers have received and hold, and with the answers.
@@ -134,9 +124,8 @@ class Flood {
   LoadFunction quiet_ = MakeFunctions(kQuiet, 1, 1).front();
   FloodPlan plan_;
   std::unique_ptr<FloodSender> flood_;
-  std::map<std::string, std::int64_t, std::less<>> waiting_;  // the other user's: when they were to be sent
-  Neighbour* current_ = nullptr;
-  Neighbour before_, during_;
+  Neighbour neighbour_{client_, quiet_, options_.rate, prefix_};
+  NeighbourFigures before_, during_;
   std::vector<bool> answered_;  // of the flood
   std::uint64_t flood_answers_ = 0;
   std::uint64_t flood_repeated_ = 0;
@@ -152,24 +141,7 @@ class Flood {
   double flood_sent_s_ = 0;
 };
 
-double Flood::LargestDispatcherMib(std::int64_t Usage::* kib) const {
-  double largest = 0;
-  for (const auto& daemon : stack_.daemons()) {
-    if (!daemon.name.starts_with("dispatcher")) continue;
-    if (const auto usage = ReadUsage(daemon.pid))
-      largest = std::max(largest, static_cast<double>((*usage).*kib) / 1024);
-  }
-  return largest;
-}
-
 void Flood::Take(std::string_view key, std::string_view status) {
-  const auto known = waiting_.find(key);
-  if (known != waiting_.end()) {
-    current_->latency.Add(ReadClocks().mono_us - known->second);
-    if (status == "ok") ++current_->ok;
-    waiting_.erase(known);
-    return;
-  }
   const auto number = plan_.NumberOf(key);
   if (!number) return;
   if (answered_[*number]) {
@@ -187,37 +159,17 @@ void Flood::Take(std::string_view key, std::string_view status) {
   }
 }
 
-Result<Neighbour> Flood::Neighbourhood(const char* name, double seconds, const std::function<bool()>& over) {
-  Neighbour neighbour;
-  current_ = &neighbour;
-  const auto take = Taker();
-  const std::int64_t begin_us = ReadClocks().mono_us;
-  const auto end_us = begin_us + static_cast<std::int64_t>(seconds * kMicrosPerSecond);
-  std::int64_t told_us = begin_us;
-  for (std::int64_t now_us = begin_us; now_us < end_us && !over(); now_us = ReadClocks().mono_us) {
-    if (ToldToEnd()) return Fail(Code::kUnavailable, "told to end");
-    const auto due_us =
-        begin_us + static_cast<std::int64_t>(static_cast<double>(neighbour.sent) * kMicrosPerSecond / options_.rate);
-    if (due_us <= now_us) {
-      const std::string id = fmt::format("{}{}-{}", prefix_, name, neighbour.sent++);
-      waiting_.emplace(id, due_us);
-      if (auto sent = client_.Send(MakeRequest(quiet_, id, kStandardTopic, quiet_.user, "null")); !sent)
-        return std::unexpected(sent.error());
-    }
-    client_.Poll(kPollMs, take);
-    if (now_us - told_us > kMicrosPerSecond * 5) {
-      told_us = now_us;
-      fmt::print(stderr, "   {}: {} of the other user, {} waiting; {} of the flood answered\n", name, neighbour.sent,
-                 waiting_.size(), flood_answers_);
-    }
-  }
-  const std::int64_t last_us = ReadClocks().mono_us + kLastAnswersMs * kMicrosPerMilli;
-  while (!waiting_.empty() && ReadClocks().mono_us < last_us && !ToldToEnd()) client_.Poll(kPollMs, take);
-  for (const auto& [id, due_us] : waiting_) neighbour.latency.Add(ReadClocks().mono_us - due_us);
-  neighbour.unanswered = waiting_.size();
-  waiting_.clear();
-  current_ = nullptr;
-  return neighbour;
+Result<NeighbourFigures> Flood::Neighbourhood(const char* name, double seconds, bool flooded) {
+  Neighbour::Watching watching;
+  watching.over = [this, flooded]() -> Result<bool> {
+    return flooded && flood_answers_ == static_cast<std::uint64_t>(options_.records);
+  };
+  watching.other = Taker();
+  watching.told = [this, name](const NeighbourFigures& so_far) {
+    fmt::print(stderr, "   {}: {} of the other user, {} ok; {} of the flood answered\n", name, so_far.requests.sent,
+               so_far.requests.ok, flood_answers_);
+  };
+  return neighbour_.Run(seconds, watching);
 }
 
 Result<void> Flood::Run() {
@@ -228,9 +180,9 @@ Result<void> Flood::Run() {
   if (const auto loud = plan_.warm()) warm.push_back(*loud);
   if (auto warmed = WarmAll(client_, warm, prefix_); !warmed) return warmed;
   fmt::print(stderr, "   the other user alone, {:g} s\n", options_.before);
-  auto before = Neighbourhood("before", options_.before, [] { return false; });
+  auto before = Neighbourhood("before", options_.before, false);
   if (!before) return std::unexpected(before.error());
-  dispatcher_mib_before_ = LargestDispatcherMib(&Usage::rss_kib);
+  dispatcher_mib_before_ = stack_.LargestDispatcherMib(&Usage::rss_kib);
   if (auto noted = NoteReceived(); !noted) return noted;
   auto sender = Sender::Create(options_.stack.bootstrap, "hearth-bench-flood");
   if (!sender) return std::unexpected(sender.error());
@@ -238,14 +190,13 @@ Result<void> Flood::Run() {
   fmt::print(stderr, "   {} records of the flood\n", options_.records);
   flood_from_us_ = last_us_ = ReadClocks().mono_us;
   flood_ = std::make_unique<FloodSender>(std::move(*sender), plan_, options_.records);
-  auto during = Neighbourhood("during", options_.most_seconds,
-                              [this] { return flood_answers_ == static_cast<std::uint64_t>(options_.records); });
+  auto during = Neighbourhood("during", options_.most_seconds, true);
   if (!during) return std::unexpected(during.error());
   flood_->Finish();
   flood_sent_s_ = flood_->seconds();
   before_ = std::move(*before);
   during_ = std::move(*during);
-  dispatcher_mib_ = LargestDispatcherMib(&Usage::peak_rss_kib);
+  dispatcher_mib_ = stack_.LargestDispatcherMib(&Usage::peak_rss_kib);
   return Account();
 }
 
@@ -262,9 +213,9 @@ Result<void> Flood::NoteReceived() {
 }
 
 Result<void> Flood::Account() {
-  const auto sent = static_cast<std::int64_t>(flood_->sent()) + static_cast<std::int64_t>(during_.sent);
+  const auto sent = static_cast<std::int64_t>(flood_->sent()) + static_cast<std::int64_t>(during_.requests.sent);
   const auto answered = [this] {
-    return static_cast<std::int64_t>(flood_answers_ + during_.sent - during_.unanswered);
+    return static_cast<std::int64_t>(flood_answers_ + during_.requests.sent - during_.requests.unanswered);
   };
   const std::int64_t end_us = ReadClocks().mono_us + kAccountMs * kMicrosPerMilli;
   const auto take = Taker();
@@ -290,15 +241,13 @@ Result<void> Flood::Account() {
 }
 
 std::vector<Bound> Flood::Bounds() const {
-  const auto times = [this](double share) {
-    const double before = before_.latency.At(share);
-    return before > 0 ? during_.latency.At(share) / before : 0;
-  };
+  const auto times = [this](double share) { return SlowdownAt(share, before_, during_).requests; };
   const double p50 = options_.real ? 2 * kMostOfP50 : kMostOfP50;
   std::vector<Bound> bounds = {{"the other's p50, during ÷ before", times(0.5), p50, false, "×"}};
   if (!options_.real) bounds.push_back({"the other's p99, during ÷ before", times(0.99), kMostOfP99, false, "×"});
   bounds.push_back({"dispatcher's memory, at most", dispatcher_mib_, kMostDispatcherMib, false, "MiB"});
-  bounds.push_back({"the other's records without an answer", static_cast<double>(during_.unanswered), 0, false, ""});
+  bounds.push_back(
+      {"the other's records without an answer", static_cast<double>(during_.requests.unanswered), 0, false, ""});
   bounds.push_back(
       {"the flood's records lost", static_cast<double>(flood_lost_ + std::abs(flood_unread_)), 0, false, ""});
   bounds.push_back({"the flood's records answered again", static_cast<double>(flood_repeated_), 0, false, ""});
@@ -307,8 +256,9 @@ std::vector<Bound> Flood::Bounds() const {
 
 int Flood::Print() const {
   const auto bounds = Bounds();
-  const bool well = during_.unanswered == 0 && during_.ok == during_.sent && before_.ok == before_.sent &&
-                    flood_repeated_ == 0 && flood_lost_ == 0 && flood_unread_ == 0;
+  const bool well = during_.requests.unanswered == 0 && during_.requests.ok == during_.requests.sent &&
+                    before_.requests.ok == before_.requests.sent && flood_repeated_ == 0 && flood_lost_ == 0 &&
+                    flood_unread_ == 0;
   const int code = well && (!options_.strict || AllHeld(bounds)) ? 0 : 1;
   const double rate = Seconds() > 0 ? static_cast<double>(flood_answers_) / Seconds() : 0;
   const std::string what =
@@ -317,7 +267,7 @@ int Flood::Print() const {
                   options_.real ? "real" : "simulated", options_.stack.dispatchers, options_.executors,
                   options_.real ? "" : fmt::format(", credit {}, runs of {} ms", options_.credit, options_.run));
   if (options_.json) {
-    const auto row = [](const Neighbour& one) {
+    const auto row = [](const AnswerFigures& one) {
       return Json{{"sent", one.sent},
                   {"ok", one.ok},
                   {"unanswered", one.unanswered},
@@ -326,8 +276,10 @@ int Flood::Print() const {
                   {"max_ms", one.latency.At(1)}};
     };
     Json json{{"what", what},
-              {"before", row(before_)},
-              {"during", row(during_)},
+              {"before", row(before_.requests)},
+              {"during", row(during_.requests)},
+              {"echo_before", row(before_.echoes)},
+              {"echo_during", row(during_.echoes)},
               {"flood",
                {{"sent", flood_->sent()},
                 {"answered", flood_answers_},
@@ -340,6 +292,10 @@ int Flood::Print() const {
                 {"statuses", flood_statuses_}}},
               {"dispatcher_mib_before", dispatcher_mib_before_},
               {"dispatcher_mib", dispatcher_mib_}};
+    for (const auto& [name, share] : {std::pair("slowdown_p50", 0.5), std::pair("slowdown_p99", 0.99)}) {
+      const auto slowdown = SlowdownAt(share, before_, during_);
+      json[name] = {{"requests", slowdown.requests}, {"echo", slowdown.echoes}, {"remaining", slowdown.remaining}};
+    }
     json["bounds"] = Json::array();
     for (const auto& bound : bounds) {
       json["bounds"].push_back(
@@ -349,16 +305,11 @@ int Flood::Print() const {
     return code;
   }
   fmt::print("{}\n\n", what);
-  Table table({"the other user, milliseconds", "sent", "ok", "unanswered", "p50", "p99", "max"}, options_.markdown);
-  for (const auto& [name, one] : {std::pair("before the flood", &before_), std::pair("during the flood", &during_)}) {
-    table.Add({name, std::to_string(one->sent), std::to_string(one->ok), std::to_string(one->unanswered),
-               fmt::format("{:.2f}", one->latency.At(0.5)), fmt::format("{:.2f}", one->latency.At(0.99)),
-               fmt::format("{:.2f}", one->latency.At(1))});
-  }
   fmt::print(
       "{}\nflood: {} sent in {:.2f} s, {} answered in {:.1f} s ({:.0f} a second), {} left, {} lost, {} repeated;",
-      table.Text(), flood_->sent(), flood_sent_s_, flood_answers_, Seconds(), rate, flood_left_,
-      flood_lost_ + std::abs(flood_unread_), flood_repeated_);
+      NeighbourText(before_, during_, {"before the flood", "during the flood"}, options_.markdown), flood_->sent(),
+      flood_sent_s_, flood_answers_, Seconds(), rate, flood_left_, flood_lost_ + std::abs(flood_unread_),
+      flood_repeated_);
   for (const auto& [status, count] : flood_statuses_) fmt::print(" {} {}", status, count);
   fmt::print("\ndispatcher: {:.0f} MiB before, {:.0f} MiB at most during\n\n{}", dispatcher_mib_before_,
              dispatcher_mib_, BoundsText(bounds, options_.markdown));
@@ -394,7 +345,9 @@ int RunFlood(const FloodOptions& options) {
   fmt::print(stderr, "   {} dispatcher(s) and {} executor(s) start\n", used.stack.dispatchers, used.executors);
   auto stack = OwnStack::Start(used.stack, MakeExecutors(used));
   if (!stack) return unreachable(stack.error());
-  auto client = LoadClient::Open(used.stack.bootstrap, {kReplyTopic});
+  auto echo = RawEcho::Start(used.stack.bootstrap);
+  if (!echo) return unreachable(echo.error());
+  auto client = LoadClient::Open(used.stack.bootstrap, {kReplyTopic, RawEcho::kReplies});
   if (!client) return unreachable(client.error());
   Flood flood(used, **stack, **client);
   if (auto done = flood.Run(); !done) return unreachable(done.error());

@@ -30,6 +30,7 @@ constexpr std::chrono::milliseconds kLookAgain{50};
 // The gauges are shown four times a second: what they say right after a request may be what was before it.
 constexpr std::chrono::milliseconds kGaugesLag{600};
 constexpr std::size_t kLogEndBytes = 1500;
+constexpr const char* kHeldMetric = "hearth_dispatcher_held";
 constexpr const char* kFolders = "/dev/shm";  // an executor's templates belong on tmpfs
 
 std::string EndOf(const std::string& path) {
@@ -61,10 +62,9 @@ std::string TopicsToml() {
 }
 
 std::vector<kafka::TopicSpec> Topics() {
-  constexpr int kPartitions = 8;  // as hearth's own
   std::vector<kafka::TopicSpec> specs;
   for (const auto& row : kTopics) {
-    kafka::TopicSpec spec{NameOf(row), row.spread ? kPartitions : 1, 1, {}};
+    kafka::TopicSpec spec{NameOf(row), row.spread ? kOwnPartitions : 1, 1, {}};
     if (row.retention == Retention::kCompacted || row.retention == Retention::kCompactedSoon) {
       spec.settings.emplace_back("cleanup.policy", "compact");
     } else {
@@ -195,19 +195,30 @@ Result<void> OwnStack::StartDispatcher(const OwnStackOptions& options, int numbe
   const auto written = Write(
       config,
       fmt::format("id = \"bench-dispatcher-{6}\"\nhttp = \"127.0.0.1:{0}\"\n[kafka]\nbootstrap = \"{1}\"\n"
-                  "group = \"hearth-bench\"\n[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
+                  "group = \"hearth-bench\"\n{9}[redis]\naddress = \"unix:{2}/redis.sock\"\n{3}"
                   "[link]\nexecutors = [{4}]\n[admission]\nreply_topics = [\"{5}\"]\nrealtime_users = "
                   "[\"{7}\"]\n{8}",
                   *port, options.bootstrap, folder_, TopicsToml(), sockets, kReplyTopic, number, options.realtime_users,
                   options.user_concurrency > 0 ? fmt::format("user_concurrency = {}\n", options.user_concurrency)
-                                               : std::string()));
+                                               : std::string(),
+                  options.session_timeout_ms > 0 ? fmt::format("session_timeout_ms = {}\n", options.session_timeout_ms)
+                                                 : std::string()));
   if (!written) return written;
-  const std::string log = fmt::format("{}/dispatcher-{}.log", folder_, number);
-  auto child = Child::Spawn({options.bin + "/hearth-dispatcher", "--config", config}, log);
+  dispatchers_.push_back({{options.bin + "/hearth-dispatcher", "--config", config}, *port, nullptr});
+  if (auto spawned = StartDispatcherAgain(dispatchers_.size() - 1); !spawned) return spawned;
+  return AwaitReady(*dispatchers_.back().child, *port, kDaemonWithinMs);
+}
+
+Result<void> OwnStack::StartDispatcherAgain(std::size_t dispatcher) {
+  Dispatcher& again = dispatchers_.at(dispatcher);
+  auto child = Child::Spawn(again.command, fmt::format("{}/dispatcher-{}.log", folder_, dispatcher + 1));
   if (!child) return std::unexpected(child.error());
-  dispatchers_.push_back(std::make_unique<Child>(std::move(*child)));
-  dispatcher_ports_.push_back(*port);
-  return AwaitReady(*dispatchers_.back(), *port, kDaemonWithinMs);
+  again.child = std::make_unique<Child>(std::move(*child));
+  return {};
+}
+
+void OwnStack::KillDispatcher(std::size_t dispatcher) {
+  dispatchers_.at(dispatcher).child->Kill();
 }
 
 Result<void> OwnStack::AwaitReady(Child& child, int port, std::int64_t within_ms) const {
@@ -226,13 +237,48 @@ Result<void> OwnStack::AwaitReady(Child& child, int port, std::int64_t within_ms
 
 Result<std::map<std::string, double>> OwnStack::Held(const std::vector<std::string>& what) const {
   std::map<std::string, double> sums;
-  for (const int port : dispatcher_ports_) {
-    const auto page = HttpGet(port, "/metrics");
+  for (const auto& dispatcher : dispatchers_) {
+    const auto page = HttpGet(dispatcher.port, "/metrics");
     if (!page) return std::unexpected(page.error());
-    for (const auto& name : what)
-      sums[name] += FindMetric(*page, "hearth_dispatcher_held", {{"what", name}}).value_or(0);
+    for (const auto& name : what) sums[name] += FindMetric(*page, kHeldMetric, {{"what", name}}).value_or(0);
   }
   return sums;
+}
+
+std::optional<double> OwnStack::HeldBy(std::size_t dispatcher, const std::string& what) const {
+  const auto page = HttpGet(dispatchers_.at(dispatcher).port, "/metrics");
+  return page ? FindMetric(*page, kHeldMetric, {{"what", what}}) : std::nullopt;
+}
+
+double OwnStack::LargestDispatcherMib(std::int64_t Usage::* kib) const {
+  double largest = 0;
+  for (const auto& dispatcher : dispatchers_) {
+    if (const auto usage = ReadUsage(dispatcher.child->pid()))
+      largest = std::max(largest, static_cast<double>((*usage).*kib) / 1024);
+  }
+  return largest;
+}
+
+Result<std::int64_t> OwnStack::ExecutorEvents(const std::string& kind) const {
+  double sum = 0;
+  for (const auto& executor : executors_) {
+    const auto page = HttpGet(executor.port, "/metrics");
+    if (!page) return std::unexpected(page.error());
+    sum += FindMetric(*page, "hearth_executor_events_total", {{"kind", kind}}).value_or(0);
+  }
+  return static_cast<std::int64_t>(sum);
+}
+
+Result<void> OwnStack::KeepLogs(const std::string& folder) const {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  std::vector<std::string> logs;
+  for (const auto& daemon : dispatchers_) logs.push_back(daemon.child->log());
+  for (const auto& daemon : executors_) logs.push_back(daemon.child->log());
+  for (const auto& log : logs) {
+    if (!error) std::filesystem::copy(log, folder, std::filesystem::copy_options::overwrite_existing, error);
+  }
+  return error ? Fail(Code::kUnavailable, "logs in " + folder + ": " + error.message()) : Result<void>();
 }
 
 pid_t OwnStack::executor_pid(const std::string& id) const {
@@ -243,7 +289,7 @@ pid_t OwnStack::executor_pid(const std::string& id) const {
 std::vector<NamedProcess> OwnStack::daemons() const {
   std::vector<NamedProcess> all;
   for (std::size_t i = 0; i < dispatchers_.size(); ++i) {
-    all.push_back({fmt::format("dispatcher {}", i + 1), dispatchers_[i]->pid()});
+    all.push_back({fmt::format("dispatcher {}", i + 1), dispatchers_[i].child->pid()});
   }
   for (std::size_t i = 0; i < executors_.size(); ++i) {
     all.push_back({fmt::format("executor {}", i + 1), executors_[i].child->pid()});

@@ -1,8 +1,10 @@
 // Daemons of a bench's own: a Redis, dispatchers, and executors, whose profiles force each start path or whose machines
-// are simulated. They share the
-// broker and libvirt with the running stack and nothing else: topics, consumer group and Redis are theirs alone.
+// are simulated. They share the broker and libvirt with the running stack and nothing else: topics, consumer group and
+// Redis are theirs alone.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +21,7 @@ constexpr const char* kStandardTopic = "hearth.bench.invoke.std";
 constexpr const char* kBatchTopic = "hearth.bench.invoke.batch";
 constexpr const char* kReplyTopic = "hearth.bench.reply.own";
 constexpr const char* kFunctionsTopic = "hearth.bench.functions";
+constexpr std::int32_t kOwnPartitions = 8;  // of each topic that is spread, as hearth's own
 
 struct OwnStackOptions {
   std::string bootstrap;
@@ -28,6 +31,7 @@ struct OwnStackOptions {
   int dispatchers = 1;
   std::string realtime_users = "*";  // who is granted the class rt
   int user_concurrency = 0;          // 0: as dispatchers have it
+  int session_timeout_ms = 0;        // of dispatchers; 0: as they have it
 };
 
 struct OwnProfile {
@@ -77,6 +81,20 @@ class OwnStack {
   // What dispatchers hold, summed over them, by the name that `hearth_dispatcher_held` has for it. Each of them tells
   // all of it at one moment, a quarter of a second ago at most. kUnavailable: one of them does not answer.
   [[nodiscard]] Result<std::map<std::string, double>> Held(const std::vector<std::string>& what) const;
+  // The same of one of them, numbered from 0; nothing where it does not answer.
+  [[nodiscard]] std::optional<double> HeldBy(std::size_t dispatcher, const std::string& what) const;
+  // The largest of the dispatchers, MiB; `kib`: a member of Usage.
+  [[nodiscard]] double LargestDispatcherMib(std::int64_t Usage::* kib) const;
+  [[nodiscard]] std::size_t dispatchers() const { return dispatchers_.size(); }
+  // SIGKILL, and waits for its end.
+  void KillDispatcher(std::size_t dispatcher);
+  // One that has ended, with the same configuration. Does not wait until it is ready.
+  Result<void> StartDispatcherAgain(std::size_t dispatcher);
+  // How often something happened to attempts, as hearth_executor_events_total names it, summed over executors.
+  // kUnavailable: one of them does not answer.
+  [[nodiscard]] Result<std::int64_t> ExecutorEvents(const std::string& kind) const;
+  // Copies the logs of all daemons into the folder, which is made. kUnavailable: it cannot be written.
+  Result<void> KeepLogs(const std::string& folder) const;
   [[nodiscard]] pid_t executor_pid(const std::string& id) const;
   // Of the executor with the profile; nothing where it does not say. `kind` is "ready", "shells", "target".
   [[nodiscard]] std::optional<double> Pool(const std::string& profile, const std::string& kind) const;
@@ -94,6 +112,11 @@ class OwnStack {
     int port = 0;
     std::unique_ptr<Child> child;
   };
+  struct Dispatcher {
+    std::vector<std::string> command;
+    int port = 0;
+    std::unique_ptr<Child> child;
+  };
   OwnStack() = default;
   Result<void> StartRedis();
   Result<void> StartExecutor(const OwnStackOptions& options, Running& executor);
@@ -107,8 +130,7 @@ class OwnStack {
   std::vector<std::string> missing_;
   std::unique_ptr<Child> redis_;
   std::vector<Running> executors_;
-  std::vector<std::unique_ptr<Child>> dispatchers_;
-  std::vector<int> dispatcher_ports_;
+  std::vector<Dispatcher> dispatchers_;
 };
 
 }  // namespace hearth::bench

@@ -38,6 +38,11 @@ sigset_t EndSignals() {
   return signals;
 }
 
+// 128 + signal where a signal ended it.
+int ExitCodeOf(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 std::optional<std::int64_t> FieldOf(const std::string& text, std::string_view name) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
@@ -95,8 +100,7 @@ Child& Child::operator=(Child&& other) noexcept {
 
 std::optional<int> Child::Ended() {
   int status = 0;
-  if (pid_ > 0 && !ended_ && waitpid(pid_, &status, WNOHANG) == pid_)
-    ended_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (pid_ > 0 && !ended_ && waitpid(pid_, &status, WNOHANG) == pid_) ended_ = ExitCodeOf(status);
   return ended_;
 }
 
@@ -111,12 +115,17 @@ std::optional<int> Child::EndedWithin(std::chrono::milliseconds limit) {
   return Ended();
 }
 
+void Child::Kill() {
+  if (pid_ <= 0 || Ended()) return;
+  kill(pid_, SIGKILL);
+  int status = 0;
+  if (waitpid(pid_, &status, 0) == pid_) ended_ = ExitCodeOf(status);
+}
+
 Child::~Child() {
   if (pid_ <= 0 || Ended()) return;
   kill(pid_, SIGTERM);
-  if (EndedWithin(kStopWithin)) return;
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
+  if (!EndedWithin(kStopWithin)) Kill();
 }
 
 std::string ReadFile(const std::string& path) {

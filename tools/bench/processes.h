@@ -32,6 +32,8 @@ class Child {
   std::optional<int> Ended();
   // The same, once it has ended or the time is over. Blocks.
   std::optional<int> EndedWithin(std::chrono::milliseconds limit);
+  // SIGKILL, and waits for its end.
+  void Kill();
   [[nodiscard]] const std::string& log() const { return log_; }
 
  private:

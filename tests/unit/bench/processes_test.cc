@@ -54,6 +54,12 @@ TEST(Child, ItsEndAndItsOutputAreSeen) {
     ASSERT_TRUE(endless);
     EXPECT_FALSE(endless->Ended());
     EXPECT_FALSE(endless->EndedWithin(std::chrono::milliseconds(1)));
+    auto killed = Child::Spawn({"sleep", "1000"}, folder + "/log");
+    ASSERT_TRUE(killed);
+    killed->Kill();
+    EXPECT_EQ(killed->Ended(), 128 + 9);
+    killed->Kill();  // one that has ended
+    EXPECT_EQ(child->Ended(), 7);
   }
   EXPECT_TRUE(FindProcesses(folder).empty());
   unlink((folder + "/log").c_str());
