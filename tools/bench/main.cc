@@ -1,10 +1,12 @@
 // hearth-bench: measurements against a running stack, beside a floor that is measured in the same run.
 #include <CLI/CLI.hpp>
+#include <map>
 #include <string>
 
 #include "schemas/limits.h"
 #include "tools/bench/batch.h"
 #include "tools/bench/boot.h"
+#include "tools/bench/chaos.h"
 #include "tools/bench/clone.h"
 #include "tools/bench/core.h"
 #include "tools/bench/density.h"
@@ -322,6 +324,48 @@ void AddBatch(CLI::App& app, BatchOptions& options, int& exit_code) {
   batch->callback([&options, &exit_code] { exit_code = RunBatch(options); });
 }
 
+void AddChaos(CLI::App& app, ChaosOptions& options, int& exit_code) {
+  constexpr int kLeastSessionMs = 1000;  // as a dispatcher's configuration
+  constexpr int kMostSessionMs = 60'000;
+  auto* chaos = app.add_subcommand("chaos", "a batch whose dispatcher is killed again and again; what must hold holds");
+  options.stack.dispatchers = 2;
+  AddSimulatedStack(*chaos, options.stack, options.executors);
+  chaos->add_option_function<int>("--broker-pid", [](int) {})->group("");
+  chaos->add_option_function<std::string>(
+           "--only", [](const std::string&) {}, "which of them: there is one")
+      ->check(CLI::IsMember({"batch"}))
+      ->type_name("NAME");
+  chaos->add_option("--items", options.items, "of the batch")
+      ->check(CLI::Range(std::int64_t{1}, kMaxBatchItems))
+      ->capture_default_str();
+  chaos->add_option("--every", options.every, "seconds between two kills")
+      ->check(CLI::Range(0.5, 3'600.0))
+      ->capture_default_str();
+  const std::map<std::string, TakeOver> take_overs = {
+      {"again", TakeOver::kAgain}, {"other", TakeOver::kOther}, {"both", TakeOver::kBoth}};
+  chaos
+      ->add_option("--take-over", options.take_over,
+                   "again: the killed one is started at once; other: another one has to take over; both: in turn")
+      ->transform(CLI::CheckedTransformer(take_overs))
+      ->default_str("both");
+  chaos->add_option("--session", options.stack.session_timeout_ms, "ms, of dispatchers; 3000 where absent")
+      ->check(CLI::Range(kLeastSessionMs, kMostSessionMs));
+  chaos->add_option("--payload", options.payload, "bytes of each item")
+      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
+      ->capture_default_str();
+  chaos->add_option("--most-seconds", options.most_seconds, "that the batch may take")
+      ->check(CLI::Range(1.0, 36'000.0))
+      ->capture_default_str();
+  chaos->add_option("--credit", options.credit, "of each executor")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  chaos->add_option("--run", options.run, std::string("that a run takes, ") + kAboutTime)->capture_default_str();
+  chaos->add_option("--logs", options.logs, "a folder for the daemons' logs where something does not hold");
+  chaos->add_flag("--json", options.json, "figures as JSON");
+  AddMarkdown(*chaos, options.markdown);
+  chaos->callback([&options, &exit_code] { exit_code = RunChaos(options); });
+}
+
 void AddCore(CLI::App& app, CoreOptions& options, int& exit_code) {
   constexpr int kQuickSamples = 200;
   auto* core = app.add_subcommand("core", "what the steps of both cores take, without input and output");
@@ -364,6 +408,8 @@ int main(int argc, char** argv) {
   AddLink(app, link, exit_code);
   BatchOptions batch;
   AddBatch(app, batch, exit_code);
+  ChaosOptions chaos;
+  AddChaos(app, chaos, exit_code);
   FloodOptions flood;
   AddFlood(app, flood, exit_code);
   CoreOptions core;

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# build, image, test, lint, bench.
+# build, image, test, lint, bench, chaos.
 
 JOBS=${HEARTH_JOBS:-$(nproc)}
 
@@ -305,7 +305,7 @@ bench_own_daemons() {   # paths, density: servers of the stack, daemons of the b
   return $rc
 }
 
-bench_own_stack() {   # load, flood, batch: a Kafka of their own too, in a temporary folder, gone afterwards
+bench_own_stack() {   # load, flood, batch, chaos: a Kafka of their own too, in a temporary folder, gone afterwards
   local name=$1 options=(--bin "$BIN")
   shift
   UP_OPTIONS=(--only kafka)
@@ -354,4 +354,10 @@ cmd_bench() {
     core) "$BIN/hearth-bench" core "$@" ;;
     peers) bench_peers "$@" ;;
   esac
+}
+
+cmd_chaos() {
+  cmd_setup
+  build release programs hearth-bench
+  bench_own_stack chaos --logs "$LOGS/chaos" "$@"
 }
