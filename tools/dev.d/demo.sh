@@ -15,7 +15,8 @@ declare -A DEMO_TITLE=(
 )
 # Seconds on two quiet cores, as `demo --timings` measured them; what is left is told from these.
 declare -A DEMO_SECONDS=([agent]=20 [programs]=110 [daemons]=15 [invoke]=6)
-DEMO_TELL_SECONDS=10   # how often a line says how far it is
+DEMO_POOL_SECONDS=30   # how long the first request may wait for a machine to take
+DEMO_TELL_SECONDS=10    # how often a line says how far it is
 
 # Free space that a first demo needs, in MiB, beside what packages need (apt says that itself).
 DEMO_BUILD_MIB=500
@@ -170,6 +171,14 @@ demo_alone() {   # one demo of a state folder at a time; what an earlier one lef
    $(find /proc/[0-9]*/fd -lname "$STATE/demo.lock" 2> /dev/null | cut -d/ -f3 | sort -nu | grep -vx $$ | tr '\n' ' ')"
 }
 
+demo_daemons() {
+  cmd_up
+  eval "$(cmd_env)"
+  # An executor is ready once it has a shell; what the first request is to take is a machine.
+  wait_for $DEMO_POOL_SECONDS "a machine in the pool" demo_pool_has_one || true
+}
+demo_pool_has_one() { curl -sf "$HEARTH_EXECUTOR_HTTP/metrics" | grep -q '^hearth_executor_pool{.*kind="ready".*} [1-9]'; }
+
 demo_first_reply() {   # the deployments and the invocation that ends with the first reply
   step "deploy"
   hearth deploy hello --runtime python3 --handler hello.handler "$ROOT/examples/hello-python"
@@ -203,8 +212,7 @@ cmd_demo() {
   trap 'exit 143' TERM
   step "build, image and servers, beside each other"
   demo_beside
-  demo_timed daemons cmd_up
-  eval "$(cmd_env)"
+  demo_timed daemons demo_daemons
   export HEARTH_USER=alice
   demo_timed invoke demo_first_reply
   reply=$(now_us)
