@@ -84,7 +84,7 @@ struct BatchState {
   BatchOutcome outcome = BatchOutcome::kNone;
   std::string reason;  // of the outcome, or of the pause; empty: none
   FunctionName function;
-  std::int64_t version = 0;     // as in a spec
+  std::int64_t version = 0;     // that items run with; or kVersionNewest
   std::int32_t generation = 0;  // redrives so far
   StatusSelection selection;    // what this generation runs again; empty in the first one
   std::int64_t total = 0;

@@ -62,7 +62,7 @@ struct WantDeadline {
 struct WantRedrive {
   std::int32_t generation = 1;  // 1 to kMaxBatchGeneration
   StatusSelection selection = StatusSelection::Default();
-  std::int64_t version = kVersionOfOwner;  // or kVersionNewest, or a number; kVersionOfOwner: that of the spec
+  std::int64_t version = kVersionOfOwner;  // or kVersionNewest, or a number; kVersionOfOwner: as it ran last
   friend bool operator==(const WantRedrive&, const WantRedrive&) = default;
 };
 // In the order of WantField.

@@ -92,8 +92,8 @@ Result<BatchSpec> AcceptSpec(const BatchSpec& offered, const UserId& user, std::
   return accepted;
 }
 
-bool MayRunVersion(const BatchSpec& accepted, const Orders& orders, const Function& deployed) {
-  if (accepted.version <= 0 || deployed.version == accepted.version) return true;
+bool MayRunVersion(std::int64_t version, const Orders& orders, const Function& deployed) {
+  if (version == kVersionNewest || version == deployed.version) return true;
   return orders.run == RunWish::kRun && orders.run_made_ms >= deployed.version;
 }
 

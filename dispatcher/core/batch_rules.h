@@ -50,9 +50,9 @@ Orders OrdersOf(const BatchSpec& accepted, std::int64_t submitted_ms, const Wish
 Result<BatchSpec> AcceptSpec(const BatchSpec& offered, const UserId& user, std::int64_t submitted_ms,
                              std::int64_t now_ms, const Function* function, const Settings& settings);
 
-// Whether an item may start with the function as it is deployed now. Of a pinned version another one may run once
-// somebody has wished the batch to run after it was deployed.
-bool MayRunVersion(const BatchSpec& accepted, const Orders& orders, const Function& deployed);
+// Whether items that are to run with `version` (as in a state) may start with the function as it is deployed now. In
+// place of a number another one may run once somebody has wished the batch to run after it was deployed.
+bool MayRunVersion(std::int64_t version, const Orders& orders, const Function& deployed);
 
 // How many of its items may be placed or in the queue. `priorities`: the sum over the running batches of its user.
 std::int64_t WindowOf(const Orders& orders, std::int64_t priorities);

@@ -42,6 +42,7 @@ void Core::TellState(Batch& batch) {
     next.reason = ReasonOfStop(run.stop);
   } else if (run.window == 0) {
     next.phase = BatchPhase::kPaused;
+    run.pace.clear();
     if (run.is_outdated) next.reason = "the function was deployed anew: resume runs it as it is now";
   } else {
     next.phase = next.times.started_ms == 0 ? BatchPhase::kQueued : BatchPhase::kRunning;

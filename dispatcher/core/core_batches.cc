@@ -241,7 +241,9 @@ void Core::TakeOrders(Batch& batch, std::int64_t priorities) {
   }
   run.kills = run.orders.run == RunWish::kCancelNow;
   const Function* function = registry_.Find(batch.ref.user, batch.accepted->function);
-  run.is_outdated = function != nullptr && !MayRunVersion(*batch.accepted, run.orders, *function);
+  std::int64_t& version = batch.state.version;
+  run.is_outdated = function != nullptr && !MayRunVersion(version, run.orders, *function);
+  if (function != nullptr && !run.is_outdated && version != kVersionNewest) version = function->version;
   const bool pauses = run.orders.run == RunWish::kPause || run.is_outdated;
   const std::int64_t window = pauses ? 0 : WindowOf(run.orders, priorities);
   const bool stops = window == 0 && run.window != 0;
@@ -258,11 +260,13 @@ void Core::ReviewEnded(Batch& batch) {
     BatchState& state = batch.state;
     state.generation = redrive->generation;
     state.selection = redrive->selection;
+    if (redrive->version != kVersionOfOwner) state.version = redrive->version;
     state.phase = BatchPhase::kQueued;
     state.outcome = BatchOutcome::kNone;
     state.reason.clear();
     state.on_complete.reset();
     state.times.started_ms = state.times.ended_ms = 0;
+    state.rate_per_min = state.estimate_ms = 0;
     state.times.deadline_ms = OrdersOf(&batch).deadline_ms;
     for (const ItemStatusRow& row : kItemStatuses) {
       if (row.status == ItemStatus::kPending || !state.selection.Has(row.status)) continue;

@@ -16,10 +16,10 @@ constexpr std::size_t kMaxDemandProfiles = 64;
 // its kind. What has come to wait is told why.
 void Core::Dispatch() {
   if (!context_.draining()) {
-    turns_.Offer([this](Ticket ticket) { return TryPlace(invocations_.Get(ticket)); });
+    turns_.Offer([this](Ticket ticket) { return TryPlace(invocations_.Get(ticket.serial)); });
   }
   for (const Ticket ticket : turns_.TakeNew()) {
-    Invocation* invocation = invocations_.FindQueued(ticket);
+    Invocation* invocation = invocations_.FindQueued(ticket.serial);
     if (invocation == nullptr) continue;
     const Request& request = invocation->request();
     const auto why = turns_.WhyNot(invocation->partition().request_class(), request.user, request.function);
@@ -135,7 +135,7 @@ std::vector<link::ProfileDemand> Core::MeasureDemand() const {
 // What sleeps, and why, is looked at as if nothing were known of places.
 void Core::LookAtSleepers() {
   turns_.Tick([this](Ticket ticket) {
-    const Function* function = FunctionOf(invocations_.Get(ticket));
+    const Function* function = FunctionOf(invocations_.Get(ticket.serial));
     if (function == nullptr || !ChooseExecutor(*function).executor) return false;
     executors_.RecountPlaces();
     return true;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "dispatcher/core/outputs.h"
 #include "dispatcher/core/stages.h"
 #include "dispatcher/core/tries.h"
+#include "dispatcher/core/user.h"
 #include "schemas/link.h"
 #include "schemas/record.h"
 #include "schemas/request.h"
@@ -123,8 +125,9 @@ class Invocation {
   std::int64_t received_us_ = 0;
   Stage stage_ = Stage::kArrived;
   bool in_queue_ = false;
-  std::int64_t due_us_ = 0;  // its line in the timers; 0: none
-  std::uint64_t token_ = 0;  // of the produce under way; 0: none
+  std::optional<Ticket> ticket_;  // its place in the queue, once it has come to it
+  std::int64_t due_us_ = 0;       // its line in the timers; 0: none
+  std::uint64_t token_ = 0;       // of the produce under way; 0: none
   std::int64_t waiting_since_us_ = 0;
   std::string_view held_by_;
   ExecutorId executor_;

@@ -98,7 +98,7 @@ class Invocations {
   void AwaitWindow(Invocation& invocation);                         // the same, of an item of a batch
   void Queue(Invocation& invocation, std::int64_t due_us, const Turns::Need& need);
   void BackOff(Invocation& invocation, std::int64_t due_us);
-  // What is in the queue of the partition leaves it, until it is queued anew.
+  // What is in the queue of the partition leaves it, and its place in it, until it is queued anew.
   void LeaveQueue(Partition& partition);
 
   // ---- An attempt.
@@ -140,6 +140,7 @@ class Invocations {
   void Move(Invocation& invocation, Stage to);
   // The one place where an invocation enters or leaves the queue of Turns.
   void SetInQueue(Invocation& invocation, bool in_queue, const Turns::Need& need = {});
+  [[nodiscard]] Ticket TicketOf(const Invocation& invocation);
   void Place(Invocation& invocation, Executor& executor, const FunctionName& function, std::int64_t version,
              std::int32_t memory_mib);
   void CheckConservation(const PartitionRecords& records) const;

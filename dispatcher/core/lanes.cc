@@ -133,6 +133,7 @@ Stand* Lanes::Next(RequestClass request_class, const std::array<bool, 2>& room, 
   const bool newcomers_first = turns_[index] % kTurnsOfAll != kTurnsOfAll - 1;
   const auto before = [&](const Stand& a, const Stand& b) {
     if (newcomers_first && a.key.tier != b.key.tier) return a.key.tier < b.key.tier;
+    if (a.user == b.user) return a.lanes.begin()->first < b.lanes.begin()->first;
     return std::pair(TagOf(a), a.key.order) < std::pair(TagOf(b), b.key.order);
   };
   for (;;) {

@@ -54,6 +54,7 @@ class PartitionRecords {
   OrderKeys keys_;
   std::array<std::int64_t, kStages> stages_{};
   std::int64_t in_queue_ = 0;
+  std::int64_t tag_ = 0;  // of the flow that its records are (turns.h), where they are of a batch
 };
 
 inline Invocation* PartitionRecords::Find(std::int64_t offset) {

@@ -7,12 +7,18 @@
 #include "dispatcher/core/shares.h"
 
 namespace hearth::dispatcher {
+namespace {
+
+constexpr std::int64_t kTagScale = 10'000;  // a record of a flow of weight 1
+
+}  // namespace
 
 User& Turns::UserOf(const UserId& id) {
   const auto [found, is_new] = users_.try_emplace(id, id);
   User& user = found->second;
   if (is_new) {
     user.number_ = ++last_number_;
+    user.served_tag_ = last_tag_;
     user.place_ = idle_.insert(idle_.end(), &user);
     Review(user);
   }
@@ -164,13 +170,22 @@ void Turns::Review(Lane& lane) {
   if (lane.stand != nullptr && (!stands || lane.stand->bucket->shape != shape)) lanes_.Part(lane);
   SetSleeper(lane, sleeps);
   if (!stands) return;
-  const Ticket before = lane.stand != nullptr ? lane.head : 0;
+  const Ticket before = lane.stand != nullptr ? lane.head : Ticket{};
   if (lane.stand == nullptr) {
     lanes_.Join(lane, shape);
   } else {
     lanes_.Recount(lane);
   }
   if (lane.head != before) new_.push_back(lane.head);
+}
+
+Ticket Turns::NextTicket(const UserId& id, std::uint64_t serial, std::int64_t* tag, std::int32_t weight) {
+  User& user = UserOf(id);
+  std::int64_t& next = tag != nullptr ? *tag : user.single_tag_;
+  const std::int64_t mine = std::max(next, user.served_tag_);
+  next = mine + kTagScale / weight;
+  last_tag_ = std::max(last_tag_, mine);
+  return {mine, serial};
 }
 
 void Turns::Enter(RequestClass request_class, const UserId& id, const FunctionName& function, Ticket ticket,

@@ -30,6 +30,7 @@
 #include "dispatcher/core/reasons.h"
 #include "dispatcher/core/user.h"
 #include "schemas/function.h"
+#include "schemas/limits.h"
 
 namespace hearth::dispatcher {
 
@@ -71,6 +72,11 @@ class Turns {
   };
   // The function was deployed or removed.
   void Deploy(const UserId& id, const FunctionName& function, const Need& need);
+  // A *flow* is what of a user takes turns with the user's other flows, by weights (start-time fair queueing): each
+  // batch by its priority, and within the same class all single requests together. `tag` is what the flow keeps of it,
+  // 0 to begin with; nullptr: single requests. Returns the place of the flow's next record.
+  Ticket NextTicket(const UserId& id, std::uint64_t serial, std::int64_t* tag = nullptr,
+                    std::int32_t weight = kDefaultBatchPriority);
   // May be placed from now on. It comes at its turn, which it pays for by memory and expected time.
   void Enter(RequestClass request_class, const UserId& id, const FunctionName& function, Ticket ticket,
              const Need& need);
@@ -141,6 +147,7 @@ class Turns {
   std::list<User*> idle_;                   // nothing waiting and nothing placed, the longest idle first
   std::list<User*> busy_;
   std::uint64_t last_number_ = 0;
+  std::int64_t last_tag_ = 0;  // the highest one that was given
   std::int64_t size_ = 0;
   std::uint64_t calls_ = 0;
   std::uint64_t taken_ = 0;

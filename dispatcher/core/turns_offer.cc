@@ -81,6 +81,7 @@ void Turns::Offer(const std::function<Offered(Ticket)>& take) {
       case Offered::kPlaced:
       case Offered::kGone:
         if (lane.tickets.contains(ticket)) Remove(lane, ticket);
+        user.served_tag_ = std::max(user.served_tag_, ticket.tag);
         lanes_.Charge(user, lane.request_class, answer == Offered::kPlaced ? cost : kRefusalCost);
         ++taken_;
         break;

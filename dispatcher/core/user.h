@@ -22,7 +22,12 @@
 
 namespace hearth::dispatcher {
 
-using Ticket = std::uint64_t;  // of a record in the queue; rises with arrival, and one that comes back keeps its place
+// The place of a record in the queue: of one user the least one goes first. One that comes back keeps its place.
+struct Ticket {
+  std::int64_t tag = 0;      // what its flow (turns.h) had had when it came
+  std::uint64_t serial = 0;  // rises with arrival
+  friend auto operator<=>(const Ticket&, const Ticket&) = default;
+};
 
 class User;
 struct Bucket;
@@ -69,7 +74,7 @@ struct Lane {
   RequestClass request_class = RequestClass::kStandard;
   std::set<Ticket> tickets;
   Stand* stand = nullptr;   // null: it is empty, or sleeps
-  Ticket head = 0;          // under which it stands
+  Ticket head;              // under which it stands
   std::int64_t queued = 0;  // with which it is counted there
   MachineNeed machine = MachineNeed::kNone;
   Reason pause = Reason::kClaim;    // why it is not offered for a moment
@@ -118,6 +123,8 @@ class User {
   std::int32_t over_share_ = 0;     // with so many placed it was found to hold its share; 0: it was not
   std::vector<Lane*> paused_;       // lanes
   std::vector<Lane*> machineless_;  // lanes that wait for a machine
+  std::int64_t served_tag_ = 0;     // the highest that has left the queue to be placed
+  std::int64_t single_tag_ = 0;     // of the flow of requests that are of no batch
 
   // Of Lanes.
   std::map<std::uint32_t, Stand> stands_;                        // by the number of their bucket

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 import tomllib
@@ -209,21 +210,21 @@ class Executor(Daemon):
         until(tidy, lambda: f"{self.machines()} {self.folders()} {self.held('instances')}\n{self.text()[-3000:]}")
         return self.machines()
 
-    def leaves_nothing(self, libvirtd_was_killed=False):
-        """Ends, and nothing of it is left: no domain, process, folder, socket or control group. A libvirtd that was
-        killed while it started a domain cannot connect to it again; it ends the domain, which may take it 40 s, and
-        without the connection does not know its control group, so that an empty one stays (qemuRemoveCgroup). Nothing
-        of the machine runs any more all the same."""
+    def leaves_nothing(self, libvirtd_ended_by=None):
+        """Ends, and nothing of it is left: no domain, process, folder, socket or control group. A libvirtd that ended
+        while it started a domain cannot connect to it again; it ends the domain, which may take it 40 s where it was
+        killed, and without the connection does not know its control group, so that an empty one stays
+        (qemuRemoveCgroup). Nothing of the machine runs any more all the same."""
         self.end()
-        if libvirtd_was_killed:
+        if libvirtd_ended_by == signal.SIGKILL:
             assert not [name for name in self.machines() if qemu_of(name)], self.text()[-3000:]
             until(lambda: not self.machines(), self.text)
         else:
             assert not self.machines() and not self.folders(), self.text()[-3000:]
         left = cgroups_of(f"-hearth-{self.name}-")
-        if libvirtd_was_killed:
+        if libvirtd_ended_by:
             left = [path for path in left if (path / "cgroup.procs").read_text()]
-        assert not left
+        assert not left, left
 
     def discard(self):
         super().discard()

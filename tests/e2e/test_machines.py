@@ -143,7 +143,7 @@ def test_libvirtd_restarted_in_the_middle_of_runs_and_of_a_start(stack, client, 
     assert len(instances) == 1, "the machine of a run did not outlive libvirtd"
     assert answers[runs[0]]["attempt"] == 1
     executor.settled()
-    executor.leaves_nothing(libvirtd_was_killed=how == signal.SIGKILL)
+    executor.leaves_nothing(libvirtd_ended_by=how)
 
 
 @pytest.mark.parametrize("moment", ["idle in the pool", "starting", "running"])

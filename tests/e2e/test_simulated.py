@@ -76,7 +76,7 @@ def test_times_are_kept(client):
 def test_a_run_that_is_to_fail_is_the_functions_failure(client):
     (result,) = answered_once(client, [ask(client, "hello", "alice", simulate(fail=True))]).values()
     assert (result["status"], result["error_type"], result["attempt"]) == ("error", "SimulatedFailure", 3), result
-    (result,) = answered_once(client, [ask(client, "hello", "alice", simulate(ms=100_000))]).values()
+    (result,) = answered_once(client, [ask(client, "hello", "alice", simulate(ms=100_000), timeout_ms=500)]).values()
     assert (result["status"], result["attempt"]) == ("timeout", 3), result
 
 

@@ -231,7 +231,7 @@ ring_fuzz() {
 }
 
 cmd_test() {
-  local rings=() ring
+  local rings=() ring since
   FILTER=""
   while [ $# -gt 0 ]; do
     case $1 in
@@ -248,7 +248,9 @@ cmd_test() {
   cmd_setup --dev
   for ring in "${rings[@]}"; do
     if [ "$ring" = integration ] && [[ " ${rings[*]} " == *" sanitize "* ]]; then provide tests-integration; build_ahead; fi
+    since=$SECONDS
     "ring_$ring"
+    say "   ring $ring: $((SECONDS - since)) s"
   done
   tell_counts
 }

@@ -518,6 +518,65 @@ TEST_F(BatchStory, AFunctionThatIsDeployedAnewPausesItUntilItIsResumed) {
   EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
 }
 
+TEST_F(BatchStory, ARedriveRunsTheVersionThatItNames) {
+  const auto fails_first = [](std::int64_t index) { return index == 0 ? Status::kError : Status::kOk; };
+  OwnHome();
+  Deploy("ada", "sum", 1);
+  Submit(Counted(5));
+  RunAll(fails_first);
+  ASSERT_EQ(State().outcome, BatchOutcome::kPartial);
+  const std::int64_t newer = WallMs() + 1000;
+  Deploy("ada", "sum", 1, newer);
+  WaitFor(2000);
+  Wish(WantRedrive{1, StatusSelection::Default(), kVersionNewest});
+  RunAll(fails_first);
+  EXPECT_EQ(State().generation, 1);
+  EXPECT_EQ(State().outcome, BatchOutcome::kPartial) << "it has run, and failed again";
+  EXPECT_EQ(State().version, kVersionNewest);
+  Wish(WantRedrive{2, StatusSelection::Default(), newer});
+  RunAll(fails_first);
+  EXPECT_EQ(State().version, newer);
+  Wish(WantRedrive{3, StatusSelection::Default(), newer - 1});
+  WaitFor(2000);
+  EXPECT_EQ(Phase(), BatchPhase::kPaused) << "it is not the one that is deployed";
+}
+
+TEST_F(BatchStory, WhatWasResumedWithANewVersionIsRedrivenWithIt) {
+  OwnHome();
+  Deploy("ada", "sum", 1);
+  Submit(Counted(200));
+  const std::int64_t newer = WallMs() + 1000;
+  Deploy("ada", "sum", 1, newer);
+  while (!placed_.empty()) End(link::Outcome::kPublished, Status::kError);
+  WaitFor(2000);
+  ASSERT_EQ(Phase(), BatchPhase::kPaused);
+  Wish(WantRun{RunWish::kRun});
+  RunAll();
+  ASSERT_EQ(State().outcome, BatchOutcome::kPartial);
+  EXPECT_EQ(State().version, newer);
+  Wish(WantRedrive{1});
+  RunAll();
+  EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
+}
+
+TEST_F(BatchStory, BatchesOfAUserShareItsPlacesByPriority) {
+  OwnHome();
+  BatchSpec first = Counted(5000);
+  first.priority = 90;
+  BatchSpec second = Counted(5000);
+  second.priority = 10;
+  Submit(first, "a");
+  for (int i = 0; i < 200; ++i) End();
+  Submit(second, "c");
+  starts_.clear();
+  for (int i = 0; i < 1000; ++i) End();
+  const auto of = [this](const std::string& batch) {
+    return std::ranges::count_if(starts_, [&](const auto& each) { return each.first.starts_with(batch + "."); });
+  };
+  EXPECT_NEAR(static_cast<double>(of("c")), 100, 2) << "of the first thousand places too, and not only in the long run";
+  EXPECT_EQ(of("a") + of("c"), 1000);
+}
+
 TEST_F(BatchStory, WhatHasEndedIsTakenAwayAfterItsTime) {
   OwnHome();
   Submit(Counted(3));

@@ -56,7 +56,7 @@ class InvocationsTest : public testing::Test {
   std::vector<std::int64_t> Offered() {
     std::vector<std::int64_t> offsets;
     turns_.Offer([&](Ticket ticket) {
-      offsets.push_back(invocations_.Get(ticket).offset());
+      offsets.push_back(invocations_.Get(ticket.serial).offset());
       return Turns::Offered::kNoPlace;
     });
     return offsets;
@@ -190,7 +190,7 @@ TEST_F(InvocationsTest, WhoseTurnItIsMayLeaveTheQueueWhileItIsOffered) {
   int offers = 0;
   turns_.Offer([&](Ticket ticket) {
     if (++offers > 1) return Turns::Offered::kNoPlace;
-    invocations_.Start(invocations_.Get(ticket), *executor_, function_);
+    invocations_.Start(invocations_.Get(ticket.serial), *executor_, function_);
     return Turns::Offered::kPlaced;
   });
   EXPECT_EQ(first.stage(), Stage::kPlaced);

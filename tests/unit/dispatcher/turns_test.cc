@@ -1,5 +1,5 @@
 // Turns by themselves: whose turn it is, and what is counted of each user.
-#include "dispatcher/core/turns.h"
+#include "tests/unit/dispatcher/turns_fixture.h"
 
 #include <gtest/gtest.h>
 
@@ -13,80 +13,6 @@
 
 namespace hearth::dispatcher {
 namespace {
-
-const UserId kAda("ada");
-const UserId kBob("bob");
-const FunctionName kSum("sum");
-const FunctionName kMul("mul");
-
-using Offered = Turns::Offered;
-
-Settings AtMost(std::int32_t user_concurrency) {
-  Settings settings;
-  settings.user_concurrency = user_concurrency;
-  return settings;
-}
-
-// One executor with more places than anybody asks for, unless a test says otherwise. All functions are known to be
-// short.
-class TurnsTest : public testing::Test {
- protected:
-  explicit TurnsTest(std::int32_t user_concurrency = 3) : context_(AtMost(user_concurrency)) {
-    context_.Begin(Time{1'000'000, 0}, effects_);
-    SetPlaces(1000);
-  }
-  void Pass(std::int64_t ms) {
-    context_.Begin(Time{context_.After(ms), 0}, effects_);
-    turns_.Tick([](Ticket) { return false; });
-  }
-  void SetPlaces(std::int64_t credit, Places::Standing standing = Places::Standing::kFree) {
-    const Places::Part before = part_;
-    part_.standing = standing;
-    part_.credit = credit;
-    part_.lines = {{kind_, 512, standing}};
-    places_.Add(part_);
-    if (!before.lines.empty()) places_.Remove(before);
-  }
-  Turns::Need Need(std::int32_t cap = 0) const { return {kind_, 128, cap}; }
-  void Know(const UserId& user, const FunctionName& function, std::int64_t took_ms = 100) {
-    for (int i = 0; i < 200; ++i) turns_.Learn(user, function, took_ms);
-  }
-  void Enter(const UserId& user, const FunctionName& function, Ticket ticket, std::int32_t cap = 0,
-             RequestClass request_class = RequestClass::kStandard) {
-    turns_.Enter(request_class, user, function, ticket, Need(cap));
-  }
-  void Place(const UserId& user, const FunctionName& function) { (void)turns_.Place(user, function); }
-  // The first `most` that are offered are placed, and stay placed where `keep` is set.
-  std::vector<Ticket> Take(std::size_t most, bool keep = false) {
-    std::vector<Ticket> taken;
-    turns_.Offer([&](Ticket ticket) {
-      if (taken.size() == most) return Offered::kNoPlace;
-      taken.push_back(ticket);
-      if (keep) Place(who_[ticket].first, who_[ticket].second);
-      return Offered::kPlaced;
-    });
-    return taken;
-  }
-  std::vector<Ticket> TakeAll() { return Take(1'000'000); }
-  // Enters, and remembers whose it is.
-  void Wait(const UserId& user, const FunctionName& function, Ticket ticket, std::int32_t cap = 0,
-            RequestClass request_class = RequestClass::kStandard) {
-    who_[ticket] = {user, function};
-    Enter(user, function, ticket, cap, request_class);
-  }
-  std::string_view WhyNot(const UserId& user, const FunctionName& function,
-                          RequestClass request_class = RequestClass::kStandard) {
-    return turns_.WhyNot(request_class, user, function);
-  }
-
-  std::vector<Effect> effects_;
-  Context context_;
-  Places places_;
-  Places::Kind kind_ = places_.KindOf("default", Runtime::kPython3);
-  Places::Part part_;
-  Turns turns_{context_, places_};
-  std::map<Ticket, std::pair<UserId, FunctionName>> who_;
-};
 
 TEST_F(TurnsTest, AUserIsNewOnce) {
   EXPECT_EQ(turns_.Find(kAda), nullptr);
@@ -125,9 +51,10 @@ TEST_F(TurnsTest, CountsNeverFallBelowZero) {
 class MachineNeedTest : public TurnsTest {
  protected:
   MachineNeedTest() : TurnsTest(1000) {}
-  std::vector<Ticket> OfferAll(Offered refusal = Offered::kNoFirst) {
-    std::vector<Ticket> offered;
-    turns_.Offer([&](Ticket ticket) {
+  std::vector<Number> OfferAll(Offered refusal = Offered::kNoFirst) {
+    std::vector<Number> offered;
+    turns_.Offer([&](Ticket of) {
+      const Number ticket = of.serial;
       offered.push_back(ticket);
       return warm_.contains(who_[ticket].first) ? Offered::kPlaced : refusal;
     });
@@ -137,19 +64,19 @@ class MachineNeedTest : public TurnsTest {
 };
 
 TEST_F(MachineNeedTest, WhoWaitsForAMachineKeepsNobodyWaitingWhoIsWarm) {
-  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket);
-  for (Ticket ticket = 4; ticket <= 6; ++ticket) Wait(kBob, kSum, ticket);
+  for (Number ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket);
+  for (Number ticket = 4; ticket <= 6; ++ticket) Wait(kBob, kSum, ticket);
   warm_ = {kBob};
   const auto offered = OfferAll();
-  EXPECT_EQ(std::set<Ticket>(offered.begin(), offered.end()), (std::set<Ticket>{1, 4, 5, 6}));
+  EXPECT_EQ(std::set<Number>(offered.begin(), offered.end()), (std::set<Number>{1, 4, 5, 6}));
   EXPECT_EQ(WhyNot(kAda, kSum), "waiting_room");
-  EXPECT_EQ(OfferAll(), std::vector<Ticket>{}) << "nothing has happened";
+  EXPECT_EQ(OfferAll(), std::vector<Number>{}) << "nothing has happened";
 }
 
 TEST_F(MachineNeedTest, AChanceIsOfferedToOneAndTheNextToAnother) {
-  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(UserId("user" + std::to_string(ticket)), kSum, ticket);
+  for (Number ticket = 1; ticket <= 3; ++ticket) Wait(UserId("user" + std::to_string(ticket)), kSum, ticket);
   EXPECT_EQ(OfferAll().size(), 4U) << "each once, and one of those that then wait";
-  std::set<Ticket> met;
+  std::set<Number> met;
   for (int chance = 0; chance < 3; ++chance) {
     places_.NoteChance();
     const auto offered = OfferAll();
@@ -165,13 +92,14 @@ TEST_F(MachineNeedTest, WhoHasNoMachineAtAllIsOfferedBesidesThoseWhoWantAFurther
   Wait(kBob, kSum, 2);
   OfferAll(Offered::kNoFirst);
   places_.NoteChance();
-  std::vector<Ticket> placed;
-  turns_.Offer([&](Ticket ticket) {
+  std::vector<Number> placed;
+  turns_.Offer([&](Ticket of) {
+    const Number ticket = of.serial;
     if (ticket == 1) return Offered::kNoFurther;
     placed.push_back(ticket);
     return Offered::kPlaced;
   });
-  EXPECT_EQ(placed, std::vector<Ticket>{2});
+  EXPECT_EQ(placed, std::vector<Number>{2});
 }
 
 TEST_F(MachineNeedTest, WhatTheUserHasOfItsOwnEndsIt) {
@@ -186,54 +114,54 @@ TEST_F(MachineNeedTest, WhatTheUserHasOfItsOwnEndsIt) {
   }
   warm_ = {kAda};
   turns_.Tell(Happening::kSlotsTold, kAda);
-  EXPECT_EQ(OfferAll(), (std::vector<Ticket>{1, 2}));
+  EXPECT_EQ(OfferAll(), (std::vector<Number>{1, 2}));
 }
 
 TEST_F(MachineNeedTest, WhoWasRefusedIsOfferedAgainWhenItsExecutorHasSpokenOrTheTimeIsOver) {
   Wait(kAda, kSum, 1);
-  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Ticket>{1});
+  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Number>{1});
   EXPECT_EQ(WhyNot(kAda, kSum), "no_machine");
   places_.NoteChance();
-  EXPECT_EQ(OfferAll(), std::vector<Ticket>{}) << "others may be taken on, not this user";
+  EXPECT_EQ(OfferAll(), std::vector<Number>{}) << "others may be taken on, not this user";
   turns_.Tell(Happening::kExecutorChanged, kAda);
-  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Ticket>{1});
+  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Number>{1});
   Pass(link::kHeartbeatMs + 1);
-  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Ticket>{1});
+  EXPECT_EQ(OfferAll(Offered::kRefused), std::vector<Number>{1});
   EXPECT_EQ(turns_.missed_wakeups(), 0);
 }
 
 // ---- order
 
 TEST_F(TurnsTest, AUserGoesInTheOrderOfArrival) {
-  for (const Ticket ticket : {3U, 1U, 2U}) Enter(kAda, kSum, ticket);
+  for (const Number ticket : {3U, 1U, 2U}) Enter(kAda, kSum, ticket);
   Enter(kAda, kMul, 4);
-  EXPECT_EQ(TakeAll(), (std::vector<Ticket>{1, 2, 3, 4}));
+  EXPECT_EQ(TakeAll(), (std::vector<Number>{1, 2, 3, 4}));
   EXPECT_TRUE(turns_.empty());
 }
 
 TEST_F(TurnsTest, UsersTakeTurns) {
-  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
-  for (Ticket ticket = 1001; ticket <= 1010; ++ticket) Enter(kBob, kSum, ticket);
+  for (Number ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
+  for (Number ticket = 1001; ticket <= 1010; ++ticket) Enter(kBob, kSum, ticket);
   const auto taken = Take(20);
-  EXPECT_EQ(std::count_if(taken.begin(), taken.end(), [](Ticket ticket) { return ticket > 1000; }), 10);
+  EXPECT_EQ(std::count_if(taken.begin(), taken.end(), [](Number ticket) { return ticket > 1000; }), 10);
 }
 
 TEST_F(TurnsTest, WhoseRunsAreLongPaysMoreForATurn) {
   Know(kAda, kSum, 900);
   Know(kBob, kSum, 300);
-  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
-  for (Ticket ticket = 1001; ticket <= 2000; ++ticket) Enter(kBob, kSum, ticket);
+  for (Number ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
+  for (Number ticket = 1001; ticket <= 2000; ++ticket) Enter(kBob, kSum, ticket);
   int of_bob = 0;
   for (int i = 0; i < 400; ++i) of_bob += Take(1).at(0) > 1000 ? 1 : 0;
   EXPECT_NEAR(of_bob, 300, 10);
 }
 
 TEST_F(TurnsTest, WhoWasAwaySavesUpNothing) {
-  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
+  for (Number ticket = 1; ticket <= 1000; ++ticket) Enter(kAda, kSum, ticket);
   EXPECT_EQ(Take(500).size(), 500U);
-  for (Ticket ticket = 1001; ticket <= 1100; ++ticket) Enter(kBob, kSum, ticket);
+  for (Number ticket = 1001; ticket <= 1100; ++ticket) Enter(kBob, kSum, ticket);
   const auto taken = Take(20);
-  EXPECT_NEAR(static_cast<double>(std::count_if(taken.begin(), taken.end(), [](Ticket t) { return t > 1000; })), 10, 1);
+  EXPECT_NEAR(static_cast<double>(std::count_if(taken.begin(), taken.end(), [](Number t) { return t > 1000; })), 10, 1);
 }
 
 TEST_F(TurnsTest, ANewcomerGoesFirst) {
@@ -242,27 +170,27 @@ TEST_F(TurnsTest, ANewcomerGoesFirst) {
   Place(kAda, kSum);
   Enter(kAda, kSum, 1);
   Enter(kBob, kSum, 2);
-  EXPECT_EQ(Take(1), std::vector<Ticket>{2});
+  EXPECT_EQ(Take(1), std::vector<Number>{2});
 }
 
 TEST_F(TurnsTest, HoweverManyNewcomersComeWhoHoldsAPlaceGetsTurnsToo) {
   Place(kAda, kMul);
-  for (Ticket ticket = 1; ticket <= 100; ++ticket) Enter(kAda, kSum, ticket);
-  for (Ticket ticket = 101; ticket <= 1000; ++ticket) Enter(UserId("u" + std::to_string(ticket % 9)), kSum, ticket);
+  for (Number ticket = 1; ticket <= 100; ++ticket) Enter(kAda, kSum, ticket);
+  for (Number ticket = 101; ticket <= 1000; ++ticket) Enter(UserId("u" + std::to_string(ticket % 9)), kSum, ticket);
   const auto taken = Take(200);
-  const auto of_ada = std::count_if(taken.begin(), taken.end(), [](Ticket ticket) { return ticket <= 100; });
+  const auto of_ada = std::count_if(taken.begin(), taken.end(), [](Number ticket) { return ticket <= 100; });
   EXPECT_NEAR(static_cast<double>(of_ada), 20, 4) << "one of ten users";
 }
 
 TEST_F(TurnsTest, RealtimeFirstAndEveryClassGetsItsShare) {
-  for (Ticket ticket = 0; ticket < 1000; ++ticket) {
+  for (Number ticket = 0; ticket < 1000; ++ticket) {
     Enter(kAda, kSum, ticket, 0, RequestClass::kRealtime);
     Enter(kAda, kSum, 1000 + ticket, 0, RequestClass::kStandard);
     Enter(kAda, kSum, 2000 + ticket, 0, RequestClass::kBatch);
   }
   int counts[3] = {};
   const auto taken = Take(160);
-  for (const Ticket ticket : taken) ++counts[ticket / 1000];
+  for (const Number ticket : taken) ++counts[ticket / 1000];
   EXPECT_LT(taken.front(), 1000U);
   EXPECT_EQ(counts[0], 120);
   EXPECT_EQ(counts[1], 30);
@@ -270,26 +198,26 @@ TEST_F(TurnsTest, RealtimeFirstAndEveryClassGetsItsShare) {
 }
 
 TEST_F(TurnsTest, AnIdleClassLeavesItsShareToTheOthers) {
-  for (Ticket ticket = 0; ticket < 50; ++ticket) Enter(kAda, kSum, ticket, 0, RequestClass::kBatch);
+  for (Number ticket = 0; ticket < 50; ++ticket) Enter(kAda, kSum, ticket, 0, RequestClass::kBatch);
   EXPECT_EQ(TakeAll().size(), 50U);
 }
 
 TEST_F(TurnsTest, WhatLeftIsNotOffered) {
   Enter(kAda, kSum, 1);
   Enter(kAda, kSum, 2);
-  EXPECT_TRUE(turns_.Leave(RequestClass::kStandard, kAda, kSum, 1));
-  EXPECT_FALSE(turns_.Leave(RequestClass::kStandard, kAda, kSum, 1));
-  EXPECT_FALSE(turns_.Leave(RequestClass::kBatch, kAda, kSum, 2));
-  EXPECT_EQ(TakeAll(), std::vector<Ticket>{2});
+  EXPECT_TRUE(turns_.Leave(RequestClass::kStandard, kAda, kSum, {0, 1}));
+  EXPECT_FALSE(turns_.Leave(RequestClass::kStandard, kAda, kSum, {0, 1}));
+  EXPECT_FALSE(turns_.Leave(RequestClass::kBatch, kAda, kSum, {0, 2}));
+  EXPECT_EQ(TakeAll(), std::vector<Number>{2});
 }
 
 // ---- sleep
 
 TEST_F(TurnsTest, AFunctionAtItsBoundSleepsUntilOneOfItsAttemptsEnds) {
   Know(kAda, kSum);
-  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket, 1);
+  for (Number ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket, 1);
   Wait(kAda, kMul, 4);
-  EXPECT_EQ(Take(10, true), (std::vector<Ticket>{1, 4}));
+  EXPECT_EQ(Take(10, true), (std::vector<Number>{1, 4}));
   EXPECT_EQ(WhyNot(kAda, kSum), "function_cap");
   EXPECT_EQ(turns_.sleeping(), 1);
   const auto before = turns_.offers();
@@ -298,13 +226,13 @@ TEST_F(TurnsTest, AFunctionAtItsBoundSleepsUntilOneOfItsAttemptsEnds) {
   turns_.GiveBack(kAda, kMul);
   EXPECT_TRUE(Take(10, true).empty());
   turns_.GiveBack(kAda, kSum);
-  EXPECT_EQ(Take(10, true), std::vector<Ticket>{2});
+  EXPECT_EQ(Take(10, true), std::vector<Number>{2});
   EXPECT_EQ(turns_.missed_wakeups(), 0);
 }
 
 TEST_F(TurnsTest, ABoundThatIsRaisedWakesItsFunction) {
   Know(kAda, kSum);
-  for (Ticket ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket, 1);
+  for (Number ticket = 1; ticket <= 3; ++ticket) Wait(kAda, kSum, ticket, 1);
   EXPECT_EQ(Take(10, true).size(), 1U);
   turns_.Deploy(kAda, kSum, Need(2));
   EXPECT_EQ(Take(10, true).size(), 1U);
@@ -313,7 +241,7 @@ TEST_F(TurnsTest, ABoundThatIsRaisedWakesItsFunction) {
 TEST_F(TurnsTest, AUserAtItsBoundSleepsWithAllItsFunctions) {
   Know(kAda, kSum);
   Know(kAda, kMul);
-  for (Ticket ticket = 1; ticket <= 6; ++ticket) Wait(kAda, ticket % 2 == 0 ? kSum : kMul, ticket);
+  for (Number ticket = 1; ticket <= 6; ++ticket) Wait(kAda, ticket % 2 == 0 ? kSum : kMul, ticket);
   Wait(kBob, kSum, 7);
   EXPECT_EQ(Take(10, true).size(), 4U) << "three of Ada's, and Bob's";
   EXPECT_EQ(WhyNot(kAda, kSum), "user_cap");
@@ -326,28 +254,28 @@ TEST_F(TurnsTest, AUserAtItsBoundSleepsWithAllItsFunctions) {
 }
 
 TEST_F(TurnsTest, WithoutAPlaceNothingIsOfferedAndItIsSaidWhy) {
-  for (Ticket ticket = 1; ticket <= 1000; ++ticket) Enter(UserId("u" + std::to_string(ticket)), kSum, ticket);
+  for (Number ticket = 1; ticket <= 1000; ++ticket) Enter(UserId("u" + std::to_string(ticket)), kSum, ticket);
   SetPlaces(4, Places::Standing::kFull);
   EXPECT_TRUE(TakeAll().empty());
   EXPECT_EQ(turns_.offers(), 0);
   EXPECT_EQ(WhyNot(UserId("u1"), kSum), "credit");
   EXPECT_EQ(turns_.wanting(), 1000);
   SetPlaces(4);
-  EXPECT_EQ(Take(1), std::vector<Ticket>{1});
+  EXPECT_EQ(Take(1), std::vector<Number>{1});
   EXPECT_LE(turns_.offers(), 2);
 }
 
 TEST_F(TurnsTest, WhoNeedsWhatNobodyHasWantsNoPlace) {
   const Places::Kind other = places_.KindOf("large", Runtime::kPython3);
-  turns_.Enter(RequestClass::kStandard, kAda, kSum, 1, {other, 128, 0});
-  turns_.Enter(RequestClass::kStandard, kBob, kSum, 2, {kind_, 1024, 0});
+  turns_.Enter(RequestClass::kStandard, kAda, kSum, {0, 1}, {other, 128, 0});
+  turns_.Enter(RequestClass::kStandard, kBob, kSum, {0, 2}, {kind_, 1024, 0});
   EXPECT_TRUE(TakeAll().empty());
   EXPECT_EQ(turns_.wanting(), 0);
   EXPECT_EQ(turns_.Sleeps(RequestClass::kStandard, kAda, kSum), Reason::kPlace);
   EXPECT_EQ(WhyNot(kAda, kSum), "profile");
   EXPECT_EQ(WhyNot(kBob, kSum), "memory");
   places_.Add({Places::Standing::kFree, {{other, 512, Places::Standing::kFree}}, 4, {}});
-  EXPECT_EQ(TakeAll(), std::vector<Ticket>{1});
+  EXPECT_EQ(TakeAll(), std::vector<Number>{1});
 }
 
 TEST_F(TurnsTest, AClaimIsWaitedForUntilItIsAnsweredOrLate) {
@@ -371,7 +299,7 @@ TEST_F(TurnsTest, AClaimIsWaitedForUntilItIsAnsweredOrLate) {
   EXPECT_EQ(claim(), 0);
   Pass(1);
   EXPECT_EQ(claim(), 1);
-  turns_.Leave(RequestClass::kStandard, kAda, kSum, 1);
+  turns_.Leave(RequestClass::kStandard, kAda, kSum, {0, 1});
   EXPECT_EQ(turns_.sleeping(), 0);
   Pass(1000);
   EXPECT_EQ(turns_.missed_wakeups(), 0);
@@ -382,7 +310,7 @@ TEST_F(TurnsTest, WhoseFunctionIsRemovedIsOfferedToBeRefused) {
   Enter(kAda, kSum, 1);
   EXPECT_TRUE(TakeAll().empty());
   turns_.Deploy(kAda, kSum, {});
-  EXPECT_EQ(TakeAll(), std::vector<Ticket>{1});
+  EXPECT_EQ(TakeAll(), std::vector<Number>{1});
 }
 
 TEST_F(TurnsTest, APlaceThatIsThereAlthoughItIsNotKnownIsFound) {
@@ -390,8 +318,9 @@ TEST_F(TurnsTest, APlaceThatIsThereAlthoughItIsNotKnownIsFound) {
   Enter(kAda, kSum, 1);
   EXPECT_TRUE(TakeAll().empty());
   context_.Begin(Time{context_.After(1000), 0}, effects_);
-  Ticket asked = 0;
-  turns_.Tick([&](Ticket ticket) {
+  Number asked = 0;
+  turns_.Tick([&](Ticket of) {
+    const Number ticket = of.serial;
     asked = ticket;
     return true;
   });
@@ -408,9 +337,9 @@ TEST_F(TurnsTest, ATurnCostsTheSameHoweverManyWait) {
       turns.Learn(user, kSum, 10);
       turns.Learn(user, kMul, 10);
       (void)turns.Place(user, kSum);
-      for (Ticket ticket = 1; ticket <= 2; ++ticket) {
-        turns.Enter(RequestClass::kStandard, user, kSum, static_cast<Ticket>(i) * 4 + ticket, Need(1));
-        turns.Enter(RequestClass::kStandard, user, kMul, static_cast<Ticket>(i) * 4 + 2 + ticket, Need());
+      for (Number ticket = 1; ticket <= 2; ++ticket) {
+        turns.Enter(RequestClass::kStandard, user, kSum, {0, static_cast<Number>(i) * 4 + ticket}, Need(1));
+        turns.Enter(RequestClass::kStandard, user, kMul, {0, static_cast<Number>(i) * 4 + 2 + ticket}, Need());
       }
     }
     EXPECT_EQ(turns.sleeping(), users);
@@ -430,7 +359,7 @@ TEST_F(TurnsTest, OneStepLooksAtABoundedNumberOfThoseWhoHoldTheirShare) {
   for (int i = 0; i < kUsers; ++i) {
     const UserId user("u" + std::to_string(i));
     (void)turns_.Place(user, kSum);
-    Enter(user, kSum, static_cast<Ticket>(i) + 1);
+    Enter(user, kSum, static_cast<Number>(i) + 1);
   }
   std::int64_t before = 0;
   int steps = 0;
@@ -450,9 +379,9 @@ TEST_F(TurnsTest, OneStepLooksAtABoundedNumberOfThoseWhoHoldTheirShare) {
 class Sharing : public TurnsTest {
  protected:
   Sharing() : TurnsTest(64) {}
-  void WaitLong(const UserId& user, Ticket first, Ticket last) {
+  void WaitLong(const UserId& user, Number first, Number last) {
     Know(user, kSum, 60'000);
-    for (Ticket ticket = first; ticket <= last; ++ticket) Wait(user, kSum, ticket);
+    for (Number ticket = first; ticket <= last; ++ticket) Wait(user, kSum, ticket);
   }
   std::pair<int, int> Placed() const { return {turns_.Find(kAda)->placed(), turns_.Find(kBob)->placed()}; }
 };
@@ -495,7 +424,7 @@ TEST_F(Sharing, AShareEndsWhenNobodyElseWantsAPlace) {
   WaitLong(kBob, 21, 22);
   Take(100, true);
   EXPECT_EQ(Placed(), Both(1, 1));
-  turns_.Leave(RequestClass::kStandard, kBob, kSum, 22);
+  turns_.Leave(RequestClass::kStandard, kBob, kSum, {0, 22});
   EXPECT_EQ(Take(100, true).size(), 19U);
 }
 
@@ -516,15 +445,15 @@ TEST_F(Sharing, WhatIsShortIsBoundByNoShare) {
   WaitLong(kBob, 21, 40);
   Take(100, true);
   Know(kAda, kMul, 100);
-  for (Ticket ticket = 51; ticket <= 55; ++ticket) Wait(kAda, kMul, ticket);
-  EXPECT_EQ(Take(100, true), (std::vector<Ticket>{51, 52, 53, 54, 55}));
+  for (Number ticket = 51; ticket <= 55; ++ticket) Wait(kAda, kMul, ticket);
+  EXPECT_EQ(Take(100, true), (std::vector<Number>{51, 52, 53, 54, 55}));
   EXPECT_EQ(WhyNot(kAda, kSum), "share");
 }
 
 TEST_F(Sharing, AFunctionOfWhichNothingHasEndedTakesLong) {
   SetPlaces(3);
   WaitLong(kBob, 21, 40);
-  for (Ticket ticket = 1; ticket <= 5; ++ticket) Wait(kAda, kMul, ticket);
+  for (Number ticket = 1; ticket <= 5; ++ticket) Wait(kAda, kMul, ticket);
   Take(100, true);
   EXPECT_EQ(Placed(), Both(1, 1));
   turns_.Learn(kAda, kMul, 10);
@@ -540,7 +469,7 @@ TEST_F(Sharing, WhatHasBegunToTakeLongIsBoundWhateverItTookBefore) {
   Wait(kAda, kMul, 1);
   Take(100, true);
   Pass(kShortMs + 1);
-  for (Ticket ticket = 2; ticket <= 5; ++ticket) Wait(kAda, kMul, ticket);
+  for (Number ticket = 2; ticket <= 5; ++ticket) Wait(kAda, kMul, ticket);
   EXPECT_TRUE(Take(100, true).empty());
   EXPECT_EQ(WhyNot(kAda, kMul), "share");
   turns_.GiveBack(kAda, kMul);
@@ -555,7 +484,7 @@ TEST_F(Sharing, WhatTakesLongLeavesTheReserveAndNewcomersMayHaveIt) {
   EXPECT_TRUE(Take(100, true).empty());
   EXPECT_EQ(WhyNot(kAda, kSum), "reserve");
   WaitLong(kBob, 21, 40);
-  EXPECT_EQ(Take(100, true), std::vector<Ticket>{21});
+  EXPECT_EQ(Take(100, true), std::vector<Number>{21});
   places_.Remove({Places::Standing::kFree, {}, 0, {0, 1, 0}});
   EXPECT_FALSE(Take(1, true).empty());
 }
@@ -569,19 +498,19 @@ TEST_F(Sharing, WhatWaitsForAMachineIsNoRoomForMoreOfThoseWhoHaveSomething) {
   EXPECT_EQ(WhyNot(kAda, kSum), "reserve");
   places_.Add({Places::Standing::kFree, {}, 0, {0, 3, 0}});
   WaitLong(kBob, 21, 40);
-  EXPECT_EQ(Take(100, true), std::vector<Ticket>{21}) << "seventeen are held, but only thirteen of them run";
+  EXPECT_EQ(Take(100, true), std::vector<Number>{21}) << "seventeen are held, but only thirteen of them run";
 }
 
 // ---- demand
 
 TEST_F(TurnsTest, DemandIsToldWithinTheRoomThatUsersHaveLeft) {
   Place(kAda, kSum);
-  for (Ticket ticket = 1; ticket <= 4; ++ticket) Enter(kAda, kSum, ticket);
+  for (Number ticket = 1; ticket <= 4; ++ticket) Enter(kAda, kSum, ticket);
   Enter(kBob, kMul, 5);
   EXPECT_EQ(turns_.Demand(), (std::map<std::string, std::int64_t>{{"default", 3}})) << "Ada's two, and Bob's";
   Place(kAda, kSum);
   EXPECT_EQ(turns_.Demand().at("default"), 2);
-  turns_.Leave(RequestClass::kStandard, kBob, kMul, 5);
+  turns_.Leave(RequestClass::kStandard, kBob, kMul, {0, 5});
   EXPECT_EQ(turns_.Demand().at("default"), 1);
 }
 
