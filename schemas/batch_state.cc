@@ -93,6 +93,9 @@ std::string EncodeBatchState(const BatchState& state) {
   set("selection", fields::SelectionJson(state.selection), !state.selection.empty());
   set("digest", state.digest, !state.digest.empty());
   for (const auto& [name, member] : kBatchTimes) set(name, state.times.*member, state.times.*member != 0);
+  set("concurrency", state.concurrency, state.concurrency != kNoBatchConcurrency);
+  set("priority", state.priority, state.priority != 0);
+  if (state.tolerance) object["tolerance"] = FormatTolerance(*state.tolerance);
   if (state.results) object["results"] = {state.results->first, state.results->last};
   if (state.on_complete) object["on_complete"] = RowOf(*state.on_complete).name;
   set("rate_per_min", state.rate_per_min, state.rate_per_min != 0);
@@ -117,6 +120,9 @@ Result<BatchState> DecodeBatchState(std::string_view json) {
   ReadCounts(fields, state);
   fields.Text("digest", kStateDigestDigits, state.digest);
   for (const auto& [name, member] : kBatchTimes) fields.Number(name, 0, kMaxTimeMs, state.times.*member);
+  fields.Number("concurrency", 0, kMaxBatchConcurrency, state.concurrency);
+  fields.Number("priority", 0, kMaxBatchPriority, state.priority);
+  fields.Tolerated("tolerance", state.tolerance);
   ReadResults(fields, state.results);
   if (fields.Find("on_complete") != nullptr) {
     ReadName(fields, "on_complete", kItemStatuses, &ItemStatusRow::status, state.on_complete.emplace());

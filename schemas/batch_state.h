@@ -13,6 +13,7 @@
 #include "common/base/ids.h"
 #include "common/base/result.h"
 #include "schemas/batch.h"
+#include "schemas/batch_spec.h"
 #include "schemas/table.h"
 
 namespace hearth {
@@ -91,6 +92,10 @@ struct BatchState {
   ItemCounts counts;   // their sum is the total
   std::string digest;  // of the spec that was accepted
   BatchTimes times;
+  // What holds of it now: from its spec, or wished since.
+  std::int32_t concurrency = kNoBatchConcurrency;
+  std::int32_t priority = 0;  // 0: not told
+  std::optional<Tolerance> tolerance;
   std::optional<ResultOffsets> results;
   std::optional<ItemStatus> on_complete;  // what became of what runs once the batch is complete; none: nothing does
   std::int64_t rate_per_min = 0;          // items that ended in the last minute, or in the time since the start

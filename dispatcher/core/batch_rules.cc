@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <tuple>
 
 #include "schemas/batch_policy.h"
 #include "schemas/limits.h"
@@ -64,6 +65,14 @@ Orders OrdersOf(const BatchSpec& accepted, std::int64_t submitted_ms, const Wish
   return orders;
 }
 
+bool ShowOrders(BatchState& state, const Orders& orders) {
+  auto shown = std::tie(state.times.deadline_ms, state.concurrency, state.priority, state.tolerance);
+  const auto said = std::tie(orders.deadline_ms, orders.concurrency, orders.priority, orders.tolerance);
+  if (shown == said) return false;
+  shown = said;
+  return true;
+}
+
 Result<BatchSpec> AcceptSpec(const BatchSpec& offered, const UserId& user, std::int64_t submitted_ms,
                              std::int64_t now_ms, const Function* function, const Settings& settings) {
   if (const auto checked = CheckBatchDeadline(offered.deadline_ms, now_ms); !checked) {
@@ -78,13 +87,16 @@ Result<BatchSpec> AcceptSpec(const BatchSpec& offered, const UserId& user, std::
   }
   if (const auto* items = std::get_if<StoredItems>(&offered.items); items != nullptr && !items->topic.empty()) {
     if (!BatchTopicAllowed({settings.batch_replay_topics, settings.own_topics}, user, items->topic)) {
-      return Fail(Code::kInvalid, "topic " + items->topic + " is not allowed as a source of items");
+      return Fail(
+          Code::kInvalid,
+          "topic " + items->topic + " is not allowed as a source of items (admission.batch_topics of the dispatcher)");
     }
   }
   const std::string& told = offered.on_complete.topic;
   const ReplyPolicy policy{settings.reply_topic, settings.reply_topics_allowed, settings.own_topics};
   if (!told.empty() && !ReplyTopicAllowed(policy, told)) {
-    return Fail(Code::kInvalid, "topic " + told + " is not allowed as on_complete");
+    return Fail(Code::kInvalid,
+                "topic " + told + " is not allowed as on_complete (admission.reply_topics of the dispatcher)");
   }
   BatchSpec accepted = offered;
   if (accepted.version == kVersionOfOwner) accepted.version = function->version;

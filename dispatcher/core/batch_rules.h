@@ -45,6 +45,9 @@ const WantRedrive* NextRedrive(const Wishes& wishes, std::int32_t generation);
 // it, and the deadline of what came before is not its own.
 Orders OrdersOf(const BatchSpec& accepted, std::int64_t submitted_ms, const Wishes& wishes, std::int32_t generation);
 
+// A state says them from now on. False: it has said so before.
+bool ShowOrders(BatchState& state, const Orders& orders);
+
 // The copy of a spec that its owner takes: the version and the deadline stand in it. The error says why it is refused.
 // `function` is null where nobody has deployed it.
 Result<BatchSpec> AcceptSpec(const BatchSpec& offered, const UserId& user, std::int64_t submitted_ms,

@@ -184,6 +184,7 @@ class Core {
   void ReviewBatches();
   void Review(Batch& batch);
   void ReviewKnown(Batch& batch);
+  void ReviewWaiting(Batch& batch);
   void BeginState(Batch& batch);
   void OnBatchRecord(const ProduceFinished& event);
   void Start(Batch& batch);

@@ -110,4 +110,33 @@ void Core::End(Batch& batch) {
   batches_.Touch(batch);
 }
 
+void Core::ReviewEnded(Batch& batch) {
+  if (const WantRedrive* redrive = NextRedrive(batch.wishes, batch.state.generation)) {
+    batch.stage = BatchStage::kRedriving;
+    BatchState& state = batch.state;
+    state.generation = redrive->generation;
+    state.selection = redrive->selection;
+    if (redrive->version != kVersionOfOwner) state.version = redrive->version;
+    state.phase = BatchPhase::kQueued;
+    state.outcome = BatchOutcome::kNone;
+    state.reason.clear();
+    state.on_complete.reset();
+    state.times.started_ms = state.times.ended_ms = 0;
+    state.rate_per_min = state.estimate_ms = 0;
+    ShowOrders(state, OrdersOf(&batch));
+    for (const ItemStatusRow& row : kItemStatuses) {
+      if (row.status == ItemStatus::kPending || !state.selection.Has(row.status)) continue;
+      state.counts[ItemStatus::kPending] += std::exchange(state.counts[row.status], 0);
+    }
+    return batches_.Touch(batch);
+  }
+  if (HasExpired(batch)) batches_.Remove(batch);
+}
+
+// Items and results are kept no longer either.
+bool Core::HasExpired(const Batch& batch) const {
+  const std::int64_t ended_ms = batch.state.times.ended_ms;
+  return batch.has_state && ended_ms != 0 && context_.wall_ms() - ended_ms > kBatchRetentionMs;
+}
+
 }  // namespace hearth::dispatcher

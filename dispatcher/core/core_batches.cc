@@ -66,7 +66,7 @@ void Core::Review(Batch& batch) {
     case BatchStage::kAccepting:
       if (refused) batches_.Accept(batch, BatchSpec(*batch.accepted));
       return;
-    case BatchStage::kWaiting: return batches_.HasRoom(batch.ref.user) ? Start(batch) : batches_.Later(batch);
+    case BatchStage::kWaiting: return ReviewWaiting(batch);
     case BatchStage::kResuming: return;
     case BatchStage::kRunning: return ReviewRun(batch);
     case BatchStage::kFreezing:
@@ -107,6 +107,13 @@ void Core::ReviewKnown(Batch& batch) {
   batches_.Refuse(batch, std::string(kUnknownBatch));
 }
 
+void Core::ReviewWaiting(Batch& batch) {
+  if (batches_.HasRoom(batch.ref.user)) return Start(batch);
+  if (ShowOrders(batch.state, OrdersOf(&batch))) batch.state_due = true;
+  if (batch.state_due) (void)batches_.WriteState(batch, false);
+  batches_.Later(batch);
+}
+
 void Core::BeginState(Batch& batch) {
   BatchState state;
   state.function = batch.accepted->function;
@@ -115,8 +122,8 @@ void Core::BeginState(Batch& batch) {
   state.counts[ItemStatus::kPending] = state.total;
   state.digest = batch.accepted->digest;
   state.times.submitted_ms = batch.offered_ms;
-  state.times.deadline_ms = batch.accepted->deadline_ms;
   batch.state = std::move(state);
+  ShowOrders(batch.state, OrdersOf(&batch));
 }
 
 // A record of a batch is durable, or was refused.
@@ -227,7 +234,7 @@ Orders Core::OrdersOf(const Batch* batch) {
 void Core::TakeOrders(Batch& batch, std::int64_t priorities) {
   BatchRun& run = *batch.run;
   run.orders = OrdersOf(&batch);
-  batch.state.times.deadline_ms = run.orders.deadline_ms;
+  if (ShowOrders(batch.state, run.orders)) batch.state_due = true;
   if (run.stop == StopCause::kNone) {
     const bool cancels = run.orders.run == RunWish::kCancel || run.orders.run == RunWish::kCancelNow;
     if (cancels) {
@@ -243,7 +250,9 @@ void Core::TakeOrders(Batch& batch, std::int64_t priorities) {
   const Function* function = registry_.Find(batch.ref.user, batch.accepted->function);
   std::int64_t& version = batch.state.version;
   run.is_outdated = function != nullptr && !MayRunVersion(version, run.orders, *function);
-  if (function != nullptr && !run.is_outdated && version != kVersionNewest) version = function->version;
+  if (function != nullptr && !run.is_outdated && version != kVersionNewest) {
+    if (std::exchange(version, function->version) != function->version) batch.state_due = true;
+  }
   const bool pauses = run.orders.run == RunWish::kPause || run.is_outdated;
   const std::int64_t window = pauses ? 0 : WindowOf(run.orders, priorities);
   const bool stops = window == 0 && run.window != 0;
@@ -252,35 +261,6 @@ void Core::TakeOrders(Batch& batch, std::int64_t priorities) {
   invocations_.LeaveQueue(*run.partition);
   const auto is_out = [](const Invocation& item) { return item.stage() == Stage::kQueued && !item.in_queue(); };
   for (const Invocation* item : run.partition->records().Select(is_out)) run.waiting.insert(item->offset());
-}
-
-void Core::ReviewEnded(Batch& batch) {
-  if (const WantRedrive* redrive = NextRedrive(batch.wishes, batch.state.generation)) {
-    batch.stage = BatchStage::kRedriving;
-    BatchState& state = batch.state;
-    state.generation = redrive->generation;
-    state.selection = redrive->selection;
-    if (redrive->version != kVersionOfOwner) state.version = redrive->version;
-    state.phase = BatchPhase::kQueued;
-    state.outcome = BatchOutcome::kNone;
-    state.reason.clear();
-    state.on_complete.reset();
-    state.times.started_ms = state.times.ended_ms = 0;
-    state.rate_per_min = state.estimate_ms = 0;
-    state.times.deadline_ms = OrdersOf(&batch).deadline_ms;
-    for (const ItemStatusRow& row : kItemStatuses) {
-      if (row.status == ItemStatus::kPending || !state.selection.Has(row.status)) continue;
-      state.counts[ItemStatus::kPending] += std::exchange(state.counts[row.status], 0);
-    }
-    return batches_.Touch(batch);
-  }
-  if (HasExpired(batch)) batches_.Remove(batch);
-}
-
-// Items and results are kept no longer either.
-bool Core::HasExpired(const Batch& batch) const {
-  const std::int64_t ended_ms = batch.state.times.ended_ms;
-  return batch.has_state && ended_ms != 0 && context_.wall_ms() - ended_ms > kBatchRetentionMs;
 }
 
 void Core::NoteBatch(const Batch& batch, std::string_view what) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -32,12 +33,10 @@ class Control {
       return Ends(ReportUsage(fmt::format("a batch's id must be 1 to {} of [A-Za-z0-9._-]", kMaxBatchIdBytes)));
     }
     progress_.Say("asking Kafka at " + context_.bootstrap.value);
-    const auto home = FindHome(context_, {Topic::kBatches, Topic::kBatchState});
-    if (!home) return EndsKafka(home.error());
-    home_ = *home;
-    auto batch = BatchFollower::Open(context_, home_, ref_);
-    if (!batch) return EndsKafka(batch.error());
-    batch_.emplace(std::move(*batch));
+    auto found = FindBatch(context_, ref_, {Topic::kBatches, Topic::kBatchState});
+    if (!found) return EndsKafka(found.error());
+    home_ = found->home;
+    batch_.emplace(std::move(found->batch));
     return std::nullopt;
   }
   // Something was said of it, and it is a batch.
@@ -149,6 +148,16 @@ Result<std::vector<Want>> WantsOf(const SetBatchOptions& options) {
   return wants;
 }
 
+bool ShowsWant(const BatchState& state, const Want& want) {
+  if (const auto* most = std::get_if<WantConcurrency>(&want)) return state.concurrency == most->most;
+  if (const auto* priority = std::get_if<WantPriority>(&want)) return state.priority == priority->priority;
+  if (const auto* tolerance = std::get_if<WantTolerance>(&want)) return state.tolerance == tolerance->tolerance;
+  if (const auto* deadline = std::get_if<WantDeadline>(&want)) {
+    return state.times.deadline_ms == deadline->deadline_ms;
+  }
+  return true;
+}
+
 Result<WantRedrive> RedriveOf(const RedriveOptions& options) {
   WantRedrive redrive;
   if (!options.status.empty()) {
@@ -192,14 +201,12 @@ int SetBatch(const Context& context, const std::string& id, const SetBatchOption
   Control control(context, id);
   if (const auto code = control.Open()) return *code;
   if (const auto code = control.NeedRunning("set")) return *code;
-  // A state has the deadline alone. Of the others it is enough that they are written and that there is such a batch.
-  std::int64_t deadline_ms = 0;
   for (const Want& want : *wants) {
     if (const auto code = control.Write(want)) return *code;
-    if (const auto* deadline = std::get_if<WantDeadline>(&want)) deadline_ms = deadline->deadline_ms;
   }
-  const auto shows = [deadline_ms](const BatchState& state) {
-    return deadline_ms == 0 || state.times.deadline_ms == deadline_ms || state.phase == BatchPhase::kEnded;
+  const auto shows = [&wants](const BatchState& state) {
+    return state.phase == BatchPhase::kEnded ||
+           std::ranges::all_of(*wants, [&](const Want& want) { return ShowsWant(state, want); });
   };
   if (const auto code = control.Shown(shows)) return *code;
   return control.Done("set");
@@ -208,6 +215,7 @@ int SetBatch(const Context& context, const std::string& id, const SetBatchOption
 int RedriveBatch(const Context& context, const std::string& id, const RedriveOptions& options) {
   auto redrive = RedriveOf(options);
   if (!redrive) return ReportUsage(redrive.error().message);
+  if (auto good = CheckFiles(options.results); !good) return Report(good.error(), "nothing is run again");
   Interrupts interrupts;  // before what has threads
   interrupts.Mean("interrupted: nothing is run again");
   Control control(context, id);
@@ -222,7 +230,8 @@ int RedriveBatch(const Context& context, const std::string& id, const RedriveOpt
         FailWith(ref.batch.str() + " cannot be redriven", generation.error()).error(),
         runs ? fmt::format("{} waits for its end; {} ends it", Again(context, "status " + ref.batch.str() + " --watch"),
                            Again(context, "cancel " + ref.batch.str()))
-             : "--status names others");
+             : fmt::format("--status names others, as {}",
+                           Again(context, "redrive " + ref.batch.str() + " --status cancelled,expired")));
   }
   if (const int code = CheckFunction(context, control.state().function, redrive->version); code != kFine) {
     return control.Ends(code);

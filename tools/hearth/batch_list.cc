@@ -50,18 +50,22 @@ nlohmann::json BatchesJson(const UserId& user, const std::vector<ListedBatch>& b
 }
 
 Result<std::vector<ListedBatch>> ReadBatches(const Context& context, const BatchChoice& choice) {
-  const auto home = FindHome(context, {Topic::kBatchState});
-  if (!home) return std::unexpected(home.error());
-  auto reader = StateReader::Open(context, *home);
-  if (!reader) return std::unexpected(reader.error());
-  std::map<BatchId, BatchState> states;
-  const auto read = reader->ReadAll([&](StateReader::Seen seen) {
-    if (seen.ref.user.str() != context.user.value) return;
-    states.erase(seen.ref.batch);
-    if (seen.state && !IsUnknown(*seen.state)) states.emplace(seen.ref.batch, std::move(*seen.state));
-  });
-  if (!read) return std::unexpected(read.error());
-  return ChooseBatches(std::move(states), choice);
+  const auto homes = FindHomes(context, {Topic::kBatchState});
+  if (!homes) return std::unexpected(homes.error());
+  std::map<BatchId, BatchState> all;
+  for (const std::int32_t home : *homes) {
+    auto reader = StateReader::Open(context, home);
+    if (!reader) return std::unexpected(reader.error());
+    std::map<BatchId, BatchState> states;
+    const auto read = reader->ReadAll([&](StateReader::Seen seen) {
+      if (seen.ref.user.str() != context.user.value) return;
+      states.erase(seen.ref.batch);
+      if (seen.state && !IsUnknown(*seen.state)) states.emplace(seen.ref.batch, std::move(*seen.state));
+    });
+    if (!read) return std::unexpected(read.error());
+    all.merge(states);  // of one name the user's own partition has the one that is meant
+  }
+  return ChooseBatches(std::move(all), choice);
 }
 
 }  // namespace hearth::tool

@@ -15,6 +15,7 @@
 #include "schemas/topics.h"
 #include "tools/hearth/batch_lines.h"
 #include "tools/hearth/batch_picks.h"
+#include "tools/hearth/batch_store.h"
 #include "tools/hearth/output_file.h"
 #include "tools/hearth/ways_out.h"
 
@@ -187,6 +188,14 @@ Result<Lacking> Write(const Context& context, std::int32_t home, const BatchRef&
 
 }  // namespace
 
+Result<void> CheckFiles(const ResultFiles& files) {
+  for (const std::string* path : {&files.out, &files.errors}) {
+    if (path->empty()) continue;
+    if (auto good = OutputFile::Check(*path); !good) return good;
+  }
+  return {};
+}
+
 int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state,
                  const ResultFiles& files, Interrupts& interrupts) {
   interrupts.Mean("interrupted: no file was written");
@@ -197,6 +206,10 @@ int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref,
     return Report(
         Error{lacking.error().code, fmt::format("the results of {}: {}", ref.batch.str(), lacking.error().message)},
         fmt::format("{} items of it have ended; their results were on that topic", there));
+  }
+  if (!lacking && lacking.error().code == Code::kInvalid) {
+    return Report(lacking.error(), fmt::format("the results stay on Kafka: {} writes them",
+                                               Again(context, "results " + ref.batch.str() + " --out FILE")));
   }
   if (!lacking) return ReportKafka(context, lacking.error());
   if (lacking->removed == 0) return kFine;

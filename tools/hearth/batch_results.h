@@ -19,6 +19,9 @@ struct ResultFiles {
   [[nodiscard]] bool empty() const { return out.empty() && errors.empty(); }
 };
 
+// Whether they could be written now; kInvalid: not.
+Result<void> CheckFiles(const ResultFiles& files);
+
 // Reads hearth.batch.results where the state says, twice: first for which result of an item counts, then for the lines.
 // Takes 18 bytes of memory for each item of the batch at most (180 MB for 10⁷), and kSortWindowBytes twice. The files
 // are whole or not written; those of a batch that still runs have what has ended.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -41,10 +42,23 @@ Result<std::int32_t> HomeIn(const std::vector<kafka::TopicInfo>& topics, const U
                                            fmt::join(counts, ", ")));
 }
 
-Result<std::int32_t> FindHome(const Context& context, std::initializer_list<Topic> needed) {
+Result<std::vector<std::int32_t>> FindHomes(const Context& context, std::initializer_list<Topic> needed) {
   const auto topics = kafka::ListTopics(context.bootstrap.value, kServerTimeoutMs);
   if (!topics) return std::unexpected(topics.error());
-  return HomeIn(*topics, UserId(context.user.value), needed);
+  const auto home = HomeIn(*topics, UserId(context.user.value), needed);
+  if (!home) return std::unexpected(home.error());
+  std::vector homes{*home};
+  const auto found = std::ranges::find(*topics, TopicName(*needed.begin()), &kafka::TopicInfo::name);
+  for (std::int32_t each = 0; each < found->partitions; ++each) {
+    if (each != *home) homes.push_back(each);
+  }
+  return homes;
+}
+
+Result<std::int32_t> FindHome(const Context& context, std::initializer_list<Topic> needed) {
+  const auto homes = FindHomes(context, needed);
+  if (!homes) return std::unexpected(homes.error());
+  return homes->front();
 }
 
 Result<StateReader> StateReader::Open(const Context& context, std::int32_t home) {
@@ -113,6 +127,20 @@ bool BatchFollower::Take(StateReader::Seen seen) {
   return true;
 }
 
+Result<FoundBatch> FindBatch(const Context& context, const BatchRef& ref, std::initializer_list<Topic> needed) {
+  const auto homes = FindHomes(context, needed);
+  if (!homes) return std::unexpected(homes.error());
+  std::optional<FoundBatch> found;
+  for (const std::int32_t home : *homes) {
+    auto batch = BatchFollower::Open(context, home, ref);
+    if (!batch) return std::unexpected(batch.error());
+    const bool is_there = batch->state() && !IsUnknown(*batch->state());
+    if (is_there) return FoundBatch{home, std::move(*batch)};
+    if (!found) found.emplace(home, std::move(*batch));
+  }
+  return std::move(*found);
+}
+
 Result<bool> WaitFor(const Context& context, BatchFollower& batch, std::int64_t timeout_ms,
                      const std::function<bool(const BatchFollower&)>& holds, Progress& progress, std::string& missing) {
   constexpr std::int64_t kLookEveryUs = 3 * kMicrosPerSecond;
@@ -148,6 +176,10 @@ std::string Again(const Context& context, std::string_view words) {
     if (each->origin == Origin::kOption) text += fmt::format(" {} {}", each->option, each->value);
   }
   return fmt::format("{} batch {}", text, words);
+}
+
+std::string ResumeHint(const Context& context, const BatchRef& ref) {
+  return Again(context, "resume " + ref.batch.str()) + " goes on with it";
 }
 
 int ReportUnknownBatch(const Context& context, const BatchRef& ref) {

@@ -26,6 +26,9 @@ Result<std::int32_t> HomeIn(const std::vector<kafka::TopicInfo>& topics, const U
                             std::initializer_list<Topic> needed);
 // The same, of the topics that are there now. kUnavailable: Kafka is away.
 Result<std::int32_t> FindHome(const Context& context, std::initializer_list<Topic> needed);
+// All partitions of the topics of batches, the user's first: a client with another partitioner may have written a batch
+// to one of the others, and it runs there. The errors of FindHome.
+Result<std::vector<std::int32_t>> FindHomes(const Context& context, std::initializer_list<Topic> needed);
 
 // The states of a partition, as they come.
 class StateReader {
@@ -70,6 +73,14 @@ class BatchFollower {
   std::string unreadable_;
 };
 
+// A batch, and the partition that everything of it lies in.
+struct FoundBatch {
+  std::int32_t home = 0;
+  BatchFollower batch;  // nothing is said of it: it is in none of them, and `home` is the user's
+};
+// Looks for it in one partition after the other. The errors of FindHomes and of BatchFollower.
+Result<FoundBatch> FindBatch(const Context& context, const BatchRef& ref, std::initializer_list<Topic> needed);
+
 // Waits until `holds` for what is said of the batch; false: it did not within `timeout_ms`. What seems to be missing is
 // noted in `progress`, and in `missing`, where it is known.
 Result<bool> WaitFor(const Context& context, BatchFollower& batch, std::int64_t timeout_ms,
@@ -80,6 +91,9 @@ Result<void> WriteWant(const Context& context, std::int32_t home, const BatchRef
 // How somebody types a command of batches again: "hearth --user alice batch status nightly --watch", where --user and
 // --bootstrap were options of this one.
 std::string Again(const Context& context, std::string_view words);
+
+// How a batch that pauses goes on.
+std::string ResumeHint(const Context& context, const BatchRef& ref);
 
 // Says that the user has no such batch, which may have been meant, and who has one of that name; the exit code.
 int ReportUnknownBatch(const Context& context, const BatchRef& ref);

@@ -108,6 +108,7 @@ class Submission {
   }
 
   int Run() {
+    if (auto good = CheckFiles(options_.results); !good) return Ends(Report(good.error(), "nothing was sent"));
     if (auto checked = CheckItems(); !checked) return Ends(Report(checked.error(), "nothing was sent"));
     progress_->Say("asking Kafka at " + context_.bootstrap.value);
     const auto home =

@@ -197,7 +197,7 @@ std::string ShowPhase(const BatchState& state) {
   if (state.outcome != BatchOutcome::kNone) {
     text.append(": ").append(kBatchOutcomes.at(static_cast<std::size_t>(state.outcome)).name);
   }
-  if (!state.reason.empty()) text += " (" + state.reason + ")";
+  if (!state.reason.empty() && !text.ends_with(state.reason)) text += " (" + state.reason + ")";
   return text;
 }
 
@@ -224,8 +224,8 @@ std::string ShowState(const BatchRef& ref, const BatchState& state, std::int64_t
   };
   say("batch", FormatBatchRef(ref));
   say("state", ShowPhase(state));
-  say("function",
-      state.function.empty() ? "" : fmt::format("{}, version {}", state.function.str(), ShowVersion(state.version)));
+  say("function", state.version == 0 ? state.function.str()
+                                     : fmt::format("{}, version {}", state.function.str(), ShowVersion(state.version)));
   say("items",
       state.total == 0 ? "" : fmt::format("{}/{} done: {}", Ended(state), state.total, ShowCounts(state.counts)));
   if (state.generation > 0) say("redrives", std::to_string(state.generation));
@@ -233,6 +233,11 @@ std::string ShowState(const BatchRef& ref, const BatchState& state, std::int64_t
   if (state.phase != BatchPhase::kEnded) {
     if (state.rate_per_min > 0) say("rate", ShowRate(state.rate_per_min));
     if (state.estimate_ms > 0) say("estimate", fmt::format("ends in {}", ShowSpan(state.estimate_ms - now_ms)));
+  }
+  if (state.phase != BatchPhase::kEnded) {
+    say("concurrency", state.concurrency == kNoBatchConcurrency ? "" : std::to_string(state.concurrency));
+    say("priority", state.priority == 0 ? "" : std::to_string(state.priority));
+    say("tolerance", state.tolerance ? FormatTolerance(*state.tolerance) + " failed" : "");
   }
   say("submitted", state.times.submitted_ms == 0 ? "" : ShowTime(state.times.submitted_ms));
   say("started", state.times.started_ms == 0 ? "" : ShowTime(state.times.started_ms));

@@ -47,9 +47,10 @@ Result<BatchState> Watch(const Context& context, BatchFollower& batch, std::int3
       was_there = true;
       if (context.json && is_new) fmt::print("{}\n", StateJson(batch.ref(), *state).dump(-1, ' ', true));
       if (context.json) std::fflush(stdout);
-      const std::string text = batch.ref().batch.str() + "  " +
-                               ProgressLine(*state, now_ms, kind == Progress::Kind::kTerminal) +
-                               (missing.empty() ? "" : "  " + missing);
+      std::string text =
+          batch.ref().batch.str() + "  " + ProgressLine(*state, now_ms, kind == Progress::Kind::kTerminal);
+      if (!missing.empty()) text += "  " + missing;
+      if (state->phase == BatchPhase::kPaused) text += "; " + ResumeHint(context, batch.ref());
       if (kind == Progress::Kind::kTerminal) line.Draw(text);
       if (kind == Progress::Kind::kLines && !context.json && (pace.Due(*state, now_ms) || missing != told_missing)) {
         told_missing = missing;

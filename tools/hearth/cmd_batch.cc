@@ -23,30 +23,19 @@ namespace {
 constexpr const char* kResults = "Results";
 
 // A batch of the user's whose state is there; else the exit code of what was reported.
-struct Opened {
-  std::int32_t home = 0;
-  BatchFollower batch;
-};
-std::expected<Opened, int> Open(const Context& context, const std::string& id) {
+std::expected<FoundBatch, int> Open(const Context& context, const std::string& id) {
   if (!IsBatchId(id)) {
     return std::unexpected(
         ReportUsage(fmt::format("a batch's id must be 1 to {} of [A-Za-z0-9._-]", kMaxBatchIdBytes)));
   }
   Progress progress(stderr, ProgressKind(context));
   progress.Say("asking Kafka at " + context.bootstrap.value);
-  const auto failed = [&](const Error& error) {
-    progress.Stop();
-    return std::unexpected(ReportKafka(context, error));
-  };
-  const auto home = FindHome(context, {Topic::kBatchState});
-  if (!home) return failed(home.error());
-  auto batch = BatchFollower::Open(context, *home, {UserId(context.user.value), BatchId(id)});
-  if (!batch) return failed(batch.error());
+  auto found = FindBatch(context, {UserId(context.user.value), BatchId(id)}, {Topic::kBatchState});
   progress.Stop();
-  if (!batch->state() || IsUnknown(*batch->state())) {
-    return std::unexpected(ReportUnknownBatch(context, batch->ref()));
-  }
-  return Opened{*home, std::move(*batch)};
+  if (!found) return std::unexpected(ReportKafka(context, found.error()));
+  const auto& state = found->batch.state();
+  if (!state || IsUnknown(*state)) return std::unexpected(ReportUnknownBatch(context, found->batch.ref()));
+  return std::move(*found);
 }
 
 int ShowBatch(const Context& context, const std::string& id, bool watch) {
@@ -60,6 +49,9 @@ int ShowBatch(const Context& context, const std::string& id, bool watch) {
     PrintJson(StateJson(opened->batch.ref(), state));
   } else {
     Print("{}", ShowState(opened->batch.ref(), state, ReadClocks().wall_us / kMicrosPerMilli));
+    if (state.phase == BatchPhase::kPaused && !context.quiet) {
+      PrintError("hearth: {}\n", ResumeHint(context, opened->batch.ref()));
+    }
   }
   return ExitOf(state);
 }

@@ -32,6 +32,14 @@ Result<OutputFile> OutputFile::Create(const std::string& path) {
   return OutputFile(std::move(fd), path, temporary);
 }
 
+Result<void> OutputFile::Check(const std::string& path) {
+  struct stat there{};
+  const bool is_written_into = path == "-" || (stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode));
+  if (is_written_into && !S_ISDIR(there.st_mode)) return {};  // to open a pipe could take for ever
+  const auto made = Create(path);
+  return made ? Result<void>() : std::unexpected(made.error());
+}
+
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : fd_(std::move(other.fd_)),
       path_(std::move(other.path_)),

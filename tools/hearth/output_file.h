@@ -16,6 +16,8 @@ class OutputFile {
   // `path`: "-" is the standard output. What is there and is no regular file (a pipe, a device) is written into
   // directly. kInvalid: it cannot be made; the message says why.
   static Result<OutputFile> Create(const std::string& path);
+  // Whether it could be made now. The same errors.
+  static Result<void> Check(const std::string& path);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile() { Abandon(); }

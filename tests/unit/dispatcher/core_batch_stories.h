@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 #include <string>
 #include <tuple>
@@ -17,6 +18,12 @@
 #include "tests/unit/dispatcher/core_stories.h"
 
 namespace hearth::dispatcher {
+
+inline std::vector<std::int64_t> InOrder(std::int64_t count) {
+  std::vector<std::int64_t> indices(static_cast<std::size_t>(count));
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
 
 class BatchStory : public CoreStory {
  protected:

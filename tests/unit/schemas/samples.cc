@@ -129,6 +129,9 @@ BatchState SampleBatchState() {
   state.counts[ItemStatus::kGone] = 3;
   state.digest = std::string(64, 'd');
   state.times = {1700000000000, 1700000000040, 1700000012000, 1700000600000, 1700000012001};
+  state.concurrency = 8;
+  state.priority = 90;
+  state.tolerance = Tolerance{5, true};
   state.results = ResultOffsets{70, 230};
   state.on_complete = ItemStatus::kTimeout;
   state.rate_per_min = 750;
