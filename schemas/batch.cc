@@ -1,5 +1,6 @@
 #include "schemas/batch.h"
 
+#include <charconv>
 #include <numeric>
 
 #include "schemas/limits.h"
@@ -44,6 +45,23 @@ InvocationId ItemInvocationId(const BatchId& batch, std::int64_t index, std::int
   std::string id = batch.str() + "." + std::to_string(index);
   if (generation > 0) id += ".g" + std::to_string(generation);
   return InvocationId(std::move(id));
+}
+
+std::optional<ItemId> ParseItemInvocationId(std::string_view id) {
+  const auto take = [&id](std::string_view before, auto& number) {
+    const auto at = id.rfind(before);
+    if (at == std::string_view::npos) return false;
+    const std::string_view digits = id.substr(at + before.size());
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    const bool is_number = read.ec == std::errc() && read.ptr == digits.data() + digits.size() && number >= 0;
+    if (is_number) id = id.substr(0, at);
+    return is_number;
+  };
+  ItemId item;
+  (void)take(".g", item.generation);
+  if (!take(".", item.index)) return std::nullopt;
+  item.batch = BatchId(std::string(id));
+  return IsBatchId(id) ? std::optional(item) : std::nullopt;
 }
 
 std::string FormatBatchKey(const BatchKey& key) {

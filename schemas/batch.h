@@ -9,6 +9,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,14 @@ Result<BatchRef> ParseBatchRef(std::string_view text);
 // The id of an item's invocation: "BATCH.INDEX", and "BATCH.INDEX.gN" of the generation N. It is an identifier, and no
 // two items of any two batches of a user share one. `index` is -1 for what runs when the batch is complete.
 InvocationId ItemInvocationId(const BatchId& batch, std::int64_t index, std::int32_t generation);
+// What such an id says. Nothing: it is of another form. What is of this form may be any invocation's all the same.
+struct ItemId {
+  BatchId batch;
+  std::int64_t index = 0;
+  std::int32_t generation = 0;
+  friend bool operator==(const ItemId&, const ItemId&) = default;
+};
+std::optional<ItemId> ParseItemInvocationId(std::string_view id);
 
 // What clients wish of a batch while it is there, one record for each.
 enum class WantField : std::uint8_t { kRun, kConcurrency, kPriority, kTolerance, kDeadline, kRedrive };

@@ -1,7 +1,6 @@
 #include "dispatcher/core/batch_rules.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <tuple>
 
@@ -141,13 +140,8 @@ std::int64_t LedgerGenerationOf(std::int64_t submitted_ms, std::int32_t generati
 }
 
 std::optional<std::int64_t> IndexIn(const InvocationId& id, const BatchId& batch) {
-  std::string_view text = id.value;
-  if (!text.starts_with(batch.value) || text.size() <= batch.value.size() + 1) return std::nullopt;
-  text.remove_prefix(batch.value.size() + 1);
-  std::int64_t index = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), index);
-  if (read.ec != std::errc()) return std::nullopt;
-  return index;
+  const auto item = ParseItemInvocationId(id.value);
+  return item && item->batch == batch ? std::optional(item->index) : std::nullopt;
 }
 
 }  // namespace hearth::dispatcher

@@ -41,6 +41,23 @@ std::string OutputPart(const InvocationResult& result) {
   return "\"out_base64\":\"" + Base64Encode(result.output) + "\"";
 }
 
+std::string HeadOfLine(std::int64_t index, const std::string& item_id, std::string_view status) {
+  return fmt::format(R"({{"i":{},"id":{},"status":{},)", index, item_id.empty() ? "null" : fields::DumpJson(item_id),
+                     status);
+}
+
+std::string ErrorPart(std::string_view type, std::string_view message) {
+  return fmt::format(R"("error_type":{},"error_message":{})", fields::DumpJson(std::string(type)),
+                     fields::DumpJson(std::string(message)));
+}
+
+std::string_view WhyNoResult(std::optional<ItemStatus> status) {
+  if (status == ItemStatus::kCancelled) return "it had not started when the batch was cancelled";
+  if (status == ItemStatus::kExpired) return "it had not started when the deadline passed";
+  if (status == ItemStatus::kGone) return "it did not lie where the batch says";
+  return "its result is not there any more";
+}
+
 std::unexpected<Error> SpoolFailed(int error) {
   return Fail(Code::kInvalid,
               fmt::format("cannot sort the results in the folder for temporary files: {}", std::strerror(error)));
@@ -58,17 +75,15 @@ Result<Fd> OpenSpool() {
 }  // namespace
 
 std::string ResultLine(const ResultMark& mark, const InvocationResult& result) {
-  const std::string id = mark.item_id.empty() ? "null" : fields::DumpJson(mark.item_id);
   const std::string head =
-      fmt::format(R"({{"i":{},"id":{},"status":"{}",)", mark.place.index, id, StatusName(result.status));
+      HeadOfLine(mark.place.index, mark.item_id, "\"" + std::string(StatusName(result.status)) + "\"");
   if (result.status == Status::kOk) return head + OutputPart(result) + "}\n";
-  return fmt::format("{}\"error_type\":{},\"error_message\":{}}}\n", head, fields::DumpJson(result.error_type),
-                     fields::DumpJson(result.error_message));
+  return head + ErrorPart(result.error_type, result.error_message) + "}\n";
 }
 
-std::string StatusLine(std::int64_t index, std::optional<ItemStatus> status) {
-  if (!status) return fmt::format("{{\"i\":{},\"status\":null}}\n", index);
-  return fmt::format("{{\"i\":{},\"status\":\"{}\"}}\n", index, RowOf(*status).name);
+std::string StatusLine(std::int64_t index, const std::string& item_id, std::optional<ItemStatus> status) {
+  const std::string shown = status ? "\"" + std::string(RowOf(*status).name) + "\"" : "null";
+  return HeadOfLine(index, item_id, shown) + ErrorPart("NoResult", WhyNoResult(status)) + "}\n";
 }
 
 Result<void> OrderedLines::Put(std::int64_t index, std::string line) {

@@ -22,8 +22,9 @@ namespace hearth::tool {
 // is a JSON value where it is one, else a text; bytes that are no text are "out_base64". The id is null where the item
 // has none. Pure.
 std::string ResultLine(const ResultMark& mark, const InvocationResult& result);
-// {"i","status"} of an item that has no result; the status is null where it is not known. Pure.
-std::string StatusLine(std::int64_t index, std::optional<ItemStatus> status);
+// The same of an item that has no result: {"i","id","status","error_type":"NoResult","error_message"}; the status is
+// null where it is not known. Pure.
+std::string StatusLine(std::int64_t index, const std::string& item_id, std::optional<ItemStatus> status);
 
 // Takes lines in the order in which results lie on Kafka, and gives them in the order of their indices. What comes too
 // early is held in memory up to `window_bytes`, and beyond that in a file without a name in the folder for temporary

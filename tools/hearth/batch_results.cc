@@ -8,23 +8,20 @@
 #include <optional>
 #include <utility>
 
-#include "common/base/time.h"
 #include "common/kafka/partition_reader.h"
 #include "schemas/batch_item.h"
 #include "schemas/result.h"
 #include "schemas/topics.h"
+#include "tools/hearth/batch_item_ids.h"
 #include "tools/hearth/batch_lines.h"
 #include "tools/hearth/batch_picks.h"
 #include "tools/hearth/batch_store.h"
+#include "tools/hearth/log_range.h"
 #include "tools/hearth/output_file.h"
 #include "tools/hearth/ways_out.h"
 
 namespace hearth::tool {
 namespace {
-
-constexpr std::int64_t kResultsTurnMs = 200;
-constexpr std::int64_t kSilenceMs = 20'000;         // reading that gets nothing for so long is given up
-constexpr std::int64_t kNoteEveryResults = 10'000;  // records
 
 // The results of one batch on their topic.
 class ResultReader {
@@ -47,28 +44,11 @@ class ResultReader {
   // Each result of the batch's items, in the order of the offsets. An error of `told` ends it.
   using Told = std::function<Result<void>(const Record& record, const ResultMark& mark)>;
   Result<void> Read(Progress& progress, const Told& told) {
-    if (first_ >= end_) return {};
-    if (auto begun = reader_.Seek(first_); !begun) return begun;
-    ProgressCount noted(progress);
-    std::int64_t heard_us = ReadClocks().mono_us;
-    std::string trouble = "no results came in time";
-    for (std::int64_t count = 0; reader_.position() < end_; ++count) {
-      const std::int64_t before = reader_.position();
-      const auto record = reader_.Next(kResultsTurnMs);
-      if (!record && record.error().code == Code::kNotFound) return std::unexpected(record.error());
-      if (!record) trouble = record.error().message;
-      if (reader_.position() > before) {
-        heard_us = ReadClocks().mono_us;
-      } else if (ReadClocks().mono_us - heard_us > kSilenceMs * kMicrosPerMilli) {
-        return Fail(Code::kUnavailable, trouble);
-      }
-      if (count % kNoteEveryResults == 0) noted.Note(reader_.position() - first_, end_ - first_);
-      if (!record || !*record || (*record)->offset >= end_) continue;
-      const auto mark = DecodeResultMark(**record);
-      if (!mark || mark->place.batch != ref_ || mark->place.index == kOnCompleteIndex) continue;
-      if (auto taken = told(**record, *mark); !taken) return taken;
-    }
-    return {};
+    return ReadRange(reader_, first_, end_, progress, [&](const Record& record) -> Result<void> {
+      const auto mark = DecodeResultMark(record);
+      if (!mark || mark->place.batch != ref_ || mark->place.index == kOnCompleteIndex) return {};
+      return told(record, *mark);
+    });
   }
 
  private:
@@ -154,9 +134,14 @@ Result<Lacking> Write(const Context& context, std::int32_t home, const BatchRef&
   const auto wants = [&](std::int64_t index) {
     return picks.Has(index) && (!only_failed || picks.StatusOf(index) != ItemStatus::kOk);
   };
+  const auto lacks = [&](std::int64_t index) { return has_ended && index < picks.total() && !picks.Has(index); };
+  const bool some_lack = has_ended && picks.Counts().Total() < picks.total();
+  const auto ids = some_lack ? ReadItemIds(context, home, ref, lacks, progress) : ItemIds();
+  if (!ids) return std::unexpected(ids.error());
   const auto otherwise = [&](std::int64_t index) -> std::string {
-    if (picks.Has(index) || !has_ended) return "";
-    return StatusLine(index, lacking.status);
+    if (!lacks(index)) return "";
+    const auto id = ids->find(index);
+    return StatusLine(index, id != ids->end() ? id->second : "", lacking.status);
   };
   const auto give = [&](std::int64_t index, std::string_view line) {
     const ItemStatus status = picks.Has(index) ? picks.StatusOf(index) : lacking.status.value_or(ItemStatus::kPending);

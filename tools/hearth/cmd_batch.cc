@@ -1,4 +1,4 @@
-// hearth batch submit | status | list | results | pause | resume | cancel | set | redrive
+// hearth batch submit | status | list | results | pause | resume | cancel | set | redrive | partition
 #include <fmt/format.h>
 
 #include <memory>
@@ -66,6 +66,18 @@ int ListBatches(const Context& context, bool running) {
     PrintJson(BatchesJson(UserId(context.user.value), *batches));
   } else {
     Print("{}", BatchTable(*batches));
+  }
+  return kFine;
+}
+
+// For producers that have no partitioner of Kafka's Java client.
+int ShowPartition(const Context& context) {
+  const auto homes = FindHomes(context, {Topic::kBatches});
+  if (!homes) return ReportKafka(context, homes.error());
+  if (context.json) {
+    PrintJson({{"user", context.user.value}, {"partition", homes->front()}, {"partitions", homes->size()}});
+  } else {
+    Print("{}\n", homes->front());
   }
   return kFine;
 }
@@ -179,6 +191,11 @@ void AddLooking(CLI::App& batch, Context& context, Command& chosen) {
   Choose(results, chosen, [&context, options] { return ShowResults(context, options->id, options->files); });
 }
 
+void AddPartition(CLI::App& batch, Context& context, Command& chosen) {
+  auto& partition = Add(batch, "partition", "of the topics of batches, the one that the user's are written to");
+  Choose(partition, chosen, [&context] { return ShowPartition(context); });
+}
+
 void AddControl(CLI::App& batch, Context& context, Command& chosen) {
   struct Controlled {
     std::string id;
@@ -217,7 +234,7 @@ void AddControl(CLI::App& batch, Context& context, Command& chosen) {
                   "which: those of these statuses, with commas between; where "
                   "absent error,timeout,oom,poison")
       ->type_name("STATUSES");
-  redrive.add_option("--version", options->redrive.version, "as of submit; where absent that of the batch")
+  redrive.add_option("--version", options->redrive.version, "as of submit; where absent the one that it ran with last")
       ->type_name("VERSION");
   redrive.add_flag("--wait", options->redrive.wait, "until it has ended")->group(kResults);
   AddFiles(redrive, options->redrive.results);
@@ -233,6 +250,7 @@ void AddBatch(CLI::App& app, Context& context, Command& chosen) {
   AddSubmit(*batch, context, chosen);
   AddLooking(*batch, context, chosen);
   AddControl(*batch, context, chosen);
+  AddPartition(*batch, context, chosen);
 }
 
 }  // namespace hearth::tool

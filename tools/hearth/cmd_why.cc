@@ -2,6 +2,7 @@
 // the reply from its topic.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,10 +14,12 @@
 #include "schemas/times_json.h"
 #include "schemas/topics.h"
 #include "schemas/why.h"
+#include "tools/hearth/batch_list.h"
 #include "tools/hearth/context.h"
 #include "tools/hearth/directory.h"
 #include "tools/hearth/local_http.h"
 #include "tools/hearth/options.h"
+#include "tools/hearth/why_batch.h"
 
 namespace hearth::tool {
 namespace {
@@ -28,7 +31,7 @@ constexpr std::int64_t kMaxLookedAt = 1'000'000'000;
 
 struct WhyOptions {
   std::string id;
-  std::string reply_topic{TopicName(Topic::kReply)};
+  std::string reply_topic;  // empty: hearth.reply, or that of results where it is an item of a batch
   std::int64_t since_s = 3600;
   std::int64_t max_records = 200'000;
   bool no_reply = false;
@@ -37,6 +40,7 @@ struct WhyOptions {
 // What was looked at, and with what success; printed where nothing was found.
 struct Search {
   std::vector<std::string> looked_at;
+  std::vector<std::string> of_batch;  // what the user's batches say of it
   bool something_away = false;
   std::optional<Json> decision;
   std::optional<InvocationResult> reply;
@@ -88,6 +92,15 @@ void Ask(const std::string& id, const std::string& name, const std::string& addr
   if (!search.decision) search.looked_at.push_back(fmt::format("dispatcher {} does not remember it", name));
 }
 
+// Whether it is an item of one of the user's batches.
+bool AskBatches(const Context& context, const std::string& id, Search& search) {
+  const auto batches = ReadBatches(context, {});
+  if (!batches) return false;  // what is the matter with Kafka is told of the reply
+  search.of_batch = TellOfItem(context, *batches, id);
+  const auto item = ParseItemInvocationId(id);
+  return item && std::ranges::find(*batches, item->batch, &ListedBatch::id) != batches->end();
+}
+
 void ReadReply(const Context& context, const WhyOptions& options, Search& search) {
   kafka::FindLimits limits;
   limits.since_ms = ReadClocks().wall_us / kMicrosPerMilli - options.since_s * 1000;
@@ -128,6 +141,7 @@ void PrintFound(const WhyOptions& options, const Search& search) {
                      {"times_us", TimesJson(reply.times)}};
   }
   json["looked_at"] = search.looked_at;
+  json["batch"] = search.of_batch;
   PrintJson(json);
 }
 
@@ -194,7 +208,7 @@ void PrintReply(const InvocationResult& reply) {
   PrintTimes(TimesJson(reply.times));
 }
 
-int Explain(const Context& context, const WhyOptions& options) {
+int Explain(const Context& context, WhyOptions options) {
   if (!IsInvocationId(options.id, RequestForm::kCloudEventBinary)) {  // the widest form
     return ReportUsage("an id is a text of 1 to 1,024 bytes without control characters");
   }
@@ -207,8 +221,13 @@ int Explain(const Context& context, const WhyOptions& options) {
     Ask(options.id, name, address, search);
     if (search.decision) break;
   }
-  progress.Say("looking for the reply on " + options.reply_topic);
-  if (!options.no_reply) ReadReply(context, options, search);
+  if (!options.no_reply) {
+    progress.Say("looking for a batch that it belongs to");
+    const bool is_item = AskBatches(context, options.id, search);
+    if (options.reply_topic.empty()) options.reply_topic = TopicName(is_item ? Topic::kBatchResults : Topic::kReply);
+    progress.Say("looking for the reply on " + options.reply_topic);
+    ReadReply(context, options, search);
+  }
   progress.Stop();
   if (search.decision && search.reply && search.reply->user.value != search.decision->value("user", std::string())) {
     search.looked_at.push_back("the reply is another user's under the same id: " + search.reply->user.value);
@@ -218,7 +237,9 @@ int Explain(const Context& context, const WhyOptions& options) {
   if (context.json && (found || !search.something_away)) PrintFound(options, search);
   if (!found) {
     PrintError("hearth: nothing is known of {}:\n", Shown(options.id));
-    for (const auto& what : search.looked_at) PrintError("  {}\n", Shown(what));
+    for (const auto& lines : {search.looked_at, search.of_batch}) {
+      for (const auto& what : lines) PrintError("  {}\n", Shown(what));
+    }
     PrintError("  hearth status tells what is reachable; --since and --reply-topic look further\n");
     return search.something_away ? kUnreachable : kFailed;
   }
@@ -232,7 +253,9 @@ int Explain(const Context& context, const WhyOptions& options) {
   }
   if (search.decision) PrintDecision(*search.decision, !search.reply);
   if (search.reply) PrintReply(*search.reply);
-  for (const auto& what : search.looked_at) Print("({})\n", what);
+  for (const auto& lines : {search.looked_at, search.of_batch}) {
+    for (const auto& what : lines) Print("({})\n", what);
+  }
   return kFine;
 }
 
@@ -243,9 +266,9 @@ void AddWhy(CLI::App& app, Context& context, Command& chosen) {
   auto* why = app.add_subcommand("why", "how an invocation got its place");
   why->group(kFunctionCommands);
   why->add_option("id", options->id, "id of the invocation")->required()->type_name("ID");
-  why->add_option("--reply-topic", options->reply_topic, "topic of its reply")
-      ->type_name("TOPIC")
-      ->capture_default_str();
+  why->add_option("--reply-topic", options->reply_topic,
+                  "topic of its reply; where absent hearth.reply, of an item of a batch hearth.batch.results")
+      ->type_name("TOPIC");
   why->add_option("--since", options->since_s, "look for the reply among those that are no older")
       ->check(Between(1, kMaxSinceS))
       ->type_name("SECONDS")

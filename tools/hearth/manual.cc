@@ -74,7 +74,10 @@ with --watch such an object a line, for each change)"},
 {"i": index, "id": the item's own, or null, "status": "ok", "out": JSON or text}
 {"i": index, "id": text or null, "status": text, "error_type": text, "error_message": text}
 an output that is no text: "out_base64" in place of "out"
-an item without a result, as one that was cancelled before it started: {"i": index, "status": text or null})"},
+an item without a result, as one that was cancelled before it started: "error_type": "NoResult", and a status
+that is null where it is not known)"},
+    ManualEntry{"batch partition", "hearth --user alice batch partition",
+                R"({"user": text, "partition": number, "partitions": number})"},
     ManualEntry{"batch pause", "hearth batch pause night-1", R"(as `batch status`)"},
     ManualEntry{"batch resume", "hearth batch resume night-1", R"(as `batch status`)"},
     ManualEntry{"batch cancel", "hearth batch cancel night-1 --now", R"(as `batch status`)"},
@@ -85,7 +88,7 @@ an item without a result, as one that was cancelled before it started: {"i": ind
                 R"({"id": text, "decision": what /decisions/ID of a dispatcher says, or null,
  "reply": {"status": text, "start_path": text, "attempt": number, "why": {NAME: text},
            "times_us": {STAGE: number}, …} or null,
- "looked_at": [text, …]})"},
+ "looked_at": [text, …], "batch": [text, …], what the user's batches say of it})"},
     ManualEntry{"ps", "hearth ps",
                 R"({"executors": [{"id": text, FIELD: text}, …], "slots": [{"user": text, FIELD: text}, …],
  "batches": [as `batch status`, …], the oldest first, or null where Kafka does not answer})"},

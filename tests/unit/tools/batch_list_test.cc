@@ -7,11 +7,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tools/hearth/why_batch.h"
+
 namespace hearth::tool {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 BatchState Submitted(std::int64_t submitted_ms, BatchPhase phase) {
   BatchState state;
@@ -75,6 +78,26 @@ TEST(BatchList, JsonHasTheIdAndTheUser) {
   EXPECT_EQ(json[0]["user"], "alice");
   EXPECT_EQ(json[0]["state"], "paused");
   EXPECT_EQ(BatchesJson(UserId("alice"), {}), nlohmann::json::array());
+}
+
+TEST(WhyBatch, AnIdIsABatchsAnItemsOrNone) {
+  const Context context;
+  auto batches = ChooseBatches(Some(), {});
+  batches[0].state.generation = 1;  // b
+  const auto told = [&](std::string_view id) { return TellOfItem(context, batches, id); };
+  EXPECT_THAT(told("01a2"), IsEmpty());
+  EXPECT_THAT(told("nobody.1"), IsEmpty());
+  EXPECT_THAT(told("a"), ElementsAre("a is a batch, running; its items are a.0 to a.9",
+                                     "hearth batch status a tells how far it is"));
+  EXPECT_THAT(told("a.10"), ElementsAre("batch a has 10 items, a.0 to a.9"));
+  EXPECT_THAT(told("a.1.g1"), ElementsAre("batch a was redriven 0 times"));
+  EXPECT_THAT(told("a.1"),
+              ElementsAre("it is item 1 of batch a, which is running",
+                          "what has not started is not known yet; hearth batch results a has what has ended"));
+  EXPECT_THAT(told("b.9"),
+              ElementsAre("it is item 9 of batch b, which is ended: partial",
+                          "hearth batch results b has what has ended", "where it ran again, it is b.9.g1"));
+  EXPECT_EQ(told("b.9.g1").size(), 2U);
 }
 
 }  // namespace

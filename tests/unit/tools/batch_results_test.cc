@@ -107,8 +107,12 @@ TEST(BatchLines, ALineIsOneJsonObjectWhateverCameOut) {
   EXPECT_EQ(ResultLine(mark, failed),
             "{\"i\":7,\"id\":null,\"status\":\"error\",\"error_type\":\"ValueError\",\"error_message\":\"a "
             "\\\"b\\\"\\n\"}\n");
-  EXPECT_EQ(StatusLine(3, ItemStatus::kGone), "{\"i\":3,\"status\":\"gone\"}\n");
-  EXPECT_EQ(StatusLine(3, std::nullopt), "{\"i\":3,\"status\":null}\n");
+  EXPECT_EQ(StatusLine(3, "photo 7", ItemStatus::kGone),
+            R"({"i":3,"id":"photo 7","status":"gone","error_type":"NoResult",)"
+            R"("error_message":"it did not lie where the batch says"})"
+            "\n");
+  EXPECT_THAT(StatusLine(3, "", ItemStatus::kCancelled), HasSubstr(R"("id":null,"status":"cancelled",)"));
+  EXPECT_THAT(StatusLine(3, "", std::nullopt), HasSubstr(R"("status":null,"error_type":"NoResult")"));
 }
 
 TEST(OrderedLines, GivesThemByIndexWhateverTheWindow) {
