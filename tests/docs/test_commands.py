@@ -13,7 +13,7 @@ from pages import blocks_of, loose_outputs_of, missing_of
 from stack import DEV, ROOT
 from terminal import run_in_terminal
 
-PAGES = ["README.md", "docs/quickstart.md", "docs/troubleshooting.md"]
+PAGES = ["README.md", "docs/quickstart.md", "docs/troubleshooting.md", "docs/batches.md"]
 BLOCK_S = 120
 END = "hearth-end-of-block"
 

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -297,10 +298,14 @@ def test_wishes_are_written_and_waited_for(owner):
             (("pause",), ("run", "pause"), {"state": "paused"}), (("resume",), ("run", "run"), {"state": "running"}),
             (("cancel", "--now"), ("run", "cancel_now"), {"state": "ended", "outcome": "cancelled", "counts": {"cancelled": 10}})):
         if words[0] == "cancel":
-            done = owner.hearth("set", "wished", "--concurrency", 8, "--priority", 90, "--tolerate", "none")
-            assert done.returncode == 0, done
+            process = owner.start("set", "wished", "--concurrency", 8, "--priority", 90, "--tolerate", "none")
+            until(lambda: "alice/wished/want/tolerance" in owner.batches(), "the last wish does not come", 30)
             kept = owner.batches()
             assert [kept[f"alice/wished/want/{name}"] for name in ("concurrency", "priority", "tolerance")] == [8, 90, None]
+            owner.state("wished", concurrency=8, priority=90)
+            finished(process, 0)
+            shown_now = owner.hearth("status", "wished").stdout
+            assert re.search("concurrency +8\npriority +90\n", shown_now), shown_now
         process = owner.start(words[0], "wished", *words[1:])
         field, value = wanted
         until(lambda field=field, value=value: owner.batches().get(f"alice/wished/want/{field}") == value, "no wish comes", 30)
@@ -443,6 +448,7 @@ def test_an_interruption_says_what_it_means(owner, items):
     (None, "", 2, "FILE, or --count N"),
     ("1\n", "--id a/b", 2, "--id must be 1 to 96"),
     ("1\n", "--out x", 2, "so for --wait"),
+    ("1\n", "--wait --out /no/such/folder/x", 1, "cannot write /no/such/folder/x"),
     ("1\n", "--bootstrap 127.0.0.1:1", 3, "kafka at 127.0.0.1:1"),
 ])
 def test_bad_input_is_refused_with_its_reason(owner, tmp_path, content, words, code, complaint):
@@ -483,7 +489,8 @@ def test_results_that_were_removed_are_counted(owner, tmp_path):
     done = owner.hearth("results", "removed")
     assert done.returncode == 1 and "2 results of removed are not on hearth.batch.results any more" in done.stderr, done
     assert [json.loads(line) for line in done.stdout.splitlines()[1:3]] == [
-        {"i": 1, "status": "ok"}, {"i": 2, "id": None, "status": "ok", "out": 2}]
+        {"i": 1, **NEVER_RAN, "status": "ok", "error_message": "its result is not there any more"},
+        {"i": 2, "id": None, "status": "ok", "out": 2}]
     kafka = AdminClient({"bootstrap.servers": owner.bootstrap})
     for deleted in kafka.delete_topics(["hearth.batch.results"]).values():
         deleted.result(20)

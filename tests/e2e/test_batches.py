@@ -28,6 +28,10 @@ class Batches:
         return subprocess.run(["hearth", "--user", "alice", "batch", *map(str, words)], env=self.env, text=True, capture_output=True,
                               timeout=timeout, stdin=subprocess.DEVNULL)
 
+    def why(self, invocation):
+        return subprocess.run(["hearth", "--user", "alice", "why", invocation], env=self.env, text=True, capture_output=True, timeout=60,
+                              stdin=subprocess.DEVNULL)
+
     def write(self, batch, kind, value):
         self.producer.produce("hearth.batches", partition=HOME, key=f"alice/{batch}/{kind}", value=json.dumps(value))
         assert self.producer.flush(20) == 0
@@ -138,6 +142,54 @@ def test_what_failed_is_told_and_run_again(batches, place):
     state = batches.state("fails-1")
     assert (state["generation"], state["counts"]) == (1, {"ok": 90, "error": 10}), state
     assert sorted(batches.results("fails-1", 1)) == list(range(0, 100, 10))
+
+
+def test_a_redrive_runs_the_version_that_it_names(stack, batches, place):
+    source = place / "in.jsonl"
+    source.write_text(json.dumps({"simulate": {"fail": True}}) + "\n1\n")
+    deploy(stack, "witness", name="anew", attempts=1)
+    assert batches.hearth("submit", source, "--fn", "anew", "--id", "anew-1", "--wait").returncode == 1
+    deploy(stack, "witness", name="anew", attempts=1)
+    done = batches.hearth("redrive", "anew-1", "--version", "newest", "--wait")
+    assert done.returncode == 1 and "2/2 done: 1 ok, 1 error" in done.stdout, (done.stdout, done.stderr)
+    assert batches.hearth("redrive", "anew-1", "--version", 7).returncode == 1, "no such version is deployed"
+    assert batches.hearth("redrive", "anew-1").returncode == 0, "as it ran last"
+    assert batches.ended("anew-1")["generation"] == 2
+
+
+def test_what_is_deployed_anew_pauses_a_redrive_and_says_how_to_go_on(stack, batches, place):
+    source = place / "in.jsonl"
+    source.write_text(json.dumps({"simulate": {"fail": True}}) + "\n1\n")
+    deploy(stack, "witness", name="later", attempts=1)
+    assert batches.hearth("submit", source, "--fn", "later", "--id", "later-1", "--wait").returncode == 1
+    deploy(stack, "witness", name="later", attempts=1)
+    assert batches.hearth("redrive", "later-1").returncode == 0
+    until(lambda: batches.state("later-1")["state"] == "paused", "it runs another version")
+    shown = batches.hearth("status", "later-1")
+    assert "hearth --user alice batch resume later-1 goes on with it" in shown.stderr, shown
+    assert batches.hearth("resume", "later-1").returncode == 0
+    assert batches.ended("later-1")["counts"] == {"ok": 1, "error": 1}
+    assert batches.hearth("redrive", "later-1", "--wait").returncode == 1, "what was resumed stays with its version"
+
+
+def test_what_lies_in_another_partition_is_found(batches):
+    assert batches.hearth("partition").stdout == f"{HOME}\n"
+    line = 'alice/astray-1/spec|{"fn":"hello","inline":[{"name":"Ada"},{"name":"Alan"}]}'
+    subprocess.run(["kcat", "-b", batches.bootstrap, "-P", "-t", "hearth.batches", "-p", str(HOME + 1), "-K", "|"], input=line, text=True,
+                   check=True, timeout=60)
+    until(lambda: "ended: succeeded" in batches.hearth("status", "astray-1").stdout, "it is not found, or does not end")
+    assert [json.loads(line)["i"] for line in batches.hearth("results", "astray-1").stdout.splitlines()] == [0, 1]
+    assert "astray-1" in batches.hearth("list").stdout
+
+
+def test_why_knows_items_and_batches(batches):
+    assert batches.hearth("submit", "--count", 3, "--fn", "hello", "--id", "why-1", "--wait").returncode == 0
+    known = batches.why("why-1.2")
+    assert known.returncode == 0 and "attempt 1: placed on" in known.stdout and "reply: status ok" in known.stdout, known
+    for id, says in (("why-1.3", "batch why-1 has 3 items, why-1.0 to why-1.2"), ("why-1", "batch status why-1 tells how far it is"),
+                     ("why-1.0.g1", "batch why-1 was redriven 0 times")):
+        unknown = batches.why(id)
+        assert unknown.returncode == 1 and says in unknown.stderr, unknown
 
 
 def test_a_batch_is_paused_resumed_and_cancelled(batches):

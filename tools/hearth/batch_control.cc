@@ -117,11 +117,13 @@ int Wish(const Context& context, const std::string& id, RunWish wish, std::strin
   Control control(context, id);
   if (const auto code = control.Open()) return *code;
   if (const auto code = control.NeedRunning(what)) return *code;
+  const bool was_paused = control.IsKnown() && control.state().phase == BatchPhase::kPaused;
   if (const auto code = control.Write(WantRun{wish})) return *code;
   if (const auto code = control.Shown(shows)) return *code;
   // It may have ended before it heard of the wish.
   const bool cancels = wish == RunWish::kCancel || wish == RunWish::kCancelNow;
-  if (!cancels || control.state().outcome != BatchOutcome::kCancelled) {
+  const bool heard = cancels ? control.state().outcome == BatchOutcome::kCancelled : was_paused;
+  if (!heard) {
     if (const auto code = control.NeedRunning(what)) return *code;
   }
   return control.Done("");
@@ -156,6 +158,15 @@ bool ShowsWant(const BatchState& state, const Want& want) {
     return state.times.deadline_ms == deadline->deadline_ms;
   }
   return true;
+}
+
+// The statuses that its items have and that could be named.
+std::string OthersOf(const BatchState& state) {
+  std::vector<std::string_view> names;
+  for (const ItemStatusRow& row : kItemStatuses) {
+    if (row.status != ItemStatus::kOk && state.counts[row.status] > 0) names.push_back(row.name);
+  }
+  return names.empty() ? "ok" : fmt::format("{}", fmt::join(names, ","));
 }
 
 Result<WantRedrive> RedriveOf(const RedriveOptions& options) {
@@ -230,8 +241,8 @@ int RedriveBatch(const Context& context, const std::string& id, const RedriveOpt
         FailWith(ref.batch.str() + " cannot be redriven", generation.error()).error(),
         runs ? fmt::format("{} waits for its end; {} ends it", Again(context, "status " + ref.batch.str() + " --watch"),
                            Again(context, "cancel " + ref.batch.str()))
-             : fmt::format("--status names others, as {}",
-                           Again(context, "redrive " + ref.batch.str() + " --status cancelled,expired")));
+             : fmt::format("{} runs them again",
+                           Again(context, "redrive " + ref.batch.str() + " --status " + OthersOf(control.state()))));
   }
   if (const int code = CheckFunction(context, control.state().function, redrive->version); code != kFine) {
     return control.Ends(code);

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "common/base/time.h"
 #include "common/kafka/find.h"
@@ -92,10 +93,14 @@ void Ask(const std::string& id, const std::string& name, const std::string& addr
   if (!search.decision) search.looked_at.push_back(fmt::format("dispatcher {} does not remember it", name));
 }
 
-// Whether it is an item of one of the user's batches.
+// Whether it is an item of one of the user's batches. False: Kafka may be away, too.
 bool AskBatches(const Context& context, const std::string& id, Search& search) {
   const auto batches = ReadBatches(context, {});
-  if (!batches) return false;  // what is the matter with Kafka is told of the reply
+  if (!batches && batches.error().code == Code::kUnavailable) {
+    search.something_away = true;
+    search.looked_at.push_back(batches.error().message);
+  }
+  if (!batches) return false;
   search.of_batch = TellOfItem(context, *batches, id);
   const auto item = ParseItemInvocationId(id);
   return item && std::ranges::find(*batches, item->batch, &ListedBatch::id) != batches->end();
@@ -123,6 +128,24 @@ void ReadReply(const Context& context, const WhyOptions& options, Search& search
   } else {
     search.looked_at.push_back(fmt::format("topic {}: {}", options.reply_topic, reply.error().message));
   }
+}
+
+// Where the id has the form of an item's, batches are looked at first, else where there is no reply to it.
+void LookOnKafka(const Context& context, WhyOptions& options, Search& search, Progress& progress) {
+  const bool looks_like_item = ParseItemInvocationId(options.id).has_value();
+  const bool had_trouble = std::exchange(search.something_away, false);
+  const auto ask = [&] {
+    progress.Say("looking for a batch that it belongs to");
+    return AskBatches(context, options.id, search);
+  };
+  const bool is_item = looks_like_item && ask();
+  if (options.reply_topic.empty()) options.reply_topic = TopicName(is_item ? Topic::kBatchResults : Topic::kReply);
+  if (!search.something_away) {
+    progress.Say("looking for the reply on " + options.reply_topic);
+    ReadReply(context, options, search);
+  }
+  if (!looks_like_item && !search.reply && !search.decision && !search.something_away) ask();
+  search.something_away = search.something_away || had_trouble;
 }
 
 void PrintFound(const WhyOptions& options, const Search& search) {
@@ -221,13 +244,7 @@ int Explain(const Context& context, WhyOptions options) {
     Ask(options.id, name, address, search);
     if (search.decision) break;
   }
-  if (!options.no_reply) {
-    progress.Say("looking for a batch that it belongs to");
-    const bool is_item = AskBatches(context, options.id, search);
-    if (options.reply_topic.empty()) options.reply_topic = TopicName(is_item ? Topic::kBatchResults : Topic::kReply);
-    progress.Say("looking for the reply on " + options.reply_topic);
-    ReadReply(context, options, search);
-  }
+  if (!options.no_reply) LookOnKafka(context, options, search, progress);
   progress.Stop();
   if (search.decision && search.reply && search.reply->user.value != search.decision->value("user", std::string())) {
     search.looked_at.push_back("the reply is another user's under the same id: " + search.reply->user.value);
