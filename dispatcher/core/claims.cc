@@ -30,17 +30,16 @@ std::optional<std::int32_t> Claims::Claimable(const ExecutorId& executor, const 
   return count;
 }
 
-bool Claims::Take(const ExecutorId& executor, const Function& function) {
+bool Claims::Take(const ExecutorId& executor, const Function& function, std::int64_t waiting) {
   auto& claims = users_.at(function.user);
   std::vector<link::Slot> idle = warm_.IdleOf(function.user, executor, function.name, function.version);
   // The executor leases the one that was used last.
   std::sort(idle.begin(), idle.end(), [](const link::Slot& a, const link::Slot& b) { return a.since_ms > b.since_ms; });
-  const link::Slot* unasked = nullptr;
-  bool asked = false;
+  std::vector<const link::Slot*> unasked;
   for (const link::Slot& slot : idle) {
     const auto found = claims.find({executor, slot.container});
     if (found == claims.end() || !Speaks(found->second, slot)) {
-      if (unasked == nullptr) unasked = &slot;
+      unasked.push_back(&slot);
       continue;
     }
     Claim& claim = found->second;
@@ -49,11 +48,13 @@ bool Claims::Take(const ExecutorId& executor, const Function& function) {
       claim.state = Claim::State::kUsed;
       return true;
     }
-    asked = asked || claim.state == Claim::State::kAsked;
+    if (claim.state == Claim::State::kAsked) --waiting;
   }
-  if (asked || unasked == nullptr) return false;
-  claims[{executor, unasked->container}] = {Claim::State::kAsked, unasked->since_ms, context_.now_us()};
-  context_.Emit(ClaimSlot{function.user, executor, unasked->container, unasked->since_ms});
+  for (const link::Slot* slot : unasked) {
+    if (waiting-- <= 0) break;
+    claims[{executor, slot->container}] = {Claim::State::kAsked, slot->since_ms, context_.now_us()};
+    context_.Emit(ClaimSlot{function.user, executor, slot->container, slot->since_ms});
+  }
   return false;
 }
 

@@ -33,9 +33,9 @@ class Claims {
   // Idle containers of the version that are not known to be another dispatcher's, or used by us already. Nothing: the
   // user is not shared, and all idle ones are ours.
   [[nodiscard]] std::optional<std::int32_t> Claimable(const ExecutorId& executor, const Function& function) const;
-  // True: a container is ours, or nobody said within the time allowed that it is not. False: the answer is on its way.
-  // The user is shared.
-  [[nodiscard]] bool Take(const ExecutorId& executor, const Function& function);
+  // True: a container is ours, or nobody said within the time allowed that it is not. False: the answer is on its way,
+  // for as many containers as there are for `waiting` records of the function. The user is shared.
+  [[nodiscard]] bool Take(const ExecutorId& executor, const Function& function, std::int64_t waiting);
   void Answer(const SlotClaimed& answer);
   // The slot has changed: where its idle period is over, so is the claim.
   void Forget(const ExecutorId& executor, const link::Slot& slot);

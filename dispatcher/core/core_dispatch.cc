@@ -46,8 +46,11 @@ Turns::Offered Core::TryPlace(Invocation& invocation) {
     if (executors_.HasRefused(function->user)) return Offered::kRefused;
     return warm_.HasAny(function->user) ? Offered::kNoFurther : Offered::kNoFirst;
   }
+  const auto waiting = [&] {
+    return turns_.Queued(invocation.partition().request_class(), function->user, function->name);
+  };
   if (placement.expected == StartPath::kContainer && claims_.IsShared(function->user) &&
-      !claims_.Take(*placement.executor, *function)) {
+      !claims_.Take(*placement.executor, *function, waiting())) {
     invocation.HoldBack(kReasons.at(static_cast<std::size_t>(Reason::kClaim)).name);
     return Offered::kClaim;
   }

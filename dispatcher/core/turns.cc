@@ -216,6 +216,11 @@ bool Turns::Leave(RequestClass request_class, const UserId& id, const FunctionNa
   return true;
 }
 
+std::int64_t Turns::Queued(RequestClass request_class, const UserId& id, const FunctionName& function) const {
+  const Lane* lane = FindLane(request_class, id, function);
+  return lane == nullptr ? 0 : std::ssize(lane->tickets);
+}
+
 void Turns::Remove(Lane& lane, Ticket ticket) {
   lane.tickets.erase(ticket);
   --size_;

@@ -83,6 +83,8 @@ class Turns {
   // May not, or need not any more. False: it was not in the queue.
   bool Leave(RequestClass request_class, const UserId& id, const FunctionName& function, Ticket ticket);
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  // Records of the lane that are in the queue.
+  [[nodiscard]] std::int64_t Queued(RequestClass request_class, const UserId& id, const FunctionName& function) const;
 
   enum class Offered : std::uint8_t {
     kPlaced,     // and has left the queue

@@ -49,9 +49,10 @@ endif()
 # The sources of a target, several at a time in one. Most of a compilation's time goes into instantiating the same
 # templates for every source; this does it once for many. For whoever compiles once: after an edit more is compiled again.
 option(HEARTH_UNITY "Compile the sources of a target together" OFF)
+set(HEARTH_UNITY_SOURCES 12 CACHE STRING "How many at a time; 0: all")
 function(hearth_unity target)
   cmake_parse_arguments(ARG "" "" "APART" ${ARGN})
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ${HEARTH_UNITY} UNITY_BUILD_BATCH_SIZE 12)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${HEARTH_UNITY} UNITY_BUILD_BATCH_SIZE ${HEARTH_UNITY_SOURCES})
   if(ARG_APART)
     set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()

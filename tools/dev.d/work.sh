@@ -277,6 +277,10 @@ cmd_lint() {
   mapfile -t files < <(printf '%s\n' "${files[@]}" | grep '\.cc$' | grep -v tests/fuzz | sort -u | while read -r f; do [ -f "$f" ] && echo "$f"; done)
   say "   ${#files[@]} files, $JOBS at a time"
   [ ${#files[@]} -eq 0 ] || printf '%s\0' "${files[@]}" | xargs -0 -P "$JOBS" -n 1 clang-tidy-19 -p build/tidy --quiet
+  # Which sources HEARTH_UNITY puts together changes with every new one: those of a target must get on with all others of it.
+  step "together"
+  configure dev -B build/together -DHEARTH_UNITY=ON -DHEARTH_UNITY_SOURCES=0
+  "$PYTHON" "$ROOT/tools/dev.d/together.py" "$ROOT/build/together" "$JOBS" || fail "together: rename what two sources have, or list one of them as APART"
 }
 
 machine_logs() {   # where libvirt writes what it started QEMU with

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 namespace hearth::dispatcher {
@@ -21,19 +22,19 @@ class ClaimsTest : public testing::Test {
     Pass(0);
     warm_.Apply(kExecutor, Idle(7));
   }
-  static link::Slot Idle(std::int64_t since_ms) {
+  static link::Slot Idle(std::int64_t since_ms, const ContainerId& container = kContainer) {
     link::Slot slot;
     slot.user = kAda;
     slot.function = FunctionName("sum");
     slot.version = 1;
     slot.machine = MachineId("m1");
-    slot.container = kContainer;
+    slot.container = container;
     slot.state = link::SlotState::kIdle;
     slot.since_ms = since_ms;
     return slot;
   }
   void Pass(std::int64_t ms) { context_.Begin(Time{context_.After(ms), 0}, effects_); }
-  bool Take() { return claims_.Take(kExecutor, function_); }
+  bool Take(std::int64_t waiting = 1) { return claims_.Take(kExecutor, function_, waiting); }
   void Answer(bool granted, std::int64_t since_ms = 7) {
     claims_.Answer({kAda, kExecutor, kContainer, since_ms, granted});
   }
@@ -67,6 +68,17 @@ TEST_F(ClaimsTest, AnIdlePeriodIsAskedAboutOnceAndUsedOnce) {
   EXPECT_FALSE(Take());
   EXPECT_EQ(claims_.Claimable(kExecutor, function_), 0);
   EXPECT_EQ(effects_.size(), 1U);
+}
+
+TEST_F(ClaimsTest, AsManyAreAskedForAsWait) {
+  for (int i = 2; i <= 4; ++i) warm_.Apply(kExecutor, Idle(7, ContainerId("m1/" + std::to_string(i))));
+  claims_.Share(kAda, true);
+  EXPECT_FALSE(Take(2));
+  EXPECT_EQ(effects_.size(), 2U);
+  EXPECT_FALSE(Take(2)) << "two are on their way";
+  EXPECT_EQ(effects_.size(), 2U);
+  EXPECT_FALSE(Take(9));
+  EXPECT_EQ(effects_.size(), 4U) << "there are no more";
 }
 
 TEST_F(ClaimsTest, WhatIsRefusedIsNotOursUntilTheNextPeriod) {
