@@ -293,32 +293,36 @@ void AddFlood(CLI::App& app, FloodOptions& options, int& exit_code) {
   });
 }
 
+// What a batch of items that do nothing has, whatever is measured of it. Gives back the option of the number of items.
+template <class Options>
+CLI::Option* AddBatchOfNoOps(CLI::App& app, Options& options) {
+  AddSimulatedStack(app, options.stack, options.executors);
+  app.add_option_function<int>("--broker-pid", [](int) {})->group("");
+  app.add_option("--payload", options.payload, "bytes of each item")
+      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
+      ->capture_default_str();
+  app.add_option("--most-seconds", options.most_seconds, "that the batch may take")
+      ->check(CLI::Range(1.0, 36'000.0))
+      ->capture_default_str();
+  app.add_option("--credit", options.credit, "of each executor")->check(CLI::Range(1, 100'000))->capture_default_str();
+  app.add_option("--run", options.run, std::string("that a run takes, ") + kAboutTime)->capture_default_str();
+  return app.add_option("--items", options.items, "of the batch")
+      ->check(CLI::Range(std::int64_t{1}, kMaxBatchItems))
+      ->capture_default_str();
+}
+
 void AddBatch(CLI::App& app, BatchOptions& options, int& exit_code) {
   auto* batch =
       app.add_subcommand("batch", "a batch of items that do nothing; how fast it runs, and what another user notices");
-  AddSimulatedStack(*batch, options.stack, options.executors);
-  batch->add_option_function<int>("--broker-pid", [](int) {})->group("");
-  auto* items = batch->add_option("--items", options.items, "of the batch")
-                    ->check(CLI::Range(std::int64_t{1}, kMaxBatchItems))
-                    ->capture_default_str();
+  auto* items = AddBatchOfNoOps(*batch, options);
   batch->add_flag("--long", options.large, "a million items")->excludes(items);
   batch->add_flag("--counted", options.counted, "nothing is stored: the payload of item i is its number");
-  batch->add_option("--payload", options.payload, "bytes of each item")
-      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
-      ->capture_default_str();
   batch->add_option("--rate", options.rate, "requests a second of the other user")
       ->check(CLI::Range(0.1, 10'000.0))
       ->capture_default_str();
   batch->add_option("--before", options.before, "seconds of the other user alone")
       ->check(CLI::Range(1.0, 3'600.0))
       ->capture_default_str();
-  batch->add_option("--most-seconds", options.most_seconds, "that the batch may take")
-      ->check(CLI::Range(1.0, 36'000.0))
-      ->capture_default_str();
-  batch->add_option("--credit", options.credit, "of each executor")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  batch->add_option("--run", options.run, std::string("that a run takes, ") + kAboutTime)->capture_default_str();
   batch->add_flag("--strict", options.strict, "exit 1 where a bound is not held");
   AddMarkdown(*batch, options.markdown);
   batch->callback([&options, &exit_code] { exit_code = RunBatch(options); });
@@ -329,15 +333,11 @@ void AddChaos(CLI::App& app, ChaosOptions& options, int& exit_code) {
   constexpr int kMostSessionMs = 60'000;
   auto* chaos = app.add_subcommand("chaos", "a batch whose dispatcher is killed again and again; what must hold holds");
   options.stack.dispatchers = 2;
-  AddSimulatedStack(*chaos, options.stack, options.executors);
-  chaos->add_option_function<int>("--broker-pid", [](int) {})->group("");
+  AddBatchOfNoOps(*chaos, options);
   chaos->add_option_function<std::string>(
            "--only", [](const std::string&) {}, "which of them: there is one")
       ->check(CLI::IsMember({"batch"}))
       ->type_name("NAME");
-  chaos->add_option("--items", options.items, "of the batch")
-      ->check(CLI::Range(std::int64_t{1}, kMaxBatchItems))
-      ->capture_default_str();
   chaos->add_option("--every", options.every, "seconds between two kills")
       ->check(CLI::Range(0.5, 3'600.0))
       ->capture_default_str();
@@ -350,16 +350,6 @@ void AddChaos(CLI::App& app, ChaosOptions& options, int& exit_code) {
       ->default_str("both");
   chaos->add_option("--session", options.stack.session_timeout_ms, "ms, of dispatchers; 3000 where absent")
       ->check(CLI::Range(kLeastSessionMs, kMostSessionMs));
-  chaos->add_option("--payload", options.payload, "bytes of each item")
-      ->check(CLI::Range(0, static_cast<int>(kMaxPayloadBytes)))
-      ->capture_default_str();
-  chaos->add_option("--most-seconds", options.most_seconds, "that the batch may take")
-      ->check(CLI::Range(1.0, 36'000.0))
-      ->capture_default_str();
-  chaos->add_option("--credit", options.credit, "of each executor")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  chaos->add_option("--run", options.run, std::string("that a run takes, ") + kAboutTime)->capture_default_str();
   chaos->add_option("--logs", options.logs, "a folder for the daemons' logs where something does not hold");
   chaos->add_flag("--json", options.json, "figures as JSON");
   AddMarkdown(*chaos, options.markdown);
