@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from stack import ROOT
+from support import until
 
 OBSERVE = ROOT / "compose" / "observe"
 DASHBOARD = OBSERVE / "dashboards" / "hearth.json"
@@ -38,11 +39,8 @@ def table_values():
     return set(re.findall(r'(?:StartPath|Status)Row\{\w+::\w+, "(\w+)"', text))
 
 
-@pytest.fixture(scope="module")
-def exported(stack):
-    """Metric → label → values, of both daemons after an invocation."""
-    done = stack.run("bash -c 'hearth deploy seen examples/hello-python --handler hello.handler && hearth invoke seen --data {}'", cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+def scrape(stack):
+    """Metric → label → values, of both daemons now."""
     found = {}
     for daemon in ("HEARTH_DISPATCHER_HTTP", "HEARTH_EXECUTOR_HTTP"):
         text = urllib.request.urlopen(f"http://{stack.env()[daemon]}/metrics", timeout=10).read().decode()
@@ -51,6 +49,18 @@ def exported(stack):
             for label, value in re.findall(r'(\w+)="([^"]*)"', labels):
                 metric.setdefault(label, set()).add(value)
     return found
+
+
+@pytest.fixture(scope="module")
+def exported(stack):
+    """Metric → label → values, of both daemons after an invocation."""
+    done = stack.run("bash -c 'hearth deploy seen examples/hello-python --handler hello.handler && hearth invoke seen --data {}'", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    # An executor says how machines of a profile start once it has found that out.
+    def whole():
+        found = scrape(stack)
+        return found if "hearth_executor_start_way" in found else None
+    return until(whole, "the executor does not say how machines start")
 
 
 def wrong_of(expression, exported):
