@@ -172,6 +172,17 @@ def test_what_is_deployed_anew_pauses_a_redrive_and_says_how_to_go_on(stack, bat
     assert batches.hearth("redrive", "later-1", "--wait").returncode == 1, "what was resumed stays with its version"
 
 
+def test_what_ran_on_completion_is_told(batches):
+    assert batches.hearth("submit", "--count", 3, "--fn", "hello", "--id", "last-1", "--on-complete", "once", "--wait").returncode == 0
+    until(lambda: batches.state("last-1").get("on_complete") == "ok", "nothing has run on completion")
+    line = json.loads(batches.hearth("results", "last-1", "--on-complete").stdout)
+    assert (line["i"], line["status"]) == (-1, "ok"), line
+    assert len(batches.hearth("results", "last-1").stdout.splitlines()) == 3
+    assert batches.hearth("submit", "--count", 1, "--fn", "hello", "--id", "last-2", "--wait").returncode == 0
+    none = batches.hearth("results", "last-2", "--on-complete")
+    assert none.returncode == 1 and "nothing has run on completion of last-2" in none.stderr, none
+
+
 def test_what_lies_in_another_partition_is_found(batches):
     assert batches.hearth("partition").stdout == f"{HOME}\n"
     line = 'alice/astray-1/spec|{"fn":"hello","inline":[{"name":"Ada"},{"name":"Alan"}]}'

@@ -23,13 +23,17 @@
 namespace hearth::tool {
 namespace {
 
+Result<kafka::PartitionReader> OpenResults(const Context& context, std::int32_t home) {
+  return kafka::PartitionReader::Open(context.bootstrap.value, "hearth-cli",
+                                      {std::string(TopicName(Topic::kBatchResults)), home}, kServerTimeoutMs);
+}
+
 // The results of one batch on their topic.
 class ResultReader {
  public:
   static Result<ResultReader> Open(const Context& context, std::int32_t home, const BatchRef& ref,
                                    const BatchState& state) {
-    auto reader = kafka::PartitionReader::Open(context.bootstrap.value, "hearth-cli",
-                                               {std::string(TopicName(Topic::kBatchResults)), home}, kServerTimeoutMs);
+    auto reader = OpenResults(context, home);
     if (!reader) return std::unexpected(reader.error());
     const auto bounds = reader->Bounds(kServerTimeoutMs);
     if (!bounds) return std::unexpected(bounds.error());
@@ -201,6 +205,33 @@ int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref,
   return Report(Error{Code::kNotFound, fmt::format("{} results of {} are not on {} any more", lacking->removed,
                                                    ref.batch.str(), TopicName(Topic::kBatchResults))},
                 "they are kept for 7 days, unless an operator removes them; what is left was written");
+}
+
+int ShowOnComplete(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state) {
+  Progress progress(stderr, ProgressKind(context));
+  progress.Say("looking for what ran on completion of " + ref.batch.str());
+  auto reader = OpenResults(context, home);
+  if (!reader) return ReportKafka(context, reader.error());
+  const auto bounds = reader->Bounds(kServerTimeoutMs);
+  if (!bounds) return ReportKafka(context, bounds.error());
+  // It lies behind the results of all items.
+  const std::int64_t first = std::max(state.results ? state.results->last : 0, bounds->start);
+  std::string line;
+  const auto read = ReadRange(*reader, first, bounds->end, progress, [&](const Record& record) -> Result<void> {
+    const auto mark = DecodeResultMark(record);
+    const bool is_it = mark && mark->place == ItemPlace{ref, kOnCompleteIndex} && mark->generation == state.generation;
+    if (!is_it || !line.empty()) return {};
+    if (const auto result = DecodeReply(record)) line = ResultLine(*mark, *result);
+    return {};
+  });
+  progress.Stop();
+  if (!read) return ReportKafka(context, read.error());
+  if (!line.empty()) {
+    Print("{}", line);
+    return kFine;
+  }
+  return Report(Error{Code::kNotFound, "nothing has run on completion of " + ref.batch.str()},
+                state.on_complete ? "its state was written to a topic, or the result is not there any more" : "");
 }
 
 }  // namespace hearth::tool

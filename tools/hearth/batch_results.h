@@ -32,4 +32,8 @@ constexpr std::size_t kSortWindowBytes = 64U << 20;
 int WriteResults(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state,
                  const ResultFiles& files, Interrupts& interrupts);
 
+// Prints the result of what ran when the batch was complete, as a line of results with the index -1. The exit code:
+// kFailed where there is none.
+int ShowOnComplete(const Context& context, std::int32_t home, const BatchRef& ref, const BatchState& state);
+
 }  // namespace hearth::tool

@@ -82,13 +82,14 @@ int ShowPartition(const Context& context) {
   return kFine;
 }
 
-int ShowResults(const Context& context, const std::string& id, ResultFiles files) {
+int ShowResults(const Context& context, const std::string& id, ResultFiles files, bool on_complete) {
   Interrupts interrupts;  // before what has threads
   interrupts.Mean("interrupted: no file was written");
   auto opened = Open(context, id);
   if (!opened) return opened.error();
-  if (files.empty()) files.out = "-";
   const BatchState& state = *opened->batch.state();
+  if (on_complete) return ShowOnComplete(context, opened->home, opened->batch.ref(), state);
+  if (files.empty()) files.out = "-";
   const int code = WriteResults(context, opened->home, opened->batch.ref(), state, files, interrupts);
   if (code == kFine && state.phase != BatchPhase::kEnded && !context.quiet) {
     PrintError("hearth: {} of {} items have not ended yet\n", state.counts[ItemStatus::kPending], state.total);
@@ -174,6 +175,7 @@ void AddLooking(CLI::App& batch, Context& context, Command& chosen) {
     std::string id;
     bool watch = false;
     bool running = false;
+    bool on_complete = false;
     ResultFiles files;
   };
   auto options = std::make_shared<Looking>();
@@ -187,8 +189,12 @@ void AddLooking(CLI::App& batch, Context& context, Command& chosen) {
   auto& results = Add(batch, "results", "what came of the items, an object a line");
   AddId(results, options->id);
   results.add_flag("--failed", options->files.failed, "only what is not ok")->group(kResults);
+  results
+      .add_flag("--on-complete", options->on_complete, "of the function that ran at the end, in place of the items'")
+      ->group(kResults);
   AddFiles(results, options->files);
-  Choose(results, chosen, [&context, options] { return ShowResults(context, options->id, options->files); });
+  Choose(results, chosen,
+         [&context, options] { return ShowResults(context, options->id, options->files, options->on_complete); });
 }
 
 void AddPartition(CLI::App& batch, Context& context, Command& chosen) {
