@@ -11,9 +11,7 @@ TEST_F(BatchStory, TheNextOwnerGoesOnWhereTheLastOneWas) {
   WaitFor(300);
   End();  // its page is not written
   LoseHome();
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   RunAll();
   EXPECT_EQ(State().outcome, BatchOutcome::kSucceeded);
   EXPECT_EQ(State().counts[ItemStatus::kOk], 500);
@@ -47,9 +45,7 @@ TEST_F(BatchStory, PagesAreReadWhenNoExecutorObeysAFormerOwnerAnyMore) {
   LoseHome();
   pages_work_ = true;
   reports_work_ = false;
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   WaitFor(100);
   for (const WritePage& page : late) pages_[page.key] = page.value;
   owed_.clear();
@@ -71,9 +67,7 @@ TEST_F(BatchStory, WhatAnExecutorTellsBeforePagesAreReadIsJudgedByThem) {
   for (int i = 0; i < 4; ++i) End();  // no page says so
   LoseHome();
   pages_work_ = true;
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   RunAll();
   EXPECT_EQ(State().counts[ItemStatus::kOk], 40);
   EXPECT_TRUE(owed_.empty());
@@ -132,9 +126,7 @@ TEST_F(BatchStory, ItemsInAnotherOrderAreFoundAgainAfterATakeOver) {
   for (int i = 0; i < 20; ++i) End();
   WaitFor(300);
   LoseHome();
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   RunAll();
   EXPECT_EQ(State().counts[ItemStatus::kOk], 60);
   for (const auto& [id, count] : starts_) EXPECT_EQ(count, 1) << id;
@@ -150,9 +142,7 @@ TEST_F(BatchStory, EpochsOfPagesRiseWhenTheOffsetsAreSetBack) {
     WaitFor(300);
     LoseHome();
     if (owners == 2) committed_ = {};
-    Start();
-    Connect("e1", 64);
-    OwnHome();
+    TakeOver();
     std::int64_t before = 0;
     for (const auto& [key, value] : pages_) before = std::max(before, key.epoch);
     End();
@@ -168,9 +158,7 @@ TEST_F(BatchStory, ABatchThatHasEndedStaysSo) {
   RunAll();
   const std::string frozen = EncodeBatchState(State());
   LoseHome();
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   WaitFor(500);
   EXPECT_EQ(EncodeBatchState(State()), frozen);
   EXPECT_EQ(starts_.size(), 5U);
@@ -181,9 +169,7 @@ TEST_F(BatchStory, AStateThatAFormerOwnerWritesAfterOursIsReplaced) {
   Submit(Counted(10));
   LoseHome();
   const BatchState late = states_[Ref()];
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   RunAll();
   const BatchState ended = State();
   ASSERT_EQ(ended.phase, BatchPhase::kEnded);
@@ -212,9 +198,7 @@ TEST_F(BatchStory, ARedriveIsTakenUpByTheNextOwner) {
   End();
   WaitFor(300);
   LoseHome();
-  Start();
-  Connect("e1", 64);
-  OwnHome();
+  TakeOver();
   RunAll();
   EXPECT_EQ(State().generation, 1);
   EXPECT_EQ(State().counts[ItemStatus::kOk], 8);

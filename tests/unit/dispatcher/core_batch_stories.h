@@ -50,6 +50,12 @@ class BatchStory : public CoreStory {
     reading_.reset();
     writing_.clear();
   }
+  // Another dispatcher, of which nothing is known yet, gets what was lost.
+  void TakeOver() {
+    Start();
+    Connect("e1", 64);
+    OwnHome();
+  }
   void Write(const std::string& key, const std::string& value) {
     Log& log = logs_[Home()];
     auto record = std::make_shared<Record>();
