@@ -47,6 +47,10 @@ Metrics::Metrics(prometheus::Registry& registry)
       stages_(registry, "hearth_dispatcher_stage_seconds",
               "Time of each stage: intake (Kafka to received), place, lease, start, run, and total (received to ended)",
               {"intake", "place", "lease", "start", "run", "total"}),
+      batch_items_(BuildCounter()
+                       .Name("hearth_dispatcher_batch_items_total")
+                       .Help("Items of batches that have ended, by the status that they got")
+                       .Register(registry)),
       held_(BuildGauge().Name("hearth_dispatcher_held").Help("What the dispatcher holds now").Register(registry)),
       queue_(BuildGauge().Name("hearth_dispatcher_queue_depth").Help("Waiting entries of a queue").Register(registry)),
       queue_limit_(
@@ -109,6 +113,11 @@ void Metrics::Show(const Gauges& gauges, const Directory::Numbers& directory, st
   held("batch_window", gauges.batch_window);
   held("batch_items_pending", gauges.batch_items_pending);
   held("oldest_batch_age_ms", gauges.oldest_batch_age_ms);
+  for (const ItemStatusRow& row : kItemStatuses) {
+    if (row.status == ItemStatus::kPending) continue;
+    auto& ended = batch_items_.Add({{"status", std::string(row.name)}});
+    ended.Increment(static_cast<double>(gauges.batch_items_ended[row.status]) - ended.Value());
+  }
   held("decision_bytes", gauges.decision_bytes);
   const auto queue = [this](const char* name, std::int64_t depth, std::int64_t limit) {
     queue_.Add({{"queue", name}}).Set(static_cast<double>(depth));

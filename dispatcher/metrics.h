@@ -28,6 +28,7 @@ class Metrics {
   Counters<7> starts_;            // by start path
   Counters<kTraceKinds> events_;  // by kind
   Stages<6> stages_;
+  prometheus::Family<prometheus::Counter>& batch_items_;
   prometheus::Family<prometheus::Gauge>& held_;
   prometheus::Family<prometheus::Gauge>& queue_;
   prometheus::Family<prometheus::Gauge>& queue_limit_;

@@ -68,6 +68,7 @@ Gauges Core::ReadGauges(Time now) const {
   gauges.page_failures = ownership_.page_failures();
   gauges.batches_running = std::ssize(batches_.running());
   gauges.batches_waiting = batches_.waiting();
+  gauges.batch_items_ended = ended_items_;
   for (const Batch* batch : batches_.running()) {
     gauges.batch_window += batch->run->window;
     gauges.batch_items_pending += batch->state.counts[ItemStatus::kPending];

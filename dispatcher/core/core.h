@@ -53,6 +53,7 @@ struct Gauges {
   std::int64_t batches_running = 0, batches_waiting = 0;
   std::int64_t batch_window = 0;                   // items of what runs that may be placed at once
   std::int64_t batch_items_pending = 0;            // of what runs
+  ItemCounts batch_items_ended;                    // by the status that they got; count up
   std::int64_t oldest_batch_age_ms = 0;            // of what runs, since it was submitted
   std::int64_t output_failures = 0;                // produces that failed and were sent again or elsewhere; counts up
   std::int64_t decisions = 0, decision_bytes = 0;  // of the decision log; its limits: decisions.h
@@ -260,6 +261,7 @@ class Core {
   std::vector<Candidate> candidates_;  // of the placement under way; kept for its memory
   std::int64_t output_failures_ = 0;
   std::int64_t lost_ = 0;
+  ItemCounts ended_items_;  // of batches
   bool drained_ = false;
   std::int64_t drain_until_us_ = 0;
   std::int64_t demand_due_us_ = 0;

@@ -31,6 +31,7 @@ void Core::EndItem(Batch& batch, std::int64_t index, ItemStatus status) {
   BatchRun& run = *batch.run;
   run.in_hand.erase(index);
   if (!run.statuses.End(index, status)) return;
+  ++ended_items_[status];
   run.dirty_pages.insert(index / kPageItems);
   run.has_failures = run.has_failures || RowOf(status).failed;
 }

@@ -133,10 +133,15 @@ def test_a_file_is_submitted_and_its_results_come_back_in_order(batches, place):
 def test_what_failed_is_told_and_run_again(batches, place):
     source = place / "in.jsonl"
     source.write_text("".join(json.dumps({"simulate": {"fail": True}} if n % 10 == 0 else {}) + "\n" for n in range(100)))
+    dispatcher = batches.env["HEARTH_DISPATCHER_HTTP"]
+    before = {status: metric(dispatcher, "hearth_dispatcher_batch_items_total", status=status) for status in ("ok", "error")}
     done = batches.hearth("submit", source, "--fn", "once", "--id", "fails-1", "--wait")
     assert done.returncode == 1, (done.stdout, done.stderr)
     state = batches.state("fails-1")
     assert (state["outcome"], state["counts"]) == ("partial", {"ok": 90, "error": 10}), state
+    for status, more in (("ok", 90), ("error", 10)):
+        until(lambda: metric(dispatcher, "hearth_dispatcher_batch_items_total", status=status) == before[status] + more,
+              lambda: f"{status}: {metric(dispatcher, 'hearth_dispatcher_batch_items_total', status=status)} beside {before}")
     done = batches.hearth("redrive", "fails-1", "--wait")
     assert done.returncode == 1, (done.stdout, done.stderr)
     state = batches.state("fails-1")
