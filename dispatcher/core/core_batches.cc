@@ -109,7 +109,8 @@ void Core::ReviewKnown(Batch& batch) {
 
 void Core::ReviewWaiting(Batch& batch) {
   if (batches_.HasRoom(batch.ref.user)) return Start(batch);
-  if (ShowOrders(batch.state, OrdersOf(&batch))) batch.state_due = true;
+  const bool has_ended = batch.state.phase == BatchPhase::kEnded;  // but for what runs on completion
+  if (!has_ended && ShowOrders(batch.state, OrdersOf(&batch))) batch.state_due = true;
   if (batch.state_due) (void)batches_.WriteState(batch, false);
   batches_.Later(batch);
 }
