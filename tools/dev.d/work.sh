@@ -142,7 +142,10 @@ ring_nightly() {   # takes minutes each: not among the default rings; shows what
   provide hearth-bench tests-unit tests-integration
   step "nightly: load, thousand lives, benches"
   run_pytest e2e -m nightly -s
-  [ -n "${FILTER:-}" ] || check_apart
+  if [ -z "${FILTER:-}" ]; then
+    check_apart
+    FILTER=executor_clones HEARTH_CLONES=100 ring_integration
+  fi
   step "nightly: fuzz"
   HEARTH_FUZZ_SECONDS=${HEARTH_FUZZ_SECONDS:-60} ring_fuzz
   step "nightly: mutants of isolation"

@@ -14,7 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kClones = 100;
+// HEARTH_CLONES says how many; the nightly ring looks at a hundred.
+int HowMany() {
+  constexpr int kClones = 30;
+  const char* set = std::getenv("HEARTH_CLONES");
+  return set != nullptr ? std::atoi(set) : kClones;
+}
+
 constexpr int kAtOnce = 10;  // bounds the memory that the test takes
 constexpr double kClockSlackS = 2;
 
@@ -59,13 +65,14 @@ class ClonesTest : public CloneFixture {
   }
 };
 
-TEST_F(ClonesTest, AHundredClonesShareTheNonceThatShowsItAndNothingElse) {
+TEST_F(ClonesTest, ClonesShareTheNonceThatShowsItAndNothingElse) {
   MakeFleet(Choose(StartChoice::kTemplate));
   ASSERT_EQ(Settled().way, Way::kTemplate);
   std::set<std::string> boot_nonces;
   std::map<std::string, std::set<std::string>> seen;
   int clones = 0;
-  ForEachClone(kClones, [&](const std::string& name, const guest::Hello& hello, const guest::Configured& configured) {
+  const int count = HowMany();
+  ForEachClone(count, [&](const std::string& name, const guest::Hello& hello, const guest::Configured& configured) {
     ++clones;
     boot_nonces.insert(hello.boot_nonce);
     seen["Configured.nonce"].insert(configured.nonce);
@@ -86,14 +93,14 @@ TEST_F(ClonesTest, AHundredClonesShareTheNonceThatShowsItAndNothingElse) {
     EXPECT_GE(witness.value("time", 0.0), configured_s - 0.001) << name;
     EXPECT_LE(witness.value("time", 0.0), now_s + kClockSlackS) << name;
   });
-  ASSERT_EQ(clones, kClones);
+  ASSERT_EQ(clones, count);
   for (const char* key : {"hash_seed", "layout"}) {
     EXPECT_EQ(seen[key].size(), 1U) << key << ": clones have it in common no more: mend docs/isolation.md";
   }
   EXPECT_EQ(boot_nonces.size(), 1U) << "they are clones";
   for (const char* key :
        {"Configured.nonce", "uuid4", "random", "secrets", "urandom", "hostname", "boot_id", "ssl", "tempfile"}) {
-    EXPECT_EQ(seen[key].size(), static_cast<std::size_t>(kClones)) << key;
+    EXPECT_EQ(seen[key].size(), static_cast<std::size_t>(count)) << key;
   }
 }
 
