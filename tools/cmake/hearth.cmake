@@ -82,9 +82,10 @@ function(hearth_program name)
   endif()
 endfunction()
 
-# hearth_test(NAME RING unit|simulation|integration SOURCES … APART … LIBRARIES …): a GoogleTest binary, labelled by its ring.
+# hearth_test(NAME RING unit|simulation|integration [ONE_THREAD] SOURCES … APART … LIBRARIES …): a GoogleTest binary,
+# labelled by its ring. ONE_THREAD: nothing of it starts a thread, so ThreadSanitizer has nothing to look at.
 function(hearth_test name)
-  cmake_parse_arguments(ARG "" "RING" "SOURCES;APART;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_THREAD" "RING" "SOURCES;APART;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE hearth_options GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LIBRARIES})
   hearth_unity(${name} APART ${ARG_APART})
@@ -93,5 +94,9 @@ function(hearth_test name)
   endif()
   add_dependencies(tests-${ARG_RING} ${name})
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${ARG_RING})
+  set(labels ${ARG_RING})
+  if(ARG_ONE_THREAD)
+    list(APPEND labels one_thread)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}")
 endfunction()
