@@ -52,10 +52,12 @@ std::optional<ItemId> ParseItemInvocationId(std::string_view id) {
     const auto at = id.rfind(before);
     if (at == std::string_view::npos) return false;
     const std::string_view digits = id.substr(at + before.size());
-    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    const bool is_number = read.ec == std::errc() && read.ptr == digits.data() + digits.size() && number >= 0;
-    if (is_number) id = id.substr(0, at);
-    return is_number;
+    auto value = number;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (read.ec != std::errc() || read.ptr != digits.data() + digits.size() || value < 0) return false;
+    number = value;
+    id = id.substr(0, at);
+    return true;
   };
   ItemId item;
   (void)take(".g", item.generation);

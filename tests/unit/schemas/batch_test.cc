@@ -59,6 +59,15 @@ TEST(Batch, IdsOfItemsNameInvocationsAndAreTheirOwn) {
   EXPECT_EQ(ItemInvocationId(BatchId("b"), 7, 0).value, "b.7");
   EXPECT_EQ(ItemInvocationId(BatchId("b"), 7, 2).value, "b.7.g2");
   EXPECT_EQ(ItemInvocationId(BatchId("b"), -1, 0).value, "b.-1");
+  for (const char* batch : {"b", "b.7", "b.g1", "b.7.g1", "b.g1x"}) {
+    for (const std::int32_t generation : {0, 2}) {
+      const ItemId item{BatchId(batch), 5, generation};
+      EXPECT_EQ(ParseItemInvocationId(ItemInvocationId(item.batch, item.index, item.generation).value), item) << batch;
+    }
+  }
+  for (const char* none : {"b", "b.-1", "b.x", "b.5x", ".5", "b.", "b.g1"}) {
+    EXPECT_EQ(ParseItemInvocationId(none), std::nullopt) << none;
+  }
   EXPECT_TRUE(IsIdentifier(
       ItemInvocationId(BatchId(std::string(kMaxBatchIdBytes, 'b')), kMaxBatchItems - 1, kMaxBatchGeneration).value));
   std::set<std::string> ids;
