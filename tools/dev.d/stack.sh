@@ -72,7 +72,9 @@ LOG
     java -Xmx128m "${options[@]}" kafka.tools.StorageTool format -t "$(random_uuid)" \
       -c "$properties" > "$LOGS/kafka-format.log" 2>&1 || fail "formatting Kafka's storage failed: $LOGS/kafka-format.log"
   fi
-  launch kafka java -Xms256m -Xmx512m -XX:+UseSerialGC "${options[@]}" kafka.Kafka "$properties"
+  # No C2: its compiler takes a processor for a quarter of a second at a time in the first minutes, which is all that a
+  # broker of ours lives, and on two processors everybody waits that long. A large young generation for the same reason.
+  launch kafka java -Xms512m -Xmx512m -Xmn256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "${options[@]}" kafka.Kafka "$properties"
 }
 random_uuid() {  # as Kafka writes it: 16 bytes in URL-safe base64
   "$PYTHON" -c 'import base64, uuid; print(base64.urlsafe_b64encode(b"\1" + uuid.uuid4().bytes[1:]).decode().rstrip("="))'
