@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -92,6 +93,22 @@ class BatchFields {
       Number(name, *value, 0, kMaxBatchItems, tolerance.most);
     }
     out = tolerance;
+  }
+  // An object of texts.
+  void Labels(const char* name, std::map<std::string, std::string>& out) {
+    const auto* object = Find(name);
+    if (object == nullptr) return;
+    if (!object->is_object()) return Fault(Code::kInvalid, name, Shown(*object), "an object");
+    if (object->size() > kMaxLabels) return TooMany(name, object->size(), "labels", kMaxLabels);
+    for (const auto& [label, value] : object->items()) {
+      if (label.empty()) return Wrong(name, "has a label without a name");
+      if (label.size() > kMaxLabelNameBytes) return TooMany(name, label.size(), "bytes in a name", kMaxLabelNameBytes);
+      const std::string place = std::string(name) + "." + label;
+      if (!value.is_string()) return Fault(Code::kInvalid, place, Shown(value), "text");
+      const auto& text = value.get_ref<const std::string&>();
+      if (text.size() > kMaxLabelValueBytes) return TooMany(place, text.size(), "bytes", kMaxLabelValueBytes);
+      out[label] = text;
+    }
   }
   // A list of names of terminal statuses, at least one.
   void Selection(const char* name, StatusSelection& out) {

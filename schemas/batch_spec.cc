@@ -92,24 +92,6 @@ void ReadItems(BatchFields& fields, BatchSpec& spec) {
   if (fields.ok()) fields.Number("total", least, most, spec.total);
 }
 
-void ReadLabels(BatchFields& fields, std::map<std::string, std::string>& labels) {
-  const auto* object = fields.Find("labels");
-  if (object == nullptr) return;
-  if (!object->is_object()) return fields.Fault(Code::kInvalid, "labels", BatchFields::Shown(*object), "an object");
-  if (object->size() > kMaxLabels) return fields.TooMany("labels", object->size(), "labels", kMaxLabels);
-  for (const auto& [name, value] : object->items()) {
-    if (name.empty()) return fields.Wrong("labels", "has a label without a name");
-    if (name.size() > kMaxLabelNameBytes) {
-      return fields.TooMany("labels", name.size(), "bytes in a name", kMaxLabelNameBytes);
-    }
-    const std::string place = "labels." + name;
-    if (!value.is_string()) return fields.Fault(Code::kInvalid, place, BatchFields::Shown(value), "text");
-    const auto& text = value.get_ref<const std::string&>();
-    if (text.size() > kMaxLabelValueBytes) return fields.TooMany(place, text.size(), "bytes", kMaxLabelValueBytes);
-    labels[name] = text;
-  }
-}
-
 void ReadDigest(BatchFields& fields, BatchSpec& spec) {
   fields.Text("digest", kDigestDigits, spec.digest);
   if (!fields.ok()) return;
@@ -205,7 +187,7 @@ Result<BatchSpec> DecodeBatchSpec(std::string_view json) {
   fields.Number("priority", 1, kMaxBatchPriority, spec.priority);
   fields.Tolerated("tolerance", spec.tolerance);
   fields.Number("deadline", 0, kMaxTimeMs, spec.deadline_ms);
-  ReadLabels(fields, spec.labels);
+  fields.Labels("labels", spec.labels);
   if (const auto* text = fields.Find("on_complete")) {
     auto parsed = text->is_string() ? ParseOnComplete(text->get_ref<const std::string&>())
                                     : Result<OnComplete>(Fail(Code::kInvalid, ""));

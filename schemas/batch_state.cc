@@ -96,6 +96,7 @@ std::string EncodeBatchState(const BatchState& state) {
   set("concurrency", state.concurrency, state.concurrency != kNoBatchConcurrency);
   set("priority", state.priority, state.priority != 0);
   if (state.tolerance) object["tolerance"] = FormatTolerance(*state.tolerance);
+  if (!state.labels.empty()) object["labels"] = state.labels;
   if (state.results) object["results"] = {state.results->first, state.results->last};
   if (state.on_complete) object["on_complete"] = RowOf(*state.on_complete).name;
   set("rate_per_min", state.rate_per_min, state.rate_per_min != 0);
@@ -123,6 +124,7 @@ Result<BatchState> DecodeBatchState(std::string_view json) {
   fields.Number("concurrency", 0, kMaxBatchConcurrency, state.concurrency);
   fields.Number("priority", 0, kMaxBatchPriority, state.priority);
   fields.Tolerated("tolerance", state.tolerance);
+  fields.Labels("labels", state.labels);
   ReadResults(fields, state.results);
   if (fields.Find("on_complete") != nullptr) {
     ReadName(fields, "on_complete", kItemStatuses, &ItemStatusRow::status, state.on_complete.emplace());

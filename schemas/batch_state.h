@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -96,6 +97,7 @@ struct BatchState {
   std::int32_t concurrency = kNoBatchConcurrency;
   std::int32_t priority = 0;  // 0: not told
   std::optional<Tolerance> tolerance;
+  std::map<std::string, std::string> labels;
   std::optional<ResultOffsets> results;
   std::optional<ItemStatus> on_complete;  // what became of what runs once the batch is complete; none: nothing does
   std::int64_t rate_per_min = 0;          // items that ended in the last minute, or in the time since the start

@@ -56,7 +56,7 @@ constexpr std::int32_t kMaxBatchGeneration = 255;                   // redrives 
 constexpr std::int64_t kBatchRetentionMs = 7LL * 24 * 3600 * 1000;  // of items and results: no deadline is later
 constexpr std::int64_t kDefaultBatchDeadlineMs = 24LL * 3600 * 1000;
 constexpr std::size_t kMaxBatchWantBytes = 1024;
-constexpr std::size_t kMaxBatchStateBytes = 16U << 10;
+constexpr std::size_t kMaxBatchStateBytes = 48U << 10;  // labels are escaped, with six bytes for one at most
 constexpr std::size_t kMaxBatchReasonBytes = 1024;
 
 }  // namespace hearth

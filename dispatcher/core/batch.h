@@ -30,6 +30,7 @@ enum class BatchStage : std::uint8_t {
   kKnown,      // nothing but a spec that nobody has taken, or wishes
   kAccepting,  // the owner's copy is being written
   kWaiting,    // taken: it starts when there is room
+  kFetching,   // there is room, and its spec is read again
   kResuming,   // executors say what they hold of it, and then its pages are read
   kRunning,
   kFreezing,    // all items have a status, and the state that says so is being written
@@ -87,6 +88,10 @@ struct Batch {
   std::int64_t offered_ms = 0;               // Kafka's timestamp of it
   std::int64_t offered_us = 0;               // when it came, on the monotonic clock
   std::unique_ptr<const BatchSpec> accepted;
+  std::int64_t accepted_at = -1;   // its offset; -1: it was not read yet
+  std::size_t accepted_bytes = 0;  // of the record
+  std::size_t accepted_hash = 0;   // of its value
+  bool has_items = true;           // the spec in memory says where they are
   Wishes wishes;
   bool has_new_wishes = false;  // since they were taken into the orders
   std::set<std::string> keys;   // that are there, to be taken away in the end

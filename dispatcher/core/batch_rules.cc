@@ -64,6 +64,14 @@ Orders OrdersOf(const BatchSpec& accepted, std::int64_t submitted_ms, const Wish
   return orders;
 }
 
+bool Cancels(const Orders& orders) {
+  return orders.run == RunWish::kCancel || orders.run == RunWish::kCancelNow;
+}
+
+bool EndsBy(const Orders& orders, std::int64_t now_ms) {
+  return Cancels(orders) || (orders.deadline_ms != 0 && now_ms >= orders.deadline_ms);
+}
+
 bool ShowOrders(BatchState& state, const Orders& orders) {
   auto shown = std::tie(state.times.deadline_ms, state.concurrency, state.priority, state.tolerance);
   const auto said = std::tie(orders.deadline_ms, orders.concurrency, orders.priority, orders.tolerance);

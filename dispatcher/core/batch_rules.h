@@ -45,6 +45,10 @@ const WantRedrive* NextRedrive(const Wishes& wishes, std::int32_t generation);
 // it, and the deadline of what came before is not its own.
 Orders OrdersOf(const BatchSpec& accepted, std::int64_t submitted_ms, const Wishes& wishes, std::int32_t generation);
 
+[[nodiscard]] bool Cancels(const Orders& orders);
+// Nothing more of it is to start at that time: it is cancelled, or its deadline has passed.
+[[nodiscard]] bool EndsBy(const Orders& orders, std::int64_t now_ms);
+
 // A state says them from now on. False: it has said so before.
 bool ShowOrders(BatchState& state, const Orders& orders);
 

@@ -60,10 +60,39 @@ void Batches::TakeSpec(Batch& batch, const Record& record) {
 
 // What we take ourselves comes back, and is known by then.
 void Batches::TakeAccepted(Batch& batch, const Record& record) {
-  if (batch.stage != BatchStage::kKnown) return;
+  if (batch.stage != BatchStage::kKnown) {
+    if (batch.accepted_hash == HashOf(record.value)) batch.accepted_at = record.offset;
+    return;
+  }
   auto spec = DecodeBatchSpec(record.value);
   if (!spec) return;  // no owner has written that
   batch.accepted = std::make_unique<const BatchSpec>(std::move(*spec));
+  batch.accepted_at = record.offset;
+  batch.accepted_bytes = record.value.size();
+  batch.accepted_hash = HashOf(record.value);
+  batch.has_items = true;
+  batch.offered.reset();
+  LetGo(batch);
+}
+
+void Batches::LetGo(Batch& batch) {
+  const bool is_small = batch.accepted_bytes <= context_.settings().kept_spec_bytes;
+  if (!batch.has_items || batch.accepted_at < 0 || is_small) return;
+  BatchSpec rest = *batch.accepted;
+  rest.items = CountedItems();
+  batch.accepted = std::make_unique<const BatchSpec>(std::move(rest));
+  batch.has_items = false;
+}
+
+bool Batches::TakeAgain(Batch& batch, const Record& record) {
+  const bool is_it = !record.null_value && record.offset == batch.accepted_at &&
+                     record.key == FormatBatchKey({batch.ref, BatchKey::Kind::kAccepted});
+  if (!is_it) return false;
+  auto spec = DecodeBatchSpec(record.value);
+  if (!spec || spec->digest != batch.accepted->digest) return false;
+  batch.accepted = std::make_unique<const BatchSpec>(std::move(*spec));
+  batch.has_items = true;
+  return true;
 }
 
 // False: it cannot be read, and the last one that could be holds.
@@ -214,10 +243,11 @@ std::int64_t Batches::waiting() const {
   return std::ranges::count_if(later_, [](const Batch* batch) { return batch->stage == BatchStage::kWaiting; });
 }
 
-bool Batches::HasRoom(const UserId& user) const {
+bool Batches::HasRoom(const UserId& user, bool ends) const {
   const auto is_theirs = [&](const Batch* batch) { return batch->ref.user == user; };
-  return std::ssize(running_) < kMaxRunningBatches &&
-         std::ranges::count_if(running_, is_theirs) < kMaxRunningBatchesOfUser;
+  const std::int64_t more = ends ? kMaxEndingBatches : 0;
+  return std::ssize(running_) < kMaxRunningBatches + more &&
+         std::ranges::count_if(running_, is_theirs) < kMaxRunningBatchesOfUser + more;
 }
 
 void Batches::Run(Batch& batch) {

@@ -6,6 +6,7 @@
 // - nothing of a partition is decided before all of it was read, up to where it ended when we got it, with the states
 //   that its batches have;
 // - of a batch one record of each kind is on its way at most;
+// - where the items of a batch are is in memory while it runs, and else where that takes no more than kKeptSpecBytes;
 // - a state that a former owner has written after one of ours is replaced by ours: the states are looked at again for
 //   that, soon after a partition has come to us and ever more seldom from then on.
 #pragma once
@@ -17,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -29,13 +31,19 @@ namespace hearth::dispatcher {
 
 constexpr std::int64_t kMaxRunningBatchesOfUser = 100;  // of one dispatcher; others of the user wait
 constexpr std::int64_t kMaxRunningBatches = 1000;       // of a dispatcher; others wait for their turn
-constexpr std::int64_t kStateIntervalMs = 100;          // between two states of a batch, where few run
+// More than these, for batches that only have to end: cancelled ones do not wait for those that run.
+constexpr std::int64_t kMaxEndingBatches = 16;
+constexpr std::int64_t kStateIntervalMs = 100;  // between two states of a batch, where few run
 constexpr std::int64_t kMaxStateWritesPerSecond = 200;
 constexpr std::int64_t kBatchRetryMs = 500;   // after a record of a batch was refused
 constexpr std::int64_t kFirstLookMs = 5'000;  // from the states' first reading to the next one; twice as long each time
 constexpr std::int64_t kMaxLookMs = 600'000;
 constexpr std::int64_t kStrangeMs = 60'000;         // between two lines about what is none of a batch, of a partition
 constexpr std::int64_t kExpiredBatchesMs = 60'000;  // between two looks for batches that are kept no longer
+// Of a record's value, to know it again.
+inline std::size_t HashOf(std::string_view value) {
+  return std::hash<std::string_view>()(value);
+}
 // Tokens of Produce from here on are of batches.
 constexpr std::uint64_t kBatchTokens = 1ULL << 63;
 
@@ -74,7 +82,8 @@ class Batches {
   // ---- Running. Those that run, by user.
   void Run(Batch& batch);
   void End(Batch& batch);
-  [[nodiscard]] bool HasRoom(const UserId& user) const;  // for another one of the user
+  // For another one of the user; `ends`: that only has to end.
+  [[nodiscard]] bool HasRoom(const UserId& user, bool ends) const;
   [[nodiscard]] const std::vector<Batch*>& running() const { return running_; }
   [[nodiscard]] std::int64_t waiting() const;  // for room to run
 
@@ -83,6 +92,11 @@ class Batches {
   void Accept(Batch& batch, BatchSpec spec);
   // The spec, or a wish, is answered with a state that has ended.
   void Refuse(Batch& batch, std::string reason);
+  // Forgets where the items of a batch are that does not run, where that is large and can be read again.
+  void LetGo(Batch& batch);
+  // What lies at `accepted_at`: the items are known again. False: something else does.
+  [[nodiscard]] bool TakeAgain(Batch& batch, const Record& record);
+
   // The state, as it stands in the batch. False: one is on its way, or it was written just now.
   bool WriteState(Batch& batch, bool at_once);
   // What a batch tells a topic when it is complete.

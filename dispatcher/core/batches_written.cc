@@ -13,6 +13,11 @@ void Batches::Accept(Batch& batch, BatchSpec spec) {
                    FormatBatchKey({batch.ref, BatchKey::Kind::kAccepted}),
                    EncodeBatchSpec(*batch.accepted),
                    {}};
+  batch.accepted_at = -1;
+  batch.accepted_bytes = record.value.size();
+  batch.accepted_hash = HashOf(record.value);
+  batch.has_items = true;
+  batch.offered.reset();
   Send(batch, Kind::kAccepted, std::move(record));
 }
 

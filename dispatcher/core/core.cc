@@ -70,7 +70,7 @@ Gauges Core::ReadGauges(Time now) const {
   gauges.batches_waiting = batches_.waiting();
   gauges.batch_items_ended = ended_items_;
   for (const Batch* batch : batches_.running()) {
-    gauges.batch_window += batch->run->window;
+    gauges.batch_window += batch->run == nullptr ? 0 : batch->run->window;
     gauges.batch_items_pending += batch->state.counts[ItemStatus::kPending];
     const std::int64_t age_ms = now.wall_us / kMicrosPerMilli - batch->state.times.submitted_ms;
     gauges.oldest_batch_age_ms = std::max(gauges.oldest_batch_age_ms, age_ms);
@@ -143,7 +143,9 @@ void Core::On(const DrainRequested&) {
   for (const auto& [id, partition] : ownership_.all()) {
     if (partition->batch() == nullptr) partition->intake().Stop(id, context_);
   }
-  for (Batch* batch : batches_.running()) WriteStatusPages(*batch, true);
+  for (Batch* batch : batches_.running()) {
+    if (batch->run != nullptr) WriteStatusPages(*batch, true);
+  }
 }
 
 void Core::CheckDrain() {

@@ -186,6 +186,8 @@ class Core {
   void Review(Batch& batch);
   void ReviewKnown(Batch& batch);
   void ReviewWaiting(Batch& batch);
+  void FetchSpec(Batch& batch);
+  void TakeSpec(const ReadBackFinished& chunk);
   void BeginState(Batch& batch);
   void OnBatchRecord(const ProduceFinished& event);
   void Start(Batch& batch);
@@ -266,6 +268,7 @@ class Core {
   std::int64_t drain_until_us_ = 0;
   std::int64_t demand_due_us_ = 0;
   std::int64_t items_from_ = 0;     // the place where the chunk under way begins, where it is of a batch
+  BatchRef spec_of_;                // where the chunk under way is a spec
   std::int64_t expired_at_us_ = 0;  // when to look for batches that are kept no longer
 };
 

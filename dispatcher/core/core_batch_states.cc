@@ -107,6 +107,7 @@ void Core::End(Batch& batch) {
   ownership_.AcknowledgeCovered(*batch.run->partition);
   batches_.End(batch);
   ForgetRun(batch);
+  batches_.LetGo(batch);
   batches_.Touch(batch);
 }
 

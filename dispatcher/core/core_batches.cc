@@ -67,6 +67,9 @@ void Core::Review(Batch& batch) {
       if (refused) batches_.Accept(batch, BatchSpec(*batch.accepted));
       return;
     case BatchStage::kWaiting: return ReviewWaiting(batch);
+    case BatchStage::kFetching:
+      if (refused) FetchSpec(batch);
+      return;
     case BatchStage::kResuming: return;
     case BatchStage::kRunning: return ReviewRun(batch);
     case BatchStage::kFreezing:
@@ -89,6 +92,9 @@ void Core::ReviewKnown(Batch& batch) {
     return batches_.Touch(batch);
   }
   if (batch.offered_ms <= batch.state.times.ended_ms && HasExpired(batch)) return batches_.Remove(batch);
+  const bool is_answered = batch.has_state && !batch.state_sent && batch.state.phase == BatchPhase::kEnded &&
+                           batch.state.times.submitted_ms == batch.offered_ms;
+  if (is_answered) batch.offered.reset();  // it was refused, once and for all: another spec may come
   const bool is_young =
       context_.now_us() - batch.offered_us < context_.settings().unknown_function_grace_ms * kMicrosPerMilli;
   if (batch.offered) {
@@ -108,9 +114,14 @@ void Core::ReviewKnown(Batch& batch) {
 }
 
 void Core::ReviewWaiting(Batch& batch) {
-  if (batches_.HasRoom(batch.ref.user)) return Start(batch);
   const bool has_ended = batch.state.phase == BatchPhase::kEnded;  // but for what runs on completion
-  if (!has_ended && ShowOrders(batch.state, OrdersOf(&batch))) batch.state_due = true;
+  const Orders orders = OrdersOf(&batch);
+  if (batches_.HasRoom(batch.ref.user, !has_ended && EndsBy(orders, context_.wall_ms()))) {
+    batches_.Run(batch);
+    return batch.has_items ? Start(batch) : FetchSpec(batch);
+  }
+  batches_.LetGo(batch);
+  if (!has_ended && ShowOrders(batch.state, orders)) batch.state_due = true;
   if (batch.state_due) (void)batches_.WriteState(batch, false);
   batches_.Later(batch);
 }
@@ -123,6 +134,7 @@ void Core::BeginState(Batch& batch) {
   state.counts[ItemStatus::kPending] = state.total;
   state.digest = batch.accepted->digest;
   state.times.submitted_ms = batch.offered_ms;
+  state.labels = batch.accepted->labels;
   batch.state = std::move(state);
   ShowOrders(batch.state, OrdersOf(&batch));
 }
@@ -170,7 +182,6 @@ void Core::Start(Batch& batch) {
   const bool has_pages = !batch.is_new && !has_ended;
   run.partition = &ownership_.TakeBatch(home, batch, generation, run.places.size(), has_pages);
   invocations_.WantUnread(*run.partition, false);
-  batches_.Run(batch);
   if (has_ended) {
     invocations_.Claim(*run.partition, {{0, run.places.size()}});
     return Complete(batch);
@@ -237,10 +248,9 @@ void Core::TakeOrders(Batch& batch, std::int64_t priorities) {
   run.orders = OrdersOf(&batch);
   if (ShowOrders(batch.state, run.orders)) batch.state_due = true;
   if (run.stop == StopCause::kNone) {
-    const bool cancels = run.orders.run == RunWish::kCancel || run.orders.run == RunWish::kCancelNow;
-    if (cancels) {
+    if (Cancels(run.orders)) {
       run.stop = StopCause::kCancelled;
-    } else if (run.orders.deadline_ms != 0 && context_.wall_ms() >= run.orders.deadline_ms) {
+    } else if (EndsBy(run.orders, context_.wall_ms())) {
       run.stop = StopCause::kExpired;
     } else if (std::exchange(run.has_failures, false) && run.orders.tolerance &&
                run.orders.tolerance->IsPassed(run.statuses.Counts().Failed(), run.statuses.total())) {

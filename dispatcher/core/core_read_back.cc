@@ -9,6 +9,12 @@ void Core::ReadBackNext() {
   while (!reading_.busy()) {
     const auto want = reading_.Next();
     if (!want) return;
+    if (want->spec != nullptr) {
+      reading_.Begin(*want->partition);
+      spec_of_ = want->spec->ref;
+      context_.Emit(ReadBack{want->partition->id(), want->spec->accepted_at, 1});
+      return;
+    }
     const auto from = invocations_.ReadFrom(*want);
     if (!from) continue;
     reading_.Begin(*want->partition);
@@ -25,6 +31,7 @@ void Core::ReadBackNext() {
 void Core::On(const ReadBackFinished& event) {
   Partition* partition = reading_.End();
   if (partition == nullptr) return;  // it was given up meanwhile
+  if (batches_.Has(partition->id())) return TakeSpec(event);
   if (partition->batch() != nullptr) return TakeItems(*partition, event);
   if (!event.error.empty() || event.next <= event.offset) return invocations_.FailChunk(*partition);
   reading_.Succeed(event.partition);

@@ -12,6 +12,7 @@ namespace hearth::dispatcher {
 void ReadingBack::Add(const Want& want) {
   UserId user = want.lane == nullptr ? UserId() : want.lane->user();
   if (const Batch* batch = want.partition->batch(); batch != nullptr) user = batch->ref.user;
+  if (want.spec != nullptr) user = want.spec->ref.user;
   auto& wants = wants_[user];
   if (wants.empty()) turns_.push_back(user);
   wants.push_back(want);

@@ -16,6 +16,7 @@
 namespace hearth::dispatcher {
 
 class Partition;
+struct Batch;
 
 constexpr std::int64_t kReadRetryMs = 100;       // first back-off of a log that cannot be read; doubles
 constexpr std::int64_t kMaxReadRetryMs = 5'000;  // and ends here
@@ -25,6 +26,7 @@ class ReadingBack {
   struct Want {
     Partition* partition = nullptr;
     Backlog::Lane* lane = nullptr;  // null: what is unread of the partition
+    const Batch* spec = nullptr;    // of a partition of hearth.batches: whose spec
   };
   void Add(const Want& want);
   // The next whose turn it is. It wants nothing any more.

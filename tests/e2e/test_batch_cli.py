@@ -360,6 +360,12 @@ def test_list_has_the_batches_of_the_user(owner):
     running = json.loads(owner.hearth("list", "--running", "--json").stdout)
     assert "listed-runs" in {each["id"] for each in running} and "listed-ended" not in {each["id"] for each in running}
     assert owner.hearth("list", user="bob").stdout.count("\n") == 1
+    owner.state("listed-labelled", counts={"pending": 1}, labels={"run": "nightly", "team": "shop"})
+    labelled = owner.hearth("list", "--label", "run=nightly", "--label", "team=shop").stdout
+    assert [line.split()[0] for line in labelled.splitlines()] == ["BATCH", "listed-labelled"], labelled
+    assert owner.hearth("list", "--label", "run=nightly", "--label", "team=photos").stdout.count("\n") == 1
+    assert "run=nightly, team=shop" in owner.hearth("status", "listed-labelled").stdout
+    assert owner.hearth("list", "--label", "run").returncode == 2
 
 
 def test_ps_shows_batches_that_run_below_what_is_warm(owner):

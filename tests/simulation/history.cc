@@ -284,7 +284,7 @@ std::string AtMostOnce(const History& history) {
   };
   for (const auto& [era, runs] : ByEra(history)) {
     const Sent& sent = *ids.at(era.first);
-    if (sent.max_attempts != 1) continue;
+    if (sent.max_attempts != 1 || history.batches.forgotten_completions.contains(era.first)) continue;
     for (std::size_t i = 1; i < runs.size(); ++i) {
       const Execution& last = *runs[i - 1];
       const auto until_us = runs[i]->begin_us;

@@ -24,6 +24,7 @@ void World::StartDispatcher(int index) {
   settings.page_offsets = options_.page_offsets;
   settings.room = {options_.lane_records, 8 << 20, options_.held_bytes};
   settings.user_concurrency = options_.user_concurrency;
+  if (options_.seed % 2 == 0) settings.kept_spec_bytes = 0;  // every spec that waits is read again
   settings.reply_topics_allowed = {"hearth.reply"};
   settings.realtime_users = {"*"};
   settings.retry_base_ms = 200;

@@ -16,7 +16,12 @@ namespace hearth::tool {
 std::vector<ListedBatch> ChooseBatches(std::map<BatchId, BatchState> states, const BatchChoice& choice) {
   std::vector<ListedBatch> batches;
   for (auto& [id, state] : states) {
-    if (!choice.running || state.phase != BatchPhase::kEnded) batches.push_back({id, std::move(state)});
+    const auto has = [&labels = state.labels](const auto& wanted) {
+      const auto label = labels.find(wanted.first);
+      return label != labels.end() && label->second == wanted.second;
+    };
+    const bool is_one = !choice.running || state.phase != BatchPhase::kEnded;
+    if (is_one && std::ranges::all_of(choice.labels, has)) batches.push_back({id, std::move(state)});
   }
   const auto submitted = [](const ListedBatch& batch) { return batch.state.times.submitted_ms; };
   if (choice.order == BatchOrder::kNewestFirst) {

@@ -23,6 +23,7 @@ enum class BatchOrder : std::uint8_t { kNewestFirst, kOldestFirst };  // by the 
 struct BatchChoice {
   bool running = false;  // only those that have not ended
   BatchOrder order = BatchOrder::kNewestFirst;
+  std::map<std::string, std::string> labels{};  // only those that have all of these
 };
 
 // Pure.

@@ -239,6 +239,9 @@ std::string ShowState(const BatchRef& ref, const BatchState& state, std::int64_t
     say("priority", state.priority == 0 ? "" : std::to_string(state.priority));
     say("tolerance", state.tolerance ? FormatTolerance(*state.tolerance) + " failed" : "");
   }
+  std::string labels;
+  for (const auto& [name, value] : state.labels) labels += (labels.empty() ? "" : ", ") + name + "=" + value;
+  say("labels", labels);
   say("submitted", state.times.submitted_ms == 0 ? "" : ShowTime(state.times.submitted_ms));
   say("started", state.times.started_ms == 0 ? "" : ShowTime(state.times.started_ms));
   say("ended", state.times.ended_ms == 0 ? "" : ShowTime(state.times.ended_ms));

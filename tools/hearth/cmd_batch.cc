@@ -56,10 +56,13 @@ int ShowBatch(const Context& context, const std::string& id, bool watch) {
   return ExitOf(state);
 }
 
-int ListBatches(const Context& context, bool running) {
+int ListBatches(const Context& context, BatchChoice choice, const std::vector<std::string>& labels) {
+  for (const std::string& label : labels) {
+    if (auto added = AddLabel(choice.labels, label); !added) return ReportUsage("--label: " + added.error().message);
+  }
   Progress progress(stderr, ProgressKind(context));
   progress.Say("asking Kafka at " + context.bootstrap.value);
-  const auto batches = ReadBatches(context, {running, BatchOrder::kNewestFirst});
+  const auto batches = ReadBatches(context, choice);
   progress.Stop();
   if (!batches) return ReportKafka(context, batches.error());
   if (context.json) {
@@ -160,7 +163,9 @@ void AddSubmit(CLI::App& batch, Context& context, Command& chosen) {
                   "whichever is deployed when an item starts")
       ->type_name("VERSION")
       ->group(kRun);
-  Repeated(submit.add_option("--label", options->labels, "for people")->type_name("NAME=VALUE")->group(kRun));
+  Repeated(submit.add_option("--label", options->labels, "a name for people, and for list --label")
+               ->type_name("NAME=VALUE")
+               ->group(kRun));
   submit
       .add_option("--on-complete", options->on_complete, "a function to run at the end, or topic:NAME to tell it there")
       ->type_name("FUNCTION")
@@ -174,7 +179,8 @@ void AddLooking(CLI::App& batch, Context& context, Command& chosen) {
   struct Looking {
     std::string id;
     bool watch = false;
-    bool running = false;
+    BatchChoice choice;
+    std::vector<std::string> labels;
     bool on_complete = false;
     ResultFiles files;
   };
@@ -184,8 +190,10 @@ void AddLooking(CLI::App& batch, Context& context, Command& chosen) {
   status.add_flag("--watch", options->watch, "until it has ended");
   Choose(status, chosen, [&context, options] { return ShowBatch(context, options->id, options->watch); });
   auto& list = Add(batch, "list", "the batches of the user, the newest first");
-  list.add_flag("--running", options->running, "without those that have ended");
-  Choose(list, chosen, [&context, options] { return ListBatches(context, options->running); });
+  list.add_flag("--running", options->choice.running, "without those that have ended");
+  Repeated(
+      list.add_option("--label", options->labels, "only those that were submitted with it")->type_name("NAME=VALUE"));
+  Choose(list, chosen, [&context, options] { return ListBatches(context, options->choice, options->labels); });
   auto& results = Add(batch, "results", "what came of the items, an object a line");
   AddId(results, options->id);
   results.add_flag("--failed", options->files.failed, "only what is not ok")->group(kResults);

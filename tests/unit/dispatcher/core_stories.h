@@ -53,6 +53,7 @@ class CoreStory : public testing::Test {
     settings.room = room_;
     settings.map_bytes = map_bytes_;
     settings.page_offsets = page_offsets_;
+    settings.kept_spec_bytes = kept_spec_bytes_;
     core_ = std::make_unique<Core>(settings);
     effects_.clear();
     reading_.reset();
@@ -400,6 +401,7 @@ class CoreStory : public testing::Test {
   Room room_;
   std::size_t map_bytes_ = kMaxLedgerMapBytes;
   std::int64_t page_offsets_ = kPageOffsets;
+  std::size_t kept_spec_bytes_ = kKeptSpecBytes;
   std::map<PartitionId, Log> logs_;
   std::map<PageKey, std::string> pages_;  // on their topic
   std::optional<ReadBack> reading_;       // under way

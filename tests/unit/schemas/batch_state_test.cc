@@ -98,6 +98,10 @@ TEST(BatchState, ALongReasonIsCut) {
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->reason, std::string(kMaxBatchReasonBytes - 1, 'x'));
   state.reason = std::string(kMaxBatchReasonBytes, '\1');
+  for (std::size_t i = 0; i < kMaxLabels; ++i) {
+    state.labels[std::string(kMaxLabelNameBytes - 1, '\1') + static_cast<char>('a' + i)] =
+        std::string(kMaxLabelValueBytes, '\1');
+  }
   EXPECT_TRUE(DecodeBatchState(EncodeBatchState(state))) << "with escapes it is longest";
 }
 

@@ -132,6 +132,7 @@ BatchState SampleBatchState() {
   state.concurrency = 8;
   state.priority = 90;
   state.tolerance = Tolerance{5, true};
+  state.labels = {{"team", "photos"}, {"run", "nightly"}};
   state.results = ResultOffsets{70, 230};
   state.on_complete = ItemStatus::kTimeout;
   state.rate_per_min = 750;

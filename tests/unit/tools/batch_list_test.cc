@@ -52,6 +52,18 @@ TEST(BatchList, WhatHasEndedIsNotAmongThoseThatRun) {
   EXPECT_THAT(Ids(ChooseBatches(Some(), {true, BatchOrder::kOldestFirst})), ElementsAre("c", "a", "d"));
 }
 
+TEST(BatchList, ThoseWithAllOfTheLabelsAreChosen) {
+  auto states = Some();
+  states[BatchId("a")].labels = {{"team", "photos"}, {"run", "nightly"}};
+  states[BatchId("b")].labels = {{"team", "photos"}};
+  states[BatchId("c")].labels = {{"team", "shop"}};
+  BatchChoice choice;
+  choice.labels = {{"team", "photos"}};
+  EXPECT_THAT(Ids(ChooseBatches(states, choice)), ElementsAre("b", "a"));
+  choice.labels["run"] = "nightly";
+  EXPECT_THAT(Ids(ChooseBatches(states, choice)), ElementsAre("a"));
+}
+
 TEST(BatchList, ALineTellsHowFarItIsAndHowFastItGoes) {
   const auto table = BatchTable(ChooseBatches(Some(), {}));
   EXPECT_THAT(table,
