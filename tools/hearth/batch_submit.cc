@@ -244,8 +244,8 @@ class Submission {
     progress_->Stop();
     MeanDetach();
     if (!context_.quiet) {
-      PrintError("hearth: {} is there already, with the same items: nothing was sent, and it keeps its options ({})\n", ref_.batch.str(),
-                 Shown(ShowWhatIsThere(*batch.state())));
+      PrintError("hearth: {} is there already, with the same items: nothing was sent, and it keeps its options ({})\n",
+                 ref_.batch.str(), Shown(ShowWhatIsThere(*batch.state())));
     }
     return Goes(batch, true);
   }
