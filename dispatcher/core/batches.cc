@@ -72,7 +72,10 @@ void Batches::TakeAccepted(Batch& batch, const Record& record) {
   batch.accepted_hash = HashOf(record.value);
   batch.has_items = true;
   batch.offered.reset();
-  LetGo(batch);
+  // A take-over does not wait for specs: those that were read at once are kept until their batches are looked at.
+  std::size_t& bytes = homes_.at(batch.home).spec_bytes;
+  bytes += record.value.size();
+  if (bytes > kReadSpecs * context_.settings().kept_spec_bytes) LetGo(batch);
 }
 
 void Batches::LetGo(Batch& batch) {

@@ -40,6 +40,8 @@ constexpr std::int64_t kFirstLookMs = 5'000;  // from the states' first reading 
 constexpr std::int64_t kMaxLookMs = 600'000;
 constexpr std::int64_t kStrangeMs = 60'000;         // between two lines about what is none of a batch, of a partition
 constexpr std::int64_t kExpiredBatchesMs = 60'000;  // between two looks for batches that are kept no longer
+// Of the specs of a partition so many times kept_spec_bytes are kept while it is read.
+constexpr std::size_t kReadSpecs = 16 * 1024;
 // Of a record's value, to know it again.
 inline std::size_t HashOf(std::string_view value) {
   return std::hash<std::string_view>()(value);
@@ -116,7 +118,8 @@ class Batches {
  private:
   struct Home {
     std::int64_t log_end = 0;
-    std::int64_t epoch = 0;  // 0: it is not ours for certain
+    std::size_t spec_bytes = 0;  // of specs that were read with it
+    std::int64_t epoch = 0;      // 0: it is not ours for certain
     bool is_read = false;
     bool asked_states = false, has_states = false;
     std::int64_t again_at_us = 0;  // when the states are to be read; 0: they are being read, or it is not ours

@@ -89,6 +89,7 @@ void Core::ReviewKnown(Batch& batch) {
     const bool has_ended = batch.state.phase == BatchPhase::kEnded;
     const bool completes = !batch.accepted->on_complete.empty() && !batch.state.on_complete;
     batch.stage = has_ended && !completes ? BatchStage::kEnded : BatchStage::kWaiting;
+    if (batch.stage == BatchStage::kEnded) batches_.LetGo(batch);
     return batches_.Touch(batch);
   }
   if (batch.offered_ms <= batch.state.times.ended_ms && HasExpired(batch)) return batches_.Remove(batch);

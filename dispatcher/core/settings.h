@@ -38,7 +38,7 @@ struct Settings {
   std::size_t map_bytes = kMaxLedgerMapBytes;     // of a commit's metadata
   std::int64_t wide_offsets = kMaxWindowOffsets;  // held open where ledger pages cannot be written
   std::int64_t page_offsets = kPageOffsets;       // that one ledger page tells of
-  std::size_t kept_spec_bytes = kKeptSpecBytes;   // a larger spec's items are read again once its batch has room
+  std::size_t kept_spec_bytes = kKeptSpecBytes;   // a larger spec's items are let go while its batch does not run
   std::int64_t retry_base_ms = 1000;              // back-off of a failed try: base × 4^(n-1), jittered
   std::int64_t fence_settle_ms = 1000;            // wait that long for an executor to connect after an assignment
   std::int64_t drain_ms = 500;                    // on revoke
