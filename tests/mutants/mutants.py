@@ -175,7 +175,7 @@ MUTANTS = (
            ("BatchStory.WhatWasResumedWithANewVersionIsRedrivenWithIt",), "dispatcher_core_test"),
     Mutant("batches", "a_large_spec_is_not_read_again", "dispatcher/core/core_batches.cc", "return batch.has_items ? Start(batch) : FetchSpec(batch);", "return Start(batch);",
            ("LargeSpecs.AreReadAgainForARedrive",), "dispatcher_core_test"),
-    Mutant("batches", "a_refused_spec_is_looked_at_again", "dispatcher/core/core_batches.cc", "if (is_answered) batch.offered.reset();", "",
+    Mutant("batches", "a_refused_spec_is_looked_at_again", "dispatcher/core/core_batches.cc", "if (is_answered) batch.offered.reset();", "(void)is_answered;",
            ("BatchStory.WhatWasRefusedStaysSoWhenItsFunctionIsDeployedLater",), "dispatcher_core_test"),
     Mutant("batches", "what_waits_does_not_hear_of_its_end", "dispatcher/core/core_batches.cc", "!has_ended && EndsBy(orders, context_.wall_ms())", "false",
            ("BatchStory.AWishToCancelHoldsWhileABatchWaitsForRoom",), "dispatcher_core_test"),
